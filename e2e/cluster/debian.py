@@ -1,0 +1,77 @@
+"""Programs from Debian packages, unpacked into the cache instead of installed.
+
+Unpacking keeps the machine as it is: no service is started, no file of the system changes, and a
+container engine that the machine already has cannot be replaced by accident.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from e2e.cluster.paths import CACHE
+
+
+class PackageError(Exception):
+    """A Debian package could not be fetched; the message says which one and what to do."""
+
+
+def unpacked(package: str) -> Path:
+    """Return the directory that holds the unpacked files of `package`, fetching it when needed.
+
+    The directory is keyed by the version that apt would install, so an upgrade of the machine's
+    package lists is picked up, and two versions never mix.
+    """
+    version = _candidate(package)
+    target = CACHE / "debian" / f"{package}_{version.replace(':', '%3a')}"
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Unpacked beside the target and renamed: an interrupted run leaves no half-filled directory.
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{package}-"))
+    try:
+        _run(["apt-get", "download", "-q", f"{package}={version}"], package, cwd=scratch)
+        (archive,) = scratch.glob("*.deb")
+        _run(["dpkg-deb", "--extract", str(archive), "files"], package, cwd=scratch)
+        (scratch / "files").rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def program(package: str, name: str) -> Path:
+    """Return the path of program `name` in `package`, fetching the package when needed."""
+    root = unpacked(package)
+    for directory in ("usr/bin", "usr/sbin", "bin", "sbin"):
+        candidate = root / directory / name
+        if candidate.is_file():
+            return candidate
+    raise PackageError(f"package {package} at {root} has no program {name}")
+
+
+def _candidate(package: str) -> str:
+    for attempt in range(2):
+        policy = _run(["apt-cache", "policy", package], package).stdout
+        versions = [line.split()[1] for line in policy.splitlines() if "Candidate:" in line]
+        if versions and versions[0] != "(none)":
+            return versions[0]
+        if attempt == 0:
+            _run(["apt-get", "update", "-q"], package)
+    raise PackageError(
+        f"apt knows no package {package}: add Debian's main component to the package sources"
+    )
+
+
+def _run(
+    command: list[str], package: str, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise PackageError(
+            f"package {package} needs {command[0]}: use a Debian-like machine, or PROVIDER=kind"
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise PackageError(
+            f"package {package}: `{' '.join(command)}` failed: {error.stderr.strip()}"
+        ) from error
