@@ -7,6 +7,7 @@ container engine that the machine already has cannot be replaced by accident.
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 
 from e2e.cluster.paths import CACHE
@@ -16,6 +17,7 @@ class PackageError(Exception):
     """A Debian package could not be fetched; the message says which one and what to do."""
 
 
+@cache
 def unpacked(package: str) -> Path:
     """Return the directory that holds the unpacked files of `package`, fetching it when needed.
 

@@ -1,0 +1,67 @@
+"""The command line of the cluster tooling; `make cluster` and `make cluster-down` call it."""
+
+import sys
+
+import click
+from rich.console import Console
+
+from e2e.cluster import addons, images, progress
+from e2e.cluster.paths import CACHE
+from e2e.cluster.progress import StepError
+from e2e.cluster.provider import choose
+
+console = Console()
+
+
+@click.group(help="Starts and stops a real Kubernetes cluster for tests and demonstrations.")
+def main() -> None:
+    """Group of the commands."""
+
+
+@main.command()
+@click.option("--audit", is_flag=True, help="Write one line per API request to a log.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
+def up(audit: bool, dry_run: bool) -> None:
+    """Start the cluster, or repair one that is damaged."""
+    provider = choose()
+    steps = [*provider.create(audit), *addons.install(provider)]
+    if dry_run:
+        for number, step in enumerate(steps, start=1):
+            click.echo(f"[{number}/{len(steps)}] {step.title}")
+        return
+    console.print(f"Cluster by provider [bold]{provider.name}[/bold]; cache in {CACHE}")
+    took = progress.run(steps, console)
+    console.print(f"\n[bold green]Ready[/bold green] after {took:.0f} s.", highlight=False)
+    click.echo(f"  export KUBECONFIG={provider.kubeconfig}")
+    click.echo(f"  Prometheus: {addons.prometheus_url(provider)}")
+    click.echo("  End it with `make cluster-down`.")
+
+
+@main.command()
+def down() -> None:
+    """Stop the cluster and leave nothing of it but the cache."""
+    took = progress.run(choose().delete(), console)
+    console.print(f"\nNothing of the cluster is left; it took {took:.0f} s.", highlight=False)
+
+
+@main.command()
+@click.argument("name", type=click.Choice([image.name for image in images.OURS]))
+def load(name: str) -> None:
+    """Build image NAME and bring it to the node."""
+    (image,) = (image for image in images.OURS if image.name == name)
+    choose().load(image)
+    click.echo(image.reference)
+
+
+@main.command()
+def kubeconfig() -> None:
+    """Print the path of the administrator's kubeconfig."""
+    click.echo(choose().kubeconfig)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except StepError as error:
+        progress.explain(error, console)
+        sys.exit(1)

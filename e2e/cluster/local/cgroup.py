@@ -1,0 +1,96 @@
+"""The node's cgroup: the one place from which every process of the node can be found and ended.
+
+Both versions are handled: with version 1 the `pids` hierarchy is the register of processes, with
+version 2 the only one.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+from e2e.cluster.local.layout import CGROUP
+from e2e.cluster.progress import StepError
+
+ROOT = Path("/sys/fs/cgroup")
+END_SECONDS = 20.0
+
+
+def version_2() -> bool:
+    """Whether the machine has only the unified hierarchy."""
+    return (ROOT / "cgroup.controllers").exists()
+
+
+def create() -> None:
+    """Create the node's cgroup; components go to a leaf of it, pods beside that leaf."""
+    # Version 2 forbids processes in a cgroup that has children with controllers.
+    _components().mkdir(parents=True, exist_ok=True)
+
+
+def join() -> None:
+    """Move the calling process into the components' leaf; for use between fork and exec."""
+    (_components() / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def pids() -> set[int]:
+    """The pids of all processes of the node: components, container shims and containers."""
+    found: set[int] = set()
+    for listing in (_registry() / CGROUP).rglob("cgroup.procs"):
+        # A container's cgroup may go while we look.
+        with contextlib.suppress(OSError):
+            found.update(int(line) for line in listing.read_text().split())
+    return found
+
+
+def end_all() -> int:
+    """End every process of the node and remove its cgroups; return how many were ended.
+
+    Raises:
+        StepError: a process did not end.
+    """
+    ended: set[int] = set()
+    deadline = time.monotonic() + END_SECONDS
+    # Several rounds: a shim may start a process while it is being ended itself.
+    while running := pids():
+        if time.monotonic() > deadline:
+            raise StepError(
+                f"processes {sorted(running)} of the node did not end within {END_SECONDS:.0f} s",
+                hint="look at them with `ps`; a process in state D waits for the disk",
+            )
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        ended |= running
+        _pause()
+    _remove(deadline)
+    return len(ended)
+
+
+def _remove(deadline: float) -> None:
+    for hierarchy in [ROOT, *(path for path in ROOT.iterdir() if path.is_dir())]:
+        top = hierarchy / CGROUP
+        while top.exists():
+            for directory in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
+                with contextlib.suppress(OSError):
+                    directory.rmdir()
+            with contextlib.suppress(OSError):
+                top.rmdir()
+            if top.exists():
+                # The kernel frees a cgroup only when its last process is fully gone.
+                if time.monotonic() > deadline:
+                    raise StepError(f"cgroup {top} could not be removed")
+                _pause()
+
+
+def _pause() -> None:
+    # The kernel has no event for "this cgroup is empty" in version 1, so this polls.
+    time.sleep(0.05)
+
+
+def _registry() -> Path:
+    return ROOT if version_2() else ROOT / "pids"
+
+
+def _components() -> Path:
+    return _registry() / CGROUP / "components"

@@ -1,0 +1,164 @@
+"""The local provider: a whole Kubernetes from Go modules and Debian packages, without Docker."""
+
+import os
+import shutil
+from collections.abc import Sequence
+
+from e2e.cluster import debian, images, tools
+from e2e.cluster.images import Image
+from e2e.cluster.local import components, credentials
+from e2e.cluster.local.components import API
+from e2e.cluster.local.credentials import Credentials
+from e2e.cluster.local.layout import API_SERVICE_ADDRESS, NODE_ADDRESS, default_layout
+from e2e.cluster.local.node import Node
+from e2e.cluster.progress import Step, StepError
+from e2e.cluster.shell import run
+
+# Programs of the machine, by the Debian package that has them.
+MACHINE_PROGRAMS = {
+    "buildah": "buildah",
+    "ip": "iproute2",
+    "mmdebstrap": "mmdebstrap",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "sysctl": "procps",
+    "unshare": "util-linux",
+}
+DEBIAN_PACKAGES = ("containerd", "containernetworking-plugins", "runc")
+GO_PROGRAMS = (*tools.API_SERVER, *tools.NODE, *tools.ADDONS)
+ALL_IMAGES = (*images.NODE, *images.OURS)
+API_NAMES = [
+    *("kubernetes", "kubernetes.default", "kubernetes.default.svc"),
+    *("kubernetes.default.svc.cluster.local", "localhost", NODE_ADDRESS, API_SERVICE_ADDRESS),
+]
+
+
+class LocalProvider:
+    """A node in namespaces of this machine."""
+
+    name = "local"
+    node_address = NODE_ADDRESS
+    brings_dns = False
+    images = {image.name: image.reference for image in images.NODE}
+
+    def __init__(self) -> None:
+        self.layout = default_layout()
+        self.kubeconfig = self.layout.kubeconfig
+        self.node = Node(self.layout)
+
+    def unable(self) -> str:
+        """Why it cannot be used here; empty when it can."""
+        if os.geteuid() != 0:
+            return "it needs root (namespaces, cgroups)"
+        if shutil.which("apt-get") is None:
+            return "it needs Debian packages, and there is no apt-get"
+        if shutil.which("go") is None:
+            return "it needs Go, and there is no go command"
+        for hidden in ("/run", "/var/lib"):
+            if self.layout.state.is_relative_to(hidden):
+                return f"MODEL_ROLLOUTS_STATE={self.layout.state} lies below {hidden}"
+        return ""
+
+    def create(self, audit: bool) -> Sequence[Step]:
+        """The steps that make the cluster, or repair it."""
+        # Only what is missing: a warm start should not read like a cold one.
+        programs = [name for name in GO_PROGRAMS if not tools.built([name])]
+        return [
+            Step("programs of this machine", _machine_programs),
+            *(Step(f"build {name}", lambda name=name: _built(name)) for name in programs),
+            Step("Debian packages", _debian_packages),
+            *(Step(f"image {image.name}", lambda i=image: _archived(i)) for image in ALL_IMAGES),
+            Step("node (namespaces, cable)", self.node.create),
+            Step("credentials", self._credentials),
+            Step("etcd", lambda: components.etcd(self.node)),
+            Step("API server", lambda: components.api_server(self.node, self._made, audit)),
+            Step("containerd", self._containerd),
+            Step("images on the node", self._import_all),
+            Step("controllers", lambda: components.controller_manager(self.node, self._made)),
+            Step("scheduler", lambda: components.scheduler(self.node, self._made)),
+            Step("kubelet", lambda: components.kubelet(self.node, self._made)),
+            Step("kube-proxy", lambda: components.kube_proxy(self.node, self._made)),
+        ]
+
+    def load(self, image: Image) -> None:
+        """Build `image` with buildah and import it on the node."""
+        self._import(image)
+
+    def delete(self) -> Sequence[Step]:
+        """The steps after which nothing of the cluster is left."""
+        return [
+            Step("end all processes of the node", self._destroy),
+            Step("remove the state directory", self._remove_state),
+        ]
+
+    @property
+    def _made(self) -> Credentials:
+        return Credentials(self.layout.credentials)
+
+    def _credentials(self) -> str:
+        server = f"https://{API.host}:{API.port}"
+        made = credentials.ensure(self.layout.credentials, server, API_NAMES)
+        credentials.write_kubeconfig(made, "admin", server, self.kubeconfig)
+        return f"kubeconfig {self.kubeconfig}"
+
+    def _containerd(self) -> str:
+        pause = next(image for image in images.NODE if image.name == "pause")
+        return components.containerd(self.node, pause.reference)
+
+    def _import_all(self) -> str:
+        imported = [image.name for image in ALL_IMAGES if self._import(image)]
+        return f"imported {', '.join(imported)}" if imported else "all there"
+
+    def _import(self, image: Image) -> bool:
+        tar = images.archive(image)
+        # The archive's name holds the hash of its content; the label remembers it on the node.
+        label = f"labels.content=={tar.stem}"
+        if run(components.ctr(self.node, "images", "list", "-q", label)).strip():
+            return False
+        run(
+            components.ctr(self.node, "images", "import", "--no-unpack", tar),
+            log=self.layout.logs / "images.log",
+        )
+        run(
+            components.ctr(self.node, "images", "label", image.reference, f"content={tar.stem}"),
+        )
+        return True
+
+    def _destroy(self) -> str:
+        return f"{self.node.destroy()} ended"
+
+    def _remove_state(self) -> str | None:
+        if not self.layout.state.exists():
+            return "nothing there"
+        shutil.rmtree(self.layout.state)
+        return None
+
+
+def _machine_programs() -> str:
+    missing = {pkg for name, pkg in MACHINE_PROGRAMS.items() if shutil.which(name) is None}
+    if not missing:
+        return "all there"
+    log = tools.BUILD_LOG.with_name("apt.log")
+    # --no-remove: what the machine has must not be replaced behind its owner's back.
+    command = ["apt-get", "install", "-y", "-q", "--no-remove", "--no-install-recommends"]
+    hint = f"install {' '.join(sorted(missing))} yourself, then run this again"
+    environment = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-q"], log=log, hint=hint)
+    run([*command, *sorted(missing)], log=log, hint=hint, env=environment)
+    return f"installed {', '.join(sorted(missing))}"
+
+
+def _debian_packages() -> None:
+    for package in DEBIAN_PACKAGES:
+        try:
+            debian.unpacked(package)
+        except debian.PackageError as error:
+            raise StepError(str(error)) from error
+
+
+def _built(name: str) -> None:
+    tools.binary(name)
+
+
+def _archived(image: Image) -> None:
+    images.archive(image)

@@ -1,0 +1,126 @@
+"""The Go programs of the cluster, pinned by the go.mod in this folder and built into the cache."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from e2e.cluster.paths import CACHE
+from e2e.cluster.shell import run
+
+MODULE = Path(__file__).parent
+BUILD_LOG = CACHE / "logs" / "go-build.log"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A main package of one of the pinned modules.
+
+    Attributes:
+        path: what `go build` is given.
+        tags: build tags, which leave out what the cluster does not need.
+    """
+
+    path: str
+    tags: str = ""
+
+
+PACKAGES = {
+    "coredns": Package("github.com/coredns/coredns"),
+    "envoy-gateway": Package("github.com/envoyproxy/gateway/cmd/envoy-gateway"),
+    "etcd": Package("go.etcd.io/etcd/server/v3"),
+    "helm": Package("helm.sh/helm/v3/cmd/helm"),
+    "kind": Package("sigs.k8s.io/kind"),
+    "kube-apiserver": Package("k8s.io/kubernetes/cmd/kube-apiserver"),
+    "kube-controller-manager": Package("k8s.io/kubernetes/cmd/kube-controller-manager"),
+    "kube-proxy": Package("k8s.io/kubernetes/cmd/kube-proxy"),
+    "kube-scheduler": Package("k8s.io/kubernetes/cmd/kube-scheduler"),
+    "kubectl": Package("k8s.io/kubernetes/cmd/kubectl"),
+    "kubelet": Package("k8s.io/kubernetes/cmd/kubelet"),
+    "kwok": Package("sigs.k8s.io/kwok/cmd/kwok"),
+    "pause": Package("modelrollouts.dev/e2e/tools/pause"),
+    # The other discoveries bring the clients of a dozen clouds.
+    "prometheus": Package(
+        "github.com/prometheus/prometheus/cmd/prometheus", "remove_all_sd,enable_kubernetes_sd"
+    ),
+}
+
+API_SERVER = ("etcd", "kube-apiserver", "kubectl")
+NODE = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "coredns", "pause")
+ADDONS = ("prometheus", "helm", "envoy-gateway")
+
+
+def binary(name: str) -> Path:
+    """Return the path of the Go program `name`, building it when needed.
+
+    Raises:
+        StepError: Go is missing or the build failed.
+    """
+    target = _directory() / name
+    if not target.exists():
+        _build(name, target)
+    return target
+
+
+def built(names: Iterable[str]) -> bool:
+    """Whether every program in `names` lies ready in the cache."""
+    return all((_directory() / name).exists() for name in names)
+
+
+@cache
+def module_directory(module: str) -> Path:
+    """Return the directory of the sources of Go module `module`, fetching them when needed."""
+    told = run(["go", "mod", "download", "-json", module], cwd=MODULE, hint=_NEEDS_GO)
+    return Path(json.loads(told)["Dir"])
+
+
+@cache
+def version(module: str) -> str:
+    """Return the version of Go module `module` that the go.mod pins."""
+    return run(
+        ["go", "list", "-m", "-f", "{{.Version}}", module], cwd=MODULE, hint=_NEEDS_GO
+    ).strip()
+
+
+_NEEDS_GO = "install Go 1.26 or newer (it fetches a newer toolchain by itself unless told not to)"
+
+
+@cache
+def _directory() -> Path:
+    pinned = hashlib.sha256()
+    for path in (MODULE / "go.mod", MODULE / "go.sum", MODULE / "pause" / "main.go"):
+        pinned.update(path.read_bytes())
+    return CACHE / "tools" / pinned.hexdigest()[:12]
+
+
+def _build(name: str, target: Path) -> None:
+    kubernetes = version("k8s.io/kubernetes")
+    major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
+    component = "k8s.io/component-base/version"
+    # Without these the Kubernetes programs call themselves v0.0.0 and clients refuse features.
+    # Go numbers Prometheus' module v0.313.5 where Prometheus says 3.13.5.
+    _, series, patch = version("github.com/prometheus/prometheus").removeprefix("v").split(".")
+    flags = (
+        f"-s -w -X {component}.gitVersion={kubernetes}"
+        f" -X {component}.gitMajor={major} -X {component}.gitMinor={minor}"
+        f" -X github.com/prometheus/common/version.Version={series[0]}.{series[1:]}.{patch}"
+    )
+    package = PACKAGES[name]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Built beside the target and renamed: an interrupted build never looks finished.
+    unfinished = target.with_name(f".{name}.{os.getpid()}")
+    run(
+        [
+            *("go", "build", "-trimpath", "-ldflags", flags, "-tags", package.tags),
+            *("-o", str(unfinished), package.path),
+        ],
+        cwd=MODULE,
+        env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"},
+        log=BUILD_LOG,
+        hint=_NEEDS_GO,
+        timeout=1800,
+    )
+    unfinished.rename(target)
