@@ -1,1 +1,1 @@
-"""A real Kubernetes cluster in one command, with or without Docker, for tests and demonstrations."""
+"""A real Kubernetes cluster in one command, with or without Docker, for tests and demos."""

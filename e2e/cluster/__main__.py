@@ -1,13 +1,15 @@
 """The command line of the cluster tooling; `make cluster` and `make cluster-down` call it."""
 
 import sys
+from functools import partial
 
 import click
 from rich.console import Console
 
-from e2e.cluster import addons, images, progress
+from e2e.cluster import addons, images, progress, tools
+from e2e.cluster.local.provider import LocalProvider
 from e2e.cluster.paths import CACHE
-from e2e.cluster.progress import StepError
+from e2e.cluster.progress import Step, StepError
 from e2e.cluster.provider import choose
 
 console = Console()
@@ -44,6 +46,20 @@ def down() -> None:
     console.print(f"\nNothing of the cluster is left; it took {took:.0f} s.", highlight=False)
 
 
+@main.command(name="tools")
+def build_tools() -> None:
+    """Build the programs that tests without a cluster run against."""
+    names = (*tools.API_SERVER, "prometheus")
+    steps = [Step(f"build {name}", partial(_built, name)) for name in names]
+    progress.run(steps, console)
+
+
+def _built(name: str) -> str:
+    there = tools.built([name])
+    tools.binary(name)
+    return "there already" if there else ""
+
+
 @main.command()
 @click.argument("name", type=click.Choice([image.name for image in images.OURS]))
 def load(name: str) -> None:
@@ -51,6 +67,22 @@ def load(name: str) -> None:
     (image,) = (image for image in images.OURS if image.name == name)
     choose().load(image)
     click.echo(image.reference)
+
+
+@main.command(name="kwok")
+@click.option("--nodes", default=10, show_default=True, type=click.IntRange(1, 5000))
+def pretend(nodes: int) -> None:
+    """Add pretended nodes (kwok) to a running local cluster, for runs with many pods.
+
+    Pods reach them with a toleration for the taint kwok.x-k8s.io/node and the nodeSelector
+    `type: kwok`.
+    """
+    provider = choose()
+    if not isinstance(provider, LocalProvider):
+        raise StepError(
+            "kwok is started by the local provider only", hint="use PROVIDER=local, or kwokctl"
+        )
+    click.echo(f"kwok {provider.pretend_nodes(nodes)}, {nodes} nodes ready")
 
 
 @main.command()

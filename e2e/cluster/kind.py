@@ -2,8 +2,9 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from e2e.cluster import images, tools
 from e2e.cluster.images import Image
@@ -23,7 +24,7 @@ class KindProvider:
     kubeconfig = CACHE / "kind" / "kubeconfig"
     node_address = "127.0.0.1"
     brings_dns = True
-    images = {
+    images: ClassVar[Mapping[str, str]] = {
         "envoy-gateway": "docker.io/envoyproxy/gateway:v1.9.1",
         "envoy": "docker.io/envoyproxy/envoy:distroless-v1.40.0",
         "prometheus": "docker.io/prom/prometheus:v3.13.5",

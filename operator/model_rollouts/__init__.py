@@ -1,1 +1,1 @@
-"""Progressive rollouts of machine-learning models on Kubernetes, decided by tests with error guarantees."""
+"""Progressive rollouts of machine-learning models on Kubernetes, decided with error guarantees."""

@@ -1,4 +1,4 @@
-"""A node without a container engine: its programs run in a network and a mount namespace of their own.
+"""A node without a container engine: its programs run in namespaces of their own.
 
 The namespaces are what keeps the machine safe. Links, routes, nftables tables and mounts of the
 node exist only inside them and go when its last process goes; the node has no route out, so traffic

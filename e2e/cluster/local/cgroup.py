@@ -43,6 +43,12 @@ def pids() -> set[int]:
     return found
 
 
+def directories() -> list[Path]:
+    """The node's cgroup in every hierarchy where it exists."""
+    hierarchies = [ROOT, *(path for path in ROOT.iterdir() if path.is_dir())]
+    return [top for hierarchy in hierarchies if (top := hierarchy / CGROUP).exists()]
+
+
 def end_all() -> int:
     """End every process of the node and remove its cgroups; return how many were ended.
 
@@ -68,8 +74,7 @@ def end_all() -> int:
 
 
 def _remove(deadline: float) -> None:
-    for hierarchy in [ROOT, *(path for path in ROOT.iterdir() if path.is_dir())]:
-        top = hierarchy / CGROUP
+    for top in directories():
         while top.exists():
             for directory in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
                 with contextlib.suppress(OSError):

@@ -87,7 +87,7 @@ def controller_manager(node: Node, credentials: Credentials) -> str:
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         f"--bind-address={at.NODE_ADDRESS}",
-        ready=lambda: _healthy(f"https://{at.NODE_ADDRESS}:10257/healthz"),
+        ready=lambda: healthy(f"https://{at.NODE_ADDRESS}:10257/healthz"),
     )
 
 
@@ -99,7 +99,7 @@ def scheduler(node: Node, credentials: Credentials) -> str:
         *_as(credentials, "scheduler"),
         "--leader-elect=false",
         f"--bind-address={at.NODE_ADDRESS}",
-        ready=lambda: _healthy(f"https://{at.NODE_ADDRESS}:10259/healthz"),
+        ready=lambda: healthy(f"https://{at.NODE_ADDRESS}:10259/healthz"),
     )
 
 
@@ -215,7 +215,7 @@ def kube_proxy(node: Node, credentials: Credentials) -> str:
         "kube-proxy",
         tools.binary("kube-proxy"),
         f"--config={_written(node.layout.config / 'kube-proxy.yaml', config)}",
-        ready=lambda: _healthy(f"http://{at.NODE_ADDRESS}:10256/healthz"),
+        ready=lambda: healthy(f"http://{at.NODE_ADDRESS}:10256/healthz"),
     )
 
 
@@ -237,7 +237,8 @@ def _written(path: Path, config: dict[str, object]) -> Path:
     return path
 
 
-def _healthy(url: str) -> bool:
+def healthy(url: str) -> bool:
+    """Whether `url` answers that all is well."""
     try:
         # Health only: these two serve a certificate that they made themselves.
         return httpx.get(url, timeout=2, trust_env=False, verify=False).is_success  # noqa: S501

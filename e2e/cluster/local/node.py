@@ -113,6 +113,20 @@ class Node:
         self._restore_sysctls()
         return ended
 
+    def leftovers(self) -> list[str]:
+        """What is left of the node on this machine, outside its state directory."""
+        found = [f"process {pid}" for pid in sorted(cgroup.pids())]
+        found += [f"cgroup {path}" for path in cgroup.directories()]
+        if (Path("/sys/class/net") / HOST_LINK).exists():
+            found.append(f"network link {HOST_LINK}")
+        # Namespaces hide the node's tables and mounts; these would be ones that escaped.
+        tables = run(["nft", "list", "tables"]).splitlines()
+        found += [f"nftables {table}" for table in tables if "kube-proxy" in table]
+        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        state = str(self.layout.state)
+        found += [f"mount {line.split()[1]}" for line in mounts if line.split()[1].startswith(state)]
+        return found
+
     def _holder_is(self, program: str) -> bool:
         pid = process.pid(self.layout.run, HOLDER)
         with contextlib.suppress(OSError):

@@ -30,6 +30,8 @@ class Program:
         ready: tells whether it does its work; asked until true.
         env: variables added to the environment.
         within: seconds it may take to become ready.
+        before_exec: runs in the new process before the program does; joins the node's cgroup, so
+            that no child of the program can be born outside it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Program:
     ready: Callable[[], bool]
     env: Mapping[str, str]
     within: float = 60
+    before_exec: Callable[[], None] = cgroup.join
 
 
 def ensure(program: Program, run: Path, logs: Path) -> str:
@@ -106,8 +109,7 @@ def _start(program: Program, run: Path, log: Path) -> None:
             env={"PATH": os.environ["PATH"], **program.env},
             cwd="/",
             start_new_session=True,
-            # Between fork and exec, so that no child of it can be born outside the cgroup.
-            preexec_fn=cgroup.join,
+            preexec_fn=program.before_exec,
         )
     record = {
         "pid": process.pid,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from e2e.cluster import debian, images, tools
 from e2e.cluster.images import Image
-from e2e.cluster.local import components, credentials
+from e2e.cluster.local import components, credentials, kwok
 from e2e.cluster.local.components import API
 from e2e.cluster.local.credentials import Credentials
 from e2e.cluster.local.layout import API_SERVICE_ADDRESS, NODE_ADDRESS, default_layout
@@ -39,9 +39,9 @@ class LocalProvider:
     name = "local"
     node_address = NODE_ADDRESS
     brings_dns = False
-    images = {image.name: image.reference for image in images.NODE}
 
     def __init__(self) -> None:
+        self.images = {image.name: image.reference for image in images.NODE}
         self.layout = default_layout()
         self.kubeconfig = self.layout.kubeconfig
         self.node = Node(self.layout)
@@ -84,11 +84,16 @@ class LocalProvider:
         """Build `image` with buildah and import it on the node."""
         self._import(image)
 
+    def pretend_nodes(self, count: int) -> str:
+        """Run kwok with `count` pretended nodes for runs with thousands of pods."""
+        return kwok.start(self.node, self._made, count)
+
     def delete(self) -> Sequence[Step]:
         """The steps after which nothing of the cluster is left."""
         return [
             Step("end all processes of the node", self._destroy),
             Step("remove the state directory", self._remove_state),
+            Step("look for what is left", self._nothing_left),
         ]
 
     @property
@@ -132,6 +137,14 @@ class LocalProvider:
             return "nothing there"
         shutil.rmtree(self.layout.state)
         return None
+
+    def _nothing_left(self) -> str:
+        found = self.node.leftovers()
+        if found:
+            raise StepError(
+                f"still there: {', '.join(found)}", hint="run `make cluster-down` once more"
+            )
+        return "nothing"
 
 
 def _machine_programs() -> str:

@@ -1,0 +1,54 @@
+# Every target that a person needs; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := bash
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+WORKERS ?= auto
+
+.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke
+
+help: ## Show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(INSTALLED): pyproject.toml constraints.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+venv: $(INSTALLED) ## Install the project and its development tools into .venv
+
+tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl and Prometheus, which tests run against
+	@$(PYTHON) -m e2e.cluster tools
+
+lint: $(INSTALLED) ## Check format, style, types and the imports between rooms
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(INSTALLED) ## Put every file into the project's format
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage
+	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 cluster=16 e2e-smoke=4 cluster-down=1
+
+test-unit: $(INSTALLED) ## The fast lane: no cluster, under two minutes once `make tools` ran
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow"
+
+cluster: $(INSTALLED) ## Start a real Kubernetes cluster, or repair it (PROVIDER=kind|local, AUDIT=1)
+	@$(PYTHON) -m e2e.cluster up $(if $(AUDIT),--audit)
+
+cluster-down: $(INSTALLED) ## Stop the cluster and leave nothing of it
+	@$(PYTHON) -m e2e.cluster down
+
+kwok: $(INSTALLED) ## Add pretended nodes to the local cluster (NODES=10)
+	@$(PYTHON) -m e2e.cluster kwok $(if $(NODES),--nodes $(NODES))
+
+e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what the route says?
+	$(PYTHON) -m pytest e2e/smoke -s
+
+test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
+	$(PYTHON) -m pytest e2e/healing -s --timeout=1800

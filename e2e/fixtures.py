@@ -1,0 +1,199 @@
+"""pytest fixtures for real parts: an API server of one's own, and the whole cluster.
+
+Where a part cannot run, its tests are skipped with the reason; in CI they fail, because a skip
+there would look like a pass.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+from rich.console import Console
+
+from e2e.cluster import addons, control_plane, progress, tools
+from e2e.cluster.control_plane import Endpoint
+from e2e.cluster.kubectl import Kubectl
+from e2e.cluster.local import credentials
+from e2e.cluster.paths import REPOSITORY
+from e2e.cluster.progress import StepError
+from e2e.cluster.provider import Provider, choose
+
+READY_SECONDS = 60.0
+SETTING_UP: dict[str, float] = {}
+"""Seconds that a fixture took to become ready, for the summary at the end."""
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """An etcd and an API server of this test run, with the CRDs of Gateway API and ours."""
+
+    url: str
+    kubeconfig: Path
+    token: str
+    ca: Path
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl with the administrator's rights."""
+        return Kubectl(self.kubeconfig)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The whole cluster of `make cluster`."""
+
+    provider: Provider
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """kubectl with the administrator's rights."""
+        return Kubectl(self.provider.kubeconfig)
+
+    @property
+    def gateway_address(self) -> str:
+        """Where pods reach the Gateway `models`."""
+        return f"http://models-gateway.{addons.GATEWAY_NAMESPACE}.svc.cluster.local"
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series that the PromQL `expression` gives now."""
+        answer = httpx.get(
+            f"{addons.prometheus_url(self.provider)}/api/v1/query",
+            params={"query": expression},
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        found = answer.json()["data"]["result"]
+        return [(series["metric"], float(series["value"][1])) for series in found]
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A real API server, one for each test run; end by pid when the run ends."""
+    if not tools.built(tools.API_SERVER):
+        _unavailable("etcd and kube-apiserver are not built: run `make tools`")
+    directory = tmp_path_factory.mktemp("api-server")
+    begun = time.monotonic()
+    store, peer, serves = (Endpoint("127.0.0.1", port) for port in _free_ports(3))
+    url = f"https://{serves.host}:{serves.port}"
+    made = credentials.ensure(directory / "credentials", url, ["localhost", "127.0.0.1"])
+    with contextlib.ExitStack() as running:
+        etcd = control_plane.etcd(directory / "etcd", store, peer)
+        running.enter_context(_process(etcd, directory / "etcd.log"))
+        command = control_plane.api_server(made, store, serves, "10.96.0.0/16")
+        log = directory / "kube-apiserver.log"
+        server = running.enter_context(_process(command, log))
+        while not control_plane.api_server_ready(made, serves):
+            if server.poll() is not None or time.monotonic() - begun > READY_SECONDS:
+                pytest.fail(f"the API server did not start:\n{log.read_text()[-3000:]}")
+            # Ready is a state to ask for: the API server announces it nowhere.
+            time.sleep(0.05)
+        kubeconfig = made.kubeconfig("admin")
+        found = ApiServer(url, kubeconfig, made.token("admin"), made.ca)
+        _install_crds(found.kubectl)
+        SETTING_UP["api_server"] = time.monotonic() - begun
+        yield found
+
+
+@pytest.fixture
+def namespace(api_server: ApiServer) -> str:
+    """A fresh namespace on the API server; it goes with the server."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    api_server.kubectl("create", "namespace", name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The whole cluster: reused when it runs, repaired or made when it does not."""
+    begun = time.monotonic()
+    try:
+        provider = choose()
+    except StepError as error:
+        _unavailable(str(error))
+    progress.run([*provider.create(audit=False), *addons.install(provider)], Console(stderr=True))
+    SETTING_UP["cluster"] = time.monotonic() - begun
+    return Cluster(provider)
+
+
+@pytest.fixture
+def cluster_namespace(cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace on the cluster, deleted after the test."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the real part they use, so that lanes select them by what they need."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        if "api_server" in used:
+            item.add_marker(pytest.mark.api_server)
+            # One server for the run, also when the run has several workers.
+            item.add_marker(pytest.mark.xdist_group("api_server"))
+        if "cluster" in used:
+            item.add_marker(pytest.mark.cluster)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the real parts took to become ready."""
+    for name, seconds in SETTING_UP.items():
+        terminalreporter.write_line(f"{name} was ready in {seconds:.1f} s")
+
+
+def _unavailable(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"needed in CI: {reason}")
+    pytest.skip(reason)
+
+
+def _install_crds(kubectl: Kubectl) -> None:
+    gateway_api = tools.module_directory("sigs.k8s.io/gateway-api") / "config" / "crd" / "standard"
+    folders = [folder for folder in (gateway_api, REPOSITORY / "crds") if folder.is_dir()]
+    options = [option for folder in folders for option in ("-f", str(folder))]
+    # The server is new and validates by itself; both options only cost seconds here.
+    kubectl("create", "--validate=ignore", *options)
+    deadline = time.monotonic() + READY_SECONDS
+    while not all(map(_established, kubectl.get("crd")["items"])):
+        if time.monotonic() > deadline:
+            pytest.fail("the CRDs were not established in time")
+        # `kubectl wait` would open one watch after the other, for a second and more.
+        time.sleep(0.05)
+
+
+def _established(crd: dict[str, Any]) -> bool:
+    conditions = crd.get("status", {}).get("conditions", [])
+    return {"Established": "True"}.items() <= {c["type"]: c["status"] for c in conditions}.items()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+@contextlib.contextmanager
+def _process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,109 @@
+"""Traffic through the gateway is split and mirrored as the route says, seen by Prometheus."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from e2e.cluster import images
+from e2e.fixtures import Cluster
+
+REQUESTS = 2_000
+CANDIDATE_SHARE = 0.10
+MIRRORED_SHARE = 0.30
+FALSE_ALARM = 1e-6
+"""Chance that a correct gateway fails one of the two checks: once in a million runs, each."""
+
+MANIFESTS = Path(__file__).with_name("traffic.yaml")
+WAIT_SECONDS = 60.0
+
+
+def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_namespace: str) -> None:
+    """2,000 requests at 90/10 with a 30 % mirror: the counts lie within binomial bounds."""
+    manifests = MANIFESTS.read_text()
+    for image in images.OURS:
+        manifests = manifests.replace(f"image: {image.name}", f"image: {image.reference}")
+    manifests = manifests.replace("GATEWAY", cluster.gateway_address)
+    servers, load = manifests.split("# The load\n")
+    kubectl = cluster.kubectl
+    kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=servers)
+    kubectl("rollout", "status", "deployment", "-n", cluster_namespace, "--timeout=90s")
+    _wait(lambda: _accepted(cluster, cluster_namespace), "the route was not accepted")
+    _wait(lambda: len(_answers(cluster, cluster_namespace)) == 4, "the servers were not scraped")
+
+    kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=load)
+    kubectl("wait", "job/load", "-n", cluster_namespace, "--for=condition=Complete", "--timeout=90s")
+    told = json.loads(kubectl("logs", "job/load", "-n", cluster_namespace))
+
+    assert told["statuses"] == {"200": REQUESTS}
+    # Prometheus knows it all once it has counted every answer that clients got.
+    _wait(lambda: _live(cluster, cluster_namespace) == REQUESTS, "answers are missing")
+    ended = time.time()
+    _wait(lambda: _scraped_since(cluster, cluster_namespace, ended), "the servers left Prometheus")
+    answers = _answers(cluster, cluster_namespace)
+    candidate, mirrored = answers["2", "false"], answers["2", "true"]
+    print(f"candidate {candidate:.0f} of {REQUESTS}, mirrored {mirrored:.0f}, clients saw {told}")
+
+    assert told["versions"] == {"1": REQUESTS - candidate, "2": candidate}
+    assert answers["1", "true"] == 0
+    assert within(candidate, CANDIDATE_SHARE)
+    assert within(mirrored, MIRRORED_SHARE)
+
+
+def test_the_bounds_refuse_a_wrong_share() -> None:
+    """The check can fail: shares half as large or twice as large lie outside the bounds."""
+    assert within(200, CANDIDATE_SHARE)
+    assert not within(100, CANDIDATE_SHARE)
+    assert not within(400, CANDIDATE_SHARE)
+
+
+def within(count: float, share: float) -> bool:
+    """Whether `count` of REQUESTS agrees with `share`: both exact binomial tails are likely."""
+    below = _tail(range(int(count) + 1), share)
+    above = _tail(range(int(count), REQUESTS + 1), share)
+    return min(below, above) > FALSE_ALARM / 2
+
+
+def _tail(counts: range, share: float) -> float:
+    def term(k: int) -> float:
+        chosen = math.lgamma(REQUESTS + 1) - math.lgamma(k + 1) - math.lgamma(REQUESTS - k + 1)
+        return math.exp(chosen + k * math.log(share) + (REQUESTS - k) * math.log1p(-share))
+
+    return math.fsum(map(term, counts))
+
+
+def _wait(holds: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"{complaint} within {WAIT_SECONDS:.0f} s"
+        time.sleep(0.5)
+
+
+def _answers(cluster: Cluster, namespace: str) -> dict[tuple[str, str], float]:
+    selector = f'model_answers_total{{namespace="{namespace}"}}'
+    found = cluster.query(f"sum by (version, mirrored) ({selector})")
+    return {(labels["version"], labels["mirrored"]): value for labels, value in found}
+
+
+def _live(cluster: Cluster, namespace: str) -> float:
+    answers = _answers(cluster, namespace)
+    return answers["1", "false"] + answers["2", "false"]
+
+
+def _scraped_since(cluster: Cluster, namespace: str, moment: float) -> bool:
+    found = cluster.query(f'timestamp(model_answers_total{{namespace="{namespace}"}})')
+    return len(found) >= 4 and all(value > moment for _, value in found)
+
+
+def _accepted(cluster: Cluster, namespace: str) -> bool:
+    route = cluster.kubectl.get("httproute", "model", "-n", namespace)
+    conditions = [
+        condition
+        for parent in route.get("status", {}).get("parents", [])
+        for condition in parent["conditions"]
+        if condition["observedGeneration"] == route["metadata"]["generation"]
+    ]
+    return {("Accepted", "True"), ("ResolvedRefs", "True")} <= {
+        (condition["type"], condition["status"]) for condition in conditions
+    }
