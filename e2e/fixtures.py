@@ -43,7 +43,7 @@ class ApiServer:
 
     @property
     def kubectl(self) -> Kubectl:
-        """kubectl with the administrator's rights."""
+        """A kubectl with the administrator's rights."""
         return Kubectl(self.kubeconfig)
 
 
@@ -55,7 +55,7 @@ class Cluster:
 
     @property
     def kubectl(self) -> Kubectl:
-        """kubectl with the administrator's rights."""
+        """A kubectl with the administrator's rights."""
         return Kubectl(self.provider.kubeconfig)
 
     @property

@@ -33,7 +33,9 @@ def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_name
     _wait(lambda: len(_answers(cluster, cluster_namespace)) == 4, "the servers were not scraped")
 
     kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=load)
-    kubectl("wait", "job/load", "-n", cluster_namespace, "--for=condition=Complete", "--timeout=90s")
+    kubectl(
+        "wait", "job/load", "-n", cluster_namespace, "--for=condition=Complete", "--timeout=90s"
+    )
     told = json.loads(kubectl("logs", "job/load", "-n", cluster_namespace))
 
     assert told["statuses"] == {"200": REQUESTS}

@@ -23,7 +23,13 @@ def version_2() -> bool:
 
 
 def create() -> None:
-    """Create the node's cgroup; components go to a leaf of it, pods beside that leaf."""
+    """Create the node's cgroup everywhere; components go to a leaf of it, pods beside that leaf."""
+    for hierarchy in _hierarchies():
+        (hierarchy / CGROUP).mkdir(exist_ok=True)
+        # A new cpuset has no processors until it is given its parent's.
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if not version_2() and (hierarchy / name).exists():
+                (hierarchy / CGROUP / name).write_text((hierarchy / name).read_text())
     # Version 2 forbids processes in a cgroup that has children with controllers.
     _components().mkdir(parents=True, exist_ok=True)
 
@@ -45,8 +51,13 @@ def pids() -> set[int]:
 
 def directories() -> list[Path]:
     """The node's cgroup in every hierarchy where it exists."""
-    hierarchies = [ROOT, *(path for path in ROOT.iterdir() if path.is_dir())]
-    return [top for hierarchy in hierarchies if (top := hierarchy / CGROUP).exists()]
+    return [top for hierarchy in _hierarchies() if (top := hierarchy / CGROUP).exists()]
+
+
+def _hierarchies() -> list[Path]:
+    if version_2():
+        return [ROOT]
+    return [path for path in sorted(ROOT.iterdir()) if (path / "cgroup.procs").exists()]
 
 
 def end_all() -> int:

@@ -159,8 +159,8 @@ def kubelet(node: Node, credentials: Credentials) -> str:
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{at.CGROUP}",
-        # The hierarchy of QoS cgroups is machine administration that a test cluster can do without.
-        "cgroupsPerQOS": False,
+        # Without it the containers would not be below our cgroup, and could not be found there.
+        "cgroupsPerQOS": True,
         "enforceNodeAllocatable": [],
         "failCgroupV1": False,
         "failSwapOn": False,

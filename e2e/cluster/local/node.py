@@ -122,9 +122,12 @@ class Node:
         # Namespaces hide the node's tables and mounts; these would be ones that escaped.
         tables = run(["nft", "list", "tables"]).splitlines()
         found += [f"nftables {table}" for table in tables if "kube-proxy" in table]
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
-        state = str(self.layout.state)
-        found += [f"mount {line.split()[1]}" for line in mounts if line.split()[1].startswith(state)]
+        # Asked without the cgroup, so that a process which escaped it is found too: whoever has a
+        # mount of the state directory is, or was, part of the node.
+        for process_mounts in Path("/proc").glob("[0-9]*/mountinfo"):
+            with contextlib.suppress(OSError):
+                if f"{self.layout.state}/" in process_mounts.read_text():
+                    found.append(f"mounts seen by process {process_mounts.parent.name}")
         return found
 
     def _holder_is(self, program: str) -> bool:

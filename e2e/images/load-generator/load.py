@@ -31,8 +31,8 @@ async def load(arguments: argparse.Namespace) -> dict[str, object]:
         async def one() -> None:
             begun = time.monotonic()
             try:
-                async with session.post(
-                    arguments.url, data=arguments.body, headers=headers
+                async with session.request(
+                    arguments.method, arguments.url, data=arguments.body, headers=headers
                 ) as answer:
                     await answer.read()
                     statuses[str(answer.status)] += 1
@@ -70,6 +70,7 @@ def main() -> int:
     """Read the command line, send the load, print the summary; 1 when an answer was not 2xx."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True, help="where to send the requests")
+    parser.add_argument("--method", default="POST", choices=("GET", "POST"))
     parser.add_argument("--host", default="", help="Host header, when it differs from the URL's")
     parser.add_argument("--requests", type=int, required=True, help="how many, at most a million")
     parser.add_argument("--rate", type=float, default=50, help="requests per second, at most 2,000")
