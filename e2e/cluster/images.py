@@ -10,8 +10,10 @@ import importlib.util
 import shutil
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from e2e.cluster import tools
@@ -36,23 +38,21 @@ class Image:
 
     Attributes:
         name: last part of the reference.
-        files: what lies beside the Dockerfile, by name, besides the Dockerfile's own folder.
-        wheels: whether it installs Python packages from its requirements.txt.
+        folder: where its Dockerfile lies.
+        files: what else lies beside the Dockerfile when it is built, by name: a file or a folder.
+        requirements: what it installs with pip, in the form of a requirements.txt; empty when it
+            installs nothing.
     """
 
     name: str
+    folder: Path
     files: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
-    wheels: bool = False
+    requirements: str = ""
 
     @property
     def reference(self) -> str:
         """The name under which pods ask for it."""
         return f"{PREFIX}/{self.name}:{TAG}"
-
-    @property
-    def folder(self) -> Path:
-        """Where its Dockerfile lies."""
-        return REPOSITORY / "e2e" / "images" / self.name
 
     def uses_base(self) -> bool:
         """Whether its Dockerfile starts from the base image."""
@@ -66,18 +66,42 @@ def _envoy() -> Path:
     return Path(spec.origin).parent / "_bin" / "envoy"
 
 
+FOLDERS = REPOSITORY / "e2e" / "images"
+
+
 def _go(name: str) -> Image:
-    return Image(name, {name: lambda: tools.binary(name)})
+    return Image(name, FOLDERS / name, {name: lambda: tools.binary(name)})
 
 
-OURS = (Image("model-server", wheels=True), Image("load-generator", wheels=True))
+def _python(name: str, program: str) -> Image:
+    folder = FOLDERS / name
+    files = {
+        program: lambda: folder / program,
+        "requirements.txt": lambda: folder / "requirements.txt",
+    }
+    return Image(name, folder, files, (folder / "requirements.txt").read_text())
+
+
+def _operator() -> Image:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    needed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+    parts = ("pyproject.toml", "README.md", "LICENSE", "operator")
+    files = {part: partial(REPOSITORY.joinpath, part) for part in parts}
+    return Image("operator", REPOSITORY, files, "\n".join(needed))
+
+
+OURS = (
+    _operator(),
+    _python("model-server", "server.py"),
+    _python("load-generator", "load.py"),
+)
 """Images that every provider builds."""
 
 NODE = (
     _go("pause"),
     _go("coredns"),
     _go("envoy-gateway"),
-    Image("envoy", {"envoy": _envoy}),
+    Image("envoy", FOLDERS / "envoy", {"envoy": _envoy}),
     _go("prometheus"),
 )
 """Images that come from a registry elsewhere and are made here where there is none."""
@@ -104,20 +128,28 @@ def docker_build(image: Image) -> str:
 
 def _context(image: Image, scratch: Path, offline: bool = True) -> Path:
     context = scratch / image.name
-    shutil.copytree(image.folder, context)
-    for name, source in image.files.items():
-        shutil.copy(source(), context / name)
-    if image.wheels:
-        shutil.copy(REPOSITORY / "constraints.txt", context)
+    context.mkdir()
+    files = {"Dockerfile": lambda: image.folder / "Dockerfile", **image.files}
+    if image.requirements:
+        files["constraints.txt"] = lambda: REPOSITORY / "constraints.txt"
         if offline:
-            shutil.copytree(_wheels(context / "requirements.txt"), context / "wheels")
+            files["wheels"] = lambda: _wheels(image.requirements)
+    for name, source in files.items():
+        origin = source()
+        if origin.is_dir():
+            shutil.copytree(origin, context / name, ignore=_NOT_COPIED)
+        else:
+            shutil.copy(origin, context / name)
     return context
 
 
-def _wheels(requirements: Path) -> Path:
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+
+def _wheels(requirements: str) -> Path:
     """Return a directory with the wheels that `requirements` needs in the base image."""
     constraints = REPOSITORY / "constraints.txt"
-    key = hashlib.sha256(requirements.read_bytes() + constraints.read_bytes()).hexdigest()[:12]
+    key = hashlib.sha256(requirements.encode() + constraints.read_bytes()).hexdigest()[:12]
     target = CACHE / "wheels" / key
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +159,8 @@ def _wheels(requirements: Path) -> Path:
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
                 *("--python-version", PYTHON, "--implementation", "cp"),
                 *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"),
-                *("-c", str(constraints), "-r", str(requirements), "-d", str(scratch)),
+                *("-c", str(constraints), "-d", str(scratch)),
+                *requirements.split(),
             ],
             log=BUILD_LOG,
         )
@@ -162,7 +195,7 @@ def _base() -> Path:
 
 def _buildah(image: Image, context: Path, base: Path | None, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ["--build-arg", "PIP_OPTIONS=--no-index"] if image.wheels else []
+    arguments = ["--build-arg", "PIP_OPTIONS=--no-index"] if image.requirements else []
     if base is not None:
         arguments += ["--build-arg", f"BASE={_imported(base)}"]
     run(
