@@ -88,9 +88,7 @@ class Process:
             if uses_stable and objective.role is Role.GATE
         )
         self.multiples = multiples
-        self.levels = tuple(
-            self.proof(multiple * objective.bad, level) for level, multiple in enumerate(multiples)
-        )
+        self.levels = tuple(self.proof(self.limit(i), i) for i in range(len(multiples)))
         self.far: Proof | None = None
         if objective.latency is not None and objective.latency.edges.far is not None:
             self.far = Proof(
@@ -114,15 +112,19 @@ class Process:
 
     def proof(self, rate: float, level: int | None) -> Proof:
         """Bets that the candidate's rate is below `rate`, with stable's part at `level`."""
-        limit = rate if self._events else min(rate, LARGEST_BAD_SHARE)
         good = self.objective.good
         first = None if level is None else level * _BETS
         return Proof(
-            tuple(self._coefficients(limit, share * good) for share in PASS_SHARES),
+            tuple(self._coefficients(rate, share * good) for share in PASS_SHARES),
             () if first is None else self._pass_bets[first : first + _BETS],
             first,
             is_far=False,
         )
+
+    def limit(self, level: int) -> float:
+        """The rate that a proof at `level` excludes."""
+        rate = self.multiples[level] * self.objective.bad
+        return rate if self._events else min(rate, LARGEST_BAD_SHARE)
 
     def start(self) -> Evidence:
         """No evidence: wealth 1 everywhere."""

@@ -89,7 +89,8 @@ class Rules:
                 ):
                     raise ObjectiveError(
                         f"objective '{other.name}', good: found {other.good:g}, but "
-                        f"'{breaker.name}' rolls back above {breaker.good:g}; write less, or raise the breaker"
+                        f"'{breaker.name}' rolls back above {breaker.good:g}; write less, "
+                        "or raise the breaker"
                     )
         timed = [(o.latency, o) for o in self.objectives if o.latency and o.role is Role.GATE]
         for first, one in timed:
