@@ -53,8 +53,7 @@ def against_target(history: Sequence[Block]) -> float:
             break
         share = bad / math.fsum(n for n, _ in blocks)
         squares = math.fsum(
-            (d / n - e / m) ** 2 / (1 / n + 1 / m)
-            for (n, d), (m, e) in itertools.pairwise(blocks)
+            (d / n - e / m) ** 2 / (1 / n + 1 / m) for (n, d), (m, e) in itertools.pairwise(blocks)
         )
         largest = _larger(largest, squares / ((len(blocks) - 1) * share), bad, len(blocks))
         blocks = _doubled(blocks)

@@ -253,9 +253,11 @@ class Process:
 
     def logs(self, evidence: Evidence, proof: Proof) -> tuple[Sequence[float], Sequence[float]]:
         """Log e-values of the single bets, against the target and against stable."""
-        bad = evidence.passed_far if proof.is_far else evidence.passed_bad
-        total = evidence.passed_total
-        target = [bad * u + total * v for u, v in proof.target_bets]
+        target: list[float] = []
+        if self.compare is not Compare.STABLE:
+            bad = evidence.passed_far if proof.is_far else evidence.passed_bad
+            total = evidence.passed_total
+            target = [bad * u + total * v for u, v in proof.target_bets]
         if proof.first is None or self.compare is Compare.TARGET:
             return target, ()
         stable = evidence.far_stable if proof.is_far else evidence.pass_stable
@@ -277,7 +279,9 @@ class Process:
 
         `split` is stable requests per candidate request, the rates are bad shares of each.
         """
-        target = [rate * u + v for u, v in proof.target_bets]
+        target: list[float] = []
+        if self.compare is not Compare.STABLE:
+            target = [rate * u + v for u, v in proof.target_bets]
         if not split:
             return target, [0.0] * len(proof.stable_bets)
         return target, stable_log_evalues(
