@@ -30,6 +30,10 @@ def measure(
     comparison with stable gets the dispersion of the whole. Less than six hours: UNKNOWN.
     Raises ValueError when the halves have different lengths.
     """
+    if halves and len(halves[0]) != len(halves[1]):
+        raise ValueError(
+            f"halves: found {len(halves[0])} and {len(halves[1])} blocks, give the same for both"
+        )
     if len(history) * BLOCK < _LEAST_HISTORY:
         return UNKNOWN
     target = against_target(history)
@@ -64,7 +68,7 @@ def between_halves(first: Sequence[Block], second: Sequence[Block]) -> float:
     """The same between two halves of the pods, given what both had together.
 
     sum (d_A - D n_A / n)^2 / sum D n_A n_B / n^2: the variance of one half's share of the errors
-    over its binomial variance. Raises ValueError when the lengths differ.
+    over its binomial variance. Both have the same blocks.
     """
     largest = 1.0
     one, two = list(first), list(second)

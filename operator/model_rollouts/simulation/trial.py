@@ -20,6 +20,8 @@ class End(StrEnum):
     """How a simulated rollout ends."""
 
     PROMOTED = "Promoted"
+    PROMOTED_WITH_BOUND = "PromotedWithBound"
+    """At the deadline, with an upper bound that is acceptable."""
     ROLLED_BACK = "RolledBack"
     UNDECIDED = "Undecided"
     """Time was over."""
