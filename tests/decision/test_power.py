@@ -41,7 +41,8 @@ def test_too_little_traffic_is_said_with_what_can_be_excluded() -> None:
     assert 0.002 < excluded.rate < 0.005
     assert expected.words == (
         "At 0.2 req/s this stays undecided until the deadline, 24.0 h; "
-        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} %."
+        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} % or "
+        f"{1000 * excluded.rate:.3g} times stable."
     )
 
 
