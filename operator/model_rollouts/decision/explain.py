@@ -163,9 +163,10 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
                 f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} answers came "
                 "under a load per pod like stable's; the others do not count for promotion",
             )
-        if objective.latency is not None and not objective.latency.edges.exact:
+        if objective.latency is not None:
             message = no_bucket_boundary(objective.latency.within, objective.latency.edges)
-            add(Reason.NO_BUCKET_BOUNDARY, message)
+            if message:
+                add(Reason.NO_BUCKET_BOUNDARY, message)
         if not dispersion.known:
             add(
                 Reason.DISPERSION_UNKNOWN,
