@@ -50,14 +50,7 @@ def down() -> None:
 def build_tools() -> None:
     """Build the programs that tests without a cluster run against."""
     names = (*tools.API_SERVER, "prometheus")
-    steps = [Step(f"build {name}", partial(_built, name)) for name in names]
-    progress.run(steps, console)
-
-
-def _built(name: str) -> str:
-    there = tools.built([name])
-    tools.binary(name)
-    return "there already" if there else ""
+    progress.run([Step(f"build {name}", partial(tools.build, name)) for name in names], console)
 
 
 @main.command()

@@ -3,13 +3,14 @@
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from e2e.cluster import images, tools
 from e2e.cluster.images import Image
 from e2e.cluster.paths import CACHE
-from e2e.cluster.progress import Step
+from e2e.cluster.progress import Step, StepError
 from e2e.cluster.shell import run
 
 NAME = "model-rollouts"
@@ -40,15 +41,14 @@ class KindProvider:
     def create(self, audit: bool) -> Sequence[Step]:
         """The steps that make the cluster."""
         if audit:
-            raise NotImplementedError("the audit log is offered by the local provider only")
+            raise StepError(
+                "only the local provider writes an audit log", hint="use PROVIDER=local"
+            )
         missing = [name for name in ("kind", "kubectl", "helm") if not tools.built([name])]
         return [
-            *(Step(f"build {name}", lambda name=name: _built(name)) for name in missing),
+            *(Step(f"build {name}", partial(tools.build, name)) for name in missing),
             Step("create the kind cluster", self._create),
-            *(
-                Step(f"image {image.name}", lambda image=image: self.load(image))
-                for image in images.OURS
-            ),
+            *(Step(f"image {image.name}", partial(self.load, image)) for image in images.OURS),
         ]
 
     def load(self, image: Image) -> None:
@@ -64,11 +64,14 @@ class KindProvider:
 
     def _create(self) -> str:
         self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-        place = ["--kubeconfig", self.kubeconfig]
+        place = ("--kubeconfig", str(self.kubeconfig))
         if NAME in run([tools.binary("kind"), "get", "clusters"]).split():
             run([*_kind("export", "kubeconfig"), *place], log=LOG)
             return "there already"
-        run([*_kind("create", "cluster"), "--config", CONFIG, "--wait", "180s", *place], log=LOG)
+        run(
+            [*_kind("create", "cluster"), "--config", str(CONFIG), "--wait", "180s", *place],
+            log=LOG,
+        )
         return "made"
 
     def _delete(self) -> str:
@@ -79,7 +82,3 @@ class KindProvider:
 
 def _kind(*words: str) -> list[str]:
     return [str(tools.binary("kind")), *words, "--name", NAME]
-
-
-def _built(name: str) -> None:
-    tools.binary(name)

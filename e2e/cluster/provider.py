@@ -12,20 +12,25 @@ from e2e.cluster.progress import Step, StepError
 class Provider(Protocol):
     """A way of getting a cluster."""
 
-    name: str
-    """What PROVIDER says to choose it."""
+    @property
+    def name(self) -> str:
+        """What PROVIDER says to choose it."""
 
-    kubeconfig: Path
-    """The administrator's kubeconfig, once the cluster is there."""
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, once the cluster is there."""
 
-    node_address: str
-    """Where NodePorts of the cluster answer on this machine."""
+    @property
+    def node_address(self) -> str:
+        """Where NodePorts of the cluster answer on this machine."""
 
-    images: Mapping[str, str]
-    """References of the images that the addons run, by the name of their Dockerfile's folder."""
+    @property
+    def images(self) -> Mapping[str, str]:
+        """References of the images that the addons run, by name."""
 
-    brings_dns: bool
-    """Whether the cluster has a DNS server of its own."""
+    @property
+    def brings_dns(self) -> bool:
+        """Whether the cluster has a DNS server of its own."""
 
     def unable(self) -> str:
         """Why it cannot be used on this machine; empty when it can."""

@@ -60,7 +60,8 @@ def _envoy_gateway(provider: Provider) -> str:
         }
     )
     chart = _chart()
-    helm = [tools.binary("helm"), "--kubeconfig", provider.kubeconfig, "-n", GATEWAY_NAMESPACE]
+    helm = [str(tools.binary("helm")), "--kubeconfig", str(provider.kubeconfig)]
+    helm += ["-n", GATEWAY_NAMESPACE]
     # Helm would run the chart's certificate job again each time; skip it when nothing changed.
     mark = hashlib.sha256(f"{chart}{values}".encode()).hexdigest()[:12]
     listed = json.loads(run([*helm, "list", "-o", "json", "--deployed", "-l", f"values={mark}"]))
@@ -68,7 +69,7 @@ def _envoy_gateway(provider: Provider) -> str:
         return "there already"
     run(
         [
-            *(*helm, "upgrade", "--install", "envoy-gateway", chart, "--create-namespace"),
+            *(*helm, "upgrade", "--install", "envoy-gateway", str(chart), "--create-namespace"),
             *("--labels", f"values={mark}", "--values", "-"),
         ],
         stdin=values,

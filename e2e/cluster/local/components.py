@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -148,7 +149,7 @@ def kubelet(node: Node, credentials: Credentials) -> str:
     layout = node.layout
     resolv = layout.config / "resolv.conf"
     resolv.write_text("")
-    config = {
+    config: dict[str, object] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "authentication": {
@@ -193,7 +194,7 @@ def kubelet(node: Node, credentials: Credentials) -> str:
 
 def kube_proxy(node: Node, credentials: Credentials) -> str:
     """Run kube-proxy, which gives Services their addresses inside the node."""
-    config = {
+    config: dict[str, object] = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": "nftables",
@@ -228,7 +229,7 @@ def _as(credentials: Credentials, user: str) -> list[str]:
     ]
 
 
-def _written(path: Path, config: dict[str, object]) -> Path:
+def _written(path: Path, config: Mapping[str, object]) -> Path:
     text = yaml.safe_dump(config, sort_keys=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     # kube-proxy ends itself when its file is written, also with the same content.
@@ -251,7 +252,8 @@ def _succeeds(command: list[str]) -> bool:
 
 
 def _node_ready(credentials: Credentials) -> bool:
-    kubectl = [tools.binary("kubectl"), f"--kubeconfig={credentials.kubeconfig('admin')}"]
+    kubeconfig = credentials.kubeconfig("admin")
+    kubectl = [str(tools.binary("kubectl")), f"--kubeconfig={kubeconfig}"]
     condition = '{.status.conditions[?(@.type=="Ready")].status}'
     told = subprocess.run(
         [*kubectl, "get", "node", at.NODE_NAME, "-o", f"jsonpath={condition}"],

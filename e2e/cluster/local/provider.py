@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 from e2e.cluster import debian, images, tools
 from e2e.cluster.images import Image
@@ -41,7 +42,7 @@ class LocalProvider:
     brings_dns = False
 
     def __init__(self) -> None:
-        self.images = {image.name: image.reference for image in images.NODE}
+        self.images: Mapping[str, str] = {image.name: image.reference for image in images.NODE}
         self.layout = default_layout()
         self.kubeconfig = self.layout.kubeconfig
         self.node = Node(self.layout)
@@ -65,9 +66,9 @@ class LocalProvider:
         programs = [name for name in GO_PROGRAMS if not tools.built([name])]
         return [
             Step("programs of this machine", _machine_programs),
-            *(Step(f"build {name}", lambda name=name: _built(name)) for name in programs),
+            *(Step(f"build {name}", partial(tools.build, name)) for name in programs),
             Step("Debian packages", _debian_packages),
-            *(Step(f"image {image.name}", lambda i=image: _archived(i)) for image in ALL_IMAGES),
+            *(Step(f"image {image.name}", partial(_archived, image)) for image in ALL_IMAGES),
             Step("node (namespaces, cable)", self.node.create),
             Step("credentials", self._credentials),
             Step("etcd", lambda: components.etcd(self.node)),
@@ -167,10 +168,6 @@ def _debian_packages() -> None:
             debian.unpacked(package)
         except debian.PackageError as error:
             raise StepError(str(error)) from error
-
-
-def _built(name: str) -> None:
-    tools.binary(name)
 
 
 def _archived(image: Image) -> None:

@@ -65,6 +65,14 @@ def binary(name: str) -> Path:
     return target
 
 
+def build(name: str) -> str:
+    """Build the Go program `name` unless it is there; return what was done."""
+    if built([name]):
+        return "there already"
+    binary(name)
+    return ""
+
+
 def built(names: Iterable[str]) -> bool:
     """Whether every program in `names` lies ready in the cache."""
     return all((_directory() / name).exists() for name in names)
