@@ -119,7 +119,7 @@ def cluster() -> Cluster:
         provider = choose()
     except StepError as error:
         _unavailable(str(error))
-    progress.run([*provider.create(audit=False), *addons.install(provider)], Console(stderr=True))
+    progress.run([*provider.create(), *addons.install(provider)], Console(stderr=True))
     SETTING_UP["cluster"] = time.monotonic() - begun
     return Cluster(provider)
 

@@ -21,9 +21,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--audit", is_flag=True, help="Write one line per API request to a log.")
+@click.option(
+    "--audit/--no-audit",
+    default=None,
+    help="Write one line per API request to a log, or stop that.  [as it is]",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
-def up(audit: bool, dry_run: bool) -> None:
+def up(audit: bool | None, dry_run: bool) -> None:
     """Start the cluster, or repair one that is damaged."""
     provider = choose()
     steps = [*provider.create(audit), *addons.install(provider)]

@@ -38,7 +38,7 @@ class KindProvider:
         asked = subprocess.run(["docker", "info"], capture_output=True, text=True)
         return "" if asked.returncode == 0 else "no Docker engine answers"
 
-    def create(self, audit: bool) -> Sequence[Step]:
+    def create(self, audit: bool | None = None) -> Sequence[Step]:
         """The steps that make the cluster."""
         if audit:
             raise StepError(

@@ -35,8 +35,11 @@ class Provider(Protocol):
     def unable(self) -> str:
         """Why it cannot be used on this machine; empty when it can."""
 
-    def create(self, audit: bool) -> Sequence[Step]:
-        """The steps that make the cluster, or repair it; safe to run at any time."""
+    def create(self, audit: bool | None = None) -> Sequence[Step]:
+        """The steps that make the cluster, or repair it; safe to run at any time.
+
+        `audit` switches a log of the API server's requests on or off; None leaves it as it is.
+        """
 
     def load(self, image: Image) -> None:
         """Build `image` and bring it to the node."""

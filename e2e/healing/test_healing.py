@@ -50,7 +50,7 @@ def test_one_ended_process_is_healed(
     assert ended is not None
     os.kill(ended, signal.SIGKILL)
 
-    took = progress.run([*local.create(audit=False), *addons.install(local)], Console())
+    took = progress.run([*local.create(), *addons.install(local)], Console())
 
     print(f"{name}: healed in {took:.0f} s")
     healed = process.pid(local.layout.run, name)
@@ -80,5 +80,5 @@ def test_a_stopped_cluster_leaves_nothing_and_starts_again(local: LocalProvider)
     # Once more: idempotent.
     progress.run(local.delete(), Console())
 
-    took = progress.run([*local.create(audit=False), *addons.install(local)], Console())
+    took = progress.run([*local.create(), *addons.install(local)], Console())
     print(f"warm start: {took:.0f} s")

@@ -11,6 +11,7 @@ import yaml
 from e2e.cluster import control_plane, debian, tools
 from e2e.cluster.control_plane import Endpoint
 from e2e.cluster.local import layout as at
+from e2e.cluster.local import process
 from e2e.cluster.local.credentials import Credentials
 from e2e.cluster.local.node import Node
 
@@ -67,13 +68,24 @@ def etcd(node: Node) -> str:
 
 def api_server(node: Node, credentials: Credentials, audit: bool) -> str:
     """Run the API server, with the audit log at Metadata level when `audit`."""
-    log = node.layout.logs / "audit.log" if audit else None
+    log = _audit_log(node) if audit else None
     command = control_plane.api_server(credentials, ETCD, API, at.SERVICE_RANGE, log)
     return node.program(
         "kube-apiserver",
         *command,
         ready=lambda: control_plane.api_server_ready(credentials, API),
     )
+
+
+def audits(node: Node) -> bool:
+    """Whether the API server was last started with an audit log."""
+    return f"--audit-log-path={_audit_log(node)}" in process.recorded_argv(
+        node.layout.run, "kube-apiserver"
+    )
+
+
+def _audit_log(node: Node) -> Path:
+    return node.layout.logs / "audit.log"
 
 
 def controller_manager(node: Node, credentials: Credentials) -> str:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from e2e.cluster.local import cgroup
 from e2e.cluster.progress import StepError
@@ -51,7 +52,7 @@ def ensure(program: Program, run: Path, logs: Path) -> str:
         StepError: it ended, or was not ready in time.
     """
     log = logs / f"{program.name}.log"
-    if _recorded_argv(run, program.name) == list(program.argv) and alive(run, program.name):
+    if recorded_argv(run, program.name) == list(program.argv) and alive(run, program.name):
         # Long enough for a program that another run has just started.
         if _wait(program, run, within=10):
             return "running"
@@ -74,6 +75,12 @@ def alive(run: Path, name: str) -> bool:
     """Whether the recorded process `name` is still that process, and not a zombie."""
     record = _record(run, name)
     return record is not None and 0 != record["started"] == _started(record["pid"])
+
+
+def recorded_argv(run: Path, name: str) -> list[str]:
+    """What process `name` was last started with; empty when it never was."""
+    record = _record(run, name)
+    return record["argv"] if record is not None else []
 
 
 def pid(run: Path, name: str) -> int | None:
@@ -132,17 +139,12 @@ def _wait(program: Program, run: Path, within: float) -> bool:
     return False
 
 
-def _record(run: Path, name: str) -> dict[str, int] | None:
+def _record(run: Path, name: str) -> dict[str, Any] | None:
     try:
-        record: dict[str, int] = json.loads((run / f"{name}.json").read_text())
+        record: dict[str, Any] = json.loads((run / f"{name}.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return record
-
-
-def _recorded_argv(run: Path, name: str) -> object:
-    record = _record(run, name)
-    return record and record["argv"]
 
 
 def _started(pid: int) -> int:

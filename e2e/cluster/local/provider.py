@@ -60,8 +60,10 @@ class LocalProvider:
                 return f"MODEL_ROLLOUTS_STATE={self.layout.state} lies below {hidden}"
         return ""
 
-    def create(self, audit: bool) -> Sequence[Step]:
+    def create(self, audit: bool | None = None) -> Sequence[Step]:
         """The steps that make the cluster, or repair it."""
+        if audit is None:
+            audit = components.audits(self.node)
         # Only what is missing: a warm start should not read like a cold one.
         programs = [name for name in GO_PROGRAMS if not tools.built([name])]
         return [
