@@ -19,10 +19,9 @@ import httpx
 import pytest
 from rich.console import Console
 
-from e2e.cluster import addons, control_plane, progress, tools
+from e2e.cluster import addons, control_plane, credentials, progress, tools
 from e2e.cluster.control_plane import Endpoint
 from e2e.cluster.kubectl import Kubectl
-from e2e.cluster.local import credentials
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.cluster.provider import Provider, choose

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from e2e.cluster import tools
-from e2e.cluster.local.credentials import Credentials
+from e2e.cluster.credentials import Credentials
 
 AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1

@@ -1,9 +1,11 @@
 """Runs other programs: argument lists only, output kept in a log, failures told in one way."""
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from e2e.cluster.progress import StepError
 
@@ -34,33 +36,24 @@ def run(
     """
     words = [str(word) for word in command]
     shown = " ".join(words)
-    environment = {**os.environ, **(env or {})}
     try:
-        if log is None:
+        with contextlib.ExitStack() as opened:
+            output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                sink = opened.enter_context(log.open("a"))
+                sink.write(f"$ {shown}\n")
+                sink.flush()
+                output = {"stdout": sink, "stderr": subprocess.STDOUT}
             done = subprocess.run(
                 words,
                 cwd=cwd,
-                env=environment,
+                env={**os.environ, **(env or {})},
                 input=stdin,
-                capture_output=True,
                 text=True,
                 timeout=timeout,
+                **output,
             )
-        else:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a") as sink:
-                sink.write(f"$ {shown}\n")
-                sink.flush()
-                done = subprocess.run(
-                    words,
-                    cwd=cwd,
-                    env=environment,
-                    input=stdin,
-                    stdout=sink,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    timeout=timeout,
-                )
     except FileNotFoundError as error:
         raise StepError(f"`{words[0]}` was not found", hint=hint) from error
     except subprocess.TimeoutExpired as error:

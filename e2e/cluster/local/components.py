@@ -10,9 +10,9 @@ import yaml
 
 from e2e.cluster import control_plane, debian, tools
 from e2e.cluster.control_plane import Endpoint
+from e2e.cluster.credentials import Credentials
 from e2e.cluster.local import layout as at
 from e2e.cluster.local import process
-from e2e.cluster.local.credentials import Credentials
 from e2e.cluster.local.node import Node
 
 ETCD = Endpoint(at.NODE_ADDRESS, 2379)

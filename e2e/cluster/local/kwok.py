@@ -1,9 +1,9 @@
 """kwok: pretended nodes and pods on the real API server, for runs with thousands of them."""
 
 from e2e.cluster import tools
+from e2e.cluster.credentials import Credentials
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.local.components import healthy
-from e2e.cluster.local.credentials import Credentials
 from e2e.cluster.local.layout import NODE_ADDRESS
 from e2e.cluster.local.node import Node
 

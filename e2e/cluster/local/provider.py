@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from e2e.cluster import debian, images, tools
+from e2e.cluster import credentials, debian, images, tools
+from e2e.cluster.credentials import Credentials
 from e2e.cluster.images import Image
-from e2e.cluster.local import components, credentials, kwok
+from e2e.cluster.local import components, kwok
 from e2e.cluster.local.components import API
-from e2e.cluster.local.credentials import Credentials
 from e2e.cluster.local.layout import API_SERVICE_ADDRESS, NODE_ADDRESS, default_layout
 from e2e.cluster.local.node import Node
 from e2e.cluster.progress import Step, StepError
