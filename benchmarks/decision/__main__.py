@@ -70,7 +70,7 @@ def main(
     results, seconds = _play_all(tables, most, processes, seed)
     conditions: dict[str, object] = {
         "seed": seed,
-        "trials at most": most,
+        "trials a cell": most or "as stated",
         "processes": processes,
         "wall seconds": round(time.monotonic() - begun),
         "python": platform.python_version(),

@@ -58,3 +58,8 @@ def test_more_traffic_is_never_slower() -> None:
 def test_nonsense_is_refused(rate: float, deadline: float) -> None:
     with pytest.raises(ValueError, match="found"):
         forecast(errors_judge(), rate, deadline=deadline)
+
+
+def test_a_guess_for_no_objective_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"guesses: found \['error'\]"):
+        forecast(errors_judge(), 1, deadline=DAY, candidate={"error": 0.01})

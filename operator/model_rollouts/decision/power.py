@@ -58,8 +58,12 @@ def forecast(
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
     Times in seconds. A missing guess for stable is half the good limit, one for the candidate is
-    stable's. Raises ValueError when the rate or the deadline is not positive.
+    stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
+    for no objective.
     """
+    names = {objective.name for objective in judge.rules.objectives}
+    if strangers := sorted({*candidate, *stable} - names):
+        raise ValueError(f"guesses: found {strangers}, which are no objectives of {sorted(names)}")
     if not 0 < requests_per_second < float("inf"):
         raise ValueError(
             f"requests_per_second: found {requests_per_second:g}, write a positive rate"
@@ -79,7 +83,7 @@ def forecast(
                 judge, state.elapsed, end, requests_per_second, weights[step], candidate, stable
             ),
         )
-        toward = weights[min(step + 1, len(weights) - 1)]
+        toward = weights[step + 1]
         reached = judge.decide(state, toward)
         if reached is Decision.FAIL:
             decision = reached
@@ -88,7 +92,14 @@ def forecast(
                 decision = reached
             else:
                 step, step_began = step + 1, end
-    requests = max(evidence.seen_total for evidence in state.evidence)
+    requests = max(
+        (
+            evidence.seen_total
+            for process, evidence in zip(judge.processes, state.evidence, strict=True)
+            if not process.objective.is_rate
+        ),
+        default=0.0,
+    )
     excluded = tuple(
         _excluded(process, upper_bound(process, evidence, judge.pass_needed))
         for process, evidence in zip(judge.processes, state.evidence, strict=True)

@@ -29,7 +29,7 @@ from model_rollouts.decision.grid import (
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Kind, Objective, Role
 from model_rollouts.decision.rules import Dispersion
 
-LARGEST_LOG = 600.0
+_LARGEST_LOG = 600.0
 _BETS = len(PASS_SHARES)
 
 
@@ -301,7 +301,7 @@ def _mixture(logs: Sequence[float]) -> float:
 
 
 def _exp(log: float) -> float:
-    return math.exp(log if log < LARGEST_LOG else LARGEST_LOG)
+    return math.exp(log if log < _LARGEST_LOG else _LARGEST_LOG)
 
 
 def _restarted(
