@@ -1,0 +1,286 @@
+"""A real Prometheus scrapes real exporters; the counts are compared with what they wrote down.
+
+The pods restart, one is lost for good, one joins, a series is gained, one pod is scraped twice, and
+the operator itself is thrown away in the middle and goes on from its watermark.
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
+from model_rollouts.metrics.objectives import client_errors, errors, latency
+from model_rollouts.metrics.records import Counted, IntervalCounts
+from model_rollouts.metrics.sources import Listener
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.reader import SampleReader
+from tests.prometheus_server import Target, free_port, prometheus_server
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(90)]
+
+STEP_MS = 500
+PATIENCE_S = 20.0
+
+Truth = dict[str, Counter[str]]
+
+
+class ExporterPod:
+    """A pod whose proxy can be started, crashed and asked for the truth."""
+
+    def __init__(self, name: str, revision: str, directory: Path) -> None:
+        self.name = name
+        self.revision = revision
+        self.port = free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._truths: list[Path] = []
+
+    def start(self) -> None:
+        truth = self._directory / f"{self.name}-{len(self._truths)}.jsonl"
+        truth.touch()
+        self._truths.append(truth)
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "tests.metrics.exporter",
+                str(self.port),
+                self.revision,
+                str(truth),
+            ]
+        )
+        wait_until(self._listens, f"{self.name} listens")
+
+    def crash(self) -> None:
+        """End the process without warning: what was not scraped is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def count(self, listener: Listener = Listener.LIVE, **counts: int) -> None:
+        """Count requests, as the proxy would."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/count", json.dumps({listener: counts}).encode()
+        )
+        with urllib.request.urlopen(request, timeout=5):
+            pass
+
+    def scrapes(self) -> int:
+        """Scrapes of all processes that this pod had."""
+        return sum(1 for each in self._events() if each["event"] == "served")
+
+    def served(self) -> Truth:
+        """What Prometheus could have seen: the last served counters of each process, summed."""
+        truth: Truth = {"live": Counter(), "shadow": Counter()}
+        for path in self._truths:
+            served = [each for each in _events(path) if each["event"] == "served"]
+            for listener, counts in served[-1]["counters"].items() if served else ():
+                truth[listener].update(counts)
+        return truth
+
+    def _events(self) -> Iterator[dict]:  # type: ignore[type-arg]
+        for path in self._truths:
+            yield from _events(path)
+
+    def _listens(self) -> bool:
+        try:
+            self.count()
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
+
+
+def _events(path: Path) -> list[dict]:  # type: ignore[type-arg]
+    # The last line may be torn when the process was ended while it wrote.
+    lines = path.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; fail with `what` when it does not come."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S:g} s in vain: {what}"
+        time.sleep(0.02)
+
+
+def wait_for_scrapes(pods: list[ExporterPod], more: int = 2) -> None:
+    """Wait until each pod was scraped `more` times from now on."""
+    wanted = {pod: pod.scrapes() + more for pod in pods}
+    wait_until(
+        lambda: all(pod.scrapes() >= count for pod, count in wanted.items()),
+        f"scrapes of {', '.join(pod.name for pod in pods)}",
+    )
+
+
+class Operator:
+    """Ticks one rollout, keeps its intervals, and can be thrown away."""
+
+    def __init__(self, url: str, rollout: MeasuredRollout) -> None:
+        self.url = url
+        self.rollout = rollout
+        self.since: Watermark | None = None
+        self.intervals: list[IntervalCounts] = []
+
+    def run_until(self, condition: Callable[[], bool], what: str) -> None:
+        """A new operator that knows the watermark only, ticking until `condition` holds."""
+        asyncio.run(self._run_until(condition, what))
+
+    async def _run_until(self, condition: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        async with PrometheusClient(ServerOptions(self.url)) as client:
+            reader = SampleReader(client.query, Intake(Grid(STEP_MS, 30_000)))
+            while True:
+                now_ms = round(time.time() * 1000)
+                result = (await reader.tick([Request(self.rollout, self.since)], now_ms))[
+                    self.rollout.key
+                ]
+                assert isinstance(result, Counted), result
+                self.intervals += result.intervals
+                stored = json.dumps(result.watermark.to_json())
+                self.since = Watermark.from_json(json.loads(stored))
+                if condition():
+                    return
+                assert time.monotonic() < deadline, f"in vain: {what}; counted {self.totals()}"
+                await asyncio.sleep(0.05)
+
+    def totals(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Per arm and objective: the total and the bad ones of all intervals."""
+        sums: dict[str, dict[str, tuple[int, ...]]] = {}
+        for arm in (each.name for each in self.rollout.arms):
+            for objective in (each.name for each in self.rollout.objectives):
+                tallies = [each.arms[arm].tallies[objective] for each in self.intervals]
+                total = sum(tally.total for tally in tallies)
+                bad = [sum(level) for level in zip(*(t.bad for t in tallies), strict=True)]
+                sums.setdefault(arm, {})[objective] = (total, *bad)
+        return sums
+
+    def reasons(self) -> set[Reason]:
+        return {each.reason for record in self.intervals for each in record.findings}
+
+
+def expected(pods: list[ExporterPod], listener: str) -> dict[str, tuple[int, ...]]:
+    """What the pods' truth says the objectives must have counted."""
+    truth: Counter[str] = Counter()
+    for pod in pods:
+        truth.update(pod.served()[listener])
+    given_up = truth["rx_reset"]
+    total = truth["completed"] + given_up
+    return {
+        "errors": (total, truth["5xx"] + truth["429"] + given_up),
+        "refused": (total, truth["4xx"] - truth["429"]),
+        "latency": (truth["timed"] + given_up, truth["timed"] - truth["within"] + given_up),
+    }
+
+
+def _labels(pod: ExporterPod, namespace: str) -> dict[str, str]:
+    return {"namespace": namespace, "pod": pod.name, "container": "proxy"}
+
+
+def _rollout(namespace: str, stable: str, candidate: str) -> MeasuredRollout:
+    return MeasuredRollout(
+        key=f"{namespace}/model",
+        namespace=namespace,
+        arms=(
+            Arm("stable", stable),
+            Arm("candidate", candidate),
+            Arm("shadow", candidate, Listener.SHADOW),
+        ),
+        objectives=(errors("errors"), client_errors("refused"), latency("latency", [0.3])),
+        started_ms=round(time.time() * 1000),
+        warmup_ms=0,
+    )
+
+
+def _traffic(rng: random.Random, pods: list[ExporterPod]) -> None:
+    for pod in pods:
+        for listener in Listener:
+            ok, bad, refused, late = (rng.randrange(0, n) for n in (40, 4, 3, 5))
+            pod.count(
+                listener,
+                **{
+                    "completed": ok + bad + refused + late,
+                    "5xx": bad,
+                    "4xx": refused,
+                    "rx_reset": rng.randrange(0, 2),
+                    "timed": ok + bad + refused + late,
+                    "within": ok + bad + refused,
+                },
+            )
+
+
+def test_counts_equal_the_truth_through_restarts_and_lost_pods(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    stable = [ExporterPod(f"stable-{n}", "model-1", tmp_path) for n in range(2)]
+    candidate = [ExporterPod(f"candidate-{n}", "model-2", tmp_path) for n in range(3)]
+    twice = ExporterPod("twice-0", "other-1", tmp_path)
+    pods = [*stable, *candidate]
+    targets = [Target(pod.port, _labels(pod, "shop")) for pod in pods]
+    targets += [Target(twice.port, _labels(twice, "twice"), job) for job in ("models", "again")]
+    first, second, joins = candidate
+    with contextlib.ExitStack() as cleanup:
+        for pod in (*pods, twice):
+            cleanup.callback(pod.crash)
+        for pod in (*stable, first, second, twice):
+            pod.start()
+        server = cleanup.enter_context(prometheus_server(tmp_path, targets, f"{STEP_MS}ms"))
+        wait_for_scrapes([*stable, first, second, twice])
+        operator = Operator(server.url, _rollout("shop", "model-1", "model-2"))
+
+        _traffic(rng, [*stable, first, second])
+        wait_for_scrapes([*stable, first, second])
+        _traffic(rng, [*stable, first, second])
+        first.crash()  # counted and never scraped: lost for everybody, also for the truth served
+        first.start()
+        _traffic(rng, [first])
+        operator.run_until(lambda: len(operator.intervals) >= 3, "some intervals")
+
+        joins.start()
+        second.crash()  # gone for good
+        _traffic(rng, [*stable, first, joins])
+        for pod in (stable[0], first):
+            pod.count(**{"completed": 3, "4xx": 3, "429": 2, "timed": 3, "within": 3})
+        wait_for_scrapes([*stable, first, joins])
+        for _ in range(3):
+            _traffic(rng, [*stable, first, joins])
+        wait_for_scrapes([*stable, first, joins])
+
+        wanted = {
+            "stable": expected(stable, "live"),
+            "candidate": expected(candidate, "live"),
+            "shadow": expected(candidate, "shadow"),
+        }
+        operator.run_until(lambda: operator.totals() == wanted, f"the truth, {wanted}")
+        assert wanted["candidate"]["errors"][1] > 10
+        assert sum(each.arms["candidate"].restarts for each in operator.intervals) == 1
+        assert Reason.HISTORY_LOST not in operator.reasons()
+        assert Reason.DUPLICATE_TARGETS not in operator.reasons()
+
+        ended = operator.intervals[-1].end_ms
+        operator.run_until(lambda: operator.intervals[-1].end_ms > ended + 2_000, "more time")
+        assert operator.totals() == wanted, "nothing is counted twice"
+
+        doubled = Operator(server.url, _rollout("twice", "other-0", "other-1"))
+        twice.count(**{"completed": 7, "5xx": 2})
+        wait_for_scrapes([twice], 4)
+        served = expected([twice], "live")["errors"]
+        doubled.run_until(
+            lambda: doubled.totals()["candidate"]["errors"] == served, f"{served}, not doubled"
+        )
+        assert Reason.DUPLICATE_TARGETS in doubled.reasons()
