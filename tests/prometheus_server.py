@@ -42,8 +42,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def configuration(targets: Sequence[Target], interval: str) -> dict[str, Any]:
-    """The scrape configuration: one job for each job name and path, the targets static."""
+def configuration(
+    targets: Sequence[Target], interval: str, *, honor_labels: bool
+) -> dict[str, Any]:
+    """The scrape configuration: one job for each job name, the targets static."""
     jobs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for target in targets:
         static = {"targets": [f"127.0.0.1:{target.port}"], "labels": dict(target.labels)}
@@ -51,7 +53,12 @@ def configuration(targets: Sequence[Target], interval: str) -> dict[str, Any]:
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval},
         "scrape_configs": [
-            {"job_name": f"{job}{path}", "metrics_path": path, "static_configs": statics}
+            {
+                "job_name": job,
+                "metrics_path": path,
+                "honor_labels": honor_labels,
+                "static_configs": statics,
+            }
             for (job, path), statics in jobs.items()
         ],
     }
@@ -59,13 +66,13 @@ def configuration(targets: Sequence[Target], interval: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def prometheus_server(
-    directory: Path, targets: Sequence[Target], interval: str
+    directory: Path, targets: Sequence[Target], interval: str, *, honor_labels: bool = False
 ) -> Iterator[PrometheusServer]:
     """Run a Prometheus that scrapes `targets`; ended by its pid afterwards."""
     binary = program("prometheus", "prometheus")
     port = free_port()
     config = directory / "prometheus.yml"
-    config.write_text(yaml.safe_dump(configuration(targets, interval)))
+    config.write_text(yaml.safe_dump(configuration(targets, interval, honor_labels=honor_labels)))
     log = directory / "prometheus.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
