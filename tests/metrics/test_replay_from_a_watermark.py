@@ -25,7 +25,7 @@ from tests.metrics.world import (
     run,
 )
 
-LAST = 24
+LAST = 20
 """Seconds of samples."""
 
 MEASURED = rollout(
@@ -85,7 +85,7 @@ def worlds(draw: st.DrawFn) -> World:
     return world
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.data())
 def test_from_any_watermark_the_same_intervals_follow(world: World, data: st.DataObject) -> None:
     whole = count(world, MEASURED, LAST)
@@ -98,7 +98,7 @@ def test_from_any_watermark_the_same_intervals_follow(world: World, data: st.Dat
     assert before + after == whole
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds(), st.lists(st.floats(0, LAST), max_size=6), st.randoms(use_true_random=False))
 def test_neither_the_ticks_nor_the_order_of_answers_matter(
     world: World, ticks: list[float], shuffle: random.Random
@@ -112,7 +112,7 @@ def test_neither_the_ticks_nor_the_order_of_answers_matter(
     assert again == whole
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(worlds())
 def test_bad_never_exceeds_total_and_levels_stay_in_order(world: World) -> None:
     for record in count(world, MEASURED, LAST):
