@@ -1,8 +1,10 @@
 """One tick against a real Prometheus: plan, ask, count."""
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.intake import Answer, Failed, Intake
@@ -47,12 +49,30 @@ class SampleReader:
         plan = self._intake.plan(requests, now_ms)
         slots = asyncio.Semaphore(IN_FLIGHT)
         answers = await asyncio.gather(*(self._answer(query, slots) for query in plan.queries))
-        return self._intake.advance(plan, answers)
+        with _collector_paused():
+            return self._intake.advance(plan, answers)
 
     async def _answer(self, query: Query, slots: asyncio.Semaphore) -> Answer:
         async with slots:
             try:
                 body = await self._ask(query.text, query.at_ms)
-                return self._cache.decode(query.template, body)
+                with _collector_paused():
+                    return self._cache.decode(query.template, body)
             except (QueryError, AnswerError) as error:
                 return Failed(f"{query.template.counter.metric}: {error}")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the cycle collector away from a step that makes many objects and not one cycle.
+
+    It would walk the whole heap for every few hundred samples: more than half of a tick's CPU.
+    Nothing else runs meanwhile, for neither step waits.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
