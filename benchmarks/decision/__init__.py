@@ -1,0 +1,1 @@
+"""What the decision engine achieves in simulated rollouts: `python -m benchmarks.decision`."""

@@ -1,0 +1,186 @@
+"""Plays every table and writes `benchmarks/results/decision.md` and `.json`."""
+
+import concurrent.futures
+import dataclasses
+import json
+import math
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+from benchmarks.decision import cells, speed
+from benchmarks.decision.cells import Cell, Result
+from benchmarks.decision.tables import TABLES
+from benchmarks.decision.tables.common import Results, Table
+
+RESULTS = Path(__file__).parents[1] / "results"
+QUICK_TRIALS = 30
+DEFAULT_SEED = 20260101
+
+
+def _play(cell: Cell, trials: int, seed: int) -> tuple[tuple[str, str, str], Result, float]:
+    begun = time.process_time()
+    return cell.key, cells.run(cell, trials, seed), time.process_time() - begun
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--trials", type=click.IntRange(1), help="At most this many trials a cell.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([*(table.id for table in TABLES), "speed"]),
+    help="Only this table; may be given several times.",
+)
+@click.option("--processes", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=DEFAULT_SEED, show_default=True)
+@click.option("--quick", is_flag=True, help=f"{QUICK_TRIALS} trials a cell: does it run?")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RESULTS,
+    show_default=True,
+    help="Where decision.md and decision.json go.",
+)
+def main(
+    trials: int | None,
+    only: tuple[str, ...],
+    processes: int,
+    seed: int,
+    quick: bool,
+    output: Path,
+) -> None:
+    """Measures the decision engine in simulated rollouts."""
+    tables = [table for table in TABLES if not only or table.id in only]
+    most = QUICK_TRIALS if quick else trials
+    begun = time.monotonic()
+    # Before the machine is busy with trials.
+    measured = speed.measure() if not only or "speed" in only else None
+    results, seconds = _play_all(tables, most, processes, seed)
+    conditions: dict[str, object] = {
+        "seed": seed,
+        "trials at most": most,
+        "processes": processes,
+        "wall seconds": round(time.monotonic() - begun),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "decision.md").write_text(_report(tables, results, measured, conditions))
+    (output / "decision.json").write_text(
+        _json(tables, results, seconds, measured, conditions) + "\n"
+    )
+    click.echo(f"wrote {output / 'decision.md'} and decision.json beside it")
+
+
+def _play_all(
+    tables: list[Table], most: int | None, processes: int, seed: int
+) -> tuple[Results, dict[tuple[str, str, str], float]]:
+    todo = [cell for table in tables for cell in table.cells]
+    results: dict[tuple[str, str, str], Result] = {}
+    seconds = {}
+    progress = Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with progress, concurrent.futures.ProcessPoolExecutor(processes) as pool:
+        task = progress.add_task("cells", total=len(todo))
+        futures = [
+            pool.submit(_play, cell, min(cell.trials, most or cell.trials), seed) for cell in todo
+        ]
+        for future in concurrent.futures.as_completed(futures):
+            key, result, used = future.result()
+            results[key], seconds[key] = result, used
+            progress.advance(task)
+    return results, seconds
+
+
+def _report(
+    tables: list[Table],
+    results: Results,
+    measured: speed.Speed | None,
+    conditions: dict[str, object],
+) -> str:
+    lines = [
+        "# Decision engine: measured",
+        "",
+        "Written by `make bench-decision` (`python -m benchmarks.decision`); do not edit. "
+        f"Conditions: {', '.join(f'{name} {value}' for name, value in conditions.items())}.",
+        "",
+        "Every trial is a rollout judged by `model_rollouts.decision`; numpy draws the counts "
+        "(Poisson arrivals, a scrape every 5 s, every 15 s at 1 req/s). False rollback at most "
+        "1 %, false promotion at most 5 %. ± is one standard error. Times are until the verdict, "
+        "without the delay of scraping.",
+        "",
+    ]
+    for table in tables:
+        lines += [f"## {table.title}", "", table.note, "", *table.write(table, results), ""]
+    if measured:
+        lines += [
+            "## Cost",
+            "",
+            "Six objectives: errors and latency as gates, four guards, all compared with target "
+            "and stable.",
+            "",
+            "| figure | value |",
+            "|---|---|",
+            f"| one update | {measured.update:.0f} µs (median {measured.update_median:.0f}) |",
+            f"| one decision | {measured.decide:.0f} µs |",
+            f"| one explanation | {measured.explain:.0f} µs |",
+            f"| evidence as text | {measured.evidence_characters:,} characters |",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _json(
+    tables: list[Table],
+    results: Results,
+    seconds: dict[tuple[str, str, str], float],
+    measured: speed.Speed | None,
+    conditions: dict[str, object],
+) -> str:
+    played = [
+        {
+            "table": cell.table,
+            "row": cell.row,
+            "column": cell.column,
+            "cpu seconds": round(seconds[cell.key], 1),
+            **_without_nan(dataclasses.asdict(results[cell.key])),
+        }
+        for table in tables
+        for cell in table.cells
+    ]
+    return json.dumps(
+        {
+            "conditions": conditions,
+            "cells": played,
+            "speed": dataclasses.asdict(measured) if measured else None,
+        },
+        indent=1,
+        allow_nan=False,
+    )
+
+
+def _without_nan(values: dict[str, object]) -> dict[str, object]:
+    return {
+        name: _without_nan(value)
+        if isinstance(value, dict)
+        else (None if isinstance(value, float) and math.isnan(value) else value)
+        for name, value in values.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

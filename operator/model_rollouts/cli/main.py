@@ -1,0 +1,53 @@
+"""The `model-rollouts` command. Subcommands are imported when they run, so that help is quick."""
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+COMMANDS = {
+    "simulate": ("model_rollouts.cli.simulate:simulate", "Play rollouts with made-up traffic."),
+}
+"""Name -> (module:function, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose subcommands are imported only when one of them is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, sorted."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported; None for a name that does not exist."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help text, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+
+def _version() -> str:
+    try:
+        return version("model-rollouts")
+    except PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="model-rollouts")
+def main() -> None:
+    """Rollouts of machine-learning models, decided by tests with error guarantees.
+
+    Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong.
+    """
+
+
+if __name__ == "__main__":
+    main()

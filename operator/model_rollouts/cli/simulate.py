@@ -1,0 +1,316 @@
+"""`model-rollouts simulate`: what to expect of a rollout before anybody depends on it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+
+from model_rollouts.cli.types import DURATION, PERCENTAGE, PERCENTAGES
+from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
+from model_rollouts.decision.wording import count, duration, percent, seconds
+from model_rollouts.simulation.experiment import Scenario, Spread, Summary
+from model_rollouts.simulation.experiment import simulate as play
+from model_rollouts.simulation.trial import End
+
+ALL = "all"
+PLOT_FORMATS = (".png", ".svg")
+
+TITLES = {
+    End.PROMOTED: "Pro-\nmoted",
+    End.PROMOTED_WITH_BOUND: "With\nbound",
+    End.ROLLED_BACK: "Rolled\nback",
+    End.UNDECIDED: "Unde-\ncided",
+}
+STYLES = {
+    End.PROMOTED: "green",
+    End.PROMOTED_WITH_BOUND: "cyan",
+    End.ROLLED_BACK: "red",
+    End.UNDECIDED: "yellow",
+}
+ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
+
+
+def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> click.Choice[str]:
+    return click.Choice([value.value for value in values], case_sensitive=False)
+
+
+@click.command(short_help="Play rollouts with made-up traffic.")
+@click.option(
+    "--rate",
+    required=True,
+    type=click.FloatRange(0, min_open=True),
+    metavar="REQ/S",
+    help="Requests per second to the whole service.",
+)
+@click.option(
+    "--target",
+    default="99.9%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Objective: share of answers without error.",
+)
+@click.option(
+    "--errors",
+    default="0.05%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Guess: the candidate's true error rate.",
+)
+@click.option(
+    "--stable-errors",
+    type=PERCENTAGE,
+    help="Guess: stable's true error rate.  [half of what the target allows]",
+)
+@click.option("--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms.")
+@click.option(
+    "--share",
+    default="99%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Latency objective: share of answers within that time.",
+)
+@click.option(
+    "--slow",
+    type=PERCENTAGE,
+    help="Guess: the candidate's true share of slower answers.  [half of what is allowed]",
+)
+@click.option("--stable-slow", type=PERCENTAGE, help="Guess: stable's.  [half of what is allowed]")
+@click.option(
+    "--steps",
+    default="5%,25%,50%",
+    show_default=True,
+    type=PERCENTAGES,
+    help="Weights of the canary.",
+)
+@click.option("--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step.")
+@click.option("--deadline", default="24h", show_default=True, type=DURATION)
+@click.option(
+    "--on-deadline",
+    default=DeadlinePolicy.PROMOTE_WITH_BOUND.value,
+    show_default=True,
+    type=_names(DeadlinePolicy),
+)
+@click.option(
+    "--assurance",
+    default=ALL,
+    show_default=True,
+    type=click.Choice([ALL, *(a.value for a in Assurance)], case_sensitive=False),
+)
+@click.option(
+    "--compare",
+    default=Compare.AUTO.value,
+    show_default=True,
+    type=_names(Compare),
+    help="What the candidate is held against.",
+)
+@click.option(
+    "--dispersion",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="How much the judge is told that errors come in bursts (variance / mean).",
+)
+@click.option(
+    "--scrape", type=DURATION, help="Time between two looks.  [5s to 60s, longer at a low rate]"
+)
+@click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 1_000_000))
+@click.option("--seed", default=1, show_default=True, help="The same seed, the same numbers.")
+@click.option(
+    "--output", "-o", default="table", show_default=True, type=click.Choice(["table", "json"])
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw to this file, .png or .svg. Needs the extra 'plot'.",
+)
+def simulate(**options: Any) -> None:
+    r"""Play rollouts with made-up traffic and count how they end.
+
+    Given objectives, traffic, steps and a guess of the true rates: how likely are promotion and
+    rollback, how soon do they come, and how many users get a bad answer until then - for each
+    assurance, with the same judge that the operator uses.
+
+    \b
+    A good version at 50 requests per second:
+      model-rollouts simulate --rate 50 --errors 0.02%
+    One that breaks the objective tenfold, with a picture:
+      model-rollouts simulate --rate 50 --errors 1% --plot bad.png
+    Errors and latency at little traffic:
+      model-rollouts simulate --rate 2 --target 99% --within 300ms --slow 0.8%
+    """
+    plot: Path | None = options["plot"]
+    if plot is not None:
+        _require_plotting(plot)
+    scenario = _scenario(options)
+    chosen = [a for a in Assurance if options["assurance"].lower() in (ALL, a.value.lower())]
+    try:
+        for assurance in chosen:
+            scenario.judge(assurance)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    summaries = _play(scenario, chosen, options["trials"], options["seed"])
+    if options["output"] == "json":
+        click.echo(json.dumps(_as_json(scenario, summaries, options["seed"]), indent=2))
+    else:
+        _print(scenario, summaries)
+    if plot is not None:
+        from model_rollouts.cli.plot import draw
+
+        try:
+            draw(scenario, summaries, plot)
+        except OSError as error:
+            raise click.ClickException(f"could not write {plot}: {error.strerror}") from None
+        click.echo(f"drawn to {plot}", err=True)
+
+
+def _require_plotting(plot: Path) -> None:
+    if plot.suffix not in PLOT_FORMATS:
+        raise click.BadParameter(
+            f"found '{plot}', write a name that ends in .png or .svg", param_hint="--plot"
+        )
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise click.ClickException(
+            "--plot needs matplotlib, which is not installed: pip install 'model-rollouts[plot]'"
+        ) from None
+
+
+def _scenario(options: dict[str, Any]) -> Scenario:
+    allowed, slow = 1 - options["target"], 1 - options["share"]
+
+    def guess(name: str, default: float) -> float:
+        value: float | None = options[name]
+        return default if value is None else value
+
+    return Scenario(
+        target=options["target"],
+        within=options["within"],
+        share=options["share"],
+        requests_per_second=options["rate"],
+        errors=options["errors"],
+        stable_errors=guess("stable_errors", allowed / 2),
+        slow=guess("slow", slow / 2),
+        stable_slow=guess("stable_slow", slow / 2),
+        steps=options["steps"],
+        min_step=options["min_step"],
+        deadline=options["deadline"],
+        on_deadline=next(
+            p for p in DeadlinePolicy if p.value.lower() == options["on_deadline"].lower()
+        ),
+        compare=next(c for c in Compare if c.value.lower() == options["compare"].lower()),
+        dispersion=options["dispersion"],
+        scrape=options["scrape"],
+    )
+
+
+def _play(scenario: Scenario, chosen: list[Assurance], trials: int, seed: int) -> list[Summary]:
+    progress = Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with progress:
+        tasks = [progress.add_task(assurance.value, total=trials) for assurance in chosen]
+        return [
+            play(
+                scenario,
+                assurance,
+                trials=trials,
+                seed=seed,
+                progress=lambda task=task: progress.advance(task),  # type: ignore[misc]
+            )
+            for assurance, task in zip(chosen, tasks, strict=True)
+        ]
+
+
+def _print(scenario: Scenario, summaries: list[Summary]) -> None:
+    console = Console(highlight=False)
+    console.print(_promise(scenario), soft_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    table.add_column("Assurance\n(excludes)", no_wrap=True)
+    shown = [end for end in End if end in ALWAYS_SHOWN or any(s.ends[end] for s in summaries)]
+    for end in shown:
+        table.add_column(TITLES[end], justify="right", style=STYLES[end], no_wrap=True)
+    for title in ("Time to\npromotion", "Time to\nrollback", "Bad\nanswers"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for summary in summaries:
+        limits = ", ".join(percent(limit) for limit in summary.bad_limits.values())
+        table.add_row(
+            f"{summary.assurance}\n({limits})",
+            *(f"{100 * summary.share(end):.1f} %" for end in shown),
+            _times(summary.promotion_seconds),
+            _times(summary.rollback_seconds),
+            f"{count(summary.bad.median)}\n({count(summary.bad.p95)})",
+        )
+    console.print(table)
+    console.print(
+        f"{count(summaries[0].trials)} rollouts each. Times and bad answers: median "
+        "(95th percentile).",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+def _times(spread: Spread | None) -> str:
+    return "-" if spread is None else f"{duration(spread.median)}\n({duration(spread.p95)})"
+
+
+def _promise(scenario: Scenario) -> str:
+    words = (
+        f"{scenario.requests_per_second:g} req/s; {percent(scenario.target)} without error, "
+        f"candidate {percent(scenario.errors)}, stable {percent(scenario.stable_errors)} errors"
+    )
+    if scenario.within is not None:
+        words += (
+            f"; {percent(scenario.share)} within {seconds(scenario.within)}, "
+            f"candidate {percent(scenario.slow)}, stable {percent(scenario.stable_slow)} slower"
+        )
+    return words + f"; steps {', '.join(percent(step) for step in scenario.steps)}."
+
+
+def _as_json(scenario: Scenario, summaries: list[Summary], seed: int) -> dict[str, Any]:
+    def spread(value: Spread | None) -> dict[str, float] | None:
+        return None if value is None else {"median": value.median, "p95": value.p95}
+
+    return {
+        "scenario": {
+            "requestsPerSecond": scenario.requests_per_second,
+            "target": scenario.target,
+            "errors": scenario.errors,
+            "stableErrors": scenario.stable_errors,
+            "withinSeconds": scenario.within,
+            "share": scenario.share if scenario.within is not None else None,
+            "slow": scenario.slow if scenario.within is not None else None,
+            "stableSlow": scenario.stable_slow if scenario.within is not None else None,
+            "steps": scenario.steps,
+            "minStepSeconds": scenario.min_step,
+            "deadlineSeconds": scenario.deadline,
+            "onDeadline": scenario.on_deadline,
+            "compare": scenario.compare,
+            "dispersion": scenario.dispersion,
+            "scrapeSeconds": scenario.interval,
+            "seed": seed,
+        },
+        "results": [
+            {
+                "assurance": summary.assurance,
+                "badLimits": summary.bad_limits,
+                "trials": summary.trials,
+                "ends": {end.value: summary.ends[end] for end in End},
+                "promotionSeconds": spread(summary.promotion_seconds),
+                "rollbackSeconds": spread(summary.rollback_seconds),
+                "badAnswers": spread(summary.bad),
+            }
+            for summary in summaries
+        ],
+    }

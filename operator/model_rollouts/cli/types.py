@@ -1,0 +1,71 @@
+"""Command-line values as people write them in the resource: '99.9%', '300ms', '1h30m'."""
+
+import re
+from typing import Any
+
+import click
+
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m(?!s))?(?:(\d{1,5})s)?(?:(\d{1,5})ms)?")
+
+
+class Percentage(click.ParamType[float]):
+    """A share with its sign: '99.9%' becomes 0.999."""
+
+    name = "percent"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The share, between 0 and 1."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            number = float(text.removesuffix("%")) if text.endswith("%") else None
+        except ValueError:
+            number = None
+        if number is None or not 0 <= number <= 100:
+            self.fail(f"found '{value}', write a share with its sign, such as 99.9%", param, ctx)
+        # 99.9 / 100 is 0.9990000000000001; people wrote 0.999.
+        return round(number / 100, 12)
+
+
+class Duration(click.ParamType[float]):
+    """A time as in the Gateway API (GEP-2257): '24h', '1m30s', '300ms' become seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds, more than 0."""
+        if isinstance(value, float):
+            return value
+        match = _DURATION.fullmatch(str(value).strip())
+        seconds = 0.0
+        if match:
+            parts = zip(match.groups(), _UNITS.values(), strict=True)
+            seconds = sum(int(number) * unit for number, unit in parts if number)
+        if seconds <= 0:
+            self.fail(f"found '{value}', write a time such as 24h, 1m30s or 300ms", param, ctx)
+        return seconds
+
+
+class Percentages(click.ParamType[tuple[float, ...]]):
+    """Shares with commas: '5%,25%,50%'."""
+
+    name = "percent,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """The shares."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(PERCENTAGE.convert(part, param, ctx) for part in str(value).split(","))
+
+
+PERCENTAGE = Percentage()
+PERCENTAGES = Percentages()
+DURATION = Duration()

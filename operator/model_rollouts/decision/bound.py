@@ -1,0 +1,88 @@
+"""Upper bounds on the candidate's rate, and how many more requests a proof needs.
+
+Both read the evidence for Pass: a bound is a rate that this evidence excludes, a forecast is
+where the evidence goes if the counts keep their present rates.
+"""
+
+from model_rollouts.decision.evidence import Evidence, Proof
+from model_rollouts.decision.objective import LARGEST_BAD_SHARE
+from model_rollouts.decision.process import Process
+
+_HALVINGS = 50
+_MOST_REQUESTS = 1e12
+
+
+def upper_bound(process: Process, evidence: Evidence, needed: float) -> float | None:
+    """The smallest rate q such that the evidence against "q or worse" is at least `needed`.
+
+    Where stable is compared with, it reads "q, or the same multiple of stable's rate": that part
+    of the evidence is known at the levels of `process` only and is a step function of q.
+    None when not even the largest rate is excluded.
+    """
+    low = process.objective.good
+    high = 1000 * process.objective.bad if process.objective.is_rate else LARGEST_BAD_SHARE
+    if _against(process, evidence, high) < needed:
+        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # The evidence grows with q above the good limit, except that it stays below 1.
+        if _against(process, evidence, middle) >= needed:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _against(process: Process, evidence: Evidence, rate: float) -> float:
+    """The e-value against "the candidate's rate is `rate` or more"."""
+    bad = process.objective.bad
+    below = [multiple for multiple in process.multiples if multiple * bad <= rate * (1 + 1e-12)]
+    level = process.multiples.index(max(below)) if below else None
+    return process.passing(evidence, process.proof(rate, level))
+
+
+def more_requests(process: Process, evidence: Evidence, level: int, needed: float) -> float | None:
+    """Candidate requests still to come until the evidence at `level` reaches `needed`.
+
+    Assumes that rates and split stay as seen so far, the candidate's pulled towards the good
+    limit by as many requests as bring one bad one there: a first error should not forecast
+    disaster, nor a first hundred good answers perfection. None when it would never pass.
+    """
+    proofs = [process.levels[level]]
+    if level == 0 and process.far:
+        proofs.append(process.far)
+    waits = [_wait(process, evidence, proof, needed) for proof in proofs]
+    known = [wait for wait in waits if wait is not None]
+    return max(known) if len(known) == len(waits) else None
+
+
+def _wait(process: Process, evidence: Evidence, proof: Proof, needed: float) -> float | None:
+    if process.passing(evidence, proof) >= needed:
+        return 0.0
+    bad = evidence.passed_far if proof.is_far else evidence.passed_bad
+    rate = (bad + 1) / (evidence.passed_total + 1 / process.objective.good)
+    split = stable_rate = 0.0
+    if evidence.seen_total > 0 and evidence.seen_stable_total > 0:
+        split = evidence.seen_stable_total / evidence.seen_total
+        stable_rate = evidence.seen_stable_bad / evidence.seen_stable_total
+    logs = process.logs(evidence, proof)
+    growths = process.growth(proof, rate, split, stable_rate)
+    carry = 1.0 if proof.is_far else evidence.carry
+
+    def passes(requests: float) -> bool:
+        target, stable = (
+            [log + requests * growth for log, growth in zip(*pair, strict=True)]
+            for pair in zip(logs, growths, strict=True)
+        )
+        return carry * process.combine(target, stable) >= needed
+
+    high = 1.0
+    while not passes(high):
+        high *= 2
+        if high > _MOST_REQUESTS:
+            return None
+    low = high / 2
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if passes(middle) else (middle, high)
+    return high

@@ -1,0 +1,141 @@
+"""Evidence as text for the status of the resource, and back.
+
+Compact (raw doubles in base64), versioned, exact, and bound to the objectives it was gathered
+for: evidence against other limits would be read as something it is not, so it is refused with
+the reason. The dispersions travel along because they are fixed for the rollout.
+"""
+
+import base64
+import binascii
+import hashlib
+import itertools
+import math
+import struct
+import zlib
+
+from model_rollouts.decision.counts import Arm
+from model_rollouts.decision.engine import Judge, State
+from model_rollouts.decision.evidence import Evidence
+from model_rollouts.decision.objective import Objective
+from model_rollouts.decision.process import Process
+from model_rollouts.decision.rules import Dispersion, Rules
+
+VERSION = 1
+
+_HEADER = struct.Struct("<BBH8s")
+"""Version, arm, number of objectives, fingerprint of the rules beside the objectives."""
+_OBJECTIVE = struct.Struct("<4s8s?dd")
+"""Fingerprints of name and definition; dispersion known, target, stable."""
+_CLOCK = struct.Struct("<dqd")
+_CHECKSUM = struct.Struct("<I")
+_ARMS = (Arm.SHADOW, Arm.LIVE)
+
+
+class EvidenceRefusedError(ValueError):
+    """Stored evidence that does not fit: start again without evidence, and say why."""
+
+
+def encode(judge: Judge, state: State) -> str:
+    """The state as ASCII text, under 4 kB for six objectives and three steps."""
+    rules = judge.rules
+    parts = [
+        _HEADER.pack(VERSION, _ARMS.index(state.arm), len(rules.objectives), _rules_print(rules))
+    ]
+    for objective, dispersion in zip(rules.objectives, judge.dispersions, strict=True):
+        parts.append(
+            _OBJECTIVE.pack(
+                *_objective_prints(objective),
+                dispersion.known,
+                dispersion.target,
+                dispersion.stable,
+            )
+        )
+    failed_at = math.nan if state.failed_at is None else state.failed_at
+    parts.append(_CLOCK.pack(state.elapsed, state.minute, failed_at))
+    parts += [_floats(evidence) for evidence in state.evidence]
+    body = b"".join(parts)
+    return base64.b64encode(body + _CHECKSUM.pack(zlib.crc32(body))).decode("ascii")
+
+
+def resume(text: str, rules: Rules) -> tuple[Judge, State]:
+    """The judge and the state that `encode` was given.
+
+    Raises EvidenceRefusedError when the text is damaged, of another version, or was gathered
+    under other objectives or rules.
+    """
+    try:
+        raw = base64.b64decode(text, validate=True)
+        body = raw[: -_CHECKSUM.size]
+        (checksum,) = _CHECKSUM.unpack(raw[-_CHECKSUM.size :])
+        version, arm, number, rules_print = _HEADER.unpack_from(body)
+    except (binascii.Error, ValueError, struct.error) as error:
+        raise EvidenceRefusedError(f"evidence: not readable ({error})") from None
+    if checksum != zlib.crc32(body):
+        raise EvidenceRefusedError("evidence: damaged, its checksum does not fit")
+    if version != VERSION:
+        raise EvidenceRefusedError(f"evidence: found version {version}, this reads {VERSION}")
+    if number != len(rules.objectives):
+        raise EvidenceRefusedError(
+            f"evidence: gathered for {number} objectives, now there are {len(rules.objectives)}"
+        )
+    offset = _HEADER.size
+    dispersions = {}
+    for objective in rules.objectives:
+        name, definition, known, target, stable = _OBJECTIVE.unpack_from(body, offset)
+        offset += _OBJECTIVE.size
+        expected_name, expected_definition = _objective_prints(objective)
+        if name != expected_name:
+            raise EvidenceRefusedError(f"evidence: none was gathered for '{objective.name}'")
+        if definition != expected_definition:
+            raise EvidenceRefusedError(
+                f"evidence: objective '{objective.name}' was defined otherwise when it was gathered"
+            )
+        dispersions[objective.name] = Dispersion(target, stable, known=known)
+    if rules_print != _rules_print(rules):
+        raise EvidenceRefusedError(
+            "evidence: gathered under other steps or error rates than the present ones"
+        )
+    judge = Judge(rules, dispersions)
+    elapsed, minute, failed_at = _CLOCK.unpack_from(body, offset)
+    offset += _CLOCK.size
+    evidence = []
+    for process in judge.processes:
+        read, offset = _evidence(process, body, offset)
+        evidence.append(read)
+    return judge, State(
+        tuple(evidence), elapsed, minute, _ARMS[arm], None if math.isnan(failed_at) else failed_at
+    )
+
+
+def _floats(evidence: Evidence) -> bytes:
+    flat = [number for vector in evidence[:4] for number in vector] + list(evidence[4:])
+    return struct.pack(f"<{len(flat)}d", *flat)
+
+
+def _evidence(process: Process, body: bytes, offset: int) -> tuple[Evidence, int]:
+    shape = process.start()
+    lengths = [len(vector) for vector in shape[:4]]
+    count = sum(lengths) + len(shape) - 4
+    flat = struct.unpack_from(f"<{count}d", body, offset)
+    ends = list(itertools.accumulate(lengths))
+    vectors = (flat[end - length : end] for end, length in zip(ends, lengths, strict=True))
+    return Evidence(*vectors, *flat[ends[-1] :]), offset + 8 * count  # type: ignore[arg-type]
+
+
+def _fingerprint(text: str, size: int) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=size).digest()
+
+
+def _objective_prints(objective: Objective) -> tuple[bytes, bytes]:
+    return _fingerprint(objective.name, 4), _fingerprint(repr(objective), 8)
+
+
+def _rules_print(rules: Rules) -> bytes:
+    rest = (
+        rules.steps,
+        rules.false_rollback,
+        rules.false_promotion,
+        rules.baseline,
+        rules.shadow_carry,
+    )
+    return _fingerprint(repr(rest), 8)

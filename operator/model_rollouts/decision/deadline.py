@@ -1,0 +1,105 @@
+"""What happens when the deadline comes and the verdict is still Inconclusive."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from model_rollouts.decision.bound import upper_bound
+from model_rollouts.decision.engine import Judge, State
+from model_rollouts.decision.evidence import Evidence
+from model_rollouts.decision.objective import Role
+from model_rollouts.decision.verdict import Decision
+from model_rollouts.decision.wording import percent
+
+
+class DeadlinePolicy(StrEnum):
+    """The user's choice."""
+
+    PROMOTE_WITH_BOUND = "PromoteWithBound"
+    """Promote when every Gate's upper bound is acceptable, else end undecided."""
+    HOLD = "Hold"
+    ROLLBACK = "Rollback"
+
+
+class DeadlineAction(StrEnum):
+    """What to do now."""
+
+    PROMOTE = "Promote"
+    """Every Gate is proven after all."""
+    PROMOTE_WITH_BOUND = "PromoteWithBound"
+    """Mark it `PromotedWithBound`."""
+    HOLD = "Hold"
+    END_UNDECIDED = "EndUndecided"
+    """Weight to 0; not a failure of the model, may be tried again."""
+    ROLL_BACK = "RollBack"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One Gate at the deadline: the smallest rate that is excluded, and the largest acceptable.
+
+    `accepted` is a test of its own at `acceptable`, against the target, stable or both as the
+    objective compares, so that the promise "at most `false_promotion`" holds for it too.
+    """
+
+    objective: str
+    upper: float | None
+    acceptable: float
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineOutcome:
+    """The action with each Gate's bound, in words."""
+
+    action: DeadlineAction
+    bounds: tuple[Bound, ...]
+    words: str
+
+
+def at_deadline(judge: Judge, state: State, policy: DeadlinePolicy) -> DeadlineOutcome:
+    """The action at the deadline. Fail and Pass win over every policy."""
+    decision = judge.decide(state)
+    bounds = tuple(
+        _bound(judge, index, evidence)
+        for index, evidence in enumerate(state.evidence)
+        if judge.rules.objectives[index].role is Role.GATE
+    )
+    if decision is Decision.FAIL:
+        return DeadlineOutcome(DeadlineAction.ROLL_BACK, bounds, "Failed before the deadline.")
+    if decision is Decision.PASS:
+        return DeadlineOutcome(DeadlineAction.PROMOTE, bounds, "Every gate is proven.")
+    if policy is DeadlinePolicy.HOLD:
+        return DeadlineOutcome(
+            DeadlineAction.HOLD, bounds, "Undecided at the deadline: the weight stays."
+        )
+    if policy is DeadlinePolicy.ROLLBACK:
+        return DeadlineOutcome(
+            DeadlineAction.ROLL_BACK, bounds, "Undecided at the deadline: taken back as asked."
+        )
+    said = "; ".join(_said(bound) for bound in bounds)
+    if all(bound.accepted for bound in bounds):
+        return DeadlineOutcome(
+            DeadlineAction.PROMOTE_WITH_BOUND, bounds, f"Promoted with a bound: {said}."
+        )
+    return DeadlineOutcome(
+        DeadlineAction.END_UNDECIDED, bounds, f"Undecided at the deadline: {said}."
+    )
+
+
+def _bound(judge: Judge, index: int, evidence: Evidence) -> Bound:
+    process = judge.processes[index]
+    objective = process.objective
+    proof = process.levels[-1]
+    return Bound(
+        objective.name,
+        upper_bound(process, evidence, judge.pass_needed),
+        objective.accept,
+        accepted=process.passing(evidence, proof) >= judge.pass_needed,
+    )
+
+
+def _said(bound: Bound) -> str:
+    limit = f"at most {percent(bound.acceptable)} is acceptable"
+    if bound.upper is None:
+        return f"{bound.objective} has excluded nothing, {limit}"
+    return f"{bound.objective} is under {percent(bound.upper)}, {limit}"

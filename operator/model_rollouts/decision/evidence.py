@@ -1,0 +1,46 @@
+"""What is remembered about one objective, and the proofs it can be asked for."""
+
+from typing import NamedTuple
+
+from model_rollouts.decision.evalue import StableBet
+
+
+class Evidence(NamedTuple):
+    """What is known about one objective; logarithms of wealth, and sums of counts.
+
+    `seen_*` is everything in the present arm, for people; `passed_*` is what counts for Pass
+    against the target (less under incomparable load). `carry` is what shadow handed on.
+    """
+
+    fail_target: tuple[float, ...]
+    fail_stable: tuple[float, ...]
+    pass_stable: tuple[float, ...]
+    far_stable: tuple[float, ...]
+    seen_total: float = 0.0
+    seen_bad: float = 0.0
+    seen_stable_total: float = 0.0
+    seen_stable_bad: float = 0.0
+    passed_total: float = 0.0
+    passed_bad: float = 0.0
+    passed_far: float = 0.0
+    carry: float = 1.0
+
+
+class FailEvidence(NamedTuple):
+    """E-values against "good"; `decides` is the one that may roll back."""
+
+    target: float
+    stable: float
+    decides: float
+
+
+class Proof(NamedTuple):
+    """Bets that something is below a limit, which a Gate must win: of a level, or the dual one.
+
+    `first` is where their logs begin in the evidence against stable, None when unknown there.
+    """
+
+    target_bets: tuple[tuple[float, float], ...]
+    stable_bets: tuple[StableBet, ...]
+    first: int | None
+    is_far: bool

@@ -1,0 +1,317 @@
+"""The evidence about one objective: e-processes for Fail and for Pass, updated per interval.
+
+Fail, against the target and against stable: wealth spread over the grid of worse rates, with fresh
+starts every minute. Pass, against the target: a function of the totals, because it is a product
+of likelihood ratios; against stable: summed interval by interval, because the split of
+traffic enters. Tables are computed once, logarithms are kept, tuples are replaced: an update
+costs microseconds.
+"""
+
+import math
+from collections.abc import Sequence
+
+from model_rollouts.decision.counts import Sample
+from model_rollouts.decision.evalue import (
+    StableBet,
+    stable_log_evalues,
+    target_coefficients,
+)
+from model_rollouts.decision.evidence import Evidence, FailEvidence, Proof
+from model_rollouts.decision.grid import (
+    DEFLATED_CAP,
+    FAR_SHARES,
+    PASS_SHARES,
+    PASS_WEIGHTS,
+    START_WEIGHT,
+    worse_rates,
+    worse_weights,
+)
+from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Kind, Objective, Role
+from model_rollouts.decision.rules import Dispersion
+
+LARGEST_LOG = 600.0
+_BETS = len(PASS_SHARES)
+
+
+class Process:
+    """One objective's tables. Stateless: every method takes the evidence and returns it anew."""
+
+    __slots__ = (
+        "_carry_cap",
+        "_dispersion",
+        "_events",
+        "_fail_bets",
+        "_fail_coefficients",
+        "_pass_bets",
+        "_slack",
+        "_stable_log_weights",
+        "_target_log_weights",
+        "_waits_for_load",
+        "compare",
+        "far",
+        "levels",
+        "multiples",
+        "objective",
+    )
+
+    def __init__(
+        self,
+        objective: Objective,
+        dispersion: Dispersion,
+        multiples: tuple[float, ...],
+        *,
+        baseline: bool,
+        carry_cap: float | None,
+    ) -> None:
+        """Tables for `multiples` of the bad limits; `multiples[0]` is 1, the bad limits."""
+        self.objective = objective
+        self.compare = objective.compare if baseline else Compare.TARGET
+        self._dispersion = dispersion
+        self._carry_cap = carry_cap
+        self._events = objective.is_rate
+        self._slack = objective.slack * objective.good
+        self._waits_for_load = objective.kind is Kind.LATENCY
+        uses_target = self.compare is not Compare.STABLE
+        uses_stable = self.compare is not Compare.TARGET
+        good, good_ratio = objective.good, objective.good_times_stable
+        target_rates = self._worse_rates(dispersion.target) if uses_target else ()
+        stable_rates = self._worse_rates(dispersion.stable) if uses_stable else ()
+        self._target_log_weights = tuple(map(math.log, worse_weights(target_rates)))
+        self._stable_log_weights = tuple(map(math.log, worse_weights(stable_rates)))
+        self._fail_coefficients = tuple(self._coefficients(good, r * good) for r in target_rates)
+        self._fail_bets = tuple(StableBet.of(good_ratio, r * good_ratio) for r in stable_rates)
+        self._pass_bets = tuple(
+            StableBet.of(multiple * objective.bad_ratio, share * good_ratio)
+            for multiple in multiples
+            for share in PASS_SHARES
+            # Only a Gate has to prove anything; its bets are the larger half of the work.
+            if uses_stable and objective.role is Role.GATE
+        )
+        self.multiples = multiples
+        self.levels = tuple(self.proof(self.limit(i), i) for i in range(len(multiples)))
+        self.far: Proof | None = None
+        if objective.latency is not None and objective.latency.edges.far is not None:
+            self.far = Proof(
+                tuple(self._coefficients(good, share * good) for share in FAR_SHARES),
+                self._pass_bets[:_BETS],
+                0,
+                is_far=True,
+            )
+
+    def _worse_rates(self, dispersion: float) -> tuple[float, ...]:
+        objective = self.objective
+        largest = math.inf if self._events else LARGEST_BAD_SHARE / objective.good
+        if dispersion > 1:
+            largest = min(largest, DEFLATED_CAP)
+        return worse_rates(objective.bad / objective.good, largest)
+
+    def _coefficients(self, limit: float, alternative: float) -> tuple[float, float]:
+        return target_coefficients(
+            limit, alternative, events=self._events, dispersion=self._dispersion.target
+        )
+
+    def proof(self, rate: float, level: int | None) -> Proof:
+        """Bets that the candidate's rate is below `rate`, with stable's part at `level`."""
+        good = self.objective.good
+        first = None if level is None else level * _BETS
+        return Proof(
+            tuple(self._coefficients(rate, share * good) for share in PASS_SHARES),
+            () if first is None else self._pass_bets[first : first + _BETS],
+            first,
+            is_far=False,
+        )
+
+    def limit(self, level: int) -> float:
+        """The rate that a proof at `level` excludes."""
+        rate = self.multiples[level] * self.objective.bad
+        return rate if self._events else min(rate, LARGEST_BAD_SHARE)
+
+    def start(self) -> Evidence:
+        """No evidence: wealth 1 everywhere."""
+        start = math.log(START_WEIGHT)
+        return Evidence(
+            fail_target=tuple(weight + start for weight in self._target_log_weights),
+            fail_stable=tuple(weight + start for weight in self._stable_log_weights),
+            pass_stable=(0.0,) * len(self._pass_bets),
+            far_stable=(0.0,) * (len(self.far.stable_bets) if self.far else 0),
+        )
+
+    def restart(self, evidence: Evidence, weight: float) -> Evidence:
+        """Bets `weight` of the unspent wealth on "it turns bad now"."""
+        fresh = math.log(weight)
+        return evidence._replace(
+            fail_target=_restarted(evidence.fail_target, self._target_log_weights, fresh),
+            fail_stable=_restarted(evidence.fail_stable, self._stable_log_weights, fresh),
+        )
+
+    def enter_live(self, evidence: Evidence) -> Evidence:
+        """Shadow is over: Fail evidence goes on, Pass evidence begins anew but for the carry."""
+        carry = 1.0
+        if self._carry_cap is not None:
+            carry = 0.5 * min(self.passing(evidence, self.levels[0]), self._carry_cap) + 0.5
+        return self.start()._replace(
+            fail_target=evidence.fail_target, fail_stable=evidence.fail_stable, carry=carry
+        )
+
+    def update(self, evidence: Evidence, sample: Sample, *, comparable_load: bool) -> Evidence:
+        """The evidence after one interval."""
+        candidate, stable = sample.candidate, sample.stable
+        total, stable_total = candidate.total, stable.total
+        fail_target, fail_stable, pass_stable, far_stable = evidence[:4]
+        seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[4:8]
+        passed_total, passed_bad, passed_far, carry = evidence[8:]
+        passes = comparable_load or not self._waits_for_load
+        if total > 0:
+            bad = candidate.bad_at_least
+            fail_target = tuple(
+                [
+                    log + bad * u + total * v
+                    for log, (u, v) in zip(fail_target, self._fail_coefficients, strict=True)
+                ]
+            )
+            if passes:
+                passed_total += total
+                passed_bad += candidate.bad_at_most
+                passed_far += candidate.far
+            if stable_total > 0 and self._fail_bets:
+                # Between two bucket edges each count takes the value that hurts the claim.
+                fail_stable = self._against_stable(
+                    fail_stable, sample, bad, stable.bad_at_most, self._fail_bets
+                )
+                if passes and self._pass_bets:
+                    pass_stable = self._against_stable(
+                        pass_stable,
+                        sample,
+                        candidate.bad_at_most,
+                        stable.bad_at_least,
+                        self._pass_bets,
+                    )
+                    if self.far:
+                        far_stable = self._against_stable(
+                            far_stable, sample, candidate.far, stable.far, self.far.stable_bets
+                        )
+        return Evidence(
+            fail_target,
+            fail_stable,
+            pass_stable,
+            far_stable,
+            seen_total + total,
+            seen_bad + candidate.bad_at_most,
+            seen_stable_total + stable_total,
+            seen_stable_bad + stable.bad_at_most,
+            passed_total,
+            passed_bad,
+            passed_far,
+            carry,
+        )
+
+    def _against_stable(
+        self,
+        logs: tuple[float, ...],
+        sample: Sample,
+        bad: float,
+        stable_bad: float,
+        bets: tuple[StableBet, ...],
+    ) -> tuple[float, ...]:
+        factors = stable_log_evalues(
+            sample.candidate.total,
+            bad,
+            sample.stable.total,
+            stable_bad,
+            bets,
+            self._slack,
+            self._dispersion.stable,
+        )
+        return tuple([log + factor for log, factor in zip(logs, factors, strict=True)])
+
+    def fail(self, evidence: Evidence, unspent: float) -> FailEvidence:
+        """E-values against "good", with the wealth not yet bet on late regressions.
+
+        Auto takes the smaller one: whichever clause of "good" holds, it is below the e-process
+        that this clause keeps small.
+        """
+        target = unspent + math.fsum(map(_exp, evidence.fail_target))
+        stable = unspent + math.fsum(map(_exp, evidence.fail_stable))
+        if self.compare is Compare.TARGET:
+            return FailEvidence(target, 1.0, target)
+        if self.compare is Compare.STABLE:
+            return FailEvidence(1.0, stable, stable)
+        return FailEvidence(target, stable, min(target, stable))
+
+    def fail_peak(self, evidence: Evidence) -> float:
+        """The largest single log wealth that could decide: a cheap bound on `fail`."""
+        if self.compare is Compare.TARGET:
+            return max(evidence.fail_target)
+        if self.compare is Compare.STABLE:
+            return max(evidence.fail_stable)
+        return min(max(evidence.fail_target), max(evidence.fail_stable))
+
+    def passing(self, evidence: Evidence, proof: Proof) -> float:
+        """The e-value against "bad" as `proof` states it."""
+        carry = 1.0 if proof.is_far else evidence.carry
+        return carry * self.combine(*self.logs(evidence, proof))
+
+    def logs(self, evidence: Evidence, proof: Proof) -> tuple[Sequence[float], Sequence[float]]:
+        """Log e-values of the single bets, against the target and against stable."""
+        target: list[float] = []
+        if self.compare is not Compare.STABLE:
+            bad = evidence.passed_far if proof.is_far else evidence.passed_bad
+            total = evidence.passed_total
+            target = [bad * u + total * v for u, v in proof.target_bets]
+        if proof.first is None or self.compare is Compare.TARGET:
+            return target, ()
+        stable = evidence.far_stable if proof.is_far else evidence.pass_stable
+        return target, stable[proof.first : proof.first + _BETS]
+
+    def combine(self, target: Sequence[float], stable: Sequence[float]) -> float:
+        """One e-value from the bets. Auto takes the mean: under "bad" both nulls hold."""
+        if self.compare is Compare.TARGET:
+            return _mixture(target)
+        against_stable = _mixture(stable) if stable else 0.0
+        if self.compare is Compare.STABLE:
+            return against_stable
+        return (_mixture(target) + against_stable) / 2
+
+    def growth(
+        self, proof: Proof, rate: float, split: float, stable_rate: float
+    ) -> tuple[list[float], list[float]]:
+        """What one candidate request adds to `logs` on average.
+
+        `split` is stable requests per candidate request, the rates are bad shares of each.
+        """
+        target: list[float] = []
+        if self.compare is not Compare.STABLE:
+            target = [rate * u + v for u, v in proof.target_bets]
+        if not split:
+            return target, [0.0] * len(proof.stable_bets)
+        return target, stable_log_evalues(
+            1.0,
+            rate,
+            split,
+            split * stable_rate,
+            proof.stable_bets,
+            self._slack,
+            self._dispersion.stable,
+        )
+
+
+def _mixture(logs: Sequence[float]) -> float:
+    (a, b, c, d), (wa, wb, wc, wd) = logs, PASS_WEIGHTS
+    return wa * _exp(a) + wb * _exp(b) + wc * _exp(c) + wd * _exp(d)
+
+
+def _exp(log: float) -> float:
+    return math.exp(log if log < LARGEST_LOG else LARGEST_LOG)
+
+
+def _restarted(
+    logs: tuple[float, ...], log_weights: tuple[float, ...], fresh: float
+) -> tuple[float, ...]:
+    return tuple(
+        [_log_add(log, weight + fresh) for log, weight in zip(logs, log_weights, strict=True)]
+    )
+
+
+def _log_add(first: float, second: float) -> float:
+    high, low = (first, second) if first > second else (second, first)
+    return high + math.log1p(math.exp(low - high))

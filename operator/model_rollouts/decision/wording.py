@@ -1,0 +1,34 @@
+"""Numbers as people read them. One place, so that every message says them the same way."""
+
+
+def percent(share: float) -> str:
+    """A share as per cent with at most four digits, e.g. 0.0015 -> '0.15 %'."""
+    text = f"{100 * share:.4g}"
+    return f"{text} %"
+
+
+def count(number: float) -> str:
+    """A count with thousands separators, without decimals unless it is small and broken."""
+    return f"{number:,.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
+
+
+def about(number: float) -> str:
+    """A count rounded to two digits: a forecast should not look exact."""
+    if number < 10:
+        return f"{number:.0f}"
+    digits = len(str(int(number))) - 2
+    return f"{round(number, -digits):,.0f}"
+
+
+def seconds(time: float) -> str:
+    """A latency, e.g. 0.3 -> '300 ms'."""
+    return f"{1000 * time:.4g} ms" if time < 1 else f"{time:.4g} s"
+
+
+def duration(time: float) -> str:
+    """A waiting time in seconds as people say it, e.g. 5400 -> '1.5 h'."""
+    if time < 120:
+        return f"{time:.0f} s"
+    if time < 7200:
+        return f"{time / 60:.0f} min"
+    return f"{time / 3600:.1f} h"

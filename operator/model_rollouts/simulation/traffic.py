@@ -1,0 +1,81 @@
+"""Made-up traffic from the standard library's generator: Poisson arrivals, binomial bad answers."""
+
+import math
+import random
+from collections.abc import Mapping
+
+from model_rollouts.decision.counts import Counts, Sample
+from model_rollouts.decision.objective import Kind, Objective
+from model_rollouts.simulation.trial import Draw
+
+_SMALL_MEAN = 30.0
+FAR_SHARE = 0.5
+"""Part of the slow answers that is beyond the dual boundary too."""
+
+
+def poisson(rng: random.Random, mean: float) -> int:
+    """A Poisson count, exact, in a time that grows with the mean only through its logarithm.
+
+    Small means: arrival by arrival. Large ones: the n-th arrival time is a gamma variable; what
+    remains of the mean after it is Poisson again, or binomial when it overshoots (Ahrens, Dieter
+    1974).
+    """
+    count = 0
+    while mean > _SMALL_MEAN:
+        arrivals = int(mean * 7 / 8)
+        reached = rng.gammavariate(arrivals, 1)
+        if reached > mean:
+            return count + binomial(rng, arrivals - 1, mean / reached)
+        count += arrivals
+        mean -= reached
+    arrival = rng.expovariate(1)
+    while arrival < mean:
+        count += 1
+        arrival += rng.expovariate(1)
+    return count
+
+
+def binomial(rng: random.Random, total: int, share: float) -> int:
+    """A binomial count, exact, in a time proportional to the rarer outcome."""
+    if share > 0.5:
+        return total - binomial(rng, total, 1 - share)
+    if share <= 0:
+        return 0
+    scale = math.log1p(-share)
+    bad, position = -1, 0
+    while position <= total:
+        bad += 1
+        position += int(math.log(1 - rng.random()) / scale) + 1
+    return bad
+
+
+def draw_from(
+    rng: random.Random,
+    objectives: tuple[Objective, ...],
+    requests_per_second: float,
+    scrape: float,
+    candidate: Mapping[str, float],
+    stable: Mapping[str, float],
+) -> Draw:
+    """Counts of each interval; the shares are the true bad shares by objective name.
+
+    Objectives of restarts are left out: they have no requests.
+    """
+    counted = [objective for objective in objectives if not objective.is_rate]
+
+    def counts(objective: Objective, total: int, share: float) -> Counts:
+        bad = binomial(rng, total, share)
+        far = binomial(rng, bad, FAR_SHARE) if objective.kind is Kind.LATENCY else 0
+        return Counts(total, bad, bad, far)
+
+    def draw(start: float, weight: float) -> dict[str, Sample]:
+        total = poisson(rng, requests_per_second * scrape * weight)
+        stable_total = poisson(rng, requests_per_second * scrape * (1 - weight))
+        return {
+            o.name: Sample(
+                counts(o, total, candidate[o.name]), counts(o, stable_total, stable[o.name])
+            )
+            for o in counted
+        }
+
+    return draw

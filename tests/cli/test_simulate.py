@@ -1,0 +1,140 @@
+"""`model-rollouts simulate` as people and scripts use it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from model_rollouts.cli.main import COMMANDS, main
+
+FEW = ("--trials", "20", "--assurance", "Standard")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["simulate", *arguments])
+
+
+def ends(*arguments: str) -> dict[str, Any]:
+    result = run("--rate", "50", *FEW, "--output", "json", *arguments)
+    assert result.exit_code == 0, result.output
+    (only,) = json.loads(result.stdout)["results"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_a_good_version_is_promoted_and_a_bad_one_rolled_back() -> None:
+    good, bad = ends("--errors", "0.02%"), ends("--errors", "5%")
+
+    assert good["ends"]["Promoted"] >= 19
+    assert good["promotionSeconds"]["median"] > 180
+    assert bad["ends"]["RolledBack"] == 20
+    assert bad["rollbackSeconds"]["median"] < 60
+    assert bad["badAnswers"]["median"] < 8
+
+
+def test_slow_answers_are_judged_too() -> None:
+    slow = ends("--errors", "0.02%", "--within", "300ms", "--slow", "5%")
+
+    assert slow["ends"]["RolledBack"] == 20
+    assert slow["badLimits"] == {"errors": 0.002, "latency": 0.015}
+
+
+def test_the_deadline_ends_what_is_undecided() -> None:
+    few = ("--rate", "1", *FEW, "--deadline", "30m", "--output", "json")
+
+    def at_deadline(policy: str) -> dict[str, int]:
+        result = run(*few, "--on-deadline", policy)
+        (only,) = json.loads(result.stdout)["results"]
+        counted = only["ends"]
+        assert isinstance(counted, dict)
+        return counted
+
+    assert at_deadline("PromoteWithBound")["Undecided"] >= 19
+    assert at_deadline("rollback")["RolledBack"] == 20
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    arguments = ("--rate", "20", *FEW, "--errors", "0.5%")
+
+    assert run(*arguments, "--seed", "7").stdout == run(*arguments, "--seed", "7").stdout
+    assert run(*arguments, "--seed", "7").stdout != run(*arguments, "--seed", "8").stdout
+
+
+def test_the_table_fits_a_terminal_and_has_no_colour_in_a_pipe() -> None:
+    result = run("--rate", "20", "--trials", "5", "--errors", "5%", "--within", "1s")
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert [name for name in ("Fast", "Standard", "Strict") if name in result.stdout]
+    assert all(len(line) <= 80 for line in lines[1:])
+    assert "\x1b" not in result.stdout
+    assert "…" not in result.stdout
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_a_plot_is_drawn(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"picture{suffix}"
+
+    result = run("--rate", "50", "--trials", "5", "--errors", "0.3%", "--plot", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert path.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+
+
+def test_a_missing_plotting_library_is_named_before_the_long_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    result = run("--rate", "50", "--plot", str(tmp_path / "picture.png"))
+
+    assert result.exit_code == 1
+    assert "pip install 'model-rollouts[plot]'" in result.stderr
+    assert run("--rate", "50", *FEW, "--errors", "5%").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing option '--rate'"),
+        (("--rate", "0"), "0.0 is not in the range"),
+        (("--rate", "1", "--target", "0.999"), "found '0.999', write a share with its sign"),
+        (("--rate", "1", "--target", "100%"), "target: found 1, write a share between 0 and 1"),
+        (("--rate", "1", "--target", "30%"), "whose bad limit would be"),
+        (("--rate", "1", "--deadline", "1d"), "found '1d', write a time such as 24h"),
+        (("--rate", "1", "--deadline", "0s"), "found '0s', write a time such as 24h"),
+        (("--rate", "1", "--steps", "5%,x"), "found 'x', write a share with its sign"),
+        (("--rate", "1", "--steps", "50%,5%"), "steps: found [0.5, 0.05], write ascending"),
+        (("--rate", "1", "--plot", "a.pdf"), "write a name that ends in .png or .svg"),
+        (("--rate", "1", "--assurance", "Sure"), "'Sure' is not one of"),
+    ],
+)
+def test_a_wrong_command_line_is_explained(arguments: tuple[str, ...], message: str) -> None:
+    result = run(*arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_unwritable_plot_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "picture.svg"
+
+    result = run("--rate", "50", *FEW, "--errors", "5%", "--plot", str(path))
+
+    assert result.exit_code == 1
+    assert f"could not write {path}: No such file or directory" in result.stderr
+
+
+def test_help_of_the_group_imports_no_subcommand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "model_rollouts.cli.simulate", raising=False)
+
+    result = CliRunner().invoke(main, ["--help"])
+
+    assert result.exit_code == 0
+    assert all(name in result.output for name in COMMANDS)
+    assert "model_rollouts.cli.simulate" not in sys.modules
+    assert CliRunner().invoke(main, ["no-such"]).exit_code == 2
+    assert CliRunner().invoke(main, ["--version"]).exit_code == 0

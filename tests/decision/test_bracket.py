@@ -1,0 +1,38 @@
+"""Latency thresholds on and between bucket edges."""
+
+import math
+
+import pytest
+
+from model_rollouts.decision import Bracket, bracket, no_bucket_boundary
+
+EDGES = (0.1, 0.25, 0.3, 0.35, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "expected"),
+    [
+        (0.3, Bracket(0.3, 0.3, 0.5)),
+        (0.1 + 0.2, Bracket(0.3, 0.3, 0.5)),  # the same edge in spite of binary fractions
+        (0.2, Bracket(0.1, 0.25, 0.25)),
+        (0.4, Bracket(0.35, 0.5, 0.5)),
+        (0.05, Bracket(0.0, 0.1, 0.1)),
+        (1.0, Bracket(1.0, 1.0, None)),
+        (2.0, Bracket(1.0, math.inf, None)),
+    ],
+)
+def test_edges_around_a_threshold(threshold: float, expected: Bracket) -> None:
+    assert bracket(threshold, reversed_edges := tuple(reversed(EDGES))) == expected
+    assert bracket(threshold, reversed_edges).exact == (expected.lower == expected.upper)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "words"),
+    [
+        (0.4, "usable: 350 ms or 500 ms. Until then slower than 500 ms counts for Fail"),
+        (0.05, "usable: 100 ms. Every answer may be slower than 50 ms, so it never passes."),
+        (2.0, "usable: 1 s. No answer is surely slower than 2 s, so it never fails."),
+    ],
+)
+def test_a_missing_edge_is_explained_with_usable_ones(threshold: float, words: str) -> None:
+    assert words in no_bucket_boundary(threshold, bracket(threshold, EDGES))

@@ -1,0 +1,127 @@
+"""Evidence survives as text, and is refused when it belongs to something else."""
+
+import base64
+import dataclasses
+
+import pytest
+
+from model_rollouts.decision import (
+    Arm,
+    Compare,
+    Counts,
+    Dispersion,
+    EvidenceRefusedError,
+    Interval,
+    Judge,
+    Rules,
+    Sample,
+    counters,
+    encode,
+    errors,
+    latency,
+    resume,
+)
+from tests.decision.worlds import EDGES, after, all_kinds, errors_judge, interval, judge_of
+
+VERSION_1 = (
+    "AQEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAAPA/AAAAAAAA8D8AAAAAAAAUQAAAAAAAAAAAAAAA"
+    "AAAA+H8bg7Ff6uLuv70hL2sE0wvActPIcAA6JsA9LkiSTNwvwAAAAAAAACBAAAAAAAAA8D8AAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAIEAAAAAAAADwPwAAAAAAAAAAAAAAAAAA8D9HwWcJ"
+)
+
+
+def filled(judge: Judge) -> str:
+    sample = Sample(Counts.of(1000, 7), Counts.of(9000, 11))
+    samples = {o.name: sample for o in judge.rules.objectives}
+    state = after(
+        judge,
+        Interval(0, 100, samples, Arm.SHADOW),
+        Interval(100.5, 200.25, samples),
+    )
+    return encode(judge, state)
+
+
+def test_the_largest_usual_state_stays_under_four_kilobytes() -> None:
+    gates = [latency(f"l{i}", 0.1 * i, 0.95 + 0.005 * i, EDGES) for i in range(1, 5)]
+    judge = judge_of(errors("e", 0.999), counters("c", 0.01, 0.02), *gates)
+
+    text = filled(judge)
+
+    assert len(judge.rules.objectives) == 6
+    assert len(text) < 4096
+    assert text.isascii()
+
+
+def test_dispersions_travel_with_the_evidence() -> None:
+    measured = {"errors": Dispersion(9.5, 1.25), "own": Dispersion(2, 2, known=False)}
+    judge = Judge(Rules((errors("errors", 0.999), counters("own", 0.01, 0.02))), measured)
+
+    again, state = resume(filled(judge), judge.rules)
+
+    assert again.dispersions == judge.dispersions
+    assert encode(again, state) == filled(judge)
+
+
+def test_a_failed_state_stays_failed() -> None:
+    judge = errors_judge()
+    state = after(judge, interval(0, 50, 100, 0, 100))
+    assert state.failed_at == 5
+
+    assert resume(encode(judge, state), judge.rules)[1] == state
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (Rules(all_kinds()[:4]), "gathered for 5 objectives, now there are 4"),
+        (
+            Rules((*all_kinds()[1:], errors("answers", 0.999))),
+            "none was gathered for 'answers'",
+        ),
+        (
+            Rules((errors("errors", 0.99), *all_kinds()[1:])),
+            "objective 'errors' was defined otherwise",
+        ),
+        (
+            Rules((errors("errors", 0.999, compare=Compare.TARGET), *all_kinds()[1:])),
+            "objective 'errors' was defined otherwise",
+        ),
+        (Rules(all_kinds(), steps=(0.1, 0.5)), "under other steps or error rates"),
+        (Rules(all_kinds(), false_promotion=0.01), "under other steps or error rates"),
+    ],
+)
+def test_evidence_of_other_rules_is_refused(rules: Rules, reason: str) -> None:
+    text = filled(judge_of(*all_kinds()))
+
+    with pytest.raises(EvidenceRefusedError, match=reason):
+        resume(text, rules)
+
+
+def test_damaged_evidence_is_refused() -> None:
+    judge = judge_of(*all_kinds())
+    text = filled(judge)
+    raw = bytearray(base64.b64decode(text))
+    raw[100] ^= 1
+
+    for damaged in ("", "?", text[:40], text[:-8], base64.b64encode(raw).decode()):
+        with pytest.raises(EvidenceRefusedError, match=r"not readable|damaged"):
+            resume(damaged, judge.rules)
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = judge_of(*all_kinds())
+    monkeypatch.setattr("model_rollouts.decision.codec.VERSION", 2)
+    text = filled(judge)
+    monkeypatch.undo()
+
+    with pytest.raises(EvidenceRefusedError, match="found version 2, this reads 1"):
+        resume(text, judge.rules)
+
+
+def test_the_format_of_version_1_does_not_change() -> None:
+    # Evidence of running rollouts outlives the program that wrote it. When this fails, raise
+    # VERSION: the old evidence is then refused instead of misread.
+    judge = judge_of(dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET), steps=(0.5,))
+    text = encode(judge, after(judge, interval(0, 1, 8, name="e")))
+
+    assert text == VERSION_1

@@ -1,0 +1,253 @@
+"""Small cases whose verdict can be checked by hand."""
+
+import math
+
+import pytest
+
+from model_rollouts.decision import (
+    INDEPENDENT,
+    Arm,
+    Compare,
+    Counts,
+    Decision,
+    Interval,
+    Judge,
+    Role,
+    Rules,
+    Sample,
+    breaker,
+    errors,
+    latency,
+)
+from tests.decision.worlds import EDGES, after, errors_judge, interval, judge_of
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "fails"), [(1, 500, False), (2, 60, False), (3, 60, True), (3, 20, True)]
+)
+def test_little_traffic_needs_more_than_one_error(bad: int, total: int, fails: bool) -> None:
+    judge = errors_judge(Compare.TARGET)
+
+    state = after(judge, interval(0, bad, total))
+
+    assert (judge.decide(state) is Decision.FAIL) is fails
+
+
+def test_breaker_ends_a_total_outage_within_six_requests() -> None:
+    judge = judge_of(errors("errors", 0.99), breaker())
+
+    failed = [
+        requests
+        for requests in range(1, 10)
+        if judge.decide(after(judge, interval(0, requests, requests, 0, 100, name="breaker")))
+        is Decision.FAIL
+    ]
+
+    assert 4 <= failed[0] <= 6
+
+
+def test_evidence_against_the_target_is_the_likelihood_ratio() -> None:
+    judge = errors_judge(Compare.TARGET, target=0.9)
+    objective = judge.rules.objectives[0]
+    state = after(judge, interval(0, 3, 10))
+
+    # good 0.1, bad 0.2: alternatives 0.2, 0.4, 0.8 and the largest share 0.9.
+    rates = (2.0, 4.0, 8.0, 9.0)
+    cost = [1 / (math.log(r) - 1 + 1 / r) for r in rates]
+    ratios = [r**3 * ((1 - 0.1 * r) / 0.9) ** 7 for r in rates]
+    expected = 0.3 + 0.7 * sum(c * x for c, x in zip(cost, ratios, strict=True)) / sum(cost)
+
+    assert (objective.good, objective.bad) == (0.1, 0.2)
+    assert judge.fail_evidence(state) == pytest.approx(expected)
+
+
+def test_pass_needs_every_gate_at_the_same_time() -> None:
+    judge = judge_of(errors("a", 0.99), errors("b", 0.99))
+    enough = Sample(Counts.of(5000, 10), Counts.of(5000, 10))
+    few = Sample(Counts.of(50, 0), Counts.of(50, 0))
+
+    def decision(a: Sample, b: Sample) -> Decision:
+        return judge.decide(after(judge, Interval(0, 5, {"a": a, "b": b})))
+
+    assert decision(enough, few) is Decision.INCONCLUSIVE
+    assert decision(few, enough) is Decision.INCONCLUSIVE
+    assert decision(enough, enough) is Decision.PASS
+
+
+def test_a_guard_does_not_block_and_a_report_does_not_act() -> None:
+    def judge(role: Role) -> Judge:
+        return judge_of(errors("gate", 0.99), errors("other", 0.99, role=role))
+
+    good = Sample(Counts.of(5000, 10), Counts.of(5000, 10))
+    awful = Sample(Counts.of(500, 400), Counts.of(500, 0))
+    none = Interval(0, 5, {"gate": good})
+    broken = Interval(0, 5, {"gate": good, "other": awful})
+
+    assert judge(Role.GATE).decide(after(judge(Role.GATE), none)) is Decision.INCONCLUSIVE
+    assert judge(Role.GUARD).decide(after(judge(Role.GUARD), none)) is Decision.PASS
+    assert judge(Role.GUARD).decide(after(judge(Role.GUARD), broken)) is Decision.FAIL
+    assert judge(Role.REPORT).decide(after(judge(Role.REPORT), broken)) is Decision.PASS
+
+
+def test_steps_ask_less_than_promotion() -> None:
+    judge = errors_judge(Compare.TARGET)
+    # At weight 25 % a candidate may be four times as bad as the bad limit, at 50 % twice.
+    asked = []
+    for toward in (0.25, 0.5, 1.0):
+        total = 1
+        while judge.decide(after(judge, interval(0, 0, total)), toward) is not Decision.PASS:
+            total += 1
+        asked.append(total)
+
+    # Without an error, ln 20 / (alternative mixture): fewer requests for wider limits.
+    assert asked[0] < asked[1] < asked[2]
+    assert 300 < asked[0] < 500
+    assert 1900 < asked[2] < 2500
+
+
+def test_fail_is_final() -> None:
+    judge = errors_judge(Compare.TARGET)
+    state = after(judge, interval(0, 5, 20))
+    assert state.failed_at == 5
+
+    state = judge.update(state, interval(5, 0, 1_000_000))
+
+    assert judge.fail_evidence(state) < 1
+    assert judge.decide(state) is Decision.FAIL
+
+
+def test_auto_rolls_back_only_when_worse_than_target_and_stable() -> None:
+    def decision(bad: int, stable_bad: int) -> Decision:
+        judge = errors_judge()
+        return judge.decide(after(judge, interval(0, bad, 20_000, stable_bad, 20_000)))
+
+    assert decision(200, 200) is Decision.PASS  # the service is degraded, the candidate equal
+    assert decision(14, 1) is Decision.PASS  # worse than stable, inside the target
+    assert decision(200, 10) is Decision.FAIL
+
+
+def test_without_a_baseline_auto_is_the_target() -> None:
+    judge = judge_of(errors("errors", 0.999), baseline=False)
+
+    assert judge.decide(after(judge, interval(0, 200, 20_000, 200, 20_000))) is Decision.FAIL
+
+
+def test_no_traffic_changes_no_evidence() -> None:
+    judge = errors_judge()
+    state = after(judge, interval(0, 1, 100, 1, 100))
+
+    idle = judge.update(state, interval(5, 0, 0, 3, 1000))
+    unseen = judge.update(state, Interval(5, 10, {}))
+
+    assert idle.evidence[0][:4] == unseen.evidence[0][:4] == state.evidence[0][:4]
+    assert judge.decide(judge.start()) is Decision.INCONCLUSIVE
+
+
+def test_a_late_regression_is_found_soon() -> None:
+    judge = errors_judge(Compare.TARGET)
+    good = [interval(5.0 * i, 0, 125) for i in range(1440)]
+    bad = [interval(7200 + 5.0 * i, 0.625, 125) for i in range(60)]
+
+    state = after(judge, *good)
+    assert judge.decide(state) is Decision.PASS
+    for one in bad:
+        state = judge.update(state, one)
+
+    # 0.5 % from the second hour on: the goal is a median of 140 s, not half an hour.
+    assert state.failed_at is not None
+    assert 60 < state.failed_at - 7200 < 240
+
+
+def test_intervals_are_given_once_and_in_order() -> None:
+    judge = errors_judge()
+    state = after(judge, interval(0, 0, 10), interval(5, 0, 10))
+
+    with pytest.raises(ValueError, match="counts up to 10 s are in"):
+        judge.update(state, interval(5, 0, 10))
+    with pytest.raises(ValueError, match="arm Shadow after Live"):
+        judge.update(state, interval(10, 0, 10, arm=Arm.SHADOW))
+
+
+def test_latency_passes_only_on_comparable_load_but_fails_on_any() -> None:
+    judge = judge_of(latency("latency", 0.3, 0.99, EDGES))
+
+    def decision(slow: float, load: bool) -> Decision:
+        counts = Counts.timed(10_000, slow, slow, 0)
+        sample = Sample(counts, Counts.timed(10_000, 50, 50, 0))
+        one = Interval(0, 5, {"latency": sample}, comparable_load=load)
+        return judge.decide(after(judge, one))
+
+    assert decision(50, True) is Decision.PASS
+    assert decision(50, False) is Decision.INCONCLUSIVE
+    assert decision(900, False) is Decision.FAIL
+
+
+def test_dual_boundary_stops_a_slow_mode_inside_the_share() -> None:
+    judge = judge_of(latency("latency", 0.3, 0.99, EDGES))
+
+    def decision(far: float) -> Decision:
+        counts = Counts.timed(100_000, 1000, 1000, far)
+        sample = Sample(counts, Counts.timed(100_000, 1000, 1000, 0))
+        return judge.decide(after(judge, Interval(0, 5, {"latency": sample})))
+
+    assert decision(300) is Decision.PASS
+    assert decision(1000) is Decision.INCONCLUSIVE
+
+
+def test_between_two_edges_each_verdict_uses_the_careful_count() -> None:
+    judge = judge_of(latency("latency", 0.25, 0.99, EDGES))
+
+    def decision(above_lower: float, above_upper: float) -> Decision:
+        counts = Counts.timed(50_000, above_lower, above_upper, 0)
+        sample = Sample(counts, counts)
+        judge_target = judge_of(latency("latency", 0.25, 0.99, EDGES, compare=Compare.TARGET))
+        one = Interval(0, 5, {"latency": sample})
+        assert judge.decide(after(judge, one)) is not Decision.FAIL  # equal to stable
+        return judge_target.decide(after(judge_target, one))
+
+    assert decision(400, 100) is Decision.PASS
+    assert decision(2000, 100) is Decision.INCONCLUSIVE
+    assert decision(2000, 1500) is Decision.FAIL
+
+
+def test_shadow_evidence_for_fail_goes_on_and_for_pass_begins_anew() -> None:
+    judge = errors_judge()
+    shadow = after(judge, interval(0, 1, 2000, 1, 2000, arm=Arm.SHADOW))
+    assert judge.decide(shadow, 0.05) is Decision.PASS
+
+    live = judge.update(shadow, interval(5, 0, 0, arm=Arm.LIVE))
+
+    assert live.evidence[0].fail_target == shadow.evidence[0].fail_target
+    assert judge.decide(live, 0.05) is Decision.INCONCLUSIVE
+    assert live.evidence[0].seen_total == 0
+
+
+def test_shadow_carry_saves_requests_up_to_its_cap() -> None:
+    def carry(cap: float | None, total: int) -> float:
+        rules = Rules((errors("errors", 0.999),), shadow_carry=cap)
+        judge = Judge(rules, {"errors": INDEPENDENT})
+        state = after(judge, interval(0, 0, total, 0, total, arm=Arm.SHADOW), interval(5, 0, 0))
+        return state.evidence[0].carry
+
+    assert carry(None, 50_000) == 1
+    assert carry(4, 50_000) == 2.5  # (cap + 1) / 2
+    assert 1 < carry(4, 500) < 2.5
+
+
+def test_a_burst_of_errors_counts_less_when_bursts_are_known() -> None:
+    rules = Rules((errors("errors", 0.999, compare=Compare.TARGET),))
+    independent = Judge(rules, {"errors": INDEPENDENT})
+    unknown = Judge(rules)
+
+    burst = interval(0, 4, 100)
+
+    assert independent.decide(after(independent, burst)) is Decision.FAIL
+    assert unknown.decide(after(unknown, burst)) is Decision.INCONCLUSIVE
+
+
+def test_toward_must_be_a_step() -> None:
+    judge = errors_judge()
+    with pytest.raises(
+        ValueError, match=r"found weight 0.3, write one of \[0.05, 0.25, 0.5, 1.0\]"
+    ):
+        judge.decide(judge.start(), 0.3)

@@ -1,0 +1,59 @@
+"""Forecasts before the first request."""
+
+import pytest
+
+from model_rollouts.decision import Decision, forecast
+from tests.decision.worlds import all_kinds, errors_judge, judge_of
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "earliest", "latest"),
+    # Simulated medians at half the good limit: 7 min, 32 min, 5 h (docs/decisions.md).
+    [(50, 300, 600), (10, 25 * 60, 45 * 60), (1, 4 * 3600, 7 * 3600)],
+)
+def test_time_to_promotion_is_near_the_simulated_median(
+    rate: float, earliest: float, latest: float
+) -> None:
+    expected = forecast(errors_judge(), rate, deadline=DAY)
+
+    assert expected.decision is Decision.PASS
+    assert earliest < expected.seconds < latest
+    assert not expected.underpowered
+
+
+def test_an_awful_candidate_is_taken_back_after_about_sixty_requests() -> None:
+    expected = forecast(errors_judge(), 10, deadline=DAY, candidate={"errors": 0.05})
+
+    assert expected.decision is Decision.FAIL
+    assert 40 < expected.requests < 80
+
+
+def test_too_little_traffic_is_said_with_what_can_be_excluded() -> None:
+    expected = forecast(errors_judge(), 0.2, deadline=DAY)
+
+    assert expected.decision is Decision.INCONCLUSIVE
+    assert expected.underpowered
+    assert expected.seconds == pytest.approx(DAY)
+    (excluded,) = expected.excluded
+    assert excluded.rate is not None
+    assert 0.002 < excluded.rate < 0.005
+    assert expected.words == (
+        "At 0.2 req/s this stays undecided until the deadline, 24.0 h; "
+        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} %."
+    )
+
+
+def test_more_traffic_is_never_slower() -> None:
+    judge = judge_of(*all_kinds())
+    seconds = [forecast(judge, rate, deadline=DAY).seconds for rate in (1, 5, 20, 100, 1000)]
+
+    assert seconds == sorted(seconds, reverse=True)
+    assert seconds[-1] >= 180  # three steps of at least a minute
+
+
+@pytest.mark.parametrize(("rate", "deadline"), [(0, DAY), (-1, DAY), (float("nan"), DAY), (1, 0)])
+def test_nonsense_is_refused(rate: float, deadline: float) -> None:
+    with pytest.raises(ValueError, match="found"):
+        forecast(errors_judge(), rate, deadline=deadline)

@@ -1,0 +1,91 @@
+"""Objectives, intervals and made-up traffic that several tests share."""
+
+import random
+from collections.abc import Iterator
+
+from model_rollouts.decision import (
+    INDEPENDENT,
+    Arm,
+    Compare,
+    Counts,
+    Interval,
+    Judge,
+    Objective,
+    Rules,
+    Sample,
+    State,
+    breaker,
+    counters,
+    errors,
+    latency,
+    restarts,
+)
+
+EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+
+
+def judge_of(
+    *objectives: Objective, steps: tuple[float, ...] = (0.05, 0.25, 0.5), baseline: bool = True
+) -> Judge:
+    """A judge that knows errors to be independent."""
+    rules = Rules(objectives, steps=steps, baseline=baseline)
+    return Judge(rules, {o.name: INDEPENDENT for o in objectives})
+
+
+def errors_judge(compare: Compare = Compare.AUTO, target: float = 0.999) -> Judge:
+    return judge_of(errors("errors", target, compare=compare))
+
+
+def all_kinds() -> tuple[Objective, ...]:
+    return (
+        errors("errors", 0.999),
+        latency("latency", 0.3, 0.99, EDGES),
+        counters("own", 0.01, 0.02),
+        restarts(),
+        breaker(),
+    )
+
+
+def interval(
+    start: float,
+    bad: float,
+    total: float,
+    stable_bad: float = 0.0,
+    stable_total: float = 0.0,
+    *,
+    length: float = 5.0,
+    name: str = "errors",
+    arm: Arm = Arm.LIVE,
+) -> Interval:
+    sample = Sample(Counts.of(total, bad), Counts.of(stable_total, stable_bad))
+    return Interval(start, start + length, {name: sample}, arm=arm)
+
+
+def binomial(rng: random.Random, total: int, share: float) -> int:
+    return sum(rng.random() < share for _ in range(total))
+
+
+def intervals(
+    rng: random.Random,
+    share: float,
+    stable_share: float,
+    *,
+    number: int,
+    total: int = 20,
+    stable_total: int = 20,
+) -> Iterator[Interval]:
+    for index in range(number):
+        yield interval(
+            5.0 * index,
+            binomial(rng, total, share),
+            total,
+            binomial(rng, stable_total, stable_share),
+            stable_total,
+        )
+
+
+def after(judge: Judge, *given: Interval) -> State:
+    state = judge.start()
+    for one in given:
+        state = judge.update(state, one)
+    return state
