@@ -21,9 +21,13 @@ REVISIONS_PER_QUERY = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One raw range selector to evaluate at `at_ms`, and the rollouts that its answer is for."""
+    """One raw range selector, evaluated at `at_ms`, for the samples in (after_ms, at_ms].
+
+    `keys` names the rollouts that its answer is for.
+    """
 
     text: str
+    after_ms: int
     at_ms: int
     template: Template
     keys: frozenset[str]
@@ -95,4 +99,4 @@ class Batching:
             self.labels,
             self.matchers,
         )
-        return Query(text, until_ms, template, frozenset(need.key for need in chunk))
+        return Query(text, after_ms, until_ms, template, frozenset(need.key for need in chunk))

@@ -31,15 +31,6 @@ class _Matrix(msgspec.Struct, gc=False):
     result: list[_Series]
 
 
-class _Vector(msgspec.Struct):
-    resultType: Literal["vector"]  # noqa: N815 - the name on the wire
-    result: list["_Element"]
-
-
-class _Element(msgspec.Struct):
-    metric: dict[str, str]
-
-
 class _Envelope(msgspec.Struct, Generic[_Data], gc=False):
     status: str
     data: _Data | None = None
@@ -49,7 +40,6 @@ class _Envelope(msgspec.Struct, Generic[_Data], gc=False):
 
 
 _MATRIX = msgspec.json.Decoder(_Envelope[_Matrix])
-_VECTOR = msgspec.json.Decoder(_Envelope[_Vector])
 _LABELS = msgspec.json.Decoder(dict[str, str])
 
 
@@ -92,9 +82,9 @@ class SeriesCache:
         return read_series(template, _LABELS.decode(labels), self._names)
 
 
-def decode_vector(body: bytes) -> Iterator[dict[str, str]]:
-    """The label sets in the answer to an instant query. Raises AnswerError when it is no vector."""
-    return (each.metric for each in _checked(_VECTOR, body).result)
+def decode_matrix(body: bytes) -> Iterator[tuple[dict[str, str], list[Sample]]]:
+    """All labels and samples in the answer to a range selector. Raises AnswerError."""
+    return ((_LABELS.decode(each.metric), each.values) for each in _checked(_MATRIX, body).result)
 
 
 def _checked(decoder: msgspec.json.Decoder[_Envelope[_Data]], body: bytes) -> _Data:
