@@ -106,6 +106,15 @@ class Exporter:
         return {name: sum(each[name] for each in truths) for name in ("total", "bad")}
 
 
+class Server(ThreadingHTTPServer):
+    """Takes many connections at once, and their end as it comes."""
+
+    request_queue_size = 1024
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Prometheus closes its connections when the benchmark ends it; that is no error."""
+
+
 def serve(port: int, exporter: Exporter) -> None:
     """Serve until the process is ended."""
 
@@ -133,9 +142,7 @@ def serve(port: int, exporter: Exporter) -> None:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.request_queue_size = 128
-    server.serve_forever()
+    Server(("127.0.0.1", port), Handler).serve_forever()
 
 
 if __name__ == "__main__":

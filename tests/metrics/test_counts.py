@@ -1,17 +1,25 @@
 """Raw samples of pods, row by row, and the exact counts that follow."""
 
+import gc
+
 import pytest
 
+from model_rollouts.metrics.cursor import Cursor
 from model_rollouts.metrics.findings import Reason
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.objectives import client_errors, errors, latency, own_counters
+from model_rollouts.metrics.process import Process
+from model_rollouts.metrics.records import Counted
 from model_rollouts.metrics.sources import Listener
 from tests.metrics.world import (
     BUCKET,
     CLASS,
     COMPLETED,
     GIVEN_UP,
+    GRID,
     START,
+    STEP,
     THROTTLED,
     TIMED,
     UPTIME,
@@ -431,6 +439,28 @@ def test_replicas_of_prometheus_are_not_two_targets() -> None:
 
     assert sum(totals(records)) == 20
     assert findings(records) == []
+
+
+def test_what_is_kept_does_not_grow_with_pods_that_come_and_go() -> None:
+    def kept_after(pods: int) -> int:
+        world = World()
+        for n in range(pods):
+            life = {n + at + 0.5: n + at for at in range(3)}
+            world.write(COMPLETED, life, pod=f"p{n}")
+            world.write(THROTTLED, life, pod=f"p{n}")
+        intake, since = Intake(GRID), None
+        for second in range(1, pods + 1):
+            tick = intake.plan([Request(rollout(), since)], START + second * STEP + STEP)
+            counted = intake.advance(tick, [world.answer(query) for query in tick.queries])
+            result = counted["shop/model"]
+            assert isinstance(result, Counted)
+            since = result.watermark
+        gc.collect()
+        return sum(isinstance(each, Cursor | Process) for each in gc.get_objects())
+
+    before = kept_after(0)
+    few, many = kept_after(20) - before, kept_after(60) - before
+    assert 0 < many <= few
 
 
 def test_without_a_pod_label_the_target_is_the_process() -> None:

@@ -122,7 +122,9 @@ class Story:
 
     def end(self, at_ms: int) -> Event:
         """What is said when the recording ends before a verdict."""
-        return self._event(at_ms, What.UNDECIDED, explain(self._judge, self._state).words)
+        verdict = explain(self._judge, self._state)
+        notes = (f"{each.reason}: {each.message}." for each in verdict.conditions)
+        return self._event(at_ms, What.UNDECIDED, " ".join([verdict.words, *notes]))
 
     def _beginnings(self, record: IntervalCounts) -> Iterator[Event]:
         if self._traffic is Traffic.LIVE:
