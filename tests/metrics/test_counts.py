@@ -52,7 +52,7 @@ def _steady(since: float = -4.5, until: float = 5.0, up: float = 1000) -> Row:
         pytest.param({-0.5: 100, 0.5: "NaN", 1.5: 107}, [0, 7, 0], id="NaN is passed over"),
         pytest.param({-0.5: 100, 0.5: "+Inf", 1.5: 107}, [0, 7, 0], id="infinity too"),
         pytest.param({-0.5: 100, 0.5: "-Inf", 1.5: -3, 2.5: 107}, [0, 0, 7], id="negatives too"),
-        pytest.param({-0.5: 100, 0.5: 100.5, 1.5: 107}, [0, 7, 0], id="fractions too"),
+        pytest.param({-0.5: 100, 0.5: 103.5, 1.5: 107}, [0, 7, 0], id="fractions too"),
         pytest.param({-0.5: 100, 0.5: "1.02e+02"}, [2, 0, 0], id="exponents are read"),
         pytest.param({-0.5: 1e17, 0.5: 2e17}, [0, 0, 0], id="too large for exact counts"),
         pytest.param(
@@ -150,6 +150,7 @@ def test_an_error_counter_that_falls_with_its_total_a_little_behind_is_no_restar
     ("uptime", "created", "expected", "lost"),
     [
         pytest.param({0.5: 0.3, 1.5: 1.3}, None, [4, 2], False, id="born since: from zero"),
+        pytest.param({0.5: 2.5, 1.5: 3.5}, None, [0, 2], True, id="born before counting began"),
         pytest.param({}, 200, [4, 2], False, id="pod created since, no clock: from zero"),
         pytest.param({}, None, [0, 2], True, id="nothing known: a baseline"),
         pytest.param({0.5: 60, 1.5: 61}, 200, [0, 2], True, id="the clock knows better"),
@@ -189,6 +190,28 @@ def test_an_error_series_that_appears_late_starts_from_zero() -> None:
     records = count(world, rollout(), 2)
 
     assert (totals(records), bads(records)) == ([10, 10], [0, 3])
+    assert findings(records) == []
+
+
+def test_a_bad_counter_that_falls_alone_restarts_alone() -> None:
+    world = World()
+    world.write(COMPLETED, {-0.5: 1000, 0.5: 1010})
+    world.write(CLASS, {-0.5: 4, 0.5: 1})
+
+    records = count(world, rollout(), 1)
+
+    assert (totals(records), bads(records)) == ([10], [1])
+
+
+def test_a_histogram_that_a_young_process_shows_after_its_first_flush_counts_whole() -> None:
+    world = World()
+    world.write(UPTIME, {0.5: 0.4, 1.5: 1.4})
+    world.write(COMPLETED, {0.5: 2, 1.5: 5})
+    world.write(TIMED, {1.5: 5})
+
+    records = count(world, rollout(objectives=[errors("e"), latency("p99", [0.3])]), 2)
+
+    assert totals(records, objective="p99") == [0, 5]
     assert findings(records) == []
 
 
@@ -241,6 +264,17 @@ def test_client_errors_leave_out_what_was_throttled() -> None:
 
     assert record.arms["candidate"].tallies["e"].bad == (4,)
     assert record.arms["candidate"].tallies["c"].bad == (2,)
+
+
+def test_what_was_taken_away_too_early_is_made_up_for() -> None:
+    world = World()
+    world.write(COMPLETED, {-0.5: 0, 0.5: 10, 1.5: 20})
+    world.write(CLASS, {-0.5: 0, 0.5: 0, 1.5: 3}, envoy_response_code_class="4")
+    world.write(THROTTLED, {-0.5: 0, 0.5: 2, 1.5: 2})
+
+    records = count(world, rollout(objectives=[client_errors("refused")]), 2)
+
+    assert bads(records, objective="refused") == [0, 1]
 
 
 @pytest.mark.parametrize("spelling", ["300", "300.0", "3e+02", "0300.00", "+3E2"])
@@ -339,6 +373,18 @@ def test_warm_up(first_user: float | None, expected: list[int]) -> None:
     assert totals(records, "candidate") == [1, 2, 3, 4], "users are never left out"
 
 
+def test_an_arm_that_is_left_out_while_it_warms_up_is_not_without_traffic() -> None:
+    world = World()
+    world.write(COMPLETED, {-0.5: 0, 0.5: 100}, revision="old", pod="s")
+    world.write(UPTIME, {0.5: 0.4})
+    world.write(COMPLETED, {0.5: 90}, listener=Listener.SHADOW)
+
+    (record,) = count(world, rollout(arms=[_arms()[0], _arms()[2]]), 1)
+
+    assert totals([record], "shadow") == [0]
+    assert record.findings == ()
+
+
 def _reasons(world: World, measured: MeasuredRollout, until: float) -> list[set[tuple[str, str]]]:
     return [
         {(each.reason.value, each.arm) for each in record.findings}
@@ -399,6 +445,19 @@ def test_a_pod_scraped_twice_is_found_and_not_counted_twice() -> None:
     ] * 3
     assert "job=again" in records[0].findings[0].message
     assert records[0].held_arms == {"candidate"}
+
+
+def test_two_processes_in_one_pod_are_never_mixed() -> None:
+    world = World()
+    for job, offset, up in (("models", 0.2, 1000), ("sidecar", 0.7, 500)):
+        rate = up // 100
+        world.write(COMPLETED, {n + offset: 90 * rate + rate * n for n in range(-2, 4)}, job=job)
+        world.write(UPTIME, {n + offset: up + n for n in range(-2, 4)}, job=job)
+
+    records = count(world, rollout(), 3)
+
+    assert totals(records) == [0, 0, 0]
+    assert all(record.held_arms == {"candidate"} for record in records)
 
 
 def test_a_target_that_is_renamed_goes_on_counting() -> None:

@@ -198,6 +198,20 @@ def test_a_failed_query_moves_nobody_and_loses_nothing() -> None:
     assert [each.arms["candidate"].tallies["errors"].total for each in result.intervals] == [3, 5]
 
 
+def test_an_answer_is_only_for_the_rollouts_that_its_query_was_for() -> None:
+    intake = Intake(GRID, Batching(answer_bytes=2**16))
+    world = World()
+    world.write(COMPLETED.metric, {-0.5: 1, 0.5: 4}, revision="m0-2")
+    requests = _many(200, (errors("errors"),))
+    tick = intake.plan(requests, START + 2 * STEP)
+
+    answers = [world.answer(query) if "shop/0" not in query.keys else [] for query in tick.queries]
+    result = intake.advance(tick, answers)["shop/0"]
+
+    assert isinstance(result, Counted)
+    assert {each.arms["candidate"].tallies["errors"].total for each in result.intervals} == {0}
+
+
 def test_changed_objectives_are_read_again_from_the_watermark() -> None:
     intake = Intake(GRID)
     world = World()

@@ -111,7 +111,7 @@ class Process:
     def _run(self, at: int, target: str, uptime: int | None) -> _Run:
         """Compare the process with the one of the last scrape by what its clock says."""
         elapsed = at - self._last
-        if uptime is None or (target != self._target and self._uptime is None):
+        if uptime is None:
             return _Run.LIKELY if target == self._target else _Run.UNKNOWN
         expected = elapsed + (self._uptime or 0)
         if target != self._target and uptime >= elapsed:

@@ -72,7 +72,7 @@ class SeriesCache:
             try:
                 series = young[labels]
             except KeyError:
-                series = old[labels] if labels in old else self._read(template, labels)
+                series = old.pop(labels) if labels in old else self._read(template, labels)
                 young[labels] = series
             if series is not None:
                 found.append((series, each.values))
