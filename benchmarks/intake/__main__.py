@@ -2,6 +2,7 @@
 
 import json
 import platform
+import signal
 import statistics
 import sys
 from collections.abc import Callable
@@ -30,15 +31,26 @@ SETTLED = 4
     show_default=True,
     help="How many rollouts; may be given several times.",
 )
-@click.option("--ticks", type=click.IntRange(8), default=60, show_default=True)
+@click.option(
+    "--ticks",
+    type=click.IntRange(SETTLED + 4),
+    multiple=True,
+    default=(72, 24),
+    show_default=True,
+    help="How many ticks of 5 s; once for each size.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-def main(sizes: tuple[int, ...], ticks: int, output: Path) -> None:
-    """Measure the intake against a real Prometheus on loopback; a tick is 5 s."""
+def main(sizes: tuple[int, ...], ticks: tuple[int, ...], output: Path) -> None:
+    """Measure the intake against a real Prometheus on loopback."""
+    if len(sizes) != len(ticks):
+        raise click.UsageError(f"found {len(sizes)} --rollouts and {len(ticks)} --ticks, pair them")
+    # An end from outside must end Prometheus and the exporter too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runs = []
     with Progress(console=Console(stderr=True)) as progress:
-        for size in sizes:
-            task = progress.add_task(f"{size} rollouts", total=ticks)
-            measured = measure(size, ticks, lambda: progress.advance(task))  # noqa: B023 - used at once
+        for size, number in zip(sizes, ticks, strict=True):
+            task = progress.add_task(f"{size} rollouts", total=number)
+            measured = measure(size, number, lambda: progress.advance(task))  # noqa: B023 - used at once
             if measured["counted"] != measured["truth"]:
                 raise click.ClickException(
                     f"counted {measured['counted']}, but the truth is {measured['truth']}"

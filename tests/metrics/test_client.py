@@ -121,6 +121,7 @@ def test_an_answer_beyond_the_limit_is_not_read() -> None:
         (b"<html>login</html>", "not an answer of Prometheus"),
         (_body(data={"resultType": "vector", "result": []}), "not an answer of Prometheus"),
         (_matrix({"metric": {}, "values": [[1, 2]]}), "not an answer of Prometheus"),
+        (_matrix({"metric": {"a": 1}, "values": []}), "not an answer of Prometheus"),
         (_matrix(warnings=["store b is down"]), "partial answer: store b is down"),
         (
             json.dumps({"status": "error", "errorType": "execution", "error": "boom"}).encode(),

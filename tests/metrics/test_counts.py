@@ -53,6 +53,7 @@ def _steady(since: float = -4.5, until: float = 5.0, up: float = 1000) -> Row:
         pytest.param({-0.5: 100, 0.5: "+Inf", 1.5: 107}, [0, 7, 0], id="infinity too"),
         pytest.param({-0.5: 100, 0.5: "-Inf", 1.5: -3, 2.5: 107}, [0, 0, 7], id="negatives too"),
         pytest.param({-0.5: 100, 0.5: 103.5, 1.5: 107}, [0, 7, 0], id="fractions too"),
+        pytest.param({-0.5: 100, 0.5: "lots", 1.5: 107}, [0, 7, 0], id="and what is no number"),
         pytest.param({-0.5: 100, 0.5: "1.02e+02"}, [2, 0, 0], id="exponents are read"),
         pytest.param({-0.5: 1e17, 0.5: 2e17}, [0, 0, 0], id="too large for exact counts"),
         pytest.param(
@@ -421,6 +422,19 @@ def test_a_ready_pod_that_nobody_scrapes_is_missing_after_two_intervals() -> Non
         True,
         True,
     ]
+
+
+def test_each_exporter_of_a_pod_has_to_be_scraped() -> None:
+    world = World()
+    world.write("answers_total", {at + 0.5: 0 for at in range(-1, 3)})
+    own = own_counters("own", bad="wrong_total", total="answers_total")
+    pods = [Pod("p", "new", START - 9_000, START - 9_000)]
+
+    both = _reasons(world, rollout(objectives=[errors("errors"), own], pods=pods), 2)
+    alone = _reasons(world, rollout(objectives=[own], pods=pods), 2)
+
+    assert both == [{("ScrapeMissing", "candidate")}] * 2
+    assert alone == [set(), set()]
 
 
 def test_a_pod_that_missed_one_scrape_is_not_missing() -> None:

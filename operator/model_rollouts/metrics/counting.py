@@ -4,6 +4,7 @@
 lookback of samples, and goes on with the same counts.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,7 +15,7 @@ from model_rollouts.metrics.layout import ArmSums, Layout, ObjectiveSums, total_
 from model_rollouts.metrics.measured import MeasuredRollout
 from model_rollouts.metrics.process import Process
 from model_rollouts.metrics.records import ArmCounts, IntervalCounts, Tally
-from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.series import Sample, Series, process_name
 from model_rollouts.metrics.watermark import Watermark
 
 LARGEST_COUNT = 2.0**53
@@ -30,6 +31,7 @@ class RolloutCounter:
         self, rollout: MeasuredRollout, layout: Layout, grid: Grid, watermark: Watermark
     ) -> None:
         self.rollout = rollout
+        """What the cluster knows by now; the caller brings it up to date."""
         self.layout = layout
         self._grid = grid
         self._at = watermark.at_ms
@@ -52,16 +54,13 @@ class RolloutCounter:
 
     def advance(
         self,
-        rollout: MeasuredRollout,
         series: Iterable[tuple[Series, Sequence[Sample]]],
         until_ms: int,
     ) -> tuple[IntervalCounts, ...]:
         """Count every interval that ends at or before `until_ms`, a boundary of the grid.
 
         `series` holds all samples after `reads_from`; what lies outside is passed over.
-        `rollout` brings what the cluster knows by now: pods, the first user.
         """
-        self.rollout = rollout
         intervals = self._intervals(until_ms)
         self._take(series, until_ms, intervals)
         records = tuple(self._close(interval) for interval in intervals.values())
@@ -130,7 +129,7 @@ class RolloutCounter:
                 at = round(seconds * 1000)
                 if not since < at <= until_ms:
                     continue
-                value = float(text)
+                value = _number(text)
                 # Written so that NaN, which compares as false, is refused too.
                 if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not each.template.is_clock):
                     interval = intervals.get(self._grid.start_of(at) + self._grid.step_ms)
@@ -189,9 +188,19 @@ class RolloutCounter:
                 if pod.revision == arm.revision
                 and pod.ready_ms is not None
                 and pod.ready_ms <= since
-                and pod.name not in scraped
+                and not all(
+                    process_name(source, pod.revision, pod.name) in scraped
+                    for source in self.layout.sources
+                )
             )
             if missing:
                 message = f"ready and not scraped for two intervals: {', '.join(missing)}"
                 found.append(Finding(Reason.SCRAPE_MISSING, arm.name, tuple(missing), message))
         return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -46,7 +46,6 @@ class Tick:
     """The queries of one tick, and how far each rollout gets when they are answered."""
 
     queries: tuple[Query, ...]
-    requests: Mapping[str, Request]
     until_ms: Mapping[str, int]
     closed_ms: int
 
@@ -84,11 +83,12 @@ class Intake:
             for (begin, end), cohort in sorted(cohorts.items(), key=lambda item: item[0])
             for query in self._queries(cohort, begin, end)
         )
-        return Tick(queries, {each.rollout.key: each for each in requests}, until, closed)
+        return Tick(queries, until, closed)
 
     def advance(self, tick: Tick, answers: Sequence[Answer]) -> dict[str, Counted | Unavailable]:
-        """What each rollout of `tick` has counted; `answers` are in the order of its queries.
+        """What each rollout of `tick`, the last one planned, has counted.
 
+        `answers` are in the order of its queries.
         A rollout with a query that failed does not move. Nothing is lost: its watermark stays, and
         the next tick asks again from there.
         """
@@ -111,7 +111,7 @@ class Intake:
             key: self._unavailable(failed[key])
             if key in failed
             else self._counted(key, tick, series.get(key, ()))
-            for key in tick.requests
+            for key in tick.until_ms
         }
 
     def _counter(self, request: Request) -> RolloutCounter:
@@ -157,7 +157,7 @@ class Intake:
         until = tick.until_ms[key]
         if until <= counter.watermark.at_ms:
             return Counted((), counter.watermark, behind=until < tick.closed_ms)
-        intervals = counter.advance(tick.requests[key].rollout, series, until)
+        intervals = counter.advance(series, until)
         return Counted(intervals, counter.watermark, behind=until < tick.closed_ms)
 
     def _samples(self, counter: RolloutCounter, range_ms: int) -> int:

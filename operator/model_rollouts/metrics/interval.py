@@ -1,5 +1,6 @@
 """One interval while it is being filled: increments by slot, and what was noticed on the way."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from model_rollouts.metrics.findings import Finding, Reason
@@ -17,7 +18,8 @@ class Interval:
         self.start_ms = start_ms
         self.end_ms = end_ms
         self.increments = [0] * slots
-        self._seen: dict[tuple[str, str], int] = {}
+        self._scraped: dict[str, int] = {}
+        self._pods: dict[str, set[str]] = defaultdict(set)
         self._restarts: dict[str, list[str]] = {}
         self._warming: set[str] = set()
         self._noticed: set[tuple[Reason, str, str, str]] = set()
@@ -26,7 +28,8 @@ class Interval:
     def take(self, at: int, series: Series, scrape: Scrape, ignored: frozenset[int] | None) -> None:
         """Add one scrape; increments of `ignored` slots are left out."""
         revision, pod = series.revision, series.pod
-        self._seen[revision, pod] = at
+        self._scraped[series.process] = at
+        self._pods[revision].add(pod)
         increments = self.increments
         if ignored is None:
             for slot, added in scrape.added:
@@ -65,15 +68,15 @@ class Interval:
 
     def pods_of(self, revision: str) -> int:
         """How many pods of `revision` were scraped."""
-        return sum(1 for owner, _ in self._seen if owner == revision)
+        return len(self._pods.get(revision, ()))
 
     def restarts_of(self, revision: str) -> int:
         """How many processes of `revision` began again."""
         return len(self._restarts.get(revision, ()))
 
     def scraped_after(self, since_ms: int) -> frozenset[str]:
-        """Pods with a scrape after `since_ms`."""
-        return frozenset(pod for (_, pod), at in self._seen.items() if at > since_ms)
+        """The processes with a scrape after `since_ms`."""
+        return frozenset(name for name, at in self._scraped.items() if at > since_ms)
 
     def _is_warming(self, arm: ArmSums) -> bool:
         return arm.listener is Listener.SHADOW and arm.revision in self._warming

@@ -47,6 +47,7 @@ class Layout:
         self.arms = tuple(self._arm(rollout, arm) for arm in rollout.arms)
         self.templates = self._templates()
         self.totals = frozenset(self._totals)
+        self.sources = frozenset(template.source for template in self.templates)
         self.shadow_slots = frozenset(
             slot
             for (_, template), slot in self._slots.items()

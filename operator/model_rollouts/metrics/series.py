@@ -11,7 +11,7 @@ from sys import intern
 
 from model_rollouts.metrics.histogram_edges import edge_of
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.sources import require_label
+from model_rollouts.metrics.sources import Source, require_label
 
 Sample = tuple[float, str]
 """A raw sample as Prometheus sends it: Unix seconds and the value as text."""
@@ -53,6 +53,11 @@ class Series:
     counter: str
 
 
+def process_name(source: Source, revision: str, pod: str) -> str:
+    """The name of one exporter of one pod, within a namespace."""
+    return f"{source.name}|{revision}|{pod}"
+
+
 def read_series(template: Template, labels: Mapping[str, str], names: LabelNames) -> Series | None:
     """The identity behind the labels of one series in the answer to `template`.
 
@@ -68,11 +73,12 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
         return None
     target: list[str] = []
     metric: list[str] = []
+    apart = {"__name__", "le", names.namespace, source.revision_label, *names.replica}
     for label, value in sorted(labels.items()):
-        if label in (names.namespace, source.revision_label, "le", *names.replica):
+        if label in apart:
             continue
         (target if source.is_target_label(label) else metric).append(f"{label}={value}")
-    where = ", ".join(part for part in target if not part.startswith("__name__="))
+    where = ", ".join(target)
     # Without a pod label the target is the best name there is for a process.
     pod = labels.get(names.pod) or where
     edge = "" if template.edge is None else f"|{template.edge:g}"
@@ -83,6 +89,6 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
         revision=intern(revision),
         pod=intern(pod),
         target=intern(where),
-        process=intern(f"{source.name}|{revision}|{pod}"),
+        process=intern(process_name(source, revision, pod)),
         counter=intern(name),
     )

@@ -6,7 +6,7 @@ than reading every label set again, and it is nearly all that a tick costs.
 """
 
 from collections.abc import Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -18,7 +18,7 @@ class AnswerError(Exception):
     """Prometheus answered something that cannot be counted on; the message says what."""
 
 
-_Data = TypeVar("_Data")
+_Decoded = TypeVar("_Decoded")
 
 
 class _Series(msgspec.Struct, gc=False):
@@ -31,15 +31,15 @@ class _Matrix(msgspec.Struct, gc=False):
     result: list[_Series]
 
 
-class _Envelope(msgspec.Struct, Generic[_Data], gc=False):
+class _Envelope(msgspec.Struct, gc=False):
     status: str
-    data: _Data | None = None
+    data: _Matrix | None = None
     error: str = ""
     errorType: str = ""  # noqa: N815 - the name on the wire
     warnings: list[str] = []
 
 
-_MATRIX = msgspec.json.Decoder(_Envelope[_Matrix])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
 _LABELS = msgspec.json.Decoder(dict[str, str])
 
 
@@ -67,7 +67,7 @@ class SeriesCache:
         young = self._young.setdefault(template, {})
         old = self._old.get(template, {})
         found: list[tuple[Series, list[Sample]]] = []
-        for each in _checked(_MATRIX, body).result:
+        for each in _checked(body).result:
             labels = bytes(each.metric)
             try:
                 series = young[labels]
@@ -78,23 +78,28 @@ class SeriesCache:
                 found.append((series, each.values))
         return found
 
-    def _read(self, template: Template, labels: bytes) -> Series | None:
-        return read_series(template, _LABELS.decode(labels), self._names)
+    def _read(self, template: Template, encoded: bytes) -> Series | None:
+        labels = _decoded(_LABELS, encoded)
+        return read_series(template, labels, self._names)
 
 
 def decode_matrix(body: bytes) -> Iterator[tuple[dict[str, str], list[Sample]]]:
     """All labels and samples in the answer to a range selector. Raises AnswerError."""
-    return ((_LABELS.decode(each.metric), each.values) for each in _checked(_MATRIX, body).result)
+    return ((_decoded(_LABELS, each.metric), each.values) for each in _checked(body).result)
 
 
-def _checked(decoder: msgspec.json.Decoder[_Envelope[_Data]], body: bytes) -> _Data:
-    try:
-        envelope = decoder.decode(body)
-    except msgspec.DecodeError as error:
-        raise AnswerError(f"not an answer of Prometheus: {error}") from error
+def _checked(body: bytes) -> _Matrix:
+    envelope = _decoded(_ENVELOPE, body)
     if envelope.status != "success" or envelope.data is None:
         raise AnswerError(f"{envelope.errorType or envelope.status}: {envelope.error}")
     if envelope.warnings:
         # Thanos and Mimir answer with what they have and a warning. A part is not a count.
         raise AnswerError(f"partial answer: {'; '.join(envelope.warnings)}")
     return envelope.data
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Decoded], body: bytes | msgspec.Raw) -> _Decoded:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise AnswerError(f"not an answer of Prometheus: {error}") from error
