@@ -1,4 +1,7 @@
-"""Plays every table and writes `benchmarks/results/decision.md` and `.json`."""
+"""Plays every table and writes `benchmarks/results/decision.md` and `.json`.
+
+A full run also renews the tables in `docs/decisions.md`.
+"""
 
 import concurrent.futures
 import dataclasses
@@ -21,6 +24,8 @@ from benchmarks.decision.tables import TABLES
 from benchmarks.decision.tables.common import Results, Table
 
 RESULTS = Path(__file__).parents[1] / "results"
+DOCS = Path(__file__).parents[2] / "docs" / "decisions.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 QUICK_TRIALS = 30
 DEFAULT_SEED = 20260101
 
@@ -73,7 +78,12 @@ def main(
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
     }
     output.mkdir(parents=True, exist_ok=True)
-    (output / "decision.md").write_text(_report(tables, results, measured, conditions))
+    report = _report(tables, results, measured, conditions)
+    (output / "decision.md").write_text(f"# Decision engine: measured\n\n{report}")
+    if output == RESULTS and most is None and not only:
+        before, rest = DOCS.read_text().split(BEGIN)
+        deeper = report.replace("\n## ", "\n### ")
+        DOCS.write_text(f"{before}{BEGIN}\n{deeper}{END}{rest.split(END)[1]}")
     (output / "decision.json").write_text(
         _json(tables, results, seconds, measured, conditions) + "\n"
     )
@@ -113,8 +123,6 @@ def _report(
     conditions: dict[str, object],
 ) -> str:
     lines = [
-        "# Decision engine: measured",
-        "",
         "Written by `make bench-decision` (`python -m benchmarks.decision`); do not edit. "
         f"Conditions: {', '.join(f'{name} {value}' for name, value in conditions.items())}.",
         "",

@@ -53,7 +53,7 @@ def test_the_deadline_ends_what_is_undecided() -> None:
         return counted
 
     assert at_deadline("PromoteWithBound")["Undecided"] >= 19
-    assert at_deadline("rollback")["RolledBack"] == 20
+    assert at_deadline("Rollback")["RolledBack"] == 20
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:

@@ -22,8 +22,10 @@ EDGES = (0.1, 0.25, 0.3, 0.35, 0.5, 1.0)
     ],
 )
 def test_edges_around_a_threshold(threshold: float, expected: Bracket) -> None:
-    assert bracket(threshold, reversed_edges := tuple(reversed(EDGES))) == expected
-    assert bracket(threshold, reversed_edges).exact == (expected.lower == expected.upper)
+    found = bracket(threshold, tuple(reversed(EDGES)))
+
+    assert found == expected
+    assert found.exact == (expected.lower == expected.upper)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,15 @@ def test_edges_around_a_threshold(threshold: float, expected: Bracket) -> None:
         (0.4, "usable: 350 ms or 500 ms. Until then slower than 500 ms counts for Fail"),
         (0.05, "usable: 100 ms. Every answer may be slower than 50 ms, so it never passes."),
         (2.0, "usable: 1 s. No answer is surely slower than 2 s, so it never fails."),
+        (1.0, "no edge at or above 1.25 s: how slow the slow answers are is not judged."),
     ],
 )
 def test_a_missing_edge_is_explained_with_usable_ones(threshold: float, words: str) -> None:
-    assert words in no_bucket_boundary(threshold, bracket(threshold, EDGES))
+    message = no_bucket_boundary(threshold, bracket(threshold, EDGES))
+
+    assert message is not None
+    assert words in message
+
+
+def test_nothing_is_said_when_no_edge_is_missing() -> None:
+    assert no_bucket_boundary(0.3, bracket(0.3, EDGES)) is None

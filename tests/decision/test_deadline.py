@@ -52,7 +52,7 @@ def test_the_bound_is_the_smallest_rate_that_is_excluded() -> None:
     excluded = process.passing(state.evidence[0], process.proof(bound.upper, None))
     assert excluded == pytest.approx(judge.pass_needed, rel=1e-6)
     assert outcome.words == (
-        "Promoted with a bound: errors is under 0.3963 %, at most 0.5 % is acceptable."
+        "Promoted with a bound: errors is under 0.3963 %, 0.5 % is acceptable."
     )
 
 

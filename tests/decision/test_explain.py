@@ -47,6 +47,17 @@ def test_undecided_says_what_is_awaited() -> None:
     )
 
 
+def test_a_proof_against_stable_is_not_told_as_one_against_the_target() -> None:
+    # The service is degraded: 1 % errors in both versions, which is no proof of under 0.2 %.
+    judge = errors_judge()
+    verdict = explain(judge, after(judge, interval(0, 200, 20_000, 200, 20_000)))
+
+    assert verdict.objectives[0].words == (
+        "99.9 % of answers without error; seen 200 of 20,000 bad, stable 200 of 20,000, "
+        "0.1 % allowed; proven to be under 0.2 % or 2 times stable, enough for promotion."
+    )
+
+
 def test_fail_names_the_objective_and_stable() -> None:
     judge = judge_of(errors("errors", 0.999), restarts())
     verdict = explain(judge, after(judge, interval(0, 34, 900, 9, 17_100)))
@@ -66,8 +77,9 @@ def test_details_hold_counts_bounds_and_evidence() -> None:
     (objective,) = explain(judge, state, toward=0.25).objectives
 
     assert objective.detail == (
-        "errors: candidate 1/1,500, stable 1/1,500, good 0.1 %, to prove under 0.8 %, "
-        "0.448 % or more excluded; evidence for Fail 0.475 (target 0.475, stable 0.724), "
+        "errors: candidate 1/1,500, stable 1/1,500, good 0.1 %, "
+        "to prove under 0.8 % or 8 times stable, proven under 0.448 % or 4.48 times stable; "
+        "evidence for Fail 0.475 (target 0.475, stable 0.724), "
         "for Pass 2.18e+03 of 20"
     )
     assert (objective.candidate.bad, objective.candidate.total) == (1, 1500)
@@ -159,9 +171,10 @@ def test_guards_and_rates_are_worded_as_what_they_are() -> None:
     ]
 
     assert words[1] == (
-        "at most 0.01 restarts per pod-minute; seen 1 in 40 pod-minutes, "
+        "at most 0.01 restarts per pod-minute; seen 1 in 40 pod-minutes, stable 0 of 40, "
         "0.01 per pod-minute allowed; never blocks promotion."
     )
     assert words[2] == (
-        "99 % of answers without error; seen 0 of 0 bad, 1 % allowed; never blocks promotion."
+        "99 % of answers without error; seen 0 of 0 bad, stable 0 of 0, 1 % allowed; "
+        "never blocks promotion."
     )

@@ -76,6 +76,7 @@ from tests.decision.worlds import EDGES
             "'b', share: found 0.95 within 0.4 s, but 'a' already asks for 0.99 within 0.3 s",
         ),
         (lambda: Rules((errors("e", 0.9),), steps=(0.5, 0.25)), "steps: found [0.5, 0.25]"),
+        (lambda: Rules((errors("e", 0.9),), steps=()), "steps: found none, write at least one"),
         (lambda: Rules((errors("e", 0.9),), steps=(25,)), "steps: found 25, write shares"),
         (lambda: Rules((errors("e", 0.9),), false_rollback=1), "false_rollback: found 1"),
         (lambda: Rules((errors("e", 0.9),), shadow_carry=1), "shadow_carry: found 1"),

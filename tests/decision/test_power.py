@@ -41,7 +41,8 @@ def test_too_little_traffic_is_said_with_what_can_be_excluded() -> None:
     assert 0.002 < excluded.rate < 0.005
     assert expected.words == (
         "At 0.2 req/s this stays undecided until the deadline, 24.0 h; "
-        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} %."
+        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} % or "
+        f"{1000 * excluded.rate:.3g} times stable."
     )
 
 
@@ -57,3 +58,8 @@ def test_more_traffic_is_never_slower() -> None:
 def test_nonsense_is_refused(rate: float, deadline: float) -> None:
     with pytest.raises(ValueError, match="found"):
         forecast(errors_judge(), rate, deadline=deadline)
+
+
+def test_a_guess_for_no_objective_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"guesses: found \['error'\]"):
+        forecast(errors_judge(), 1, deadline=DAY, candidate={"error": 0.01})

@@ -36,7 +36,7 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 
 
 def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> click.Choice[str]:
-    return click.Choice([value.value for value in values], case_sensitive=False)
+    return click.Choice([value.value for value in values])
 
 
 @click.command(short_help="Play rollouts with made-up traffic.")
@@ -99,7 +99,7 @@ def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> cl
     "--assurance",
     default=ALL,
     show_default=True,
-    type=click.Choice([ALL, *(a.value for a in Assurance)], case_sensitive=False),
+    type=click.Choice([ALL, *(a.value for a in Assurance)]),
 )
 @click.option(
     "--compare",
@@ -129,7 +129,7 @@ def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> cl
     help="Also draw to this file, .png or .svg. Needs the extra 'plot'.",
 )
 def simulate(**options: Any) -> None:
-    r"""Play rollouts with made-up traffic and count how they end.
+    """Play rollouts with made-up traffic and count how they end.
 
     Given objectives, traffic, steps and a guess of the true rates: how likely are promotion and
     rollback, how soon do they come, and how many users get a bad answer until then - for each
@@ -142,12 +142,12 @@ def simulate(**options: Any) -> None:
       model-rollouts simulate --rate 50 --errors 1% --plot bad.png
     Errors and latency at little traffic:
       model-rollouts simulate --rate 2 --target 99% --within 300ms --slow 0.8%
-    """
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     plot: Path | None = options["plot"]
     if plot is not None:
         _require_plotting(plot)
     scenario = _scenario(options)
-    chosen = [a for a in Assurance if options["assurance"].lower() in (ALL, a.value.lower())]
+    chosen = [a for a in Assurance if options["assurance"] in (ALL, a.value)]
     try:
         for assurance in chosen:
             scenario.judge(assurance)
@@ -200,10 +200,8 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         steps=options["steps"],
         min_step=options["min_step"],
         deadline=options["deadline"],
-        on_deadline=next(
-            p for p in DeadlinePolicy if p.value.lower() == options["on_deadline"].lower()
-        ),
-        compare=next(c for c in Compare if c.value.lower() == options["compare"].lower()),
+        on_deadline=DeadlinePolicy(options["on_deadline"]),
+        compare=Compare(options["compare"]),
         dispersion=options["dispersion"],
         scrape=options["scrape"],
     )

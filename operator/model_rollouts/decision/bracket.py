@@ -46,8 +46,15 @@ def bracket(threshold: float, edges: Sequence[float]) -> Bracket:
     return Bracket(lower, upper, far)
 
 
-def no_bucket_boundary(threshold: float, edges: Bracket) -> str:
-    """What to tell people whose threshold is no edge, with the nearest thresholds that are."""
+def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
+    """What to tell people about a missing edge, with the nearest usable ones; None if none is."""
+    if edges.exact:
+        if edges.far is not None:
+            return None
+        return (
+            f"the histogram has no edge at or above {seconds(FAR * threshold)}: "
+            "how slow the slow answers are is not judged."
+        )
     usable = [seconds(e) for e in (edges.lower, edges.upper) if 0 < e < math.inf]
     told = (
         f"{seconds(threshold)} is no bucket edge of the histogram; usable: {' or '.join(usable)}."

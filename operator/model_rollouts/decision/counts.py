@@ -35,7 +35,10 @@ class Counts:
 
     @classmethod
     def of(cls, total: float, bad: float) -> "Counts":
-        """`bad` of `total` requests. Raises ValueError unless 0 <= bad <= total."""
+        """`bad` of `total` requests; for latency use `timed`, which knows the dual boundary.
+
+        Raises ValueError unless 0 <= bad <= total.
+        """
         if not 0 <= bad <= total < math.inf:
             raise ValueError(f"counts: found {bad:g} bad of {total:g}, bad must be 0 to total")
         return cls(total, bad, bad, 0.0)

@@ -6,9 +6,8 @@ from enum import StrEnum
 from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.objective import Role
+from model_rollouts.decision.objective import Role, bound_words
 from model_rollouts.decision.verdict import Decision
-from model_rollouts.decision.wording import percent
 
 
 class DeadlinePolicy(StrEnum):
@@ -45,6 +44,7 @@ class Bound:
     upper: float | None
     acceptable: float
     accepted: bool
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def at_deadline(judge: Judge, state: State, policy: DeadlinePolicy) -> DeadlineO
         return DeadlineOutcome(
             DeadlineAction.ROLL_BACK, bounds, "Undecided at the deadline: taken back as asked."
         )
-    said = "; ".join(_said(bound) for bound in bounds)
+    said = "; ".join(bound.words for bound in bounds)
     if all(bound.accepted for bound in bounds):
         return DeadlineOutcome(
             DeadlineAction.PROMOTE_WITH_BOUND, bounds, f"Promoted with a bound: {said}."
@@ -89,17 +89,15 @@ def at_deadline(judge: Judge, state: State, policy: DeadlinePolicy) -> DeadlineO
 def _bound(judge: Judge, index: int, evidence: Evidence) -> Bound:
     process = judge.processes[index]
     objective = process.objective
-    proof = process.levels[-1]
+    upper = upper_bound(process, evidence, judge.pass_needed)
+    proven = "has proven nothing"
+    if upper is not None:
+        proven = f"is under {bound_words(objective, process.compare, upper)}"
     return Bound(
         objective.name,
-        upper_bound(process, evidence, judge.pass_needed),
+        upper,
         objective.accept,
-        accepted=process.passing(evidence, proof) >= judge.pass_needed,
+        accepted=process.passing(evidence, process.levels[-1]) >= judge.pass_needed,
+        words=f"{objective.name} {proven}, "
+        f"{bound_words(objective, process.compare, objective.accept)} is acceptable",
     )
-
-
-def _said(bound: Bound) -> str:
-    limit = f"at most {percent(bound.acceptable)} is acceptable"
-    if bound.upper is None:
-        return f"{bound.objective} has excluded nothing, {limit}"
-    return f"{bound.objective} is under {percent(bound.upper)}, {limit}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from model_rollouts.decision.counts import Arm, Interval
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.grid import unspent
+from model_rollouts.decision.grid import GRID, RESTART_WEIGHT, unspent
 from model_rollouts.decision.objective import Kind, Role
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -84,8 +84,9 @@ class Judge:
         roles = [objective.role for objective in rules.objectives]
         self._acting = [i for i, role in enumerate(roles) if role is not Role.REPORT]
         self._gates = [i for i, role in enumerate(roles) if role is Role.GATE]
-        # Mean of sums of at most GRID + 1 terms: below this no sum can reach the threshold.
-        self._peak_needed = math.log(self.fail_needed / 16)
+        # An e-value is the unspent wealth and at most GRID bets: below this none reaches the
+        # threshold, and neither does their mean.
+        self._peak_needed = math.log((self.fail_needed - RESTART_WEIGHT) / GRID)
 
     def start(self) -> State:
         """The state before the first interval."""
@@ -123,7 +124,7 @@ class Judge:
 
     def _fails(self, state: State) -> bool:
         peaks = (self.processes[i].fail_peak(state.evidence[i]) for i in self._acting)
-        return max(peaks) > self._peak_needed and self.fail_evidence(state) >= self.fail_needed
+        return max(peaks) >= self._peak_needed and self.fail_evidence(state) >= self.fail_needed
 
     def fail_evidence(self, state: State) -> float:
         """The mean e-value for Fail over the objectives that may act: Gates and Guards."""

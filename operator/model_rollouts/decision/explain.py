@@ -8,7 +8,7 @@ from model_rollouts.decision.bracket import no_bucket_boundary
 from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.grid import unspent
-from model_rollouts.decision.objective import Compare, Kind, Objective, Role, promise
+from model_rollouts.decision.objective import Compare, Kind, Objective, Role, bound_words, promise
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.verdict import (
     Condition,
@@ -27,7 +27,7 @@ BURSTY = 20.0
 def explain(judge: Judge, state: State, toward: float = 1.0) -> Verdict:
     """The decision about going `toward` a weight with everything that led to it.
 
-    `decision` is what `judge.decide` says. Costs about a millisecond: not for the inner loop.
+    `decision` is what `judge.decide` says. Costs a few milliseconds: not for the inner loop.
     """
     decision = judge.decide(state, toward)
     level = judge.level(toward)
@@ -83,7 +83,7 @@ def _objective(
         pass_evidence=pass_evidence,
         pass_needed=judge.pass_needed,
         more_requests=more,
-        words=_sentence(objective, evidence, proof_below, passed, more, toward),
+        words=_sentence(process, evidence, proof_below, passed, more, toward),
         detail=_numbers(process, evidence, proof_below, bound)
         + f"; evidence for Fail {fail.decides:.3g} (target {fail.target:.3g}, stable "
         f"{fail.stable:.3g}), for Pass {pass_evidence:.3g} of {judge.pass_needed:g}"
@@ -95,10 +95,6 @@ def _unit(objective: Objective) -> str:
     return "pod-minutes" if objective.is_rate else "requests"
 
 
-def _rate(objective: Objective, rate: float) -> str:
-    return f"{rate:.3g} per pod-minute" if objective.is_rate else percent(rate)
-
-
 def _seen(objective: Objective, total: float, bad: float) -> str:
     if objective.is_rate:
         return f"seen {count(bad)} in {count(total)} pod-minutes"
@@ -107,19 +103,22 @@ def _seen(objective: Objective, total: float, bad: float) -> str:
 
 
 def _sentence(
-    objective: Objective,
+    process: Process,
     evidence: Evidence,
     proof_below: float,
     passed: bool,
     more: float | None,
     toward: float,
 ) -> str:
+    objective = process.objective
     seen = _seen(objective, evidence.seen_total, evidence.seen_bad)
-    said = f"{promise(objective)}; {seen}, {_rate(objective, objective.good)} allowed"
+    if process.compare is not Compare.TARGET:
+        seen += f", stable {count(evidence.seen_stable_bad)} of {count(evidence.seen_stable_total)}"
+    said = f"{promise(objective)}; {seen}, {objective.stated(objective.good)} allowed"
     if objective.role is not Role.GATE:
         return f"{said}; never blocks promotion."
     aim = "promotion" if toward == 1 else f"the step to {percent(toward)}"
-    under = _rate(objective, proof_below)
+    under = bound_words(objective, process.compare, proof_below)
     if passed:
         return f"{said}; proven to be under {under}, enough for {aim}."
     if more is None:
@@ -133,10 +132,12 @@ def _numbers(process: Process, evidence: Evidence, proof_below: float, bound: fl
     if process.compare is not Compare.TARGET:
         stable = f"{count(evidence.seen_stable_bad)}/{count(evidence.seen_stable_total)}"
         parts.append(f"stable {stable}")
-    parts.append(f"good {_rate(objective, objective.good)}")
-    parts.append(f"to prove under {_rate(objective, proof_below)}")
+    parts.append(f"good {objective.stated(objective.good)}")
+    parts.append(f"to prove under {bound_words(objective, process.compare, proof_below)}")
     parts.append(
-        "nothing excluded yet" if bound is None else f"{_rate(objective, bound)} or more excluded"
+        "nothing proven yet"
+        if bound is None
+        else f"proven under {bound_words(objective, process.compare, bound)}"
     )
     return ", ".join(parts)
 
@@ -162,9 +163,10 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
                 f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} answers came "
                 "under a load per pod like stable's; the others do not count for promotion",
             )
-        if objective.latency is not None and not objective.latency.edges.exact:
+        if objective.latency is not None:
             message = no_bucket_boundary(objective.latency.within, objective.latency.edges)
-            add(Reason.NO_BUCKET_BOUNDARY, message)
+            if message:
+                add(Reason.NO_BUCKET_BOUNDARY, message)
         if not dispersion.known:
             add(
                 Reason.DISPERSION_UNKNOWN,
@@ -210,7 +212,7 @@ def _worst(judge: Judge, objectives: tuple[ObjectiveVerdict, ...]) -> str:
     words = f"{worst.name} is worse than allowed: {promise(objective)}"
     for name, seen in (("it", candidate), ("stable", stable)):
         if seen.total > 0:
-            rate = _rate(objective, seen.bad / seen.total)
+            rate = objective.stated(seen.bad / seen.total)
             words += f", {name} had {count(seen.bad)} bad of {count(seen.total)} ({rate})"
     return words
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from model_rollouts.decision.bracket import Bracket, bracket
-from model_rollouts.decision.wording import percent, seconds
+from model_rollouts.decision.wording import per_minute, percent, seconds
 
 
 class Kind(StrEnum):
@@ -117,6 +117,10 @@ class Objective:
     def bad_ratio(self) -> float:
         """The bad limit in multiples of stable's rate."""
         return self.bad / self.good if self.bad_times_stable is None else self.bad_times_stable
+
+    def stated(self, rate: float) -> str:
+        """A rate of bad ones as people read it: per cent, or per pod-minute."""
+        return per_minute(rate) if self.is_rate else percent(rate)
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -300,3 +304,12 @@ def promise(objective: Objective) -> str:
     if objective.kind is Kind.COUNTERS:
         return f"at most {percent(objective.good)} counted bad"
     return f"{percent(1 - objective.good)} of answers without error"
+
+
+def bound_words(objective: Objective, compare: Compare, rate: float) -> str:
+    """An upper bound as what was compared allows to say it, e.g. '0.2 % or 2 times stable'."""
+    target = objective.stated(rate)
+    stable = f"{rate / objective.bad * objective.bad_ratio:.3g} times stable"
+    if compare is Compare.AUTO:
+        return f"{target} or {stable}"
+    return target if compare is Compare.TARGET else stable

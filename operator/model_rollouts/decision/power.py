@@ -12,9 +12,10 @@ from types import MappingProxyType
 from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.counts import Counts, Interval, Sample
 from model_rollouts.decision.engine import Judge, State
-from model_rollouts.decision.objective import Objective, Role
+from model_rollouts.decision.objective import Objective, Role, bound_words
+from model_rollouts.decision.process import Process
 from model_rollouts.decision.verdict import Decision
-from model_rollouts.decision.wording import about, duration, percent
+from model_rollouts.decision.wording import about, duration
 
 _FIRST_INTERVAL = 5.0
 _GROWTH = 0.01
@@ -26,6 +27,7 @@ class Excluded:
 
     objective: str
     rate: float | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,12 @@ def forecast(
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
     Times in seconds. A missing guess for stable is half the good limit, one for the candidate is
-    stable's. Raises ValueError when the rate or the deadline is not positive.
+    stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
+    for no objective.
     """
+    names = {objective.name for objective in judge.rules.objectives}
+    if strangers := sorted({*candidate, *stable} - names):
+        raise ValueError(f"guesses: found {strangers}, which are no objectives of {sorted(names)}")
     if not 0 < requests_per_second < float("inf"):
         raise ValueError(
             f"requests_per_second: found {requests_per_second:g}, write a positive rate"
@@ -77,7 +83,7 @@ def forecast(
                 judge, state.elapsed, end, requests_per_second, weights[step], candidate, stable
             ),
         )
-        toward = weights[min(step + 1, len(weights) - 1)]
+        toward = weights[step + 1]
         reached = judge.decide(state, toward)
         if reached is Decision.FAIL:
             decision = reached
@@ -86,9 +92,16 @@ def forecast(
                 decision = reached
             else:
                 step, step_began = step + 1, end
-    requests = max(evidence.seen_total for evidence in state.evidence)
+    requests = max(
+        (
+            evidence.seen_total
+            for process, evidence in zip(judge.processes, state.evidence, strict=True)
+            if not process.objective.is_rate
+        ),
+        default=0.0,
+    )
     excluded = tuple(
-        Excluded(process.objective.name, upper_bound(process, evidence, judge.pass_needed))
+        _excluded(process, upper_bound(process, evidence, judge.pass_needed))
         for process, evidence in zip(judge.processes, state.evidence, strict=True)
         if process.objective.role is Role.GATE
     )
@@ -129,6 +142,14 @@ def _expected(
     return Interval(start, end, {o.name: sample(o) for o in judge.rules.objectives})
 
 
+def _excluded(process: Process, rate: float | None) -> Excluded:
+    objective = process.objective
+    if rate is None:
+        return Excluded(objective.name, None, f"{objective.name}: nothing")
+    above = bound_words(objective, process.compare, rate)
+    return Excluded(objective.name, rate, f"{objective.name}: a rate above {above}")
+
+
 def _words(
     decision: Decision,
     state: State,
@@ -142,12 +163,7 @@ def _words(
         return f"{at} promotion needs {needs}."
     if decision is Decision.FAIL:
         return f"{at} it is taken back after {needs}."
-    shown = " and ".join(
-        f"{bound.objective}: nothing"
-        if bound.rate is None
-        else f"{bound.objective}: a rate above {percent(bound.rate)}"
-        for bound in excluded
-    )
+    shown = " and ".join(bound.words for bound in excluded)
     return (
         f"{at} this stays undecided until the deadline, {duration(state.elapsed)}; "
         f"excluded by then: {shown}."

@@ -63,6 +63,8 @@ class Rules:
                 "proven before promotion; make at least one a Gate"
             )
         self._refuse_contradictions()
+        if not self.steps:
+            raise ValueError("steps: found none, write at least one weight, as 0.05")
         for step in self.steps:
             if not 0 < step < 1:
                 raise ValueError(f"steps: found {step:g}, write shares between 0 and 1, as 0.05")

@@ -3,8 +3,12 @@
 
 def percent(share: float) -> str:
     """A share as per cent with at most four digits, e.g. 0.0015 -> '0.15 %'."""
-    text = f"{100 * share:.4g}"
-    return f"{text} %"
+    return f"{100 * share:.4g} %"
+
+
+def per_minute(rate: float) -> str:
+    """A rate of events, e.g. '0.01 per pod-minute'."""
+    return f"{rate:.3g} per pod-minute"
 
 
 def count(number: float) -> str:
