@@ -42,6 +42,8 @@ class World:
 
     series: dict[tuple[tuple[str, str], ...], list[Sample]] = field(default_factory=dict)
     names: LabelNames = field(default_factory=LabelNames)
+    left_open: bool = False
+    """Whether a sample on the older end of a range is left out, as Prometheus 3 does."""
 
     def write(
         self,
@@ -77,10 +79,10 @@ class World:
         kept.sort()
 
     def answer(self, query: Query) -> list[tuple[Series, list[Sample]]]:
-        """What Prometheus 2 would send: both ends of the range included."""
+        """What Prometheus would send."""
         found = re.search(r"\[(\d+)ms\]$", query.text)
         assert found is not None
-        oldest = query.at_ms - int(found.group(1))
+        oldest = query.at_ms - int(found.group(1)) + self.left_open
         template = query.template
         wanted = {"__name__": template.counter.metric, **dict(template.counter.labels)}
         if template.listener is not None and template.counter.listener_label is not None:

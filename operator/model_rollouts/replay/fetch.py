@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from model_rollouts.metrics.batching import Batching, Need
-from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.objectives import (
     CLIENT_ERRORS,
     COMPLETED,
@@ -44,7 +43,7 @@ async def fetch(
     `progress` is told slices done and slices in all. Raises QueryError or AnswerError.
     """
     recording = Recording(header)
-    grid = Grid(header.step_ms, max(Grid().lookback_ms, 3 * header.step_ms))
+    grid = header.grid
     templates = [Template(PROXY, counter) for counter in RECORDED]
     if PROXY.clock is not None:
         templates.append(Template(PROXY, PROXY.clock, is_clock=True))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from model_rollouts.metrics.batching import Query
+from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of
 from model_rollouts.metrics.invalid import InputError, require_name
 from model_rollouts.metrics.objectives import PROXY_EDGE_SECONDS, WITHIN, Template
@@ -43,6 +44,11 @@ class Header:
             raise InputError("until", self.until_ms, f"a time after from ({self.from_ms})")
         if self.step_ms < 1:
             raise InputError("step", self.step_ms, "the scrape interval in milliseconds")
+
+    @property
+    def grid(self) -> Grid:
+        """The intervals that the samples are cut into, and the lookback before the first one."""
+        return Grid(self.step_ms, max(Grid().lookback_ms, 3 * self.step_ms))
 
     @property
     def revisions(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from enum import StrEnum
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Decision, Judge, explain
 from model_rollouts.decision.wording import percent
-from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts
@@ -78,7 +77,7 @@ def intervals(recording: Recording, counting: Counting) -> Iterator[tuple[Interv
         objectives=counting.counted(),
         started_ms=head.from_ms,
     )
-    intake = Intake(Grid(head.step_ms, max(Grid().lookback_ms, 3 * head.step_ms)))
+    intake = Intake(head.grid)
     now_ms = head.until_ms + head.step_ms
     since: Watermark | None = None
     behind = True
