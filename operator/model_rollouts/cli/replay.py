@@ -1,19 +1,17 @@
 """`model-rollouts replay`: what would have been decided on recorded samples, when and why."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-from rich.table import Table
 
+from model_rollouts.cli.replay_output import print_end, print_moment, print_table
 from model_rollouts.cli.types import DURATION, PERCENTAGE, PERCENTAGES, TIME
 from model_rollouts.decision import (
     Assurance,
@@ -25,9 +23,7 @@ from model_rollouts.decision import (
     breaker,
     errors,
     latency,
-    promise,
 )
-from model_rollouts.decision.wording import duration, percent
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.invalid import InputError
 from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
@@ -35,9 +31,8 @@ from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.joined import Counting
 from model_rollouts.replay.recording import Header, Recording, read_file
-from model_rollouts.replay.story import ENDS, Event, Moment, Story, What, intervals
+from model_rollouts.replay.story import Event, Story, What, intervals
 
-STYLES = {What.PROMOTED: "green", What.ROLLED_BACK: "red", What.UNDECIDED: "yellow"}
 EXIT_CODES = {What.PROMOTED: 0, What.ROLLED_BACK: 3, What.UNDECIDED: 4}
 SERVER_NEEDS = ("namespace", "candidate", "from", "until")
 
@@ -208,95 +203,26 @@ def _tell(samples: Recording, counting: Counting, judge: Judge, options: dict[st
     """Run the replay and print it; returns how it ends."""
     story = Story(judge, counting, options["min_step"])
     head = samples.header
+    as_lines = options["output"] == "jsonl"
     events: list[Event] = []
-    printer = _print_line if options["output"] == "jsonl" else None
     last_ms = head.from_ms
     with _progress("judging") as progress:
-        for batch in intervals(samples, counting):
-            for record in batch:
-                moment = story.tell(record)
-                events += moment.events
-                last_ms = record.end_ms
-                if printer is not None:
-                    printer(moment)
-                if story.ended:
-                    break
+        for record in intervals(samples, counting):
+            moment = story.tell(record)
+            events += moment.events
+            last_ms = record.end_ms
             progress(last_ms - head.from_ms, head.until_ms - head.from_ms)
+            if as_lines:
+                print_moment(moment)
             if story.ended:
                 break
-    if not story.ended:
-        events.append(story.end(last_ms))
-        if printer is not None:
-            click.echo(json.dumps({"events": [_event(events[-1])]}))
-    if options["output"] == "table":
-        _print_table(samples, judge, events)
-    assert events[-1].what in ENDS
+        else:
+            events.append(story.end(last_ms))
+            if as_lines:
+                print_end(events[-1])
+    if not as_lines:
+        print_table(head, judge, events)
     return events[-1]
-
-
-def _print_table(samples: Recording, judge: Judge, events: list[Event]) -> None:
-    head = samples.header
-    console = Console(highlight=False)
-    against = f" against {head.stable}" if head.stable else ""
-    promises = "; ".join(promise(each) for each in judge.rules.objectives)
-    console.print(f"{head.namespace}/{head.candidate}{against}: {promises}.", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("Time (UTC)", no_wrap=True)
-    table.add_column("After", justify="right", no_wrap=True)
-    table.add_column("What", no_wrap=True)
-    table.add_column("Weight", justify="right", no_wrap=True)
-    table.add_column("Why")
-    for event in events:
-        table.add_row(
-            _clock(event.at_ms),
-            duration((event.at_ms - head.from_ms) / 1000),
-            event.what.value,
-            percent(event.weight),
-            event.words,
-            style=STYLES.get(event.what),
-        )
-    console.print(table)
-
-
-def _print_line(moment: Moment) -> None:
-    record = moment.record
-    line = {
-        "start": _clock(record.start_ms),
-        "end": _clock(record.end_ms),
-        "traffic": moment.traffic.value,
-        "arms": {
-            name: {
-                "pods": arm.pods,
-                "restarts": arm.restarts,
-                "objectives": {
-                    each: {"total": tally.total, "bad": tally.bad}
-                    for each, tally in arm.tallies.items()
-                },
-            }
-            for name, arm in record.arms.items()
-        },
-        "findings": [
-            {"reason": each.reason, "arm": each.arm, "message": each.message}
-            for each in record.findings
-        ],
-        "failEvidence": moment.fail_evidence,
-        "events": [_event(each) for each in moment.events],
-    }
-    click.echo(json.dumps(line))
-
-
-def _event(event: Event) -> dict[str, Any]:
-    return {
-        "at": _clock(event.at_ms),
-        "what": event.what.value,
-        "weight": event.weight,
-        "why": event.words,
-    }
-
-
-def _clock(at_ms: int) -> str:
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds" if at_ms % 1000 else "seconds")[:-6] + "Z"
 
 
 @contextmanager

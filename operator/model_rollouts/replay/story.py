@@ -41,8 +41,6 @@ class What(StrEnum):
 TOLD_AFTER_MS = 60_000
 """A hold is told when it lasts: at little traffic many a single interval counts nothing."""
 
-ENDS = frozenset({What.PROMOTED, What.ROLLED_BACK, What.UNDECIDED})
-
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -64,8 +62,8 @@ class Moment:
     events: tuple[Event, ...]
 
 
-def intervals(recording: Recording, counting: Counting) -> Iterator[tuple[IntervalCounts, ...]]:
-    """The counts of a recording, a batch at a time, by the same intake that the operator runs."""
+def intervals(recording: Recording, counting: Counting) -> Iterator[IntervalCounts]:
+    """The counts of a recording, by the same intake that the operator runs."""
     head = recording.header
     arms = [Arm(CANDIDATE, head.candidate), Arm(SHADOW, head.candidate, Listener.SHADOW)]
     if head.stable is not None:
@@ -86,7 +84,7 @@ def intervals(recording: Recording, counting: Counting) -> Iterator[tuple[Interv
         answers = [recording.answer(query) for query in tick.queries]
         counted = intake.advance(tick, answers)[rollout.key]
         assert isinstance(counted, Counted)  # a recording always answers
-        yield counted.intervals
+        yield from counted.intervals
         since, behind = counted.watermark, counted.behind
 
 
