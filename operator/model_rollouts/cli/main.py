@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 COMMANDS = {
+    "replay": ("model_rollouts.cli.replay:replay", "Judge recorded samples."),
     "simulate": ("model_rollouts.cli.simulate:simulate", "Play rollouts with made-up traffic."),
 }
 """Name -> (module:function, one line of help)."""

@@ -1,6 +1,7 @@
 """Command-line values as people write them in the resource: '99.9%', '300ms', '1h30m'."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 import click
@@ -66,6 +67,27 @@ class Percentages(click.ParamType[tuple[float, ...]]):
         return tuple(PERCENTAGE.convert(part, param, ctx) for part in str(value).split(","))
 
 
+class Time(click.ParamType[datetime]):
+    """A moment as in RFC 3339: '2026-11-22T14:00:00Z', always with its offset."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The moment, aware of its time zone."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"found '{value}', write a time such as 2026-11-22T14:00:00Z", param, ctx)
+        return moment
+
+
 PERCENTAGE = Percentage()
 PERCENTAGES = Percentages()
 DURATION = Duration()
+TIME = Time()

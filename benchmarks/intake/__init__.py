@@ -1,0 +1,1 @@
+"""What the intake of many rollouts costs: `python -m benchmarks.intake`."""

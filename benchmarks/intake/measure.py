@@ -1,0 +1,205 @@
+"""Runs the intake against a real Prometheus and measures it, tick by tick."""
+
+import asyncio
+import http.client
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from benchmarks.intake.exporter import namespace, pods, revisions
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
+from model_rollouts.metrics.objectives import client_errors, errors, latency
+from model_rollouts.metrics.records import Counted
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.reader import SampleReader
+from tests.prometheus_server import Target, free_port, prometheus_server
+
+STEP_S = 5
+ROLLOUTS_PER_PAGE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TickCost:
+    """One tick: seconds of CPU and of wall time, bytes received, resident memory afterwards."""
+
+    cpu_s: float
+    wall_s: float
+    prometheus_cpu_s: float
+    bytes: int
+    queries: int
+    rss_mib: float
+    intervals: int
+
+
+@dataclass(slots=True)
+class Totals:
+    """What was counted over all rollouts."""
+
+    total: int = 0
+    bad: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
+
+
+class Run:
+    """The operator's side: requests, watermarks and sums."""
+
+    def __init__(self, rollouts: int, client: PrometheusClient, started_ms: int) -> None:
+        self._client = client
+        self._bytes = self._queries = 0
+        self.totals = Totals()
+        self._rollouts = [_rollout(number, started_ms) for number in range(rollouts)]
+        self._since: dict[str, Watermark] = {}
+        self._reader = SampleReader(self._ask, Intake(Grid(STEP_S * 1000)))
+
+    async def tick(self, prometheus: int) -> TickCost:
+        """One tick as the operator runs it, with what it cost."""
+        self._bytes = self._queries = 0
+        wall, cpu, server = time.monotonic(), time.process_time(), cpu_of(prometheus)
+        requests = [Request(each, self._since.get(each.key)) for each in self._rollouts]
+        results = await self._reader.tick(requests, round(time.time() * 1000))
+        cost_cpu, cost_wall = time.process_time() - cpu, time.monotonic() - wall
+        intervals = 0
+        for key, result in results.items():
+            if not isinstance(result, Counted):
+                raise RuntimeError(result.finding.message)
+            self._since[key] = result.watermark
+            intervals += len(result.intervals)
+            self._sum(result)
+        return TickCost(
+            cost_cpu,
+            cost_wall,
+            cpu_of(prometheus) - server,
+            self._bytes,
+            self._queries,
+            rss_mib(),
+            intervals,
+        )
+
+    async def _ask(self, text: str, at_ms: int) -> bytes:
+        body = await self._client.query(text, at_ms)
+        self._bytes += len(body)
+        self._queries += 1
+        return body
+
+    def _sum(self, result: Counted) -> None:
+        for interval in result.intervals:
+            for arm in interval.arms.values():
+                self.totals.total += arm.tallies["errors"].total
+                self.totals.bad += arm.tallies["errors"].bad[0]
+            for finding in interval.findings:
+                count = self.totals.findings.get(finding.reason, 0)
+                self.totals.findings[finding.reason] = count + 1
+
+
+def _rollout(number: int, started_ms: int) -> MeasuredRollout:
+    stable, candidate = revisions(number)
+    return MeasuredRollout(
+        key=f"{namespace(number)}/arrival-delay-{number:05d}",
+        namespace=namespace(number),
+        arms=(Arm("stable", stable), Arm("candidate", candidate)),
+        objectives=(errors("errors"), client_errors("refused"), latency("latency", [0.3, 0.38])),
+        started_ms=started_ms,
+        pods=tuple(
+            Pod(pod, revision, started_ms, started_ms)
+            for revision in (stable, candidate)
+            for pod in pods(revision)
+        ),
+    )
+
+
+def measure(rollouts: int, ticks: int, progress: Callable[[], None]) -> dict[str, Any]:
+    """Start everything on loopback, tick `ticks` times, and return what was measured."""
+    port = free_port()
+    pages = -(-rollouts // ROLLOUTS_PER_PAGE)
+    exporter = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.intake.exporter", str(port), str(rollouts), str(pages)]
+    )
+    try:
+        targets = [
+            Target(port, {}, job=f"page-{page}", path=f"/page/{page}") for page in range(pages)
+        ]
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            prometheus_server(Path(directory), targets, f"{STEP_S}s", honor_labels=True) as server,
+        ):
+            run = _run(rollouts, ticks, server.url, server.pid, port, progress)
+            return {"prometheus": server.version, "pages": pages, **asyncio.run(run)}
+    finally:
+        exporter.terminate()
+        exporter.wait()
+
+
+async def _run(
+    rollouts: int, ticks: int, url: str, pid: int, port: int, progress: Callable[[], None]
+) -> dict[str, Any]:
+    started_ms = round(time.time() * 1000) - 60_000
+    costs: list[TickCost] = []
+    async with PrometheusClient(ServerOptions(url, timeout_s=60)) as client:
+        run = Run(rollouts, client, started_ms)
+        await _until_scraped(client, 32 * rollouts)
+        _ask_exporter(port, "POST")
+        while len(costs) < ticks:
+            await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.1)
+            cost = await run.tick(pid)
+            costs.append(cost)
+            progress()
+        truth = msgspec.json.decode(_ask_exporter(port, "DELETE"))
+        for _ in range(24):
+            if {"total": run.totals.total, "bad": run.totals.bad} == truth:
+                break
+            await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.1)
+            await run.tick(pid)
+    return {
+        "rollouts": rollouts,
+        "costs": [msgspec.to_builtins(cost) for cost in costs],
+        "truth": truth,
+        "counted": {"total": run.totals.total, "bad": run.totals.bad},
+        "findings": run.totals.findings,
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+async def _until_scraped(client: PrometheusClient, series: int) -> None:
+    """Wait until Prometheus holds every series."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        text = 'count({__name__=~"envoy_.+"})'
+        body = msgspec.json.decode(await client.query(text, round(time.time() * 1000)))
+        result = body["data"]["result"]
+        if result and int(result[0]["value"][1]) >= series:
+            return
+        await asyncio.sleep(0.5)
+    raise RuntimeError(f"Prometheus did not reach {series} series within 120 s")
+
+
+def _ask_exporter(port: int, method: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request(method, "/traffic")
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def rss_mib() -> float:
+    """Resident memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("/proc/self/status has no VmRSS")

@@ -1,0 +1,242 @@
+"""`model-rollouts replay`: what would have been decided on recorded samples, when and why."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+from model_rollouts.cli.replay_output import print_end, print_moment, print_table
+from model_rollouts.cli.types import DURATION, PERCENTAGE, PERCENTAGES, TIME
+from model_rollouts.decision import (
+    Assurance,
+    Compare,
+    Dispersion,
+    Judge,
+    Objective,
+    Rules,
+    breaker,
+    errors,
+    latency,
+)
+from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.invalid import InputError
+from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
+from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.replay.fetch import fetch
+from model_rollouts.replay.joined import Counting
+from model_rollouts.replay.recording import Header, Recording, read_file
+from model_rollouts.replay.story import Event, Story, What, intervals
+
+EXIT_CODES = {What.PROMOTED: 0, What.ROLLED_BACK: 3, What.UNDECIDED: 4}
+SERVER_NEEDS = ("namespace", "candidate", "from", "until")
+
+
+@click.command(short_help="Judge recorded samples: what would have been decided, when and why.")
+@click.argument("recording", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--prometheus", "url", metavar="URL", help="Read the samples from this Prometheus.")
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with a bearer token for it.",
+)
+@click.option("--namespace", help="Where the model is served.")
+@click.option("--candidate", metavar="REVISION", help="The revision to judge.")
+@click.option("--stable", metavar="REVISION", help="The revision it is compared with.  [none]")
+@click.option("--from", "from_", type=TIME, help="Begin, such as 2026-11-22T14:00:00Z.")
+@click.option("--until", type=TIME, help="End.")
+@click.option("--step", default="5s", show_default=True, type=DURATION, help="Scrape interval.")
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also save the samples to this file, to be replayed later.",
+)
+@click.option(
+    "--target",
+    default="99.9%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Objective: share of answers without error.",
+)
+@click.option("--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms.")
+@click.option(
+    "--share",
+    default="99%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Latency objective: share of answers within that time.",
+)
+@click.option("--steps", default="5%,25%,50%", show_default=True, type=PERCENTAGES)
+@click.option("--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step.")
+@click.option(
+    "--assurance",
+    default=Assurance.STANDARD.value,
+    show_default=True,
+    type=click.Choice([each.value for each in Assurance], case_sensitive=False),
+)
+@click.option(
+    "--compare",
+    default=Compare.AUTO.value,
+    show_default=True,
+    type=click.Choice([each.value for each in Compare], case_sensitive=False),
+    help="What the candidate is held against.",
+)
+@click.option(
+    "--dispersion",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(1),
+    help="How much the judge is told that errors come in bursts (variance / mean).",
+)
+@click.option(
+    "--output", "-o", default="table", show_default=True, type=click.Choice(["table", "jsonl"])
+)
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="End with 0 when promoted, 3 when rolled back, 4 when undecided.",
+)
+def replay(**options: Any) -> None:
+    r"""Judge recorded samples: what would have been decided, when and why.
+
+    The samples come from a RECORDING or from a Prometheus that still has them. They go through the
+    same counting and the same judge that the operator uses. The weights that users had are history;
+    the replay moves a weight of its own as the operator would have.
+
+    \b
+    Save the samples of yesterday's rollout, and judge them:
+      model-rollouts replay --prometheus http://localhost:9090 --namespace shop \
+        --stable m-4f2c --candidate m-9be0 --from 2026-11-22T14:00:00Z \
+        --until 2026-11-22T15:00:00Z --record rollout.jsonl
+    Judge them again, by other objectives:
+      model-rollouts replay rollout.jsonl --target 99% --within 300ms
+    """
+    try:
+        samples = _samples(options)
+        counting, judge = _judge(options, samples)
+        end = _tell(samples, counting, judge, options)
+    except (InputError, QueryError, AnswerError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    if options["exit_code"]:
+        sys.exit(EXIT_CODES[end.what])
+
+
+def _samples(options: dict[str, Any]) -> Recording:
+    path, url = options["recording"], options["url"]
+    if (path is None) == (url is None):
+        raise click.UsageError("found a RECORDING and --prometheus, or neither; write one of them")
+    if path is not None:
+        for name in (*SERVER_NEEDS, "record"):
+            if options["from_" if name == "from" else name] is not None:
+                raise click.UsageError(f"--{name} belongs to --prometheus, not to a RECORDING")
+        return read_file(path)
+    for name in SERVER_NEEDS:
+        if options["from_" if name == "from" else name] is None:
+            raise click.UsageError(f"--prometheus needs --{name} too")
+    recording = asyncio.run(_fetch(options))
+    if options["record"] is not None:
+        with options["record"].open("w", encoding="utf-8") as file:
+            recording.write(file)
+        click.echo(f"recorded to {options['record']}", err=True)
+    return recording
+
+
+async def _fetch(options: dict[str, Any]) -> Recording:
+    header = Header(
+        namespace=options["namespace"],
+        stable=options["stable"],
+        candidate=options["candidate"],
+        from_ms=round(options["from_"].timestamp() * 1000),
+        until_ms=round(options["until"].timestamp() * 1000),
+        step_ms=round(options["step"] * 1000),
+    )
+    token_file: Path | None = options["token_file"]
+    token = None if token_file is None else token_file.read_text().strip()
+    server = ServerOptions(options["url"], token=token, timeout_s=60)
+    with _progress("reading samples") as progress:
+        async with PrometheusClient(server) as client:
+            return await fetch(client.query, header, Batching(), progress)
+
+
+def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge]:
+    assurance = next(a for a in Assurance if a.value.lower() == options["assurance"].lower())
+    compare = next(c for c in Compare if c.value.lower() == options["compare"].lower())
+    objectives: list[Objective] = [
+        errors("errors", options["target"], assurance=assurance, compare=compare),
+        breaker(),
+    ]
+    if options["within"] is not None:
+        edges = samples.edges()
+        if not edges:
+            raise click.UsageError("--within: the samples hold no latency histogram")
+        objectives.append(
+            latency(
+                "latency",
+                options["within"],
+                options["share"],
+                edges,
+                assurance=assurance,
+                compare=compare,
+            )
+        )
+    try:
+        rules = Rules(
+            tuple(objectives),
+            steps=options["steps"],
+            baseline=samples.header.stable is not None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    told = Dispersion(options["dispersion"], options["dispersion"])
+    judge = Judge(rules, {each.name: told for each in objectives if each.name != "breaker"})
+    return Counting(rules.objectives), judge
+
+
+def _tell(samples: Recording, counting: Counting, judge: Judge, options: dict[str, Any]) -> Event:
+    """Run the replay and print it; returns how it ends."""
+    story = Story(judge, counting, options["min_step"])
+    head = samples.header
+    as_lines = options["output"] == "jsonl"
+    events: list[Event] = []
+    last_ms = head.from_ms
+    with _progress("judging") as progress:
+        for record in intervals(samples, counting):
+            moment = story.tell(record)
+            events += moment.events
+            last_ms = record.end_ms
+            progress(last_ms - head.from_ms, head.until_ms - head.from_ms)
+            if as_lines:
+                print_moment(moment)
+            if story.ended:
+                break
+        else:
+            events.append(story.end(last_ms))
+            if as_lines:
+                print_end(events[-1])
+    if not as_lines:
+        print_table(head, judge, events)
+    return events[-1]
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on terminals, and nothing elsewhere."""
+    bar = Progress(
+        "{task.description}",
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,94 @@
+"""The identity of a series: whose counter it is, and which target it was read from.
+
+Prometheus identifies a series by all its labels. Here a counter belongs to a *pod*, and the labels
+of the target (job, instance, ...) only say how it was reached: a renamed scrape job continues the
+same counter, and a pod scraped by two targets is seen as such.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from sys import intern
+
+from model_rollouts.metrics.histogram_edges import edge_of
+from model_rollouts.metrics.objectives import Template
+from model_rollouts.metrics.sources import Source, require_label
+
+Sample = tuple[float, str]
+"""A raw sample as Prometheus sends it: Unix seconds and the value as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelNames:
+    """Names of the labels that the scrape configuration gives to targets.
+
+    `replica` lists labels that tell apart Prometheus servers which scrape the same targets; they
+    are ignored, so a highly available pair is not taken for a pod scraped twice.
+    """
+
+    namespace: str = "namespace"
+    pod: str = "pod"
+    replica: tuple[str, ...] = ("prometheus_replica",)
+
+    def __post_init__(self) -> None:
+        require_label("labels.namespace", self.namespace)
+        require_label("labels.pod", self.pod)
+        for label in self.replica:
+            require_label("labels.replica", label)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One series, its labels read once and kept for as long as it is seen.
+
+    `process` names the pod's exporter within its namespace, `counter` the series within the
+    process; both leave out the target, which `target` names.
+    """
+
+    template: Template
+    namespace: str
+    revision: str
+    pod: str
+    target: str
+    process: str
+    counter: str
+
+
+def process_name(source: Source, revision: str, pod: str) -> str:
+    """The name of one exporter of one pod, within a namespace."""
+    return f"{source.name}|{revision}|{pod}"
+
+
+def read_series(template: Template, labels: Mapping[str, str], names: LabelNames) -> Series | None:
+    """The identity behind the labels of one series in the answer to `template`.
+
+    None when it is not what the template asked for: the labels of namespace or revision are
+    missing, or the bucket edge is another one.
+    """
+    source = template.source
+    namespace = labels.get(names.namespace)
+    revision = labels.get(source.revision_label)
+    if not namespace or not revision:
+        return None
+    if template.edge is not None and edge_of(labels.get("le", "")) != template.edge:
+        return None
+    target: list[str] = []
+    metric: list[str] = []
+    apart = {"__name__", "le", names.namespace, source.revision_label, *names.replica}
+    for label, value in sorted(labels.items()):
+        if label in apart:
+            continue
+        (target if source.is_target_label(label) else metric).append(f"{label}={value}")
+    where = ", ".join(target)
+    # Without a pod label the target is the best name there is for a process.
+    pod = labels.get(names.pod) or where
+    edge = "" if template.edge is None else f"|{template.edge:g}"
+    name = f"{template.counter.metric}|{'|'.join(metric)}{edge}"
+    return Series(
+        template=template,
+        namespace=intern(namespace),
+        revision=intern(revision),
+        pod=intern(pod),
+        target=intern(where),
+        process=intern(process_name(source, revision, pod)),
+        counter=intern(name),
+    )

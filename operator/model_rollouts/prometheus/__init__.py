@@ -1,0 +1,1 @@
+"""The adapter to Prometheus: asks what `model_rollouts.metrics` plans, and nothing else."""

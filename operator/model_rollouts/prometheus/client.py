@@ -1,0 +1,140 @@
+"""Asking one Prometheus: the one place for timeouts, retries, sizes and credentials.
+
+Every failure becomes a `QueryError` with one readable sentence. No answer is no data; it is never
+taken for an empty answer.
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from model_rollouts.metrics.invalid import InputError
+
+_PASSING = frozenset({429, 502, 503, 504})
+_CHUNK = 2**18
+
+
+class QueryError(Exception):
+    """A query without a usable answer; the message names the server without credentials."""
+
+
+class _PassingError(QueryError):
+    """A failure that asking again may cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to reach a Prometheus.
+
+    `token` is sent as a bearer token; `user` and `password` as basic authentication. `tls` replaces
+    the system's trust. `answer_limit` bounds what is read of one answer, in bytes.
+    """
+
+    url: str
+    token: str | None = field(default=None, repr=False)
+    user: str | None = None
+    password: str = field(default="", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    tls: ssl.SSLContext | None = None
+    timeout_s: float = 10.0
+    retries: int = 1
+    retry_after_s: float = 0.2
+    answer_limit: int = 64 * 2**20
+
+    def __post_init__(self) -> None:
+        try:
+            url = URL(self.url)
+        except ValueError:
+            url = URL()
+        if url.user is not None or url.password is not None:
+            raise InputError("url", "a URL with credentials", "them in user and password")
+        if url.scheme not in ("http", "https") or not url.host:
+            raise InputError("url", self.url, "such as http://prometheus:9090")
+        if self.token is not None and self.user is not None:
+            raise InputError("token", "a token and a user", "one of the two")
+        if not self.timeout_s > 0:
+            raise InputError("timeout_s", self.timeout_s, "a positive number of seconds")
+        if self.retries < 0:
+            raise InputError("retries", self.retries, "0 or more")
+
+
+class PrometheusClient:
+    """POSTs form-encoded queries, so that a long list of revisions never meets a limit on URLs."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        self._options = options
+        self._query_url = URL(options.url.rstrip("/") + "/api/v1/query")
+        # Unless asked otherwise: packing an answer costs the server more than sending it.
+        headers = {"Accept-Encoding": "identity", **dict(options.headers)}
+        if options.token is not None:
+            headers["Authorization"] = f"Bearer {options.token}"
+        auth = None if options.user is None else aiohttp.BasicAuth(options.user, options.password)
+        self._session = aiohttp.ClientSession(
+            headers=headers,
+            auth=auth,
+            timeout=aiohttp.ClientTimeout(total=options.timeout_s),
+            connector=aiohttp.TCPConnector(ssl=options.tls or True),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def query(self, text: str, at_ms: int) -> bytes:
+        """The body of the answer to an instant query at `at_ms`. Raises QueryError."""
+        form = {"query": text, "time": f"{at_ms / 1000:.3f}"}
+        for _ in range(self._options.retries):
+            try:
+                return await self._post(form)
+            except _PassingError:
+                await asyncio.sleep(self._options.retry_after_s)
+        return await self._post(form)
+
+    async def _post(self, form: dict[str, str]) -> bytes:
+        try:
+            async with self._session.post(
+                self._query_url, data=form, allow_redirects=False
+            ) as response:
+                body = await self._read(response)
+        except TimeoutError:
+            # A server that is too slow now is not helped by asking again.
+            raise QueryError(
+                f"{self._query_url}: no answer within {self._options.timeout_s:g} s"
+            ) from None
+        except aiohttp.ClientError as error:
+            raise _PassingError(f"{self._query_url}: {error}") from error
+        if response.status != 200:
+            kind = _PassingError if response.status in _PASSING else QueryError
+            raise kind(f"{self._query_url}: HTTP {response.status}: {_shown(body)}")
+        return body
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for part in response.content.iter_chunked(_CHUNK):
+            body += part
+            if len(body) > self._options.answer_limit:
+                raise QueryError(
+                    f"{self._query_url}: answer exceeds {self._options.answer_limit} bytes; "
+                    "lower answer_bytes of the batching or raise answer_limit"
+                )
+        return bytes(body)
+
+
+def _shown(body: bytes) -> str:
+    return body[:300].decode(errors="replace").strip() or "no body"

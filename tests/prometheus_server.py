@@ -1,0 +1,115 @@
+"""A real Prometheus on loopback, for tests and benchmarks."""
+
+import contextlib
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.cluster.debian import program
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something to scrape, under the labels that a PodMonitor would give it."""
+
+    port: int
+    labels: Mapping[str, str]
+    job: str = "models"
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusServer:
+    """A running server."""
+
+    url: str
+    pid: int
+    version: str
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def configuration(
+    targets: Sequence[Target], interval: str, *, honor_labels: bool
+) -> dict[str, Any]:
+    """The scrape configuration: one job for each job name, the targets static."""
+    jobs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for target in targets:
+        static = {"targets": [f"127.0.0.1:{target.port}"], "labels": dict(target.labels)}
+        jobs.setdefault((target.job, target.path), []).append(static)
+    return {
+        "global": {"scrape_interval": interval, "scrape_timeout": interval},
+        "scrape_configs": [
+            {
+                "job_name": job,
+                "metrics_path": path,
+                "honor_labels": honor_labels,
+                "static_configs": statics,
+            }
+            for (job, path), statics in jobs.items()
+        ],
+    }
+
+
+@contextlib.contextmanager
+def prometheus_server(
+    directory: Path, targets: Sequence[Target], interval: str, *, honor_labels: bool = False
+) -> Iterator[PrometheusServer]:
+    """Run a Prometheus that scrapes `targets`; ended by its pid afterwards."""
+    binary = program("prometheus", "prometheus")
+    port = free_port()
+    config = directory / "prometheus.yml"
+    config.write_text(yaml.safe_dump(configuration(targets, interval, honor_labels=honor_labels)))
+    log = directory / "prometheus.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                str(binary),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={directory / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=warn",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _await_ready(url, process, log)
+        version = subprocess.run(
+            [str(binary), "--version"], check=True, capture_output=True, text=True
+        )
+        yield PrometheusServer(url, process.pid, version.stdout.split()[2])
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"Prometheus ended at once: {log.read_text()[-2000:]}")
+        try:
+            with urllib.request.urlopen(f"{url}/-/ready", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise RuntimeError(f"Prometheus was not ready within 30 s: {log.read_text()[-2000:]}")

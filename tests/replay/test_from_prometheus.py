@@ -1,0 +1,59 @@
+"""A real Prometheus is replayed, recorded, and the recording replayed again."""
+
+import contextlib
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from model_rollouts.cli.main import main
+from tests.metrics.exporter_pod import ExporterPod, wait_for_scrapes
+from tests.prometheus_server import Target, prometheus_server
+
+pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(90)]
+
+
+def _replay(*arguments: object) -> list[dict[str, Any]]:
+    result = CliRunner().invoke(main, ["replay", "-o", "jsonl", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(tmp_path: Path) -> None:
+    stable = ExporterPod("stable-0", "m-1", tmp_path)
+    candidate = ExporterPod("candidate-0", "m-2", tmp_path)
+    pods = [stable, candidate]
+    targets = [Target(pod.port, {"namespace": "shop", "pod": pod.name}) for pod in pods]
+    recorded = tmp_path / "rollout.jsonl"
+    with contextlib.ExitStack() as cleanup:
+        for pod in pods:
+            cleanup.callback(pod.crash)
+            pod.start()
+        server = cleanup.enter_context(prometheus_server(tmp_path, targets, "500ms"))
+        wait_for_scrapes(pods)
+        began = time.time()
+        stable.count({"completed": 500, "timed": 500, "within": 499})
+        candidate.count({"completed": 40, "5xx": 12, "timed": 40, "within": 40})
+        wait_for_scrapes(pods, 4)
+
+        options = ["--step", "500ms", "--target", "99%", "--within", "300ms"]
+        lines = _replay(
+            *("--prometheus", server.url, "--namespace", "shop", "--record", recorded),
+            *("--stable", "m-1", "--candidate", "m-2"),
+            *("--from", _moment(began), "--until", _moment(time.time()), *options),
+        )
+
+    assert [event["what"] for line in lines for event in line["events"]] == ["Canary", "RolledBack"]
+    assert lines[-1]["arms"]["candidate"]["objectives"] == {
+        "errors of requests": {"total": 40, "bad": [12]},
+        "latency": {"total": 40, "bad": [0]},
+    }
+    assert _replay(recorded, "--target", "99%", "--within", "300ms") == lines

@@ -1,0 +1,254 @@
+"""`model-rollouts replay` on recordings: what is told, in which form, with which exit code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from model_rollouts.cli.main import main
+from model_rollouts.replay.recording import Header, Recording
+
+STEP_S = 5
+FROM_MS = 1_763_820_000_000
+RQ = "envoy_http_downstream_rq_"
+
+
+def _recording(
+    path: Path,
+    *,
+    minutes: int = 30,
+    candidate: tuple[float, float, float] = (10, 0, 0),
+    copies: float = 0,
+    users_from: float = 0,
+    jobs: tuple[str, ...] = ("models",),
+) -> Path:
+    """A rollout with steady traffic: requests, bad ones and slow ones per second of a candidate.
+
+    Stable answers 50 requests per second without fault. `copies` per second reach the shadow
+    listener from the start, users come after `users_from` seconds.
+    """
+    until_ms = FROM_MS + minutes * 60_000
+    recording = Recording(
+        Header(
+            namespace="shop",
+            stable="m-1",
+            candidate="m-2",
+            from_ms=FROM_MS,
+            until_ms=until_ms,
+            step_ms=STEP_S * 1000,
+        )
+    )
+    seconds = range(-60, minutes * 60, STEP_S)
+
+    def write(
+        revision: str, job: str, metric: str, listener: str, rate: float, **more: str
+    ) -> None:
+        labels = {
+            "__name__": metric,
+            "namespace": "shop",
+            "pod": f"{revision}-pod",
+            "job": job,
+            "modelrollouts_revision": revision,
+            "envoy_http_conn_manager_prefix": listener,
+            **more,
+        }
+        begin = users_from if (revision, listener) == ("m-2", "live") else -60.0
+        samples = [
+            (FROM_MS / 1000 + at + 1.25, str(int(rate * max(0.0, at - begin)))) for at in seconds
+        ]
+        recording.add(labels, samples)
+
+    for job in jobs:
+        for revision, listener, (good, bad, slow) in (
+            ("m-1", "live", (50.0, 0.0, 0.0)),
+            ("m-2", "live", candidate),
+            ("m-2", "shadow", (copies, 0.0, 0.0)),
+        ):
+            for metric in ("completed", "time_count"):
+                write(revision, job, RQ + metric, listener, good + bad + slow)
+            write(revision, job, f"{RQ}xx", listener, bad, envoy_response_code_class="5")
+            for edge in ("300", "380.0"):
+                write(revision, job, f"{RQ}time_bucket", listener, good + bad, le=edge)
+    with path.open("w") as file:
+        recording.write(file)
+    return path
+
+
+def _replay(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["replay", *map(str, arguments)])
+
+
+def _whats(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.output.splitlines()]
+    return [event["what"] for line in lines for event in line["events"]]
+
+
+def test_a_good_version_goes_up_step_by_step(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "good.jsonl")
+
+    result = _replay(path, "--target", "99%", "-o", "jsonl")
+
+    assert _whats(result) == ["Canary", "Step", "Step", "Promoted"]
+
+
+def test_a_bad_version_is_rolled_back_at_once_and_the_table_says_why(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "bad.jsonl", candidate=(9, 1, 0))
+
+    result = _replay(path, "--target", "99%")
+
+    assert result.exit_code == 0
+    told = " ".join(result.output.split())
+    assert "shop/m-2 against m-1: " in told
+    assert "RolledBack" in told
+    assert "2025-11-22T14:00:" in told
+    assert "Promoted" not in told
+
+
+def test_a_slow_version_is_rolled_back_by_its_latency(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "slow.jsonl", candidate=(9, 0, 1))
+
+    assert _whats(_replay(path, "--target", "99%", "-o", "jsonl"))[-1] == "Promoted"
+    timed = _replay(path, "--target", "99%", "--within", "300ms", "-o", "jsonl")
+    assert _whats(timed)[-1] == "RolledBack"
+
+
+def test_shadow_comes_before_the_canary(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "shadow.jsonl", copies=50, users_from=300)
+
+    whats = _whats(_replay(path, "--target", "99%", "-o", "jsonl"))
+
+    assert whats[:2] == ["Shadow", "Canary"]
+    assert whats[-1] == "Promoted"
+
+
+def test_too_little_traffic_decides_nothing(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "few.jsonl", candidate=(0.1, 0, 0), minutes=10)
+
+    whats = _whats(_replay(path, "--target", "99.9%", "-o", "jsonl"))
+
+    assert whats == ["Canary", "Undecided"]
+
+
+def test_a_pod_scraped_twice_is_held_and_never_promoted(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "twice.jsonl", jobs=("models", "again"))
+
+    result = _replay(path, "--target", "99%", "-o", "jsonl")
+
+    assert _whats(result) == ["Held", "Undecided"]
+    assert "scraped by more than one target" in result.output
+
+
+@pytest.mark.parametrize(("candidate", "code"), [((10, 0, 0), 0), ((9, 1, 0), 3), ((0.1, 0, 0), 4)])
+def test_the_end_as_exit_code(
+    tmp_path: Path, candidate: tuple[float, float, float], code: int
+) -> None:
+    path = _recording(tmp_path / "end.jsonl", candidate=candidate)
+
+    assert _replay(path, "--target", "99%", "--exit-code").exit_code == code
+
+
+def test_each_line_holds_the_counts_of_one_interval(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "good.jsonl", minutes=2)
+
+    lines = _replay(path, "--within", "300ms", "-o", "jsonl").output.splitlines()
+
+    first = json.loads(lines[0])
+    assert (first["start"], first["end"]) == ("2025-11-22T14:00:00Z", "2025-11-22T14:00:05Z")
+    assert first["arms"]["stable"]["objectives"]["latency"] == {"total": 250, "bad": [0, 0]}
+    assert first["arms"]["stable"]["pods"] == 1
+    assert len(lines) == 2 * 60 / STEP_S + 1
+
+
+def test_a_recording_that_was_written_is_read_back(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "good.jsonl", minutes=2)
+    with path.open() as file:
+        recording = Recording.read(file)
+    again = tmp_path / "again.jsonl"
+    with again.open("w") as file:
+        recording.write(file)
+
+    assert again.read_text() == path.read_text()
+    assert recording.edges() == (0.3, 0.38)
+
+
+HEAD = {
+    "format": "model-rollouts samples",
+    "version": 1,
+    "namespace": "shop",
+    "stable": "m-1",
+    "candidate": "m-2",
+    "from": 0,
+    "until": 60_000,
+    "step": 5_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([], "line 1: found 'an empty file'"),
+        (["{"], "line 1: found '{', write JSON"),
+        ([[]], "line 1: found []"),
+        ([{**HEAD, "format": "x"}], "line 1, format: found 'x'"),
+        ([{**HEAD, "version": 2}], "line 1, version: found 2"),
+        ([{**HEAD, "from": "noon"}], "line 1, from: found 'noon'"),
+        ([{**HEAD, "until": 0}], "until: found 0"),
+        ([{**HEAD, "step": 0}], "step: found 0"),
+        ([{**HEAD, "candidate": ""}], "candidate: found ''"),
+        ([{**HEAD, "candidate": "m-1"}], "candidate: found 'm-1', write another revision"),
+        ([HEAD, {"labels": {"a": 1}, "samples": []}], "line 2, labels: found {'a': 1}"),
+        ([HEAD, {"labels": {}, "samples": 3}], "line 2, samples: found 3"),
+        ([HEAD, {"labels": {}, "samples": [[1, 2]]}], "line 2, samples: found [1, 2]"),
+        ([HEAD, {"labels": {}, "samples": [[1, "x"]]}], "line 2, samples: found [1, 'x']"),
+    ],
+)
+def test_a_broken_recording_is_refused_by_line_and_field(
+    tmp_path: Path, lines: list[Any], says: str
+) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text(
+        "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    )
+
+    result = _replay(path)
+
+    assert result.exit_code == 1
+    assert says in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "found a RECORDING and --prometheus, or neither"),
+        (["x.jsonl", "--prometheus", "http://p"], "found a RECORDING and --prometheus"),
+        (["x.jsonl", "--namespace", "shop"], "--namespace belongs to --prometheus"),
+        (["--prometheus", "http://p", "--namespace", "shop"], "--prometheus needs --candidate too"),
+        (["x.jsonl", "--from", "noon"], "found 'noon', write a time such as"),
+        (["x.jsonl", "--from", "2026-11-22T14:00:00"], "write a time such as"),
+    ],
+)
+def test_a_wrong_command_line(arguments: list[str], says: str) -> None:
+    result = _replay(*arguments)
+
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_a_file_that_is_not_there() -> None:
+    result = _replay("nowhere.jsonl")
+
+    assert result.exit_code == 1
+    assert "nowhere.jsonl: No such file or directory" in result.output
+
+
+def test_a_latency_without_histogram(tmp_path: Path) -> None:
+    path = tmp_path / "empty.jsonl"
+    path.write_text(json.dumps(HEAD) + "\n")
+
+    result = _replay(path, "--within", "300ms")
+
+    assert result.exit_code == 2
+    assert "the samples hold no latency histogram" in result.output
