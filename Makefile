@@ -7,7 +7,8 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke
+.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke \
+	bench-decision bench-intake
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,3 +53,9 @@ e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what
 
 test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800
+
+bench-decision: $(INSTALLED) ## Slow: measure the decision engine, write benchmarks/results/decision.md
+	$(PYTHON) -m benchmarks.decision
+
+bench-intake: $(INSTALLED) ## Slow: measure the intake of samples, write benchmarks/results/intake.md
+	$(PYTHON) -m benchmarks.intake
