@@ -95,6 +95,26 @@ def test_a_bad_version_is_promoted_in_at_most_five_of_a_hundred(
     assert promotions(share / 2, seed=22) > allowed(TRIALS, 0.05)
 
 
+def test_a_good_version_may_be_good_by_one_clause_after_the_other() -> None:
+    # Ten minutes worse than stable but inside the target, ten minutes of a degraded service.
+    judge = errors_judge(Compare.AUTO, target=0.9)
+    rng = random.Random(61)
+
+    def rollout(times: float) -> list[Interval]:
+        made = []
+        for index in range(120):
+            degraded = index // 20 % 2
+            share, stable_share = (0.3, 0.3) if degraded else (0.1, 0.02)
+            bad = binomial(rng, 30, times * share)
+            made.append(
+                interval(30.0 * index, bad, 30, binomial(rng, 30, stable_share), 30, length=30)
+            )
+        return made
+
+    assert sum(rolled_back(judge, rollout(1)) for _ in range(TRIALS)) <= allowed(TRIALS, 0.01)
+    assert sum(rolled_back(judge, rollout(2)) for _ in range(TRIALS)) > allowed(TRIALS, 0.01)
+
+
 def test_a_good_version_is_safe_when_the_service_changes_over_the_day() -> None:
     # Pooled over the day the candidate has the larger share of bad answers, though it is equal:
     # its traffic came when the rate was high.

@@ -166,8 +166,8 @@ MIXED = Table(
     "mixed",
     'Auto where one clause of "good" holds after the other',
     "50 req/s. In turns the candidate is worse than stable but inside the target (rates as "
-    "given), and the service is degraded with both at 0.3 %. Auto promises nothing here: "
-    "neither clause holds throughout.",
+    "given), and the service is degraded with both at 0.3 %. The promise covers turns of ten "
+    "minutes and more.",
     _mixed_cells(),
     _write_mixed,
 )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from model_rollouts.decision.counts import Arm, Interval
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.grid import GRID, RESTART_WEIGHT, unspent
+from model_rollouts.decision.grid import BLOCK_MINUTES, GRID, RESTART_WEIGHT, unspent
 from model_rollouts.decision.objective import Kind, Role
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -109,6 +109,9 @@ class Judge:
                 raise ValueError("interval: found arm Shadow after Live; start a new rollout")
             evidence = [p.enter_live(e) for p, e in zip(self.processes, evidence, strict=True)]
         minute = max(state.minute, int(interval.start // _MINUTE))
+        if minute // BLOCK_MINUTES > state.minute // BLOCK_MINUTES:
+            kept = unspent(state.minute)
+            evidence = [p.seal(e, kept) for p, e in zip(self.processes, evidence, strict=True)]
         if minute > state.minute:
             weight = unspent(state.minute) - unspent(minute)
             evidence = [p.restart(e, weight) for p, e in zip(self.processes, evidence, strict=True)]

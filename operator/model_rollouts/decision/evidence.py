@@ -9,7 +9,8 @@ class Evidence(NamedTuple):
     """What is known about one objective; logarithms of wealth, and sums of counts.
 
     `seen_*` is everything in the present arm, for people; `passed_*` is what counts for Pass
-    against the target (less under incomparable load). `carry` is what shadow handed on.
+    against the target (less under incomparable load). `carry` is what shadow handed on. `sealed` is
+    Auto's log evidence for Fail when the present block began, the other two are its parts then.
     """
 
     fail_target: tuple[float, ...]
@@ -24,6 +25,9 @@ class Evidence(NamedTuple):
     passed_bad: float = 0.0
     passed_far: float = 0.0
     carry: float = 1.0
+    sealed: float = 0.0
+    block_target: float = 0.0
+    block_stable: float = 0.0
 
 
 class FailEvidence(NamedTuple):

@@ -19,6 +19,9 @@ PASS_WEIGHTS: Final = (0.55, 0.25, 0.12, 0.08)
 FAR_SHARES: Final = (0.7, 0.4, 0.15, 0.03)
 """The same for the dual boundary, where the limit itself is the good limit."""
 
+BLOCK_MINUTES: Final = 10
+"""Length of the blocks of time in which Auto assumes that one clause of "good" holds."""
+
 START_WEIGHT: Final = 0.7
 RESTART_WEIGHT: Final = 0.3
 RESTART_SCALE: Final = 30.0

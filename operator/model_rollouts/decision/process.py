@@ -150,7 +150,23 @@ class Process:
         if self._carry_cap is not None:
             carry = 0.5 * min(self.passing(evidence, self.levels[0]), self._carry_cap) + 0.5
         return self.start()._replace(
-            fail_target=evidence.fail_target, fail_stable=evidence.fail_stable, carry=carry
+            fail_target=evidence.fail_target,
+            fail_stable=evidence.fail_stable,
+            carry=carry,
+            sealed=evidence.sealed,
+            block_target=evidence.block_target,
+            block_stable=evidence.block_stable,
+        )
+
+    def seal(self, evidence: Evidence, unspent: float) -> Evidence:
+        """A block is over: Auto keeps what it won, and the other part may count in the next."""
+        if self.compare is not Compare.AUTO:
+            return evidence
+        fail = self.fail(evidence, unspent)
+        target, stable = math.log(fail.target), math.log(fail.stable)
+        won = min(target - evidence.block_target, stable - evidence.block_stable)
+        return evidence._replace(
+            sealed=evidence.sealed + won, block_target=target, block_stable=stable
         )
 
     def update(self, evidence: Evidence, sample: Sample, *, comparable_load: bool) -> Evidence:
@@ -159,7 +175,7 @@ class Process:
         total, stable_total = candidate.total, stable.total
         fail_target, fail_stable, pass_stable, far_stable = evidence[:4]
         seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[4:8]
-        passed_total, passed_bad, passed_far, carry = evidence[8:]
+        passed_total, passed_bad, passed_far = evidence[8:11]
         passes = comparable_load or not self._waits_for_load
         if total > 0:
             bad = candidate.bad_at_least
@@ -202,7 +218,7 @@ class Process:
             passed_total,
             passed_bad,
             passed_far,
-            carry,
+            *evidence[11:],
         )
 
     def _against_stable(
@@ -227,8 +243,8 @@ class Process:
     def fail(self, evidence: Evidence, unspent: float) -> FailEvidence:
         """E-values against "good", with the wealth not yet bet on late regressions.
 
-        Auto takes the smaller one: whichever clause of "good" holds, it is below the e-process
-        that this clause keeps small.
+        Auto takes the smaller growth in each block of time: whichever clause of "good" holds
+        there, it is below the growth that this clause keeps fair.
         """
         target = unspent + math.fsum(map(_exp, evidence.fail_target))
         stable = unspent + math.fsum(map(_exp, evidence.fail_stable))
@@ -236,10 +252,17 @@ class Process:
             return FailEvidence(target, 1.0, target)
         if self.compare is Compare.STABLE:
             return FailEvidence(1.0, stable, stable)
-        return FailEvidence(target, stable, min(target, stable))
+        decides = min(
+            target * math.exp(evidence.sealed - evidence.block_target),
+            stable * math.exp(evidence.sealed - evidence.block_stable),
+        )
+        return FailEvidence(target, stable, decides)
 
     def fail_peak(self, evidence: Evidence) -> float:
-        """The largest single log wealth that could decide: a cheap bound on `fail`."""
+        """The largest single log wealth that could decide: a cheap bound on `fail`.
+
+        Auto never holds more than either of its parts.
+        """
         if self.compare is Compare.TARGET:
             return max(evidence.fail_target)
         if self.compare is Compare.STABLE:
