@@ -166,7 +166,7 @@ def page(report: dict[str, Any]) -> str:
         "columns are measured, none is extrapolated. Memory is that of the whole process, which "
         "runs the sizes one after the other.",
         "",
-        "| figure |" + " |".join(["  "] * len(runs)),
+        "| figure |" + " |" * len(runs),
         "|---|" + "---|" * len(runs),
     ]
     lines += [f"| {name} | " + " | ".join(show(run) for run in runs) + " |" for name, show in rows]
