@@ -56,11 +56,16 @@ def main(sizes: tuple[int, ...], ticks: tuple[int, ...], output: Path) -> None:
                     f"counted {measured['counted']}, but the truth is {measured['truth']}"
                 )
             runs.append(measured)
+            write(runs, output)
+    click.echo((output / "intake.md").read_text())
+
+
+def write(runs: list[dict[str, Any]], output: Path) -> None:
+    """Write what was measured so far: the next size may take long, or fail."""
     report = {"conditions": conditions(runs), "runs": [figures(run) for run in runs]}
     output.mkdir(parents=True, exist_ok=True)
     (output / "intake.json").write_text(json.dumps(report, indent=2) + "\n")
     (output / "intake.md").write_text(page(report))
-    click.echo(page(report))
 
 
 def conditions(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -161,7 +166,7 @@ def page(report: dict[str, Any]) -> str:
         "columns are measured, none is extrapolated. Memory is that of the whole process, which "
         "runs the sizes one after the other.",
         "",
-        "| figure |" + " |".join(["  "] * len(runs)),
+        "| figure |" + " |" * len(runs),
         "|---|" + "---|" * len(runs),
     ]
     lines += [f"| {name} | " + " | ".join(show(run) for run in runs) + " |" for name, show in rows]

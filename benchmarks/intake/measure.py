@@ -66,16 +66,19 @@ class Run:
         """One tick as the operator runs it, with what it cost."""
         self._bytes = self._queries = 0
         wall, cpu, server = time.monotonic(), time.process_time(), cpu_of(prometheus)
-        requests = [Request(each, self._since.get(each.key)) for each in self._rollouts]
-        results = await self._reader.tick(requests, round(time.time() * 1000))
+        intervals, behind = 0, True
+        while behind:
+            requests = [Request(each, self._since.get(each.key)) for each in self._rollouts]
+            results = await self._reader.tick(requests, round(time.time() * 1000))
+            behind = False
+            for key, result in results.items():
+                if not isinstance(result, Counted):
+                    raise RuntimeError(result.finding.message)
+                self._since[key] = result.watermark
+                intervals += len(result.intervals)
+                behind = behind or result.behind
+                self._sum(result)
         cost_cpu, cost_wall = time.process_time() - cpu, time.monotonic() - wall
-        intervals = 0
-        for key, result in results.items():
-            if not isinstance(result, Counted):
-                raise RuntimeError(result.finding.message)
-            self._since[key] = result.watermark
-            intervals += len(result.intervals)
-            self._sum(result)
         return TickCost(
             cost_cpu,
             cost_wall,
