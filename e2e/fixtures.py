@@ -19,7 +19,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from e2e.cluster import addons, control_plane, credentials, progress, tools
+from e2e.cluster import addons, control_plane, credentials, debian, progress, tools
 from e2e.cluster.control_plane import Endpoint
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import REPOSITORY
@@ -108,6 +108,30 @@ def namespace(api_server: ApiServer) -> str:
     name = f"test-{uuid.uuid4().hex[:8]}"
     api_server.kubectl("create", "namespace", name)
     return name
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Path:
+    """The program of the Prometheus that the cluster runs too."""
+    if not tools.built(["prometheus"]):
+        _unavailable("Prometheus is not built: run `make tools`")
+    return tools.binary("prometheus")
+
+
+@pytest.fixture(scope="session")
+def prometheus_2() -> Path:
+    """The program of Debian's Prometheus 2: its ranges are closed and it keeps `le` as scraped."""
+    try:
+        return debian.program("prometheus", "prometheus")
+    except debian.PackageError as error:
+        _unavailable(str(error))
+
+
+@pytest.fixture(params=["prometheus", "prometheus_2"])
+def any_prometheus(request: pytest.FixtureRequest) -> Path:
+    """One program after the other, where the two series differ in what they answer."""
+    program: Path = request.getfixturevalue(request.param)
+    return program
 
 
 @pytest.fixture(scope="session")

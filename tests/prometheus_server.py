@@ -13,8 +13,6 @@ from typing import Any
 
 import yaml
 
-from e2e.cluster.debian import program
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -66,10 +64,14 @@ def configuration(
 
 @contextlib.contextmanager
 def prometheus_server(
-    directory: Path, targets: Sequence[Target], interval: str, *, honor_labels: bool = False
+    binary: Path,
+    directory: Path,
+    targets: Sequence[Target],
+    interval: str,
+    *,
+    honor_labels: bool = False,
 ) -> Iterator[PrometheusServer]:
-    """Run a Prometheus that scrapes `targets`; ended by its pid afterwards."""
-    binary = program("prometheus", "prometheus")
+    """Run the Prometheus `binary` to scrape `targets`; ended by its pid afterwards."""
     port = free_port()
     config = directory / "prometheus.yml"
     config.write_text(yaml.safe_dump(configuration(targets, interval, honor_labels=honor_labels)))

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.intake.exporter import namespace, pods, revisions
+from e2e.cluster import tools
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
@@ -134,7 +135,13 @@ def measure(rollouts: int, ticks: int, progress: Callable[[], None]) -> dict[str
         ]
         with (
             tempfile.TemporaryDirectory() as directory,
-            prometheus_server(Path(directory), targets, f"{STEP_S}s", honor_labels=True) as server,
+            prometheus_server(
+                tools.binary("prometheus"),
+                Path(directory),
+                targets,
+                f"{STEP_S}s",
+                honor_labels=True,
+            ) as server,
         ):
             run = _run(rollouts, ticks, server.url, server.pid, port, progress)
             return {"prometheus": server.version, "pages": pages, **asyncio.run(run)}

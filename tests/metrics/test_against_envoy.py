@@ -199,11 +199,11 @@ def _totals(intervals: list[IntervalCounts]) -> Totals:
     return sums
 
 
-def test_the_proxy_exports_what_the_objectives_count(tmp_path: Path) -> None:
-    asyncio.run(_scenario(tmp_path))
+def test_the_proxy_exports_what_the_objectives_count(tmp_path: Path, prometheus: Path) -> None:
+    asyncio.run(_scenario(tmp_path, prometheus))
 
 
-async def _scenario(tmp_path: Path) -> None:
+async def _scenario(tmp_path: Path, prometheus: Path) -> None:
     ports = {name: free_port() for name in ("admin", *Listener)}
     rollout = MeasuredRollout(
         key="shop/model",
@@ -230,7 +230,9 @@ async def _scenario(tmp_path: Path) -> None:
             except aiohttp.ClientError:
                 return False
 
-        server = stack.enter_context(prometheus_server(tmp_path, [target], f"{STEP_MS}ms"))
+        server = stack.enter_context(
+            prometheus_server(prometheus, tmp_path, [target], f"{STEP_MS}ms")
+        )
         client = await stack.enter_async_context(PrometheusClient(ServerOptions(server.url)))
         reader = SampleReader(client.query, Intake(Grid(STEP_MS, 30_000)))
         intervals: list[IntervalCounts] = []

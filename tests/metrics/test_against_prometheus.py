@@ -127,7 +127,9 @@ def _traffic(rng: random.Random, pods: list[ExporterPod]) -> None:
             pod.count(counts, listener)
 
 
-def test_counts_equal_the_truth_through_restarts_and_lost_pods(tmp_path: Path) -> None:
+def test_counts_equal_the_truth_through_restarts_and_lost_pods(
+    tmp_path: Path, any_prometheus: Path
+) -> None:
     rng = random.Random(7)
     stable = [ExporterPod(f"stable-{n}", "model-1", tmp_path) for n in range(2)]
     candidate = [ExporterPod(f"candidate-{n}", "model-2", tmp_path) for n in range(3)]
@@ -141,7 +143,9 @@ def test_counts_equal_the_truth_through_restarts_and_lost_pods(tmp_path: Path) -
             cleanup.callback(pod.crash)
         for pod in (*stable, first, second, twice):
             pod.start()
-        server = cleanup.enter_context(prometheus_server(tmp_path, targets, f"{STEP_MS}ms"))
+        server = cleanup.enter_context(
+            prometheus_server(any_prometheus, tmp_path, targets, f"{STEP_MS}ms")
+        )
         wait_for_scrapes([*stable, first, second, twice])
         operator = Operator(server.url, _rollout("shop", "model-1", "model-2"))
 

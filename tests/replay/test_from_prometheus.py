@@ -27,7 +27,9 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(tmp_path: Path) -> None:
+def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
+    tmp_path: Path, prometheus: Path
+) -> None:
     stable = ExporterPod("stable-0", "m-1", tmp_path)
     candidate = ExporterPod("candidate-0", "m-2", tmp_path)
     pods = [stable, candidate]
@@ -37,7 +39,7 @@ def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(tmp_path: Pa
         for pod in pods:
             cleanup.callback(pod.crash)
             pod.start()
-        server = cleanup.enter_context(prometheus_server(tmp_path, targets, "500ms"))
+        server = cleanup.enter_context(prometheus_server(prometheus, tmp_path, targets, "500ms"))
         wait_for_scrapes(pods)
         began = time.time()
         stable.count({"completed": 500, "timed": 500, "within": 499})
