@@ -30,6 +30,7 @@ from e2e.cluster.progress import StepError
 from e2e.cluster.shell import run
 
 HOLDER = "namespaces"
+_IN_NEW_NAMESPACES = ("unshare", "--mount", "--net", "--propagation", "private", "--")
 
 # The kubelet sets these for the whole machine; they are put back when the cluster goes.
 KUBELET_SYSCTLS = (
@@ -86,7 +87,8 @@ class Node:
         process.ensure(
             process.Program(
                 HOLDER,
-                ["unshare", "--mount", "--net", "--propagation", "private", "--", holder],
+                # The holder ignores its argument: it tells others whose cluster this is.
+                [*_IN_NEW_NAMESPACES, holder, str(self.layout.state)],
                 lambda: self._holder_is(holder),
                 {},
                 within=10,
@@ -103,7 +105,11 @@ class Node:
 
         Returns:
             How many processes were ended.
+
+        Raises:
+            StepError: the processes belong to a cluster with another state directory.
         """
+        self._refuse_other_cluster()
         ended = cgroup.end_all()
         for record in self.layout.run.glob("*.json"):
             record.unlink()
@@ -129,6 +135,19 @@ class Node:
                 if f"{self.layout.state}/" in process_mounts.read_text():
                     found.append(f"mounts seen by process {process_mounts.parent.name}")
         return found
+
+    def _refuse_other_cluster(self) -> None:
+        for pid in cgroup.pids():
+            with contextlib.suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+                # A pod's own holder has no argument.
+                if len(words) == 2 and Path(words[0]).name == "pause":
+                    other = words[1]
+                    if other != str(self.layout.state):
+                        raise StepError(
+                            f"another cluster, with its state in {other}, runs on this machine",
+                            hint=f"stop it with `MODEL_ROLLOUTS_STATE={other} make cluster-down`",
+                        )
 
     def _holder_is(self, program: str) -> bool:
         pid = process.pid(self.layout.run, HOLDER)
