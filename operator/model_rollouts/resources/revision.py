@@ -7,7 +7,7 @@ form is stored with the revision, so what it drops here was meant the same when 
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def find(stored: Mapping[str, Mapping[str, Any]], given: RevisionInput) -> str |
     return next(same, None)
 
 
-def new_name(model: str, given: RevisionInput, taken: Mapping[str, Any]) -> tuple[str, int]:
+def new_name(model: str, given: RevisionInput, taken: Collection[str]) -> tuple[str, int]:
     """A name for `given` that is not in `taken`, and the collision count that led to it.
 
     The name is `<model>-<10 hex digits>`. Raises ResourceError when children cannot be named
