@@ -1,26 +1,32 @@
 """What a template, an input or a threshold may not be, and in which words it is refused."""
 
+import contextlib
 import itertools
+import json
 import re
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
 from model_rollouts.resources import names
 from model_rollouts.resources.controller_revision import render
 from model_rollouts.resources.edges import LADDER_MS, bucket_edge, bucket_edges
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings, pod_template
+from model_rollouts.resources.revision import canonical
 from tests.resources.example import MODEL, SETTINGS, revision_input, template
 
 REVISION = f"{MODEL}-0123456789"
 
 
-def rendered(settings: ProxySettings = SETTINGS, **changes: Any) -> Any:
+def rendered(proxy: ProxySettings = SETTINGS, **changes: Any) -> Any:
     """The pod template of the example with changes to its pod's spec."""
     given = template()
     given["spec"].update(changes)
-    return pod_template(MODEL, REVISION, 8080, given, [300], settings)
+    return pod_template(MODEL, REVISION, 8080, given, [300], proxy)
 
 
 def container(**fields: Any) -> dict[str, Any]:
@@ -30,8 +36,19 @@ def container(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"containers": [container(name="server")]}, "found ['server']; name the container"),
-        ({"containers": []}, "found []; name the container"),
+        ({"containers": [container(name="server")]}, "found ['server']; name the one container"),
+        ({"containers": [container(), container()]}, "found ['model', 'model']; name the one"),
+        (
+            {"containers": "model"},
+            "template.spec.containers: found 'model'; write a list of mappings",
+        ),
+        ({"volumes": ["data"]}, "template.spec.volumes: found ['data']; write a list of mappings"),
+        (
+            {"containers": [container(lifecycle=[])]},
+            "template.spec.containers[0].lifecycle: found []; write a mapping",
+        ),
+        ({"terminationGracePeriodSeconds": "1m"}, "found '1m'; write more than 15"),
+        ({"containers": []}, "found []; name the one container"),
         ({"hostNetwork": True}, "template.spec.hostNetwork: found True; remove it"),
         (
             {"containers": [container(), container(name="rollout-proxy")]},
@@ -128,6 +145,44 @@ def test_the_platform_may_choose_the_user() -> None:
     security = pod["initContainers"][0]["securityContext"]
     assert "runAsUser" not in security
     assert security["runAsNonRoot"] is True
+
+
+def test_pods_with_ipv6_only_are_reached() -> None:
+    pod = rendered(ProxySettings("envoy:1", address="::"))["spec"]
+
+    listeners = json.loads(pod["initContainers"][0]["args"][-1])["static_resources"]["listeners"]
+    bound = {each["address"]["socket_address"]["address"] for each in listeners}
+    assert bound == {"::"}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 20_000) | st.sampled_from(["model", "", "1e"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["name", "image", "ports", "labels", "lifecycle", "limits", "httpGet"]),
+            inner,
+            max_size=2,
+        )
+    ),
+    max_leaves=6,
+)
+PLACES = ("metadata", "spec", "containers", "volumes", "ports", "readinessProbe", "resources")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@for_all(st.sampled_from(PLACES), anything)
+def test_no_template_is_too_strange_for_an_answer(place: str, value: Any) -> None:
+    """A template has no schema before the API server's: it is rendered or refused in words."""
+    given = template()
+    pod = given["spec"]
+    for part in (given, pod, pod["containers"][0]):
+        if place in part:
+            part[place] = value
+
+    with contextlib.suppress(ResourceError):
+        render(MODEL, REVISION, revision_input(template=given), [300], SETTINGS)
+    canonical(revision_input(template=given))
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,26 @@ _SCALE = {
 
 
 def canonical_template(template: Mapping[str, Any]) -> dict[str, Any]:
-    """A PodTemplateSpec without what says nothing. Applying it twice changes nothing."""
+    """A PodTemplateSpec without what says nothing. Applying it twice changes nothing.
+
+    What does not have the shape of a PodTemplateSpec stays as it is: rendering refuses it.
+    """
     form: dict[str, Any] = _without_nothing(template)
-    pod = form.get("spec", {})
+    pod = _mapping(form, "spec")
     _drop(pod, _POD_DEFAULTS)
-    for container in [*pod.get("containers", ()), *pod.get("initContainers", ())]:
+    for container in [*_mappings(pod, "containers"), *_mappings(pod, "initContainers")]:
         _simplify_container(container)
     return form
+
+
+def _mapping(parent: dict[str, Any], key: str) -> dict[str, Any]:
+    found = parent.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _mappings(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found = parent.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _without_nothing(value: Any) -> Any:
@@ -87,16 +100,16 @@ def _says_nothing(key: str, value: Any) -> bool:
 
 def _simplify_container(container: dict[str, Any]) -> None:
     _drop(container, {**_CONTAINER_DEFAULTS, "imagePullPolicy": _pull_policy(container)})
-    for port in container.get("ports", ()):
+    for port in _mappings(container, "ports"):
         _drop(port, _PORT_DEFAULTS)
     for kind in _PROBES:
-        probe = container.get(kind, {})
+        probe = _mapping(container, kind)
         _drop(probe, _PROBE_DEFAULTS)
-        _drop(probe.get("httpGet", {}), _HTTP_DEFAULTS)
-    resources = container.get("resources", {})
+        _drop(_mapping(probe, "httpGet"), _HTTP_DEFAULTS)
+    resources = _mapping(container, "resources")
     for kind in ("limits", "requests"):
-        if kind in resources:
-            resources[kind] = {name: _quantity(text) for name, text in resources[kind].items()}
+        amounts = _mapping(resources, kind)
+        amounts.update({name: _quantity(text) for name, text in amounts.items()})
 
 
 def _drop(fields: dict[str, Any], defaults: Mapping[str, Any]) -> None:

@@ -30,12 +30,13 @@ class ProxySettings:
     """What an administrator says about the proxy of new revisions.
 
     `image` should carry a digest. `user` None leaves the number to the platform, as OpenShift
-    wants it; the pod is then refused where nothing else sets one. `concurrency` is the number of
-    worker threads.
+    wants it; the pod is then refused where nothing else sets one. `address` is what the proxy binds
+    to: "::" where pods have IPv6 only. `concurrency` is the number of worker threads.
     """
 
     image: str
     user: int | None = 65532
+    address: str = proxy.EVERY_ADDRESS
     concurrency: int = 2
     resources: Mapping[str, Any] = field(default_factory=_default_resources)
 
@@ -54,14 +55,16 @@ def pod_template(
     """
     require_usable(model, template)
     result = copy.deepcopy(dict(template))
-    metadata = result.setdefault("metadata", {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), **names.labels(model, revision)}
+    metadata = result.get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), **names.labels(model, revision)}
+    result["metadata"] = {**metadata, "labels": labels}
     pod = result["spec"]
-    bootstrap = proxy.bootstrap(revision, port, edges_ms)
+    ports = proxy.ProxyPorts(address=settings.address)
+    bootstrap = proxy.bootstrap(revision, port, edges_ms, ports)
     # Last, so that containers which prepare the pod do not hold up a running proxy.
     pod["initContainers"] = [*(pod.get("initContainers") or ()), _proxy(bootstrap, settings)]
     for container in pod["containers"]:
-        if container["name"] == names.MODEL_CONTAINER:
+        if container.get("name") == names.MODEL_CONTAINER:
             _drain_before_end(pod, container)
             _ready_when_listening(container, port)
     return result

@@ -54,22 +54,22 @@ _EXPORTED = (
 _TYPES = "type.googleapis.com/envoy.extensions"
 
 
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the way into the pod
+
+
 @dataclass(frozen=True, slots=True)
 class ProxyPorts:
-    """Where the proxy listens, and on which addresses: tests run it on loopback."""
+    """Where the proxy listens. Only tests choose the ports."""
 
     live: int = names.LIVE_PORT
     shadow: int = names.SHADOW_PORT
     metrics: int = names.METRICS_PORT
     admin: int = names.ADMIN_PORT
-    address: str = "0.0.0.0"  # noqa: S104 - the way into the pod
-
-
-POD_PORTS = ProxyPorts()
+    address: str = EVERY_ADDRESS
 
 
 def bootstrap(
-    revision: str, model_port: int, edges_ms: Sequence[int], ports: ProxyPorts = POD_PORTS
+    revision: str, model_port: int, edges_ms: Sequence[int], ports: ProxyPorts
 ) -> dict[str, Any]:
     """The proxy's whole configuration, in Envoy's v3 API.
 

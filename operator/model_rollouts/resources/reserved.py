@@ -1,44 +1,48 @@
 """What a user's pod template may not contain, and the words in which it is refused."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.shapes import mapping, mappings
 
 
 def require_usable(model: str, template: Mapping[str, Any]) -> None:
     """Raise ResourceError when `template` has no model container or takes what is reserved."""
     resource = names.describe(model)
-    pod = template.get("spec") or {}
-    containers = pod.get("containers") or []
+    pod = mapping(resource, template, "template.spec")
+    containers = mappings(resource, pod, "template.spec.containers")
     found = [container.get("name") for container in containers]
-    if names.MODEL_CONTAINER not in found:
+    if found.count(names.MODEL_CONTAINER) != 1:
         raise ResourceError(
             resource,
             "template.spec.containers",
             found,
-            f"name the container with the model server '{names.MODEL_CONTAINER}'",
+            f"name the one container with the model server '{names.MODEL_CONTAINER}'",
         )
     if pod.get("hostNetwork"):
         raise ResourceError(
             resource,
             "template.spec.hostNetwork",
-            True,
+            pod["hostNetwork"],
             "remove it: two revisions on one node would want the same ports",
         )
     _require_labels(resource, template)
-    for group in ("containers", "initContainers"):
-        path = f"template.spec.{group}"
-        _require_names(resource, path, pod.get(group) or ())
-        for index, container in enumerate(pod.get(group) or ()):
-            _require_ports(resource, f"{path}[{index}].ports", container.get("ports") or ())
-    _require_names(resource, "template.spec.volumes", pod.get("volumes") or ())
-    _require_time_to_drain(resource, pod, containers)
+    for path in ("template.spec.containers", "template.spec.initContainers"):
+        group = mappings(resource, pod, path)
+        _require_names(resource, path, group)
+        for index, container in enumerate(group):
+            _require_ports(resource, f"{path}[{index}].ports", container)
+    volumes = "template.spec.volumes"
+    _require_names(resource, volumes, mappings(resource, pod, volumes))
+    index = found.index(names.MODEL_CONTAINER)
+    _require_time_to_drain(resource, pod, containers[index], index)
 
 
 def _require_labels(resource: str, template: Mapping[str, Any]) -> None:
-    for label in (template.get("metadata") or {}).get("labels") or {}:
+    metadata = mapping(resource, template, "template.metadata")
+    for label in mapping(resource, metadata, "template.metadata.labels"):
         if label == names.MANAGED_BY_LABEL or label.startswith(f"{names.DOMAIN}/"):
             raise ResourceError(
                 resource,
@@ -48,7 +52,7 @@ def _require_labels(resource: str, template: Mapping[str, Any]) -> None:
             )
 
 
-def _require_names(resource: str, path: str, items: Iterable[Mapping[str, Any]]) -> None:
+def _require_names(resource: str, path: str, items: Sequence[Mapping[str, Any]]) -> None:
     for index, item in enumerate(items):
         name = str(item.get("name", ""))
         if name.startswith(names.RESERVED_PREFIX):
@@ -60,27 +64,29 @@ def _require_names(resource: str, path: str, items: Iterable[Mapping[str, Any]])
             )
 
 
-def _require_ports(resource: str, path: str, ports: Iterable[Mapping[str, Any]]) -> None:
-    ports = list(ports)
+def _require_ports(resource: str, path: str, container: Mapping[str, Any]) -> None:
+    ports = mappings(resource, container, path)
     _require_names(resource, path, ports)
     for index, port in enumerate(ports):
-        if port.get("containerPort") in names.RESERVED_PORTS:
+        number = port.get("containerPort")
+        if isinstance(number, int) and number in names.RESERVED_PORTS:
             raise ResourceError(
                 resource,
                 f"{path}[{index}].containerPort",
-                port["containerPort"],
+                number,
                 f"write a port outside {names.RESERVED_PORTS.start} to"
                 f" {names.RESERVED_PORTS.stop - 1}, which the proxy beside the model uses",
             )
 
 
 def _require_time_to_drain(
-    resource: str, pod: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]
+    resource: str, pod: Mapping[str, Any], container: Mapping[str, Any], index: int
 ) -> None:
+    lifecycle = mapping(resource, container, f"template.spec.containers[{index}].lifecycle")
     grace = pod.get("terminationGracePeriodSeconds")
-    model = next(each for each in containers if each.get("name") == names.MODEL_CONTAINER)
-    sleeps_by_default = not (model.get("lifecycle") or {}).get("preStop")
-    if grace is not None and sleeps_by_default and grace <= names.DRAIN_SECONDS:
+    if lifecycle.get("preStop") or grace is None:
+        return
+    if not isinstance(grace, int) or grace <= names.DRAIN_SECONDS:
         raise ResourceError(
             resource,
             "template.spec.terminationGracePeriodSeconds",
