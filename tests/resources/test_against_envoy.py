@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from model_rollouts.resources.controller_revision import objects
@@ -195,6 +196,18 @@ def test_a_kept_connection_is_left_after_its_age_and_never_in_the_middle() -> No
     run(scenario())
 
 
+def test_only_a_request_on_which_nothing_moves_is_cut() -> None:
+    async def scenario() -> None:
+        async with proxied(change=_patience_of_half_a_second, model=_dripping) as proxy:
+            moving = await proxy.ask(proxy.ports.live, "/?first=0")
+            silent = await proxy.ask(proxy.ports.live, f"/?first={FOREVER}")
+
+            assert (moving.status, await moving.text()) == (200, "token " * 5)
+            assert silent.status == 504
+
+    run(scenario())
+
+
 def test_answers_of_a_model_that_is_not_there_say_which_revision_failed() -> None:
     async def scenario() -> None:
         async with proxied(change=_model_elsewhere) as proxy:
@@ -214,11 +227,29 @@ async def _value(proxy: Proxied, metric: str, **labels: str) -> float:
     return (await proxy.samples())[metric, frozenset({_TAG, *wanted.items()})]
 
 
+async def _dripping(request: web.Request) -> web.StreamResponse:
+    """Answers after `first` seconds, in parts that take a second in all."""
+    await asyncio.sleep(float(request.query["first"]))
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for _ in range(5):
+        await asyncio.sleep(0.2)
+        await answer.write(b"token ")
+    return answer
+
+
 def _age_of_one_second(config: dict[str, Any]) -> None:
+    _replace(config, '"max_connection_duration": "10s"', '"max_connection_duration": "1s"')
+
+
+def _patience_of_half_a_second(config: dict[str, Any]) -> None:
+    _replace(config, '"300s"', '"0.5s"')
+
+
+def _replace(config: dict[str, Any], what: str, by: str) -> None:
     text = json.dumps(config)
-    shorter = text.replace('"max_connection_duration": "10s"', '"max_connection_duration": "1s"')
-    assert shorter != text
-    config.update(json.loads(shorter))
+    assert what in text
+    config.update(json.loads(text.replace(what, by)))
 
 
 def _model_elsewhere(config: dict[str, Any]) -> None:

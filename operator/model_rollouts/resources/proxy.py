@@ -16,7 +16,7 @@ LIVE = "live"
 SHADOW = "shadow"
 """Listeners, their statistics and their clusters: one word each, because metrics are read by it."""
 
-SILENCE = "300s"
+_SILENCE = "300s"
 """How long neither side may send anything before a request is given up, with a 504."""
 CONNECTION_AGE_SECONDS = 10
 """A client is asked to connect anew this often, after an answer and never in the middle. While a
@@ -52,7 +52,6 @@ _EXPORTED = (
 """What is asked about a model. Each other statistic would cost a series in every pod."""
 
 _TYPES = "type.googleapis.com/envoy.extensions"
-
 
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the way into the pod
 
@@ -140,7 +139,7 @@ def _to_model(name: str) -> dict[str, Any]:
     # Envoy's default timeout of 15 s would cut slow models.
     return {
         "match": {"prefix": "/"},
-        "route": {"cluster": name, "timeout": "0s", "idle_timeout": SILENCE},
+        "route": {"cluster": name, "timeout": "0s", "idle_timeout": _SILENCE},
     }
 
 
@@ -164,7 +163,7 @@ def _connection_manager(name: str, routes: dict[str, Any]) -> dict[str, Any]:
         "route_config": routes,
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
-        "stream_idle_timeout": SILENCE,
+        "stream_idle_timeout": _SILENCE,
         "common_http_protocol_options": {"max_connection_duration": f"{CONNECTION_AGE_SECONDS}s"},
         "http1_safe_max_connection_duration": True,
         "drain_timeout": _GOAWAY_NOTICE,
