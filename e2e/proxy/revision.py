@@ -1,6 +1,7 @@
 """One revision on the cluster, made by the builders as the operator will make it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,6 +18,7 @@ from model_rollouts.resources.route import Backend, RouteSpec, http_route
 
 MODEL = "arrival-delay"
 REPLICAS = 2
+SERVER = Path(__file__).with_name("rude_model.py")
 IMAGES = {image.name: image.reference for image in (*images.OURS, *images.NODE)}
 
 TEMPLATE = f"""\
@@ -33,7 +35,6 @@ spec:
   containers:
     - name: model
       image: {IMAGES["model-server"]}
-      readinessProbe: {{httpGet: {{path: /healthz, port: 8080}}, periodSeconds: 1}}
       securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
 """
 
@@ -52,7 +53,9 @@ def start(kubectl: Kubectl, namespace: str) -> Revision:
     kubectl("create", "configmap", MODEL, "-n", namespace)
     uid = kubectl.get("configmap", MODEL, "-n", namespace)["metadata"]["uid"]
     owner = Owner("v1", "ConfigMap", MODEL, uid)
-    given = RevisionInput(version="3", port=8080, template=yaml.safe_load(TEMPLATE))
+    template = yaml.safe_load(TEMPLATE)
+    template["spec"]["containers"][0]["command"] = ["python3", "-c", SERVER.read_text()]
+    given = RevisionInput(version="3", port=8080, template=template)
     name, _ = new_name(MODEL, given, ())
     rendered = render(MODEL, name, given, [300], ProxySettings(IMAGES["envoy"]))
     stored = controller_revision(
