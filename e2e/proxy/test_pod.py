@@ -46,12 +46,14 @@ class Serving:
         self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=job)
 
     def told(self, name: str) -> str:
-        """What the Job `name` printed, once it is complete."""
-        job = f"job/{name}"
-        self.kubectl(
-            *("wait", job, "-n", self.namespace, "--for=condition=Complete", "--timeout=120s")
-        )
-        return self.kubectl("logs", job, "-n", self.namespace)
+        """What the Job `name` printed, once it has ended, well or not."""
+
+        def ended() -> bool:
+            status = self.kubectl.get("job", name, "-n", self.namespace)["status"]
+            return bool(status.get("succeeded") or status.get("failed"))
+
+        _wait(ended, f"the job {name} did not end")
+        return self.kubectl("logs", f"job/{name}", "-n", self.namespace)
 
     def counted(self, listener: str) -> float:
         """Answers that Prometheus knows of, of pods that it still sees."""
