@@ -1,4 +1,4 @@
-"""Names, labels and ports that the operator gives to its objects, and what they keep for it."""
+"""Names, labels and ports of the operator's objects, and those that it keeps for itself."""
 
 import re
 from collections.abc import Mapping
