@@ -1,0 +1,140 @@
+"""A rendered revision on the cluster: restricted, measured, and ended without an error."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from e2e.cluster.kubectl import Kubectl
+from e2e.fixtures import Cluster
+from e2e.proxy.revision import IMAGES, REPLICAS, Revision, start
+
+JOB = Path(__file__).with_name("job.yaml")
+WAIT_SECONDS = 60.0
+RATE = 25
+REQUESTS = 1_200
+"""For each of two ways to the pods: 50 requests per second for 48 s, longer than a pod takes to
+end."""
+ASK = """
+import urllib.request
+request = urllib.request.Request("URL", headers={"Host": "HOST"})
+print(urllib.request.urlopen(request, timeout=10).headers["x-model-revision"])
+"""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A revision that serves in a namespace under restricted pod security."""
+
+    cluster: Cluster
+    namespace: str
+    revision: Revision
+
+    @property
+    def kubectl(self) -> Kubectl:
+        return self.cluster.kubectl
+
+    def run(self, name: str, *command: str) -> None:
+        """Start a Job that runs `command` where the load generator is installed."""
+        filled = {"NAME": name, "IMAGE": IMAGES["load-generator"], "COMMAND": json.dumps(command)}
+        job = JOB.read_text()
+        for word, value in filled.items():
+            job = job.replace(word, value)
+        self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=job)
+
+    def told(self, name: str) -> str:
+        """What the Job `name` printed, once it has ended, well or not."""
+
+        def ended() -> bool:
+            status = self.kubectl.get("job", name, "-n", self.namespace)["status"]
+            return bool(status.get("succeeded") or status.get("failed"))
+
+        _wait(ended, f"the job {name} did not end")
+        return self.kubectl("logs", f"job/{name}", "-n", self.namespace)
+
+    def counted(self, listener: str) -> float:
+        """Answers that Prometheus knows of, of pods that it still sees."""
+        found = self.cluster.query(
+            f'envoy_http_downstream_rq_completed{{namespace="{self.namespace}",'
+            f'modelrollouts_revision="{self.revision.name}",'
+            f'envoy_http_conn_manager_prefix="{listener}"}}'
+        )
+        return sum(value for _, value in found)
+
+    def pods(self) -> list[str]:
+        """The names of the pods that are not ending."""
+        pods = self.kubectl.get(
+            "pods", "-n", self.namespace, "-l", f"modelrollouts.dev/revision={self.revision.name}"
+        )
+        return [
+            pod["metadata"]["name"]
+            for pod in pods["items"]
+            if "deletionTimestamp" not in pod["metadata"]
+        ]
+
+
+@pytest.fixture
+def serving(cluster: Cluster, cluster_namespace: str) -> Iterator[Serving]:
+    """A revision whose pods are ready."""
+    enforce = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", cluster_namespace, enforce)
+    yield Serving(cluster, cluster_namespace, start(cluster.kubectl, cluster_namespace))
+
+
+def test_answers_and_metrics_say_which_revision_it_was(serving: Serving) -> None:
+    ask = ASK.replace("URL", serving.cluster.gateway_address).replace("HOST", serving.revision.host)
+
+    _wait(lambda: _accepted(serving), "the route was not accepted")
+    serving.run("ask", "python3", "-c", ask)
+
+    assert serving.told("ask").split() == [serving.revision.name]
+    _wait(lambda: serving.counted("live") == 1, "the answer was not counted")
+    assert serving.counted("shadow") == 0
+
+
+def test_a_pod_that_ends_under_load_fails_no_request(serving: Serving) -> None:
+    """Through the gateway, and from clients that keep their connections to the Service open."""
+    _wait(lambda: _accepted(serving), "the route was not accepted")
+    ways = {
+        "gateway": ["--url", serving.cluster.gateway_address, "--host", serving.revision.host],
+        "service": ["--url", f"http://{serving.revision.name}"],
+    }
+    for name, way in ways.items():
+        amount = ["--requests", str(REQUESTS), "--rate", str(RATE)]
+        serving.run(name, "python3", "/app/load.py", *way, *amount)
+    _wait(lambda: serving.counted("live") > 2 * RATE, "no load arrived")
+    victim, survivor = serving.pods()
+    begun = time.monotonic()
+
+    serving.kubectl("delete", "pod", victim, "-n", serving.namespace, "--timeout=60s")
+
+    took = time.monotonic() - begun
+    running = serving.kubectl.get("jobs", "-n", serving.namespace)["items"]
+    assert [job["status"].get("active") for job in running] == [1, 1], "the load ended too early"
+    for name in ways:
+        told = json.loads(serving.told(name))
+        print(f"{name}: the pod took {took:.1f} s to end; clients saw {told}")
+        assert told["statuses"] == {"200": REQUESTS}
+    assert len(serving.pods()) == REPLICAS
+    assert survivor in serving.pods()
+
+
+def _accepted(serving: Serving) -> bool:
+    route = serving.kubectl.get("httproute", "arrival-delay", "-n", serving.namespace)
+    conditions = [
+        (condition["type"], condition["status"])
+        for parent in route.get("status", {}).get("parents", [])
+        for condition in parent["conditions"]
+        if condition["observedGeneration"] == route["metadata"]["generation"]
+    ]
+    return {("Accepted", "True"), ("ResolvedRefs", "True")} <= set(conditions)
+
+
+def _wait(holds: Callable[[], bool], complaint: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"{complaint} within {WAIT_SECONDS:.0f} s"
+        time.sleep(0.5)

@@ -1,0 +1,136 @@
+"""The canonical form of a pod template: what Kubernetes would take to mean the same is the same.
+
+A table of Kubernetes' own defaults, so that writing one out is no change of a revision. What is not
+in the table stays as it is: the worst that a missing row can do is a revision too many.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+_EMPTY_MEANS_ABSENT = frozenset(
+    {
+        "annotations",
+        "labels",
+        "limits",
+        "metadata",
+        "nodeSelector",
+        "overhead",
+        "requests",
+        "resources",
+        "securityContext",
+    }
+)
+"""Elsewhere an empty mapping says something: `emptyDir: {}`."""
+
+_POD_DEFAULTS = {
+    "dnsPolicy": "ClusterFirst",
+    "enableServiceLinks": True,
+    "hostIPC": False,
+    "hostNetwork": False,
+    "hostPID": False,
+    "restartPolicy": "Always",
+    "schedulerName": "default-scheduler",
+    "shareProcessNamespace": False,
+}
+_CONTAINER_DEFAULTS = {
+    "stdin": False,
+    "stdinOnce": False,
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+    "tty": False,
+}
+_PROBE_DEFAULTS = {
+    "failureThreshold": 3,
+    "initialDelaySeconds": 0,
+    "periodSeconds": 10,
+    "successThreshold": 1,
+    "timeoutSeconds": 1,
+}
+_HTTP_DEFAULTS = {"path": "/", "scheme": "HTTP"}
+_PORT_DEFAULTS = {"protocol": "TCP"}
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|[KMGTPE]i)?")
+_SCALE = {
+    "": Decimal(1),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("num", start=-3)},
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", start=1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", start=1)},
+}
+
+
+def canonical_template(template: Mapping[str, Any]) -> dict[str, Any]:
+    """A PodTemplateSpec without what says nothing. Applying it twice changes nothing.
+
+    What does not have the shape of a PodTemplateSpec stays as it is: rendering refuses it.
+    """
+    form: dict[str, Any] = _without_nothing(template)
+    pod = _mapping(form, "spec")
+    _drop(pod, _POD_DEFAULTS)
+    for container in [*_mappings(pod, "containers"), *_mappings(pod, "initContainers")]:
+        _simplify_container(container)
+    return form
+
+
+def _mapping(parent: dict[str, Any], key: str) -> dict[str, Any]:
+    found = parent.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _mappings(parent: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    found = parent.get(key)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _without_nothing(value: Any) -> Any:
+    """A copy of `value` without nulls, empty lists and mappings that say nothing when empty."""
+    if isinstance(value, Mapping):
+        kept = {key: _without_nothing(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if not _says_nothing(key, inner)}
+    if isinstance(value, (list, tuple)):
+        return [_without_nothing(inner) for inner in value]
+    return value
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    return value is None or value == [] or (value == {} and key in _EMPTY_MEANS_ABSENT)
+
+
+def _simplify_container(container: dict[str, Any]) -> None:
+    _drop(container, {**_CONTAINER_DEFAULTS, "imagePullPolicy": _pull_policy(container)})
+    for port in _mappings(container, "ports"):
+        _drop(port, _PORT_DEFAULTS)
+    for kind in _PROBES:
+        probe = _mapping(container, kind)
+        _drop(probe, _PROBE_DEFAULTS)
+        _drop(_mapping(probe, "httpGet"), _HTTP_DEFAULTS)
+    resources = _mapping(container, "resources")
+    for kind in ("limits", "requests"):
+        amounts = _mapping(resources, kind)
+        amounts.update({name: _quantity(text) for name, text in amounts.items()})
+
+
+def _drop(fields: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    for name, default in defaults.items():
+        if name in fields and fields[name] == default:
+            del fields[name]
+
+
+def _pull_policy(container: Mapping[str, Any]) -> str:
+    """Kubernetes' default: only what may change under its name is pulled every time."""
+    image = str(container.get("image", ""))
+    if "@" in image:
+        return "IfNotPresent"
+    _, _, tag = image.rpartition("/")[2].partition(":")
+    return "Always" if tag in ("", "latest") else "IfNotPresent"
+
+
+def _quantity(value: object) -> object:
+    """One spelling for each amount: `1`, "1" and "1000m" are the same. Others stay as they are."""
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        return value
+    amount = Decimal(match[1]) * _SCALE[match[2] or ""]
+    return f"{amount.normalize():f}"

@@ -1,0 +1,107 @@
+"""A revision as it is stored: what it was made from, and every object it runs as.
+
+The stored rendering is the truth for as long as the revision lives. Repair applies it again and
+never renders afresh, so a new operator or a new proxy restarts no model.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from model_rollouts.resources import names
+from model_rollouts.resources.deployment import deployment
+from model_rollouts.resources.edges import bucket_edges
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.names import Owner, owned
+from model_rollouts.resources.pod import ProxySettings, pod_template
+from model_rollouts.resources.revision import RevisionInput, canonical, require_valid
+from model_rollouts.resources.services import services
+
+BUILDER_VERSION = 1
+"""Raised with every change of what is rendered; stored renderings show which made them."""
+
+
+def render(
+    model: str,
+    revision: str,
+    given: RevisionInput,
+    thresholds_ms: Sequence[int],
+    settings: ProxySettings,
+) -> dict[str, Any]:
+    """Everything that `revision` of ModelDeployment `model` runs as, without replicas and owner.
+
+    `thresholds_ms` are the latency thresholds of its objectives in milliseconds. Raises
+    ResourceError when the input cannot be run.
+    """
+    require_valid(model, given)
+    edges = bucket_edges(names.describe(model), thresholds_ms)
+    template = pod_template(model, revision, given.port, given.template, edges, settings)
+    return {
+        "builder": BUILDER_VERSION,
+        "proxyImage": settings.image,
+        "deployment": deployment(model, revision, template),
+        "services": services(model, revision),
+    }
+
+
+def controller_revision(
+    model: str,
+    revision: str,
+    given: RevisionInput,
+    rendered: Mapping[str, Any],
+    *,
+    namespace: str,
+    owner: Owner,
+    number: int,
+) -> dict[str, Any]:
+    """The ControllerRevision that stores `revision`; `number` grows with each one of the model."""
+    bare = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": revision, "labels": names.labels(model, revision)},
+        "revision": number,
+        "data": {"input": canonical(given), "rendered": dict(rendered)},
+    }
+    return owned(bare, namespace, owner)
+
+
+def stored_input(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The canonical input of a ControllerRevision; ResourceError when there is none."""
+    return copy.deepcopy(_part(stored, "input", dict))
+
+
+def rendered_by(stored: Mapping[str, Any]) -> int:
+    """The version of the builder that rendered a ControllerRevision."""
+    builder: int = _part(stored, "rendered.builder", int)
+    return builder
+
+
+def objects(
+    stored: Mapping[str, Any], owner: Owner, replicas: int | None = None
+) -> list[dict[str, Any]]:
+    """The Deployment and the Services of a ControllerRevision, ready to apply, as stored.
+
+    Without `replicas` the field is left to whoever set it. Raises ResourceError when the
+    ControllerRevision holds no rendering.
+    """
+    namespace = stored["metadata"]["namespace"]
+    rendered = copy.deepcopy(
+        [_part(stored, "rendered.deployment", dict), *_part(stored, "rendered.services", list)]
+    )
+    if replicas is not None:
+        rendered[0]["spec"]["replicas"] = replicas
+    return [owned(each, namespace, owner) for each in rendered]
+
+
+def _part(stored: Mapping[str, Any], path: str, kind: type) -> Any:
+    found: Any = stored.get("data")
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if not isinstance(found, kind):
+        raise ResourceError(
+            f"ControllerRevision '{stored['metadata']['name']}'",
+            f"data.{path}",
+            found,
+            "delete the ControllerRevision when no pods run from it, or restore it from a backup",
+        )
+    return found

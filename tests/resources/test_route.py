@@ -1,0 +1,131 @@
+"""The owned route: weights, mirror, record, and what is refused."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.names import RECORD_ANNOTATION
+from model_rollouts.resources.record import MAX_BYTES, RouteRecord, decode, encode
+from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
+from tests.resources.example import MODEL, NAMESPACE, OWNER
+
+RECORD = RouteRecord("m-1", "m-2", "Canary", 1, 1, None, 7)
+SPEC = RouteSpec(parent_refs=[{"name": "models"}])
+
+
+def route(
+    *backends: Backend, mirror: Mirror | None = None, spec: RouteSpec = SPEC
+) -> dict[str, Any]:
+    return http_route(
+        MODEL, spec, backends, RECORD, namespace=NAMESPACE, owner=OWNER, mirror=mirror
+    )
+
+
+def rule(built: dict[str, Any]) -> Any:
+    (only,) = built["spec"]["rules"]
+    return only
+
+
+def test_a_weight_of_0_is_left_out() -> None:
+    built = route(Backend("m-1", 100), Backend("m-2", 0))
+
+    assert [each["name"] for each in rule(built)["backendRefs"]] == ["m-1"]
+
+
+def test_copies_go_to_the_shadow_service_and_0_percent_is_no_mirror() -> None:
+    mirrored = rule(route(Backend("m-1", 1), mirror=Mirror("m-2", 10)))
+    (copied,) = mirrored["filters"]
+
+    assert copied["requestMirror"]["backendRef"]["name"] == "m-2-shadow"
+    assert "filters" not in rule(route(Backend("m-1", 1), mirror=Mirror("m-2", 0)))
+
+
+def test_a_gateway_that_refuses_filters_on_backends_gets_none() -> None:
+    spec = RouteSpec(parent_refs=[{"name": "models"}], marks_backends=False)
+    (backend,) = rule(route(Backend("m-1", 1), spec=spec))["backendRefs"]
+
+    assert backend == {"name": "m-1", "port": 80, "weight": 1}
+
+
+@pytest.mark.parametrize(
+    ("backends", "mirror", "words"),
+    [
+        ([], None, "backendRefs: found {}; give a revision a weight above 0"),
+        ([Backend("m-1", 0)], None, "backendRefs: found {'m-1': 0}"),
+        ([Backend("m-1", 1), Backend("m-1", 2)], None, "name each revision once"),
+        ([Backend("m-1", -1)], None, "weight of 'm-1': found -1; write 0 to 1000000"),
+        ([Backend("m-1", 1)], Mirror("m-2", 101), "mirror percent: found 101; write 0 to 100"),
+    ],
+)
+def test_a_route_that_would_serve_wrongly_is_refused(
+    backends: list[Backend], mirror: Mirror | None, words: str
+) -> None:
+    with pytest.raises(ResourceError, match=re.escape(words)):
+        route(*backends, mirror=mirror)
+
+
+revisions = st.from_regex(r"m-[0-9a-f]{1,10}", fullmatch=True)
+records = st.builds(
+    RouteRecord,
+    stable=st.none() | revisions.map("s{}".format),
+    candidate=st.none() | revisions.map("c{}".format),
+    phase=st.sampled_from(["Starting", "Canary"]),
+    step=st.integers(0, 100),
+    attempt=st.integers(0, 100),
+    verdict=st.none() | st.sampled_from(["Pass", "Fail"]),
+    sequence=st.integers(0, 2**53),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@for_all(records)
+def test_the_record_is_read_back_as_it_was_written(record: RouteRecord) -> None:
+    text = encode(record)
+
+    assert decode("HTTPRoute 'm'", text) == record
+    assert len(text) <= MAX_BYTES
+
+
+GOOD = encode(RECORD)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "expected a JSON object"),
+        ("[]", "expected a JSON object"),
+        (
+            GOOD.replace('"version":1', '"version":2'),
+            ".version: found 2; expected 1: another release",
+        ),
+        (GOOD.replace('"step":1,', ""), "expected exactly the keys stable, candidate, phase"),
+        (GOOD.replace('"step":1', '"stepp":1'), "expected exactly the keys"),
+        (GOOD.replace('"step":1', '"step":-1'), ".step: found -1; expected a whole number"),
+        (GOOD.replace('"step":1', '"step":true'), ".step: found True; expected a whole number"),
+        (GOOD.replace('"m-2"', '"m-1"'), ".candidate: found 'm-1'; expected a revision other"),
+        (
+            GOOD.replace('"m-2"', '"M 2"'),
+            ".candidate: found 'M 2'; expected the name of a revision",
+        ),
+        (GOOD.replace('"Canary"', '""'), ".phase: found ''; expected the name of a phase"),
+        (GOOD.replace('"verdict":null', '"verdict":1'), ".verdict: found 1; expected a verdict"),
+        (" " * 2000, "found '2000 bytes'; expected at most 1024 bytes"),
+    ],
+)
+def test_a_record_that_nobody_wrote_is_refused(text: str, words: str) -> None:
+    with pytest.raises(ResourceError, match=re.escape(words)) as refused:
+        decode("HTTPRoute 'm'", text)
+
+    assert str(refused.value).startswith(
+        f"HTTPRoute 'm': metadata.annotations[{RECORD_ANNOTATION}]"
+    )
+
+
+def test_a_record_that_could_not_be_read_back_is_not_written() -> None:
+    with pytest.raises(ResourceError, match="candidate"):
+        encode(RouteRecord("m-1", "m-1", "Canary", 0, 1, None, 1))

@@ -1,0 +1,95 @@
+"""A new release of the operator restarts no model: what is stored is applied as it is stored."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.fixtures import ApiServer
+from model_rollouts.resources.controller_revision import (
+    BUILDER_VERSION,
+    objects,
+    rendered_by,
+    stored_input,
+)
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.revision import find
+from tests.resources.example import OWNER, revision_input, stored
+
+PREVIOUS = Path(__file__).with_name("previous_release") / "controller-revision.yaml"
+
+
+def previous() -> Any:
+    """A revision as the release before stored it."""
+    return yaml.safe_load(PREVIOUS.read_text())
+
+
+def without_place(built: dict[str, Any]) -> dict[str, Any]:
+    """An object without what is not stored of it: namespace, owner, replicas."""
+    bare = copy.deepcopy(built)
+    assert bare["metadata"].pop("namespace") == "flights"
+    assert bare["metadata"].pop("ownerReferences") == [OWNER.reference()]
+    bare["spec"].pop("replicas", None)
+    return bare
+
+
+@pytest.mark.parametrize("made", [previous(), stored()], ids=["previous release", "this release"])
+def test_repair_applies_what_is_stored(made: Any) -> None:
+    kept = copy.deepcopy(made["data"]["rendered"])
+
+    deployment, *services = objects(made, OWNER, replicas=3)
+
+    assert deployment["spec"]["replicas"] == 3
+    assert without_place(deployment) == kept["deployment"]
+    assert [without_place(each) for each in services] == kept["services"]
+    assert made["data"]["rendered"] == kept
+
+
+def test_replicas_are_left_to_who_set_them() -> None:
+    deployment, *_ = objects(previous(), OWNER)
+
+    assert "replicas" not in deployment["spec"]
+
+
+def test_the_input_of_the_previous_release_is_still_its_revision() -> None:
+    """Nothing rolls out because the operator was upgraded."""
+    forms = {"arrival-delay-0a1b2c3d4e": stored_input(previous())}
+
+    assert find(forms, revision_input()) == "arrival-delay-0a1b2c3d4e"
+    assert find(forms, revision_input(version="4")) is None
+
+
+def test_who_rendered_a_revision_is_told() -> None:
+    assert (rendered_by(previous()), rendered_by(stored())) == (0, BUILDER_VERSION)
+
+
+@pytest.mark.parametrize("part", ["deployment", "services"])
+def test_a_revision_without_its_rendering_is_refused(part: str) -> None:
+    broken = previous()
+    del broken["data"]["rendered"][part]
+
+    words = f"ControllerRevision 'arrival-delay-0a1b2c3d4e': data.rendered.{part}: found None"
+    with pytest.raises(ResourceError, match=words):
+        objects(broken, OWNER)
+
+
+def test_an_upgrade_patches_no_deployment(api_server: ApiServer, namespace: str) -> None:
+    """Given what the previous release applied, when this one repairs, then no pod is replaced."""
+    made = previous()
+    made["metadata"]["namespace"] = namespace
+    api_server.kubectl("create", "-f", "-", stdin=yaml.safe_dump(made))
+    for each in (made["data"]["rendered"]["deployment"], *made["data"]["rendered"]["services"]):
+        each["metadata"]["namespace"] = namespace
+        api_server.kubectl.apply(yaml.safe_dump(each))
+    before = api_server.kubectl.get("deployment", "-n", namespace)["items"]
+
+    read = api_server.kubectl.get("controllerrevision", made["metadata"]["name"], "-n", namespace)
+    for each in objects(read, OWNER):
+        api_server.kubectl.apply(yaml.safe_dump(each))
+
+    after = api_server.kubectl.get("deployment", "-n", namespace)["items"]
+    generations = [each["metadata"]["generation"] for each in after]
+    assert generations == [each["metadata"]["generation"] for each in before] == [1]
+    assert [each["spec"] for each in after] == [each["spec"] for each in before]
