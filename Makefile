@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke \
+.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke e2e-proxy \
 	bench-decision bench-intake
 
 help: ## Show this list
@@ -34,7 +34,7 @@ format: $(INSTALLED) ## Put every file into the project's format
 	$(VENV)/bin/ruff check --fix .
 
 test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage
-	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 cluster=16 e2e-smoke=4 cluster-down=1
+	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 cluster=16 e2e-smoke=4 e2e-proxy=4 cluster-down=1
 
 test-unit: $(INSTALLED) ## The fast lane: no cluster, under two minutes once `make tools` ran
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow"
@@ -50,6 +50,9 @@ kwok: $(INSTALLED) ## Add pretended nodes to the local cluster (NODES=10)
 
 e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what the route says?
 	$(PYTHON) -m pytest e2e/smoke -s
+
+e2e-proxy: $(INSTALLED) ## A revision's pod on the cluster: answers, metrics, and an end without errors
+	$(PYTHON) -m pytest e2e/proxy -s
 
 test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800
