@@ -47,8 +47,8 @@ def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
         f'{rq}xx{{{live},envoy_response_code_class="5"}} ',
         f'{rq}xx{{{live},envoy_response_code_class="4"}} ',
         f"{rq}time_count{{{live}}} ",
-        f'{rq}time_bucket{{{live},le="300"}} ',
-        f'{rq}time_bucket{{{live},le="380"}} ',
+        f'{rq}time_bucket{{{live},le="299"}} ',
+        f'{rq}time_bucket{{{live},le="379"}} ',
         f"envoy_server_uptime{{{target}}} ",
     ]
 

@@ -64,7 +64,7 @@ def _line(name: str, value: int, listener: str, tag: str) -> str:
             f'envoy_http_downstream_rq_xx{{{labels},envoy_response_code_class="{name[0]}"}} {value}'
         )
     if name == "within":
-        return f'envoy_http_downstream_rq_time_bucket{{{labels},le="300"}} {value}'
+        return f'envoy_http_downstream_rq_time_bucket{{{labels},le="299"}} {value}'
     metric = "time_count" if name == "timed" else name
     return f"envoy_http_downstream_rq_{metric}{{{labels}}} {value}"
 

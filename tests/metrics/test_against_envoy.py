@@ -95,7 +95,7 @@ def _cluster(name: str, port: int) -> dict[str, Any]:
 
 
 def _bootstrap(ports: dict[str, int], model: int) -> str:
-    edges = {"match": {"prefix": "http."}, "buckets": [100, 300, 380, 60000]}
+    edges = {"match": {"prefix": "http."}, "buckets": [99, 299, 379, 59999]}
     return json.dumps(
         {
             "admin": {"address": _address(ports["admin"])},

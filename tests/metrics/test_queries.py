@@ -113,8 +113,8 @@ def test_an_edge_is_asked_only_for_those_who_use_it() -> None:
     queries = Intake(GRID).plan(requests, START + 3 * STEP).queries
 
     assert {q.template.edge: len(q.keys) for q in queries if q.template.edge} == {
-        300.0: 2,
-        500.0: 1,
+        299.0: 2,
+        499.0: 1,
     }
 
 

@@ -65,8 +65,8 @@ def worlds(draw: st.DrawFn) -> World:
                 (CLASS, {"envoy_response_code_class": "4"}),
                 (THROTTLED, {}),
                 (TIMED, {}),
-                (BUCKET, {"le": "300"}),
-                (BUCKET, {"le": "380.0"}),
+                (BUCKET, {"le": "299"}),
+                (BUCKET, {"le": "379.0"}),
                 (UPTIME, {}),
             ):
                 if not draw(st.integers(0, 3)):

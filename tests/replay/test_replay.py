@@ -69,7 +69,7 @@ def _recording(
             for metric in ("completed", "time_count"):
                 write(revision, job, RQ + metric, listener, good + bad + slow)
             write(revision, job, f"{RQ}xx", listener, bad, envoy_response_code_class="5")
-            for edge in ("300", "380.0"):
+            for edge in ("299", "379.0"):
                 write(revision, job, f"{RQ}time_bucket", listener, good + bad, le=edge)
     with path.open("w") as file:
         recording.write(file)
@@ -171,7 +171,7 @@ def test_a_recording_that_was_written_is_read_back(tmp_path: Path) -> None:
         recording.write(file)
 
     assert again.read_text() == path.read_text()
-    assert recording.edges() == (0.3, 0.38)
+    assert recording.thresholds() == (0.3, 0.38)
 
 
 HEAD = {

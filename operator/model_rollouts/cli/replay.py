@@ -173,7 +173,7 @@ def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge
         breaker(),
     ]
     if options["within"] is not None:
-        edges = samples.edges()
+        edges = samples.thresholds()
         if not edges:
             raise click.UsageError("--within: the samples hold no latency histogram")
         objectives.append(

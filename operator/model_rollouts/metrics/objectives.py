@@ -1,7 +1,7 @@
 """What is counted for an objective: sums of counters, for the total and for each level of bad.
 
-Every objective is "bad of total". A latency objective has one level for each bucket edge in use:
-the number of answers slower than that edge.
+Every objective is "bad of total". A latency objective has one level for each threshold: the
+number of answers slower than that.
 """
 
 import math
@@ -94,8 +94,22 @@ THROTTLED = Counter(
 """Answers 429. Listeners count classes only, so each listener has a cluster of its own name."""
 TIMED = _http("time_count")
 WITHIN = _http("time_bucket")
-PROXY_EDGE_SECONDS = 0.001
-"""The unit of the proxy's bucket edges."""
+_SHORTEST = 0.002
+
+
+def proxy_edge(threshold: float) -> float:
+    """The bucket edge, in the proxy's milliseconds, that counts answers within `threshold` seconds.
+
+    The proxy records whole milliseconds in bins of two significant digits and counts the bin in
+    which an edge lies as a whole. It is therefore told to end a bucket at the last millisecond
+    below the threshold: `le="299"` is exactly "within 300 ms".
+    """
+    return rounded(threshold * 1000) - 1
+
+
+def proxy_threshold(edge: float) -> float:
+    """The threshold in seconds that the proxy's bucket edge in milliseconds counts."""
+    return round((edge + 1) / 1000, 9)
 
 
 def errors(name: str) -> CountedObjective:
@@ -118,28 +132,27 @@ def client_errors(name: str) -> CountedObjective:
     )
 
 
-def latency(name: str, edges: Sequence[float]) -> CountedObjective:
-    """Requests slower than each of `edges` (seconds), in their order, of all requests.
+def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
+    """Requests slower than each of `thresholds` (seconds), in their order, of all requests.
 
     Count and buckets come from the same histogram. A request given up on is slower than any edge.
-    Raises InputError when an edge is not a positive finite time or occurs twice.
+    Raises InputError when a threshold is not a finite time of 2 ms or more, or occurs twice.
     """
-    field = f"objective '{name}', edges"
-    if not edges:
-        raise InputError(field, list(edges), "at least one bucket edge in seconds, such as 0.3")
-    for edge in edges:
-        if not 0 < edge < math.inf:
-            raise InputError(field, edge, "a positive finite time in seconds, such as 0.3")
-    if len(set(edges)) < len(edges):
-        raise InputError(field, list(edges), "every edge once")
+    field = f"objective '{name}', thresholds"
+    if not thresholds:
+        raise InputError(field, list(thresholds), "at least one time in seconds, such as 0.3")
+    for threshold in thresholds:
+        if not _SHORTEST <= threshold < math.inf:
+            raise InputError(field, threshold, "a finite time in seconds of 0.002 or more")
+    if len(set(thresholds)) < len(thresholds):
+        raise InputError(field, list(thresholds), "every threshold once")
     slower = (Term(TIMED), Term(GIVEN_UP))
     return CountedObjective(
         name,
         PROXY,
         slower,
         tuple(
-            (*slower, Term(WITHIN, sign=-1, edge=rounded(edge / PROXY_EDGE_SECONDS)))
-            for edge in edges
+            (*slower, Term(WITHIN, sign=-1, edge=proxy_edge(threshold))) for threshold in thresholds
         ),
     )
 

@@ -15,7 +15,7 @@ from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of
 from model_rollouts.metrics.invalid import InputError, require_name
-from model_rollouts.metrics.objectives import PROXY_EDGE_SECONDS, WITHIN, Template
+from model_rollouts.metrics.objectives import WITHIN, Template, proxy_threshold
 from model_rollouts.metrics.series import LabelNames, Sample, Series, read_series
 
 FORMAT = "model-rollouts samples"
@@ -89,13 +89,13 @@ class Recording:
                 end = bisect.bisect_right(samples, query.at_ms / 1000, key=_time)
                 yield series, samples[first:end]
 
-    def edges(self) -> tuple[float, ...]:
-        """The finite bucket edges of the proxy's histogram in seconds, ascending."""
+    def thresholds(self) -> tuple[float, ...]:
+        """The times in seconds within which the proxy's histogram counts answers, ascending."""
         found = {
             edge_of(labels.get("le", "")) for labels, _ in self._by_metric.get(WITHIN.metric, ())
         }
         return tuple(
-            round(edge * PROXY_EDGE_SECONDS, 9)
+            proxy_threshold(edge)
             for edge in sorted(edge for edge in found if edge is not None)
             if 0 < edge < float("inf")
         )
