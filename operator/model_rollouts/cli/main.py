@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 COMMANDS = {
+    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD and its reference page."),
     "simulate": ("model_rollouts.cli.simulate:simulate", "Play rollouts with made-up traffic."),
 }
 """Name -> (module:function, one line of help)."""
