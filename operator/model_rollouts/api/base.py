@@ -108,12 +108,15 @@ class Written:
     advice: str
     longest: int
     more: tuple[Rule, ...] = ()
+    shortest: int = 1
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """A string of that form."""
-        return core_schema.str_schema(pattern=self.pattern, min_length=1, max_length=self.longest)
+        return core_schema.str_schema(
+            pattern=self.pattern, min_length=self.shortest, max_length=self.longest
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -124,7 +127,7 @@ class Written:
         more = (replace(rule, holds=f"!{form.holds} || {rule.holds}") for rule in self.more)
         return {
             "type": "string",
-            "minLength": 1,
+            "minLength": self.shortest,
             "maxLength": self.longest,
             **rules(form, *more),
         }

@@ -100,13 +100,20 @@ class Metadata(Part):
     deletion_timestamp: str | None = None
 
 
+# Just enough for a rule to blame the name: the rest of metadata is the API server's.
+_METADATA = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 253}},
+}
+
 _ROOT_RULES = (
     Rule(
         f"self.metadata.name.size() <= {LONGEST_NAME} && "
         "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
         f"write at most {LONGEST_NAME} lower-case letters, digits and '-', beginning with a "
         "letter: Deployments and Services are named after it",
-        found="'metadata.name ' + " + shown("self.metadata.name"),
+        found=shown("self.metadata.name"),
+        field=".metadata.name",
     ),
     Rule(
         "!has(self.spec.strategy.override) "
@@ -123,7 +130,7 @@ class ModelDeployment(Part, json_schema_extra=rules(*_ROOT_RULES)):
 
     api_version: Literal["modelrollouts.dev/v1alpha1"]
     kind: Literal["ModelDeployment"]
-    metadata: Annotated[Metadata, WithJsonSchema({"type": "object"})]
+    metadata: Annotated[Metadata, WithJsonSchema(_METADATA)]
     spec: Spec
     """What is wanted."""
     status: Status = Status()

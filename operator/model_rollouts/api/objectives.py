@@ -16,7 +16,7 @@ Target = Annotated[
     Written(
         ratio.PATTERN,
         "write a ratio with its sign, such as 99.9%, with at most four decimals",
-        8,
+        16,
         (
             Rule(
                 "self.matches('^[89][0-9][.%]')",

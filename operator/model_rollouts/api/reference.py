@@ -46,9 +46,9 @@ decimals as digits in quotes. A resource that breaks a rule is refused by the AP
 message that names the field and says what to write instead; the messages stand here with the field
 that they blame.
 
-## metadata
+## metadata.name
 
-Names and labels, as of every object.
+Name of the resource, and the beginning of the names of its revisions.
 """
 
 
@@ -60,7 +60,7 @@ def reference() -> str:
         *_fields("status", schema["properties"]["status"], False),
     ]
     refused = _refused([("", schema, True), *fields])
-    parts = [_INTRODUCTION + _messages(refused[""])]
+    parts = [_INTRODUCTION + _messages(refused["metadata.name"])]
     parts += [_entry(*field, _messages(refused[field[0]])) for field in fields]
     parts += [_words("Conditions", ConditionType), _words("Reasons of conditions", Reason)]
     return "\n".join(parts)

@@ -35,11 +35,22 @@ Hostname = Annotated[
     ),
 ]
 SectionName = Annotated[str, Written(f"^{_DNS_NAME}$", _DNS_ADVICE, 253)]
-Group = Annotated[str, Field(max_length=253, pattern=f"^$|^{_DNS_NAME}$")]
+Group = Annotated[
+    str,
+    Written(
+        rf"^({_DNS_NAME})?$",
+        "write an API group, such as gateway.networking.k8s.io",
+        253,
+        shortest=0,
+    ),
+]
+"""An API group; the core group is the empty string."""
 Kind = Annotated[
     str,
     Written(
-        r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$", "write the kind of a resource, as Gateway", 63
+        r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$",
+        "write the kind of a resource, such as Gateway",
+        63,
     ),
 ]
 HttpToken = Annotated[

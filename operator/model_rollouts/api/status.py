@@ -8,10 +8,12 @@ from pydantic import Field
 from model_rollouts.api.base import ATOMIC, INT32, INT64, Part, Word, by
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.objectives import LARGEST_NUMBER
-from model_rollouts.api.strings import Label, Ratio, Version
 
 LONGEST_HISTORY = 10
 
+# The forms of strings are rules for people. A status that the operator could not write because of
+# one would hide a rollback, so that a status has bounds and nothing else.
+Name = Annotated[str, Field(max_length=63)]
 Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
 Message = Annotated[str, Field(max_length=1024)]
 Number = Annotated[int, Field(ge=0, json_schema_extra=INT32)]
@@ -32,12 +34,12 @@ class Phase(Word):
 class Arm(Part):
     """One revision that runs."""
 
-    revision: Label
+    revision: Name
     """Name of the revision, and of its Deployment and Service."""
-    version: Version
+    version: Name
     """The version of the model."""
-    weight: Ratio
-    """The share of users that the route gives it."""
+    weight: Annotated[str, Field(max_length=16)]
+    """The share of users that the route gives it, e.g. `25%`."""
     rendered_by: Annotated[str, Field(max_length=64)] | None = None
     """The release of the operator that rendered its pods, which stay as they were rendered."""
 
@@ -53,7 +55,7 @@ class Verdict(Word):
 class ObjectiveStatus(Part):
     """How the candidate stands in one objective."""
 
-    name: Label
+    name: Name
     """Name of the objective."""
     verdict: Verdict
     """What is proven."""
@@ -78,9 +80,9 @@ class Outcome(Word):
 class Past(Part):
     """A rollout that ended."""
 
-    revision: Label
+    revision: Name
     """Name of the revision."""
-    version: Version
+    version: Name
     """The version of the model."""
     attempt: Annotated[int, Field(ge=1)]
     """Which attempt it was."""

@@ -97,7 +97,7 @@ _ERROR_RATE = Annotated[
     Written(
         ratio.PATTERN,
         "write a ratio with its sign, such as 1%, with at most four decimals",
-        8,
+        16,
         (
             Rule(
                 "(self.matches('[1-9]') && self.matches('^[0-4]?[0-9][.%]|^50([.]0+)?%'))",

@@ -16,7 +16,7 @@ Duration = Annotated[str, Written(duration.PATTERN, _TIME, 32)]
 
 PositiveDuration = Annotated[str, Written(duration.PATTERN, _TIME, 32, (_MORE_THAN_NOTHING,))]
 
-Ratio = Annotated[str, Written(ratio.PATTERN, _RATIO, 8)]
+Ratio = Annotated[str, Written(ratio.PATTERN, _RATIO, 16)]
 """A ratio from 0% to 100%."""
 
 PartRatio = Annotated[
@@ -24,7 +24,7 @@ PartRatio = Annotated[
     Written(
         ratio.PATTERN,
         _RATIO,
-        8,
+        16,
         (
             Rule(
                 "(self != '100%' && self.matches('[1-9]'))",
