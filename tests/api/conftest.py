@@ -16,6 +16,13 @@ def client(api_server: ApiServer, namespace: str) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
+def routes(api_server: ApiServer) -> Iterator[Client]:
+    """HTTPRoutes of Gateway API, for dry runs only."""
+    with Client(api_server, "default", "gateway.networking.k8s.io/v1", "httproutes") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def dry(api_server: ApiServer) -> Iterator[Client]:
     """ModelDeployments that are tried by dry runs only, so that tests may share a namespace."""
     with Client(api_server, "default") as client:

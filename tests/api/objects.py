@@ -64,12 +64,18 @@ class RefusedError(Exception):
 
 
 class Client:
-    """ModelDeployments of one namespace of a real API server."""
+    """Objects of one kind, ModelDeployments by default, in one namespace of a real API server."""
 
-    def __init__(self, server: ApiServer, namespace: str) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        namespace: str,
+        api: str = f"{GROUP}/{VERSION}",
+        plural: str = PLURAL,
+    ) -> None:
         """A client with the administrator's rights."""
         self._http = httpx.Client(
-            base_url=f"{server.url}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}",
+            base_url=f"{server.url}/apis/{api}/namespaces/{namespace}/{plural}",
             headers={"Authorization": f"Bearer {server.token}"},
             verify=ssl.create_default_context(cafile=str(server.ca)),
             trust_env=False,

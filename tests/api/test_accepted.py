@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from model_rollouts.api.deployment import read
+from model_rollouts.api.status import Status
 from tests.api.objects import (
     ARTIFACT,
     BENCHMARK,
@@ -143,6 +144,7 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "bounded surplus": {"spec.strategy.maxExtraReplicas": 1},
     "paused": {"spec.paused": True},
+    "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},
 }
 
 
@@ -168,7 +170,24 @@ def test_what_is_accepted_is_read_as_it_is_stored(dry: Client, changes: dict[str
     written["metadata"]["namespace"] = "default"
     assert read(stored).spec == read(written).spec
     dumped = read(stored).spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert without_empty(dumped) == stored["spec"]
+    assert without_empty(dumped) == without_empty(stored["spec"])
+
+
+@pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD.keys())
+def test_a_route_that_is_accepted_can_be_an_httproute(
+    routes: Client, changes: dict[str, Any]
+) -> None:
+    route = changed(changes)["spec"]["route"]
+    rule = {field: route[field] for field in ("matches", "timeouts") if field in route}
+    spec = {field: route[field] for field in ("parentRefs", "hostnames") if field in route}
+
+    httproute = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "arrival"},
+        "spec": {**spec, "rules": [rule]},
+    }
+    routes.create(httproute, dry_run=True, strict=True)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +233,29 @@ def test_what_an_autoscaler_wrote_survives_an_apply_without_replicas(client: Cli
     client.apply(changed({"spec.port": 9090}), "gitops")
 
     assert client.get("arrival")["spec"]["replicas"] == 7
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.objectives", [{**ERRORS, "name": "mine", "role": "Gate", "compare": "Auto"}]),
+        ("spec.provenance.require", ["artifact"]),
+        ("spec.strategy.canary.steps", ["10%"]),
+    ],
+)
+def test_a_list_written_later_replaces_the_default(client: Client, path: str, value: Any) -> None:
+    base = changed({"spec.model.artifact": ARTIFACT})
+    client.apply(base, "gitops")
+
+    applied = client.apply(changed({path: value}, base), "gitops")
+
+    assert changed({path: value}, applied) == applied
+
+
+def test_a_status_of_a_newer_release_counts_as_lost() -> None:
+    newer = changed({"metadata.namespace": "default", "status": {"phase": "Shadow"}})
+
+    assert read(newer).status == Status()
 
 
 def test_fields_of_a_newer_release_are_ignored() -> None:

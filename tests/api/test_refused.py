@@ -166,7 +166,6 @@ MODEL: list[Row] = [
 PROVENANCE: list[Row] = [
     ("spec.provenance.mode", "Off", "spec.provenance.mode", '"Enforce", "Warn"'),
     ("spec.provenance.require", ["license"], "spec.provenance.require[0]", '"image", "artifact"'),
-    ("spec.provenance.require", ["image", "image"], "spec.provenance.require[1]", "Duplicate"),
     *(
         (
             "spec.provenance.require",
@@ -246,12 +245,15 @@ ROUTE: list[Row] = [
         "found 'a/b', write an API group, such as gateway.networking.k8s.io",
     ),
     ("spec.route.parentRefs", [{**PARENT, "port": 0}], "spec.route.parentRefs[0].port", "to 1"),
-    (
-        "spec.route.hostnames",
-        ABSENT,
-        "spec.route",
-        "found neither hostnames nor matches, write at least one: "
-        "the model would answer every request of its Gateway",
+    *(
+        (
+            "spec.route.hostnames",
+            hostnames,
+            "spec.route",
+            "found neither hostnames nor matches, write at least one: "
+            "the model would answer every request of its Gateway",
+        )
+        for hostnames in (ABSENT, [])
     ),
     (
         "spec.route.hostnames",
@@ -330,7 +332,12 @@ OBJECTIVES: list[Row] = [
         "spec.objectives",
         FAST,
     ),
-    ("spec.objectives", [ERRORS, ERRORS], "spec.objectives[1]", "Duplicate value"),
+    (
+        "spec.objectives",
+        [ERRORS, {**ERRORS, "role": "Guard"}],
+        "spec.objectives",
+        "found two objectives of the same name, write a name of its own for each",
+    ),
     (
         "spec.objectives",
         objective(name="Errors!"),

@@ -144,12 +144,19 @@ class Partial(Part):
     inner: Inner = Inner(text="b")
 
 
+class Merged(Part):
+    """A part with a list that has a default and no owner."""
+
+    items: tuple[int, ...] = Field(default=(1,), max_length=3)
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         (Tree, "child: found Tree within itself"),
         (Unions, "one: found a union of 2 types"),
         (Partial, r"inner: found the default \{'text': 'b'\}, while its fields default to"),
+        (Merged, "items: found a default of a list that is merged"),
         ({"type": "string"}, "the root: found an unbounded string, write a maxLength"),
         ({"type": "array", "items": {"type": "integer"}}, "write a maxItems"),
         (

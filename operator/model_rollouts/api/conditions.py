@@ -51,6 +51,9 @@ class Reason(Word):
         "Pods were not ready before the progress deadline.",
     )
     STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than it needs."
+    WATCHING = "Watching", "The previous revision stays warm, in case the promoted one fails late."
+    TOO_LITTLE_TRAFFIC = "TooLittleTraffic", "Fewer requests come than the proof needs."
+    TARGET_MISSED = "TargetMissed", "Candidate and stable both miss the target."
     PAUSED = "Paused", "The spec says paused."
     OVERRIDDEN = "Overridden", "A person decided in place of the objectives."
     REVERTED = "Reverted", "A version that had served all users before came back."

@@ -2,7 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+)
 
 from model_rollouts.api.base import INT32, Part, Rule, rules, shown
 from model_rollouts.api.model import Item, Model, Provenance
@@ -136,11 +142,23 @@ class ModelDeployment(Part, json_schema_extra=rules(*_ROOT_RULES)):
     status: Status = Status()
     """What the operator tells."""
 
+    @field_validator("status", mode="wrap")
+    @classmethod
+    def _lost_when_unreadable(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Status:
+        # A status of a newer release must not keep an older one from reading the spec. A status
+        # can be lost at any time: who serves is recorded in the route.
+        try:
+            status: Status = handler(value)
+        except ValidationError:
+            return Status()
+        return status
+
 
 def read(obj: dict[str, Any]) -> ModelDeployment:
     """The resource of an object that the API server gave.
 
-    Fields that this release does not know are ignored. Raises pydantic's ValidationError for what
-    the CRD would refuse, e.g. an object from before a rule was made.
+    Fields that this release does not know are ignored, and a status that it cannot read counts as
+    lost. Raises pydantic's ValidationError for a spec that the CRD would refuse, e.g. one that is
+    older than a rule.
     """
     return ModelDeployment.model_validate(obj)

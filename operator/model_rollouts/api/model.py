@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from model_rollouts.api.base import Part, Rule, Word, matches, rules
+from model_rollouts.api.base import ATOMIC, Part, Rule, Word, matches, rules
 from model_rollouts.api.strings import (
     DECIMAL_PATTERN,
     Date,
@@ -128,7 +128,7 @@ class Provenance(Part):
     require: tuple[Item, ...] = Field(
         default=(Item.IMAGE,),
         max_length=len(Item),
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra=ATOMIC,
     )
     """The items that every version must declare. A tag can point to other bytes tomorrow, so that
     the image's digest is asked for unless this list says otherwise."""

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from model_rollouts.api import ratio
-from model_rollouts.api.base import Part, Rule, Word, Written, by, rules, shown
+from model_rollouts.api.base import ATOMIC, Part, Rule, Word, Written, rules, shown
 from model_rollouts.api.strings import Label
 
 BREAKER = "breaker"
@@ -102,10 +102,14 @@ DEFAULT = Objective(
 )
 """The promise of a resource that states none."""
 
-OBJECTIVES = by("name") | rules(
+OBJECTIVES = ATOMIC | rules(
+    Rule(
+        "self.all(a, self.exists_one(b, a.name == b.name))",
+        "found two objectives of the same name, write a name of its own for each",
+    ),
     Rule(
         "self.exists(o, o.role == 'Gate')",
         "found no objective with the role Gate, write at least one: "
         "nothing would have to be proven before promotion",
-    )
+    ),
 )

@@ -224,7 +224,8 @@ class Route(
     Part,
     json_schema_extra=rules(
         Rule(
-            "has(self.hostnames) || has(self.matches)",
+            "(has(self.hostnames) && self.hostnames.size() > 0) "
+            "|| (has(self.matches) && self.matches.size() > 0)",
             "found neither hostnames nor matches, write at least one: "
             "the model would answer every request of its Gateway",
         )
@@ -250,13 +251,9 @@ class Route(
         ),
     )
     """The Gateways that the model is reached through."""
-    hostnames: tuple[Hostname, ...] = Field(
-        default=(), min_length=1, max_length=16, json_schema_extra=ATOMIC
-    )
+    hostnames: tuple[Hostname, ...] = Field(default=(), max_length=16, json_schema_extra=ATOMIC)
     """The host names that the model answers to; without them, all of the listener."""
-    matches: tuple[Match, ...] = Field(
-        default=(), min_length=1, max_length=16, json_schema_extra=ATOMIC
-    )
+    matches: tuple[Match, ...] = Field(default=(), max_length=16, json_schema_extra=ATOMIC)
     """Which requests the model answers; a request must meet one of them. Without them, all of the
     host names. Another HTTPRoute with the same match that is older would win."""
     timeouts: Timeouts | None = None

@@ -140,10 +140,12 @@ def _described(found: Mapping[str, Any]) -> str:
 
 
 def _default(schema: Schema, path: str) -> None:
-    """Make sure that an object left out has the same defaults as an object given in part.
+    """Make sure that the default of an object or a list is what people get, however they write.
 
-    The API server checks rules on the default before it fills in the nested ones, so that `{}`
-    would not do.
+    An object left out must have the same defaults as an object given in part; the API server checks
+    rules on a default before it fills in the nested ones, so that `{}` would not do. A list with a
+    default must be atomic: into a map or a set, server-side apply would merge what people write
+    later, and the default items would stay, owned by nobody.
     """
     if "default" not in schema:
         return
@@ -151,6 +153,8 @@ def _default(schema: Schema, path: str) -> None:
     if value == []:
         # Absent and empty mean the same.
         del schema["default"]
+    elif isinstance(value, list) and schema.get("x-kubernetes-list-type") != "atomic":
+        raise SchemaError(f"{path}: found a default of a list that is merged, make the list atomic")
     elif isinstance(value, dict):
         nested = {
             name: property_["default"]

@@ -128,8 +128,8 @@ class Strategy(
     json_schema_extra=rules(
         Rule(
             f"self.mode != 'Progressive' || !({_TIMES_READABLE}) || "
-            "int(duration(self.canary.minStepDuration).getMilliseconds()) "
-            "* self.canary.steps.size() < duration(self.deadline).getMilliseconds()",
+            "self.canary.steps.map(step, duration(self.canary.minStepDuration)).sum() "
+            "< duration(self.deadline)",
             "write more than the steps take at least, or fewer or shorter steps",
             found="self.deadline + ' for steps of at least ' + self.canary.minStepDuration",
             field=".deadline",
