@@ -39,6 +39,10 @@ def test_every_field_says_what_it_is(path: str, schema: Schema) -> None:
     assert schema["description"].rstrip().endswith("."), path
 
 
+def test_the_default_of_an_object_is_told_by_its_fields_only() -> None:
+    assert "### spec.strategy.watch\n\n*object*\n" in reference()
+
+
 def test_a_field_tells_its_type_default_bounds_and_rules() -> None:
     section = reference().partition("### spec.strategy.deadline\n")[2].partition("\n#")[0]
 
