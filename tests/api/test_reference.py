@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from model_rollouts.api.crd import object_schema
 from model_rollouts.api.reference import reference
 from model_rollouts.api.schema import Schema
+from tests.api.objects import Client
 
 SCHEMA = object_schema()
 
@@ -37,6 +39,12 @@ def test_every_field_has_one_heading_and_no_other_has() -> None:
 @pytest.mark.parametrize(("path", "schema"), FIELDS.items(), ids=FIELDS)
 def test_every_field_says_what_it_is(path: str, schema: Schema) -> None:
     assert schema["description"].rstrip().endswith("."), path
+
+
+def test_the_smallest_resource_of_the_page_is_accepted(dry: Client) -> None:
+    example = reference().partition("```yaml\n")[2].partition("```")[0]
+
+    dry.create(yaml.safe_load(example.replace("<64 digits>", "0" * 64)), dry_run=True, strict=True)
 
 
 def test_the_default_of_an_object_is_told_by_its_fields_only() -> None:

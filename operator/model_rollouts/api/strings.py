@@ -16,9 +16,6 @@ Duration = Annotated[str, Written(duration.PATTERN, _TIME, 32)]
 
 PositiveDuration = Annotated[str, Written(duration.PATTERN, _TIME, 32, (_MORE_THAN_NOTHING,))]
 
-Ratio = Annotated[str, Written(ratio.PATTERN, _RATIO, 16)]
-"""A ratio from 0% to 100%."""
-
 PartRatio = Annotated[
     str,
     Written(
