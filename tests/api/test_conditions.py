@@ -70,7 +70,7 @@ def test_a_condition_that_is_not_true_goes(type: ConditionType) -> None:
     assert set_(set_((), type, TRUE), type, FALSE) == ()
 
 
-@pytest.mark.parametrize("type", ALWAYS_PRESENT)
+@pytest.mark.parametrize("type", sorted(ALWAYS_PRESENT))
 @pytest.mark.parametrize("status", ConditionStatus)
 def test_ready_and_available_stay(type: ConditionType, status: ConditionStatus) -> None:
     found = find(set_(set_((), type, TRUE), type, status), type)

@@ -6,6 +6,7 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.api.conditions import ConditionStatus, ConditionType, Reason, put
+from model_rollouts.api.crd import NAME
 from model_rollouts.api.deployment import read
 from model_rollouts.api.status import Arm, ObjectiveStatus, Outcome, Past, Phase, Status, Verdict
 from tests.api.objects import MINIMAL, Client, Object, RefusedError, changed
@@ -159,11 +160,8 @@ def test_kubectl_shows_who_serves_and_what_is_awaited(
     assert row.split()[-3:] == ["2", "3", "2"]
 
 
-def test_kubectl_get_all_includes_the_resource(
-    api_server: ApiServer, namespace: str, client: Client
-) -> None:
-    client.create(MINIMAL)
+def test_the_short_name_and_the_category_are_accepted(api_server: ApiServer) -> None:
+    accepted = api_server.kubectl.get("crd", NAME)["status"]["acceptedNames"]
 
-    listed = api_server.kubectl("get", "all", "-n", namespace, "-o", "name")
-
-    assert "modeldeployment.modelrollouts.dev/arrival" in listed.split()
+    assert accepted["shortNames"] == ["mdep"]
+    assert accepted["categories"] == ["all"]
