@@ -1,13 +1,11 @@
 """Command-line values as people write them in the resource: '99.9%', '300ms', '1h30m'."""
 
-import re
 from datetime import datetime
 from typing import Any
 
 import click
 
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,5})m(?!s))?(?:(\d{1,5})s)?(?:(\d{1,5})ms)?")
+from model_rollouts.api.duration import span
 
 
 class Percentage(click.ParamType[float]):
@@ -43,11 +41,10 @@ class Duration(click.ParamType[float]):
         """Seconds, more than 0."""
         if isinstance(value, float):
             return value
-        match = _DURATION.fullmatch(str(value).strip())
-        seconds = 0.0
-        if match:
-            parts = zip(match.groups(), _UNITS.values(), strict=True)
-            seconds = sum(int(number) * unit for number, unit in parts if number)
+        try:
+            seconds = span(str(value).strip()).total_seconds()
+        except ValueError:
+            seconds = 0.0
         if seconds <= 0:
             self.fail(f"found '{value}', write a time such as 24h, 1m30s or 300ms", param, ctx)
         return seconds

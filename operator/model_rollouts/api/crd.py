@@ -1,0 +1,80 @@
+"""The CustomResourceDefinition of ModelDeployment, made from the models."""
+
+from typing import Any
+
+from model_rollouts.api.deployment import GROUP, KIND, PLURAL, VERSION, ModelDeployment
+from model_rollouts.api.schema import Schema, structural
+
+NAME = f"{PLURAL}.{GROUP}"
+
+
+def _condition(type: str) -> str:
+    return f'.status.conditions[?(@.type=="{type}")].status'
+
+
+_COLUMNS = (
+    ("Version", "string", ".spec.model.version", 0),
+    ("Phase", "string", ".status.phase", 0),
+    ("Weight", "string", ".status.candidate.weight", 0),
+    ("Available", "string", _condition("Available"), 0),
+    ("Ready", "string", _condition("Ready"), 0),
+    ("Message", "string", ".status.message", 0),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+    ("Stable", "string", ".status.stable.version", 1),
+    ("Candidate", "string", ".status.candidate.version", 1),
+    ("Step", "integer", ".status.step", 1),
+)
+"""Title, type, JSON path, and priority: 1 is shown only with `-o wide`."""
+
+
+def object_schema() -> Schema:
+    """The schema of a ModelDeployment."""
+    schema = structural(ModelDeployment)
+    properties = schema["properties"]
+    # What these two hold is the API server's business, not that of a schema.
+    properties |= {name: {"type": "string"} for name in ("apiVersion", "kind")}
+    # A status is written by the operator, and not begun by a default.
+    del properties["status"]["default"]
+    return schema | {"required": ["spec"]}
+
+
+def custom_resource_definition() -> dict[str, Any]:
+    """The object that is applied to a cluster."""
+    columns = [
+        {"name": name, "type": type_, "jsonPath": path} | ({"priority": 1} if priority else {})
+        for name, type_, path, priority in _COLUMNS
+    ]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": NAME},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": KIND,
+                "listKind": f"{KIND}List",
+                "plural": PLURAL,
+                "singular": KIND.lower(),
+                "shortNames": ["mdep"],
+                "categories": ["all"],
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "additionalPrinterColumns": columns,
+                    "subresources": {
+                        "status": {},
+                        "scale": {
+                            "specReplicasPath": ".spec.replicas",
+                            "statusReplicasPath": ".status.replicas",
+                            "labelSelectorPath": ".status.selector",
+                        },
+                    },
+                    "schema": {"openAPIV3Schema": object_schema()},
+                }
+            ],
+        },
+    }

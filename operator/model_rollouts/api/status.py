@@ -1,0 +1,136 @@
+"""What the operator tells: `status`. A projection of the route plus evidence; never an input."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from model_rollouts.api.base import ATOMIC, INT32, INT64, Part, Word, by
+from model_rollouts.api.conditions import Condition
+from model_rollouts.api.objectives import LARGEST_NUMBER
+
+LONGEST_HISTORY = 10
+
+# The forms of strings are rules for people. A status that the operator could not write because of
+# one would hide a rollback, so that a status has bounds and nothing else.
+Name = Annotated[str, Field(max_length=63)]
+Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
+Message = Annotated[str, Field(max_length=1024)]
+Number = Annotated[int, Field(ge=0, json_schema_extra=INT32)]
+
+
+class Phase(Word):
+    """Where a rollout is."""
+
+    ADMISSION = "Admission", "The version is checked; no pod of it runs."
+    STARTING = "Starting", "Its pods become ready and warm; no user gets it."
+    CANARY = "Canary", "A share of users gets it, and it is judged."
+    FULL = "Full", "All users get it."
+    ROLLED_BACK = "RolledBack", "It was worse and was taken back; all users get stable."
+    UNDECIDED = "Undecided", "The deadline came without proof; all users get stable."
+    PAUSED = "Paused", "Nothing moves, and the clocks of all deadlines stand."
+
+
+class Arm(Part):
+    """One revision that runs."""
+
+    revision: Name
+    """Name of the revision, and of its Deployment and Service."""
+    version: Name
+    """The version of the model."""
+    weight: Annotated[str, Field(max_length=16)]
+    """The share of users that the route gives it, e.g. `25%`."""
+    rendered_by: Annotated[str, Field(max_length=64)] | None = None
+    """The release of the operator that rendered its pods, which stay as they were rendered."""
+
+
+class Verdict(Word):
+    """What is proven about an objective."""
+
+    PASS = "Pass", "A worsening is ruled out."
+    FAIL = "Fail", "A worsening is proven."
+    INCONCLUSIVE = "Inconclusive", "Neither is proven yet."
+
+
+class ObjectiveStatus(Part):
+    """How the candidate stands in one objective."""
+
+    name: Name
+    """Name of the objective."""
+    verdict: Verdict
+    """What is proven."""
+    bad: Count
+    """Requests of the candidate that were bad."""
+    total: Count
+    """Requests of the candidate that were counted."""
+    message: Message
+    """The same in words, with what is still needed."""
+
+
+class Outcome(Word):
+    """How a rollout ended."""
+
+    PROMOTED = "Promoted", "Every Gate was proven, or nothing had to be."
+    PROMOTED_WITH_BOUND = "PromotedWithBound", "The deadline came with an acceptable bound."
+    ROLLED_BACK = "RolledBack", "It was worse, or a person took it back."
+    UNDECIDED = "Undecided", "The deadline came without proof."
+    SUPERSEDED = "Superseded", "Another version came before it was decided."
+
+
+class Past(Part):
+    """A rollout that ended."""
+
+    revision: Name
+    """Name of the revision."""
+    version: Name
+    """The version of the model."""
+    attempt: Annotated[int, Field(ge=1)]
+    """Which attempt it was."""
+    outcome: Outcome
+    """How it ended."""
+    ended_at: datetime
+    """When it ended."""
+    message: Message
+    """Why it ended so."""
+
+
+class Status(Part):
+    """What the operator tells about the rollout."""
+
+    observed_generation: Count | None = None
+    """The generation of the resource that the rest of the status is about."""
+    phase: Phase | None = None
+    """Where the rollout is."""
+    message: Message | None = None
+    """One sentence: who serves, what is awaited, how long, and what can be done."""
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra=by("type"),
+    )
+    """The conditions, for tools: Ready, Available, and Reconciling or Stalled while they hold."""
+    stable: Arm | None = None
+    """The revision that serves all users who do not get the candidate."""
+    candidate: Arm | None = None
+    """The revision that is rolled out."""
+    step: Number | None = None
+    """Which of `strategy.canary.steps` the candidate is on, from 1."""
+    objectives: tuple[ObjectiveStatus, ...] = Field(
+        # One more than the spec has: the breaker is always on.
+        default=(),
+        max_length=LARGEST_NUMBER + 1,
+        json_schema_extra=by("name"),
+    )
+    """How the candidate stands in each objective."""
+    history: tuple[Past, ...] = Field(
+        default=(),
+        max_length=LONGEST_HISTORY,
+        json_schema_extra=ATOMIC,
+    )
+    """The rollouts that ended last, the newest first."""
+    evidence: Annotated[str, Field(max_length=8192)] | None = None
+    """What was counted so far, for the operator to go on from after a restart."""
+    replicas: Number | None = None
+    """Pods of stable, for the scale subresource."""
+    selector: Annotated[str, Field(max_length=1024)] | None = None
+    """Label selector of the pods of stable, for the scale subresource."""

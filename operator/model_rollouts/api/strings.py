@@ -1,0 +1,97 @@
+"""The strings of the resource that have a form: what they look like and what to write instead."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from model_rollouts.api import duration, ratio
+from model_rollouts.api.base import Rule, Written, shown
+
+_TIME = "write a time such as 24h, 1m30s or 300ms"
+_RATIO = "write a ratio with its sign, such as 99.9% or 25%, with at most four decimals"
+_MORE_THAN_NOTHING = Rule("self.matches('[1-9]')", "write more than zero", found=shown("self"))
+
+Duration = Annotated[str, Written(duration.PATTERN, _TIME, 32)]
+"""A time of GEP-2257, zero included."""
+
+PositiveDuration = Annotated[str, Written(duration.PATTERN, _TIME, 32, (_MORE_THAN_NOTHING,))]
+
+PartRatio = Annotated[
+    str,
+    Written(
+        ratio.PATTERN,
+        _RATIO,
+        16,
+        (
+            Rule(
+                "(self != '100%' && self.matches('[1-9]'))",
+                "write more than 0% and less than 100%",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+"""A ratio that is neither nothing nor everything."""
+
+Version = Annotated[
+    str,
+    Written(
+        r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+        "write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
+        "beginning and ending with a letter or digit",
+        63,
+    ),
+]
+"""A name that is also a label value."""
+
+Digest = Annotated[
+    str,
+    Written(r"^sha256:[a-f0-9]{64}$", "write sha256: and 64 digits from 0-9 and a-f", 71),
+]
+
+Uri = Annotated[
+    str,
+    Written(
+        r"^[a-z][a-z0-9+.-]*://[^\s]+$",
+        "write a URI with its scheme, such as s3://models/arrival/3",
+        1024,
+    ),
+]
+
+GitCommit = Annotated[
+    str,
+    Written(
+        r"^([a-f0-9]{40}|[a-f0-9]{64})$",
+        "write the whole commit id, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)",
+        64,
+    ),
+]
+
+Date = Annotated[
+    str,
+    Written(
+        r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+        "write a date such as 2026-03-31",
+        10,
+    ),
+]
+
+DECIMAL_PATTERN = r"^-?[0-9]{1,12}(\.[0-9]{1,12})?$"
+Decimal = Annotated[
+    str, Written(DECIMAL_PATTERN, 'write a decimal number in quotes, such as "0.0663"', 26)
+]
+"""Digits as a string: a float would not come back as it was written."""
+
+LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+Label = Annotated[
+    str,
+    Written(
+        LABEL_PATTERN,
+        "write lower-case letters, digits and '-', beginning and ending with a letter or digit",
+        63,
+    ),
+]
+"""A DNS label."""
+
+Text = Annotated[str, Field(min_length=1, max_length=256)]
+"""A short text without a form."""

@@ -1,0 +1,470 @@
+"""Bad examples: what is written where, the field that is blamed, and the end of the message."""
+
+from typing import Any
+
+from tests.api.objects import (
+    ABSENT,
+    ARTIFACT,
+    BENCHMARK,
+    DATASET,
+    DIGEST,
+    ERRORS,
+    MINIMAL,
+    OVERRIDE,
+)
+
+PARENT = {"name": "models", "namespace": "gateways"}
+TIME = "write a time such as 24h, 1m30s or 300ms"
+RATIO = "write a ratio with its sign, such as 99.9% or 25%, with at most four decimals"
+TARGET_RATIO = "write a ratio with its sign, such as 99.9%, with at most four decimals"
+RATE_RATIO = "write a ratio with its sign, such as 1%, with at most four decimals"
+COMMIT = "write the whole commit id, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)"
+LABEL = "write lower-case letters, digits and '-', beginning and ending with a letter or digit"
+NAME = (
+    "write at most 45 lower-case letters, digits and '-', beginning with a letter: "
+    "Deployments and Services are named after it"
+)
+TARGET = (
+    "write at least 80% and less than 100%: no number of requests proves 100%, "
+    "and the breaker rolls back what fails more than 20%"
+)
+LIMIT = (
+    "but a version that misses the limit of its own benchmark is not rolled out; "
+    "train it again or correct the limit"
+)
+FAST = (
+    "found a target below 82% with the assurance Fast, write a higher target or Standard: "
+    "Fast rules out five times the target's errors, which would be more than 90%"
+)
+NO_GATE = (
+    "found no objective with the role Gate, write at least one: "
+    "nothing would have to be proven before promotion"
+)
+TAG = (
+    "found no digest in the image of the container 'model', write registry/name@sha256:…: "
+    "behind a tag the bytes can change. provenance.mode Warn only reports it"
+)
+PLAIN_PATH = "write a plain path: no '//', no element '.' or '..', no %2F, no '#', '?' or blank"
+
+ONE_ARTIFACT = (
+    "but that version has another artifact already; write another version for another artifact"
+)
+ATTEMPTS = (
+    "found fewer than before, write the same or a larger number: attempts are only counted up"
+)
+
+Row = tuple[str, Any, str, str]
+
+
+def objective(**fields: Any) -> list[dict[str, Any]]:
+    """One objective on errors with other fields than usual."""
+    return [{**ERRORS, **fields}]
+
+
+def path(value: str, type: str = "PathPrefix") -> list[dict[str, Any]]:
+    """One match of a path."""
+    return [{"path": {"type": type, "value": value}}]
+
+
+METADATA: list[Row] = [
+    ("metadata.name", "a" * 46, "metadata.name", f"found '{'a' * 46}', {NAME}"),
+    ("metadata.name", "3-arrival", "metadata.name", f"found '3-arrival', {NAME}"),
+    ("metadata.name", "arrival.delay", "metadata.name", f"found 'arrival.delay', {NAME}"),
+]
+MODEL: list[Row] = [
+    ("spec.model", ABSENT, "spec.model", "Required value"),
+    ("spec.model", {}, "spec.model.version", "Required value"),
+    (
+        "spec.model.version",
+        "3 beta",
+        "spec.model.version",
+        "found '3 beta', write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
+        "beginning and ending with a letter or digit",
+    ),
+    ("spec.model.version", 3, "spec.model.version", "must be of type string"),
+    ("spec.model.version", "3" * 64, "spec.model.version", "may not be more than 63 bytes"),
+    ("spec.model.artifact", {"uri": "s3://a/b"}, "spec.model.artifact.digest", "Required value"),
+    (
+        "spec.model.artifact",
+        {**ARTIFACT, "uri": "models/3"},
+        "spec.model.artifact.uri",
+        "found 'models/3', write a URI with its scheme, such as s3://models/arrival/3",
+    ),
+    (
+        "spec.model.artifact",
+        {**ARTIFACT, "digest": "md5:0123"},
+        "spec.model.artifact.digest",
+        "found 'md5:0123', write sha256: and 64 digits from 0-9 and a-f",
+    ),
+    ("spec.model.gitCommit", "5f1c", "spec.model.gitCommit", f"found '5f1c', {COMMIT}"),
+    (
+        "spec.model.dataset",
+        {**DATASET, "uri": "2026q1"},
+        "spec.model.dataset.uri",
+        "found '2026q1', write a URI with its scheme, such as s3://models/arrival/3",
+    ),
+    (
+        "spec.model.dataset",
+        {**DATASET, "digest": "none"},
+        "spec.model.dataset.digest",
+        "found 'none', write sha256: and 64 digits from 0-9 and a-f",
+    ),
+    (
+        "spec.model.dataset",
+        {**DATASET, "asOf": "31.3.2026"},
+        "spec.model.dataset.asOf",
+        "found '31.3.2026', write a date such as 2026-03-31",
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "value": "6.6e-2"},
+        "spec.model.benchmark.value",
+        "found '6.6e-2', write a decimal number in quotes, such as \"0.0663\"",
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "value": 0.0663},
+        "spec.model.benchmark.value",
+        "must be of type string",
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "limit": "7%"},
+        "spec.model.benchmark.limit",
+        "found '7%', write a decimal number in quotes, such as \"0.0663\"",
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "better": "Smaller"},
+        "spec.model.benchmark.better",
+        'supported values: "Lower", "Higher"',
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "limit": "0.06"},
+        "spec.model.benchmark.value",
+        f"found 0.0663 where the limit is 0.06 and Lower is better, {LIMIT}",
+    ),
+    (
+        "spec.model.benchmark",
+        {**BENCHMARK, "limit": "0.07", "better": "Higher"},
+        "spec.model.benchmark.value",
+        f"found 0.0663 where the limit is 0.07 and Higher is better, {LIMIT}",
+    ),
+]
+PROVENANCE: list[Row] = [
+    ("spec.provenance.mode", "Off", "spec.provenance.mode", '"Enforce", "Warn"'),
+    ("spec.provenance.require", ["license"], "spec.provenance.require[0]", '"image", "artifact"'),
+    *(
+        (
+            "spec.provenance.require",
+            [item],
+            f"spec.model.{item}",
+            f"found no {item}, write {meaning}: provenance.require asks for it",
+        )
+        for item, meaning in (
+            ("artifact", "the uri and digest of the model's bytes"),
+            ("gitCommit", "the commit that trained the model"),
+            ("dataset", "the uri and digest of the training data"),
+            ("benchmark", "what the model reached on held-out data"),
+        )
+    ),
+]
+PODS: list[Row] = [
+    ("spec.replicas", 0, "spec.replicas", "greater than or equal to 1"),
+    ("spec.replicas", 10_001, "spec.replicas", "less than or equal to 10000"),
+    ("spec.port", ABSENT, "spec.port", "Required value"),
+    ("spec.port", 65_536, "spec.port", "less than or equal to 65535"),
+    ("spec.template", ABSENT, "spec.template", "Required value"),
+    ("spec.template", {"metadata": {}}, "spec.template.spec", "Required value"),
+    ("spec.template.spec", {}, "spec.template.spec.containers", "Required value"),
+    (
+        "spec.template.spec.containers",
+        [{"name": "server", "image": f"a@{DIGEST}"}],
+        "spec.template.spec.containers",
+        "found no container 'model', give that name to the container that serves",
+    ),
+    (
+        "spec.template.spec.containers",
+        [{"name": "model", "image": "registry.example.com/arrival:3"}],
+        "spec.template.spec.containers",
+        TAG,
+    ),
+    ("spec.template.spec.containers", [{"name": "model"}], "spec.template.spec.containers", TAG),
+]
+ROUTE: list[Row] = [
+    ("spec.route", ABSENT, "spec.route", "Required value"),
+    ("spec.route.parentRefs", ABSENT, "spec.route.parentRefs", "Required value"),
+    ("spec.route.parentRefs", [], "spec.route.parentRefs", "should have at least 1 items"),
+    ("spec.route.parentRefs", [{}], "spec.route.parentRefs[0].name", "Required value"),
+    (
+        "spec.route.parentRefs",
+        [PARENT, PARENT],
+        "spec.route.parentRefs",
+        "found the same parent twice, write each listener once",
+    ),
+    (
+        "spec.route.parentRefs",
+        [PARENT, {**PARENT, "sectionName": "http"}],
+        "spec.route.parentRefs",
+        "found a parent with and without sectionName, write it for every reference to that parent",
+    ),
+    (
+        "spec.route.parentRefs",
+        [{**PARENT, "namespace": "Gate ways"}],
+        "spec.route.parentRefs[0].namespace",
+        f"found 'Gate ways', {LABEL}",
+    ),
+    (
+        "spec.route.parentRefs",
+        [{**PARENT, "sectionName": "HTTP"}],
+        "spec.route.parentRefs[0].sectionName",
+        "found 'HTTP', write a lower-case DNS name, such as models.example.com",
+    ),
+    (
+        "spec.route.parentRefs",
+        [{**PARENT, "kind": "a/b"}],
+        "spec.route.parentRefs[0].kind",
+        "found 'a/b', write the kind of a resource, such as Gateway",
+    ),
+    (
+        "spec.route.parentRefs",
+        [{**PARENT, "group": "a/b"}],
+        "spec.route.parentRefs[0].group",
+        "found 'a/b', write an API group, such as gateway.networking.k8s.io",
+    ),
+    ("spec.route.parentRefs", [{**PARENT, "port": 0}], "spec.route.parentRefs[0].port", "to 1"),
+    *(
+        (
+            "spec.route.hostnames",
+            hostnames,
+            "spec.route",
+            "found neither hostnames nor matches, write at least one: "
+            "the model would answer every request of its Gateway",
+        )
+        for hostnames in (ABSENT, [])
+    ),
+    (
+        "spec.route.hostnames",
+        ["arrival.example.com:8080"],
+        "spec.route.hostnames[0]",
+        "found 'arrival.example.com:8080', write a lower-case DNS name without port, "
+        "such as arrival.example.com or *.example.com",
+    ),
+    (
+        "spec.route.matches",
+        path("v2/models"),
+        "spec.route.matches[0].path.value",
+        "found 'v2/models', write a path that begins with '/', such as /v2/models/arrival",
+    ),
+    *(
+        (
+            "spec.route.matches",
+            path(value, "Exact"),
+            "spec.route.matches[0].path.value",
+            f"found '{value}', {PLAIN_PATH}",
+        )
+        for value in (
+            "/a//b",
+            "/a/./b",
+            "/a/../b",
+            "/a/..",
+            "/a/.",
+            "/a%2fb",
+            "/a#b",
+            "/a?b",
+            "/a b",
+        )
+    ),
+    ("spec.route.matches", [{"method": "get"}], "spec.route.matches[0].method", '"GET"'),
+    (
+        "spec.route.matches",
+        [{"headers": [{"name": "x tenant", "value": "a"}]}],
+        "spec.route.matches[0].headers[0].name",
+        "found 'x tenant', write a name as HTTP allows it, such as x-tenant",
+    ),
+    (
+        "spec.route.matches",
+        [{"queryParams": [{"name": "a b", "value": "a"}]}],
+        "spec.route.matches[0].queryParams[0].name",
+        "found 'a b', write a name as HTTP allows it, such as x-tenant",
+    ),
+    (
+        "spec.route.timeouts",
+        {"request": "10"},
+        "spec.route.timeouts.request",
+        f"found '10', {TIME}",
+    ),
+    (
+        "spec.route.timeouts",
+        {"backendRequest": "1.5s"},
+        "spec.route.timeouts.backendRequest",
+        f"found '1.5s', {TIME}",
+    ),
+    (
+        "spec.route.timeouts",
+        {"request": "10s", "backendRequest": "1m"},
+        "spec.route.timeouts.backendRequest",
+        "found 1m within a request of 10s, write at most the time of `request`, which includes it",
+    ),
+]
+OBJECTIVES: list[Row] = [
+    ("spec.objectives", [], "spec.objectives", NO_GATE),
+    ("spec.objectives", objective(role="Guard"), "spec.objectives", NO_GATE),
+    (
+        "spec",
+        MINIMAL["spec"]
+        | {
+            "objectives": objective(availability={"target": "81.9%"}),
+            "strategy": {"assurance": "Fast"},
+        },
+        "spec.objectives",
+        FAST,
+    ),
+    (
+        "spec.objectives",
+        [ERRORS, {**ERRORS, "role": "Guard"}],
+        "spec.objectives",
+        "found two objectives of the same name, write a name of its own for each",
+    ),
+    (
+        "spec.objectives",
+        objective(name="Errors!"),
+        "spec.objectives[0].name",
+        f"found 'Errors!', {LABEL}",
+    ),
+    (
+        "spec.objectives",
+        objective(name="breaker"),
+        "spec.objectives[0].name",
+        "found 'breaker', write another name: this one belongs to the objective that is always on",
+    ),
+    ("spec.objectives", objective(type="Latency"), "spec.objectives[0].type", '"Availability"'),
+    (
+        "spec.objectives",
+        [{"name": "errors", "type": "Availability"}],
+        "spec.objectives[0]",
+        "found type Availability without availability, "
+        "write `availability` with its target, exactly when the type is Availability",
+    ),
+    ("spec.objectives", objective(role="Watch"), "spec.objectives[0].role", '"Gate", "Guard"'),
+    ("spec.objectives", objective(compare="Past"), "spec.objectives[0].compare", '"Auto"'),
+    *(
+        (
+            "spec.objectives",
+            objective(availability={"target": target}),
+            "spec.objectives[0].availability.target",
+            f"found '{target}', {advice}",
+        )
+        for target, advice in (
+            ("99.9", TARGET_RATIO),
+            ("0.999", TARGET_RATIO),
+            ("101%", TARGET_RATIO),
+            ("99,9%", TARGET_RATIO),
+            ("99.99999%", TARGET_RATIO),
+            ("100%", TARGET),
+            ("79.9%", TARGET),
+            ("9%", TARGET),
+            ("8.5%", TARGET),
+            ("0%", TARGET),
+        )
+    ),
+]
+STRATEGY: list[Row] = [
+    ("spec.strategy.mode", "Fast", "spec.strategy.mode", '"Progressive", "Immediate"'),
+    ("spec.strategy.assurance", "High", "spec.strategy.assurance", '"Fast", "Standard", "Strict"'),
+    ("spec.strategy.canary.steps", [], "spec.strategy.canary.steps", "at least 1 items"),
+    ("spec.strategy.canary.steps", ["5"], "spec.strategy.canary.steps[0]", f"found '5', {RATIO}"),
+    *(
+        (
+            "spec.strategy.canary.steps",
+            [step],
+            "spec.strategy.canary.steps[0]",
+            f"found '{step}', write more than 0% and less than 100%",
+        )
+        for step in ("0%", "0.00%", "100%")
+    ),
+    *(
+        (
+            "spec.strategy.canary.steps",
+            steps,
+            "spec.strategy.canary.steps",
+            f"found {', '.join(steps)}, write ascending weights, such as 5%, 25%, 50%",
+        )
+        for steps in (["25%", "5%"], ["5%", "5.0%"], ["10%", "9.9%"])
+    ),
+    (
+        "spec.strategy.canary.minStepDuration",
+        "1 minute",
+        "spec.strategy.canary.minStepDuration",
+        f"found '1 minute', {TIME}",
+    ),
+    ("spec.strategy.watch.duration", "6", "spec.strategy.watch.duration", f"found '6', {TIME}"),
+    ("spec.strategy.deadline", "1d", "spec.strategy.deadline", f"found '1d', {TIME}"),
+    ("spec.strategy.deadline", "0s", "spec.strategy.deadline", "found '0s', write more than zero"),
+    (
+        "spec.strategy.deadline",
+        "3m",
+        "spec.strategy.deadline",
+        "found 3m for steps of at least 1m, "
+        "write more than the steps take at least, or fewer or shorter steps",
+    ),
+    ("spec.strategy.onDeadline", "Promote", "spec.strategy.onDeadline", '"PromoteWithBound"'),
+    (
+        "spec.strategy.progressDeadline",
+        "0m",
+        "spec.strategy.progressDeadline",
+        "found '0m', write more than zero",
+    ),
+    (
+        "spec.strategy.progressDeadline",
+        "soon",
+        "spec.strategy.progressDeadline",
+        f"found 'soon', {TIME}",
+    ),
+    ("spec.strategy.maxExtraReplicas", 0, "spec.strategy.maxExtraReplicas", "equal to 1"),
+    ("spec.strategy.attempt", 0, "spec.strategy.attempt", "greater than or equal to 1"),
+    *(
+        (
+            f"spec.strategy.advanced.{field}",
+            value,
+            f"spec.strategy.advanced.{field}",
+            f"found '{value}', {advice}",
+        )
+        for field in ("falseRollback", "falsePromotion")
+        for value, advice in (
+            ("1", RATE_RATIO),
+            ("0.0%", "write more than 0% and at most 50%"),
+            ("50.1%", "write more than 0% and at most 50%"),
+            ("60%", "write more than 0% and at most 50%"),
+        )
+    ),
+    ("spec.strategy.override", {}, "spec.strategy.override.revision", "Required value"),
+    (
+        "spec.strategy.override",
+        {**OVERRIDE, "action": "Abort"},
+        "spec.strategy.override.action",
+        '"Promote", "Rollback", "Hold"',
+    ),
+    (
+        "spec.strategy.override",
+        {**OVERRIDE, "reason": ""},
+        "spec.strategy.override.reason",
+        "at least 1 chars long",
+    ),
+    (
+        "spec.strategy.override",
+        {**OVERRIDE, "revision": "departure-0123456789"},
+        "spec.strategy.override.revision",
+        "found 'departure-0123456789', "
+        "write a revision of this ModelDeployment, as its status names it",
+    ),
+    (
+        "spec.strategy.override",
+        {**OVERRIDE, "revision": "arrival-0123456789-"},
+        "spec.strategy.override.revision",
+        f"found 'arrival-0123456789-', {LABEL}",
+    ),
+    ("spec.paused", "yes", "spec.paused", "must be of type boolean"),
+]
+ROWS = [*METADATA, *MODEL, *PROVENANCE, *PODS, *ROUTE, *OBJECTIVES, *STRATEGY]
