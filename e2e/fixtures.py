@@ -62,6 +62,17 @@ class Cluster:
         """Where pods reach the Gateway `models`."""
         return f"http://models-gateway.{addons.GATEWAY_NAMESPACE}.svc.cluster.local"
 
+    def route_accepted(self, name: str, namespace: str) -> bool:
+        """Whether the gateway has accepted the HTTPRoute `name` as it stands now."""
+        route = self.kubectl.get("httproute", name, "-n", namespace)
+        conditions = [
+            (condition["type"], condition["status"])
+            for parent in route.get("status", {}).get("parents", [])
+            for condition in parent["conditions"]
+            if condition["observedGeneration"] == route["metadata"]["generation"]
+        ]
+        return {("Accepted", "True"), ("ResolvedRefs", "True")} <= set(conditions)
+
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series that the PromQL `expression` gives now."""
         answer = httpx.get(

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ import pytest
 from e2e.cluster.kubectl import Kubectl
 from e2e.fixtures import Cluster
 from e2e.proxy.revision import IMAGES, REPLICAS, Revision, start
+from e2e.waiting import wait_until
 
 JOB = Path(__file__).with_name("job.yaml")
-WAIT_SECONDS = 60.0
 RATE = 25
 REQUESTS = 1_200
 """For each of two ways to the pods: 50 requests per second for 48 s, longer than a pod takes to
@@ -59,12 +60,13 @@ class Serving:
             status = self.kubectl.get("job", name, "-n", self.namespace)["status"]
             return bool(status.get("succeeded") or status.get("failed"))
 
-        _wait(ended, f"the job {name} did not end")
+        wait_until(ended, f"the job {name} did not end")
         return self.kubectl("logs", f"job/{name}", "-n", self.namespace)
 
     def ask(self) -> str:
         """What the first answer through the gateway said about its revision."""
-        _wait(lambda: _accepted(self), "the route was not accepted")
+        accepted = partial(self.cluster.route_accepted, "arrival-delay", self.namespace)
+        wait_until(accepted, "the route was not accepted")
         ask = ASK.replace("URL", self.cluster.gateway_address).replace("HOST", self.revision.host)
         self.run("ask", "python3", "-c", ask)
         return self.told("ask")
@@ -100,7 +102,7 @@ def serving(cluster: Cluster, cluster_namespace: str) -> Iterator[Serving]:
 
 def test_answers_and_metrics_say_which_revision_it_was(serving: Serving) -> None:
     assert serving.ask().split() == [serving.revision.name]
-    _wait(lambda: serving.counted("live") == 1, "the answer was not counted")
+    wait_until(lambda: serving.counted("live") == 1, "the answer was not counted")
     assert serving.counted("shadow") == 0
 
 
@@ -114,7 +116,7 @@ def test_a_pod_that_ends_under_load_fails_no_request(serving: Serving) -> None:
     for name, way in ways.items():
         amount = ["--requests", str(REQUESTS), "--rate", str(RATE)]
         serving.run(name, "python3", "/app/load.py", *way, *amount)
-    _wait(lambda: serving.counted("live") > 2 * RATE, "no load arrived")
+    wait_until(lambda: serving.counted("live") > 2 * RATE, "no load arrived")
     victim, survivor = serving.pods()
     begun = time.monotonic()
 
@@ -129,21 +131,3 @@ def test_a_pod_that_ends_under_load_fails_no_request(serving: Serving) -> None:
         assert told["statuses"] == {"200": REQUESTS}
     assert len(serving.pods()) == REPLICAS
     assert survivor in serving.pods()
-
-
-def _accepted(serving: Serving) -> bool:
-    route = serving.kubectl.get("httproute", "arrival-delay", "-n", serving.namespace)
-    conditions = [
-        (condition["type"], condition["status"])
-        for parent in route.get("status", {}).get("parents", [])
-        for condition in parent["conditions"]
-        if condition["observedGeneration"] == route["metadata"]["generation"]
-    ]
-    return {("Accepted", "True"), ("ResolvedRefs", "True")} <= set(conditions)
-
-
-def _wait(holds: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{complaint} within {WAIT_SECONDS:.0f} s"
-        time.sleep(0.5)

@@ -3,11 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from e2e.cluster import images
 from e2e.fixtures import Cluster
+from e2e.waiting import wait_until
 
 REQUESTS = 2_000
 CANDIDATE_SHARE = 0.10
@@ -16,7 +17,6 @@ FALSE_ALARM = 1e-6
 """Chance that a correct gateway fails one of the two checks: once in a million runs, each."""
 
 MANIFESTS = Path(__file__).with_name("traffic.yaml")
-WAIT_SECONDS = 60.0
 
 
 def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_namespace: str) -> None:
@@ -29,8 +29,11 @@ def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_name
     kubectl = cluster.kubectl
     kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=servers)
     kubectl("rollout", "status", "deployment", "-n", cluster_namespace, "--timeout=90s")
-    _wait(lambda: _accepted(cluster, cluster_namespace), "the route was not accepted")
-    _wait(lambda: len(_answers(cluster, cluster_namespace)) == 4, "the servers were not scraped")
+    accepted = partial(cluster.route_accepted, "model", cluster_namespace)
+    wait_until(accepted, "the route was not accepted")
+    wait_until(
+        lambda: len(_answers(cluster, cluster_namespace)) == 4, "the servers were not scraped"
+    )
 
     kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=load)
     kubectl(
@@ -40,9 +43,11 @@ def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_name
 
     assert told["statuses"] == {"200": REQUESTS}
     # Prometheus knows it all once it has counted every answer that clients got.
-    _wait(lambda: _live(cluster, cluster_namespace) == REQUESTS, "answers are missing")
+    wait_until(lambda: _live(cluster, cluster_namespace) == REQUESTS, "answers are missing")
     ended = time.time()
-    _wait(lambda: _scraped_since(cluster, cluster_namespace, ended), "the servers left Prometheus")
+    wait_until(
+        lambda: _scraped_since(cluster, cluster_namespace, ended), "the servers left Prometheus"
+    )
     answers = _answers(cluster, cluster_namespace)
     candidate, mirrored = answers["2", "false"], answers["2", "true"]
     print(f"candidate {candidate:.0f} of {REQUESTS}, mirrored {mirrored:.0f}, clients saw {told}")
@@ -75,13 +80,6 @@ def _tail(counts: range, share: float) -> float:
     return math.fsum(map(term, counts))
 
 
-def _wait(holds: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{complaint} within {WAIT_SECONDS:.0f} s"
-        time.sleep(0.5)
-
-
 def _answers(cluster: Cluster, namespace: str) -> dict[tuple[str, str], float]:
     selector = f'model_answers_total{{namespace="{namespace}"}}'
     found = cluster.query(f"sum by (version, mirrored) ({selector})")
@@ -96,16 +94,3 @@ def _live(cluster: Cluster, namespace: str) -> float:
 def _scraped_since(cluster: Cluster, namespace: str, moment: float) -> bool:
     found = cluster.query(f'timestamp(model_answers_total{{namespace="{namespace}"}})')
     return len(found) >= 4 and all(value > moment for _, value in found)
-
-
-def _accepted(cluster: Cluster, namespace: str) -> bool:
-    route = cluster.kubectl.get("httproute", "model", "-n", namespace)
-    conditions = [
-        condition
-        for parent in route.get("status", {}).get("parents", [])
-        for condition in parent["conditions"]
-        if condition["observedGeneration"] == route["metadata"]["generation"]
-    ]
-    return {("Accepted", "True"), ("ResolvedRefs", "True")} <= {
-        (condition["type"], condition["status"]) for condition in conditions
-    }
