@@ -1,0 +1,63 @@
+"""What one pass hands to the next. Lost, it costs evidence and time, never a role."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from model_rollouts.decision import Dispersion, Judge, State
+from model_rollouts.metrics.watermark import Watermark
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Seconds that count towards deadlines, as of `as_of` (Unix seconds).
+
+    They stand while the rollout is paused: `running` says whether they ran since `as_of`.
+    `rollout` counts since the candidate got its first users, `phase` since the phase began and
+    `step` since the split of the present step was observed (0 before).
+    """
+
+    as_of: float
+    rollout: float = 0.0
+    phase: float = 0.0
+    step: float = 0.0
+    running: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The candidate, or a promoted revision under watch, before the judge.
+
+    `started_ms` (Unix milliseconds, on the grid) is where counting began, `watermark` up to where
+    it has come. `judge` and `state` are the evidence; a trial of other rules starts anew.
+    """
+
+    revision: str
+    attempt: int
+    started_ms: int
+    judge: Judge
+    state: State
+    watermark: Watermark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The status as it was last written, when (Unix seconds), and how often since a transition."""
+
+    status: dict[str, Any]
+    at: float
+    refreshes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything of a rollout that is in no object but its status.
+
+    The engine keeps it per ModelDeployment and starts with `Memory()` after a restart: `plan` then
+    reads it back from `status.evidence`.
+    """
+
+    clocks: Clocks | None = None
+    trial: Trial | None = None
+    dispersion: Dispersion | None = None
+    written: Written | None = None
+    held: tuple[str, ...] = ()
