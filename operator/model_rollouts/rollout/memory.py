@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_rollouts.decision import Dispersion, Judge, State
+from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
 
@@ -40,6 +41,25 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
+
+    `mismatch` says in words how the split that is seen contradicts the weights, None while it does
+    not. The split is observed once the candidate has had a request and nothing contradicts.
+    """
+
+    since_ms: int
+    candidate: int = 0
+    stable: int = 0
+    mismatch: str | None = None
+
+    @property
+    def observed(self) -> bool:
+        """Whether users are split as the route says, as far as that can be told."""
+        return self.candidate > 0 and self.mismatch is None
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The status as it was last written, when (Unix seconds), and how often since a transition."""
 
@@ -58,6 +78,11 @@ class Memory:
 
     clocks: Clocks | None = None
     trial: Trial | None = None
+    split: Split | None = None
     dispersion: Dispersion | None = None
+    """Of stable's errors, measured once for each trial; None until it is known."""
+    findings: tuple[Finding, ...] = ()
+    """What the last intervals had to say besides counts; empty when all is well."""
+    last_request_ms: int | None = None
+    """The end of the last interval in which the candidate had a request."""
     written: Written | None = None
-    held: tuple[str, ...] = ()
