@@ -22,6 +22,7 @@ class FaultProxy:
     """Passes requests on, unless a fault is set for them."""
 
     server: ApiServer
+    session: aiohttp.ClientSession
     kubeconfig: Path
     faults: list[tuple[str, str, int, dict[str, str]]] = field(default_factory=list)
     """(method, part of the URL, status, headers) of answers to be given, each once, in order."""
@@ -56,16 +57,12 @@ class FaultProxy:
         names = ("Content-Type", "Accept")
         headers = {name: request.headers[name] for name in names if name in request.headers}
         headers["Authorization"] = f"Bearer {self.server.token}"
-        context = ssl.create_default_context(cafile=str(self.server.ca))
-        async with (
-            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
-            session.request(
-                request.method,
-                self.server.url + request.path_qs,
-                headers=headers,
-                data=await request.read() or None,
-            ) as answer,
-        ):
+        async with self.session.request(
+            request.method,
+            self.server.url + request.path_qs,
+            headers=headers,
+            data=await request.read() or None,
+        ) as answer:
             if request.method == self.lose_answer_to:
                 self.lose_answer_to = ""
                 await answer.read()
@@ -77,7 +74,7 @@ class FaultProxy:
             watches = "watch=true" in request.query_string
             if watches:
                 self.streams.add(passed)
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, aiohttp.ClientError):
                 async for part in answer.content.iter_any():
                     await passed.write(part)
             self.streams.discard(passed)
@@ -87,7 +84,9 @@ class FaultProxy:
 @contextlib.asynccontextmanager
 async def fault_proxy(server: ApiServer, directory: Path) -> AsyncIterator[FaultProxy]:
     """A running proxy, and a kubeconfig that leads to it."""
-    proxy = FaultProxy(server, directory / "kubeconfig")
+    context = ssl.create_default_context(cafile=str(server.ca))
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context, limit=0))
+    proxy = FaultProxy(server, session, directory / "kubeconfig")
     app = web.Application(client_max_size=2**24)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -107,4 +106,6 @@ async def fault_proxy(server: ApiServer, directory: Path) -> AsyncIterator[Fault
         proxy.kubeconfig.write_text(yaml.safe_dump(configuration))
         yield proxy
     finally:
+        # First: it ends the watches that are passed on.
+        await session.close()
         await runner.cleanup()
