@@ -11,9 +11,11 @@ def drifted(found: Mapping[str, Any] | None, body: Mapping[str, Any]) -> bool:
 
     What others added is theirs, as in a server-side apply. Lists of mappings with names are
     compared by name, as the API server merges them; what it leaves out because it is empty is no
-    difference, and neither is another spelling of an amount.
+    difference, and neither is another spelling of an amount. `kind` and `apiVersion` are not
+    looked at: items of a list lack them.
     """
-    return found is None or not _holds(found, body)
+    wanted = {key: value for key, value in body.items() if key not in ("kind", "apiVersion")}
+    return found is None or not _holds(found, wanted)
 
 
 def _holds(found: Any, wanted: Any) -> bool:

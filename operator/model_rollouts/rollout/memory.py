@@ -45,13 +45,15 @@ class Trial:
 class Split:
     """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
 
-    `mismatch` says in words how the split that is seen contradicts the weights, None while it does
-    not. The split is observed once the candidate has had a request and nothing contradicts.
+    `candidate_peak` and `stable_peak` are the most that one interval had. `mismatch` says in words
+    how the split that is seen contradicts the weights, None while it does not. The split is observed once the candidate has had a request and nothing contradicts.
     """
 
     since_ms: int
     candidate: int = 0
     stable: int = 0
+    candidate_peak: int = 0
+    stable_peak: int = 0
     mismatch: str | None = None
 
     @property
@@ -87,6 +89,10 @@ class Memory:
     last_request_ms: int | None = None
     """The end of the last interval in which the candidate had a request."""
     written: Written | None = None
+    note: str | None = None
+    """What was said about the last write of the route, until the status tells it."""
+    superseded: str | None = None
+    """The candidate that was dropped, until the status tells it."""
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""

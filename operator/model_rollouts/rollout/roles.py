@@ -7,6 +7,7 @@ from model_rollouts.api import ratio
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.resources import route_form
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.resources.record import RouteRecord, decode, encode
 from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.seen import Children, Object
@@ -21,6 +22,7 @@ def find(children: Children, revisions: Mapping[str, Revision], status: Status) 
 
     From the record of the route; without a usable one from its backends; without a route from the
     status, and last from what runs. Losing any of these is never taken for a first version.
+    Raises ResourceError when the route names a revision that is not stored.
     """
     route = children.route
     if route is None:
@@ -54,12 +56,22 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
         return None
     try:
         found = decode(f"HTTPRoute '{route['metadata']['name']}'", text)
-        phase = Phase(found.phase)
-    except (ResourceError, ValueError):
+    except ResourceError:
         return None
-    named = {found.stable, found.candidate, found.previous} - {None}
-    if found.stable is None or not named <= revisions.keys():
+    phase = next((phase for phase in Phase if phase == found.phase), None)
+    if found.stable is None or phase is None:
         return None
+    for field in ("stable", "candidate", "previous"):
+        name = getattr(found, field)
+        if name is not None and name not in revisions:
+            # Nothing is decided on a guess while users may be served by something unknown.
+            raise ResourceError(
+                f"HTTPRoute '{route['metadata']['name']}'",
+                f"metadata.annotations[{RECORD_ANNOTATION}].{field}",
+                name,
+                "restore its ControllerRevision, or delete the annotation: the backends of the "
+                "route then say who serves",
+            )
     return Roles(
         stable=found.stable,
         candidate=found.candidate,
