@@ -110,4 +110,6 @@ class Need(StrEnum):
     """What has to be asked before a plan can go on."""
 
     CHECK = "Check"
-    """`Seen.checked`, for the generation at hand."""
+    """`Seen.checked`, for the generation at hand; the one action is the Deployment to try."""
+    HISTORY = "History"
+    """`Seen.dispersion`, from the history of the stable revision."""

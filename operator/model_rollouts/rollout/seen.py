@@ -1,8 +1,10 @@
-"""What the engine has gathered about one ModelDeployment for one pass, as the API server gave it."""
+"""What the engine has gathered about one ModelDeployment for one pass, as the API server has it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from model_rollouts.decision import Dispersion
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -55,11 +57,12 @@ class Checked:
 class Seen:
     """One ModelDeployment and everything around it, at one moment.
 
-    `checked` is None until the plan has asked for it. `metrics_error` says why Prometheus gives
-    nothing, None while it answers.
+    `checked` and `dispersion` (of stable's errors) are None until the plan has asked for them.
+    `metrics_error` says why Prometheus gives nothing, None while it answers.
     """
 
     obj: Object
     children: Children = Children()
     checked: Checked | None = None
+    dispersion: Dispersion | None = None
     metrics_error: str | None = None
