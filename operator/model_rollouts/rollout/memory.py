@@ -46,7 +46,8 @@ class Split:
     """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
 
     `candidate_peak` and `stable_peak` are the most that one interval had. `mismatch` says in words
-    how the split that is seen contradicts the weights, None while it does not. The split is observed once the candidate has had a request and nothing contradicts.
+    how the split that is seen contradicts the weights, None while it does not. The split is
+    observed once the candidate has had a request and nothing contradicts.
     """
 
     since_ms: int

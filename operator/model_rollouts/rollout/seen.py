@@ -1,4 +1,4 @@
-"""What the engine has gathered about one ModelDeployment for one pass, as the API server gave it."""
+"""What the engine has gathered about one ModelDeployment for one pass, as the API server has it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

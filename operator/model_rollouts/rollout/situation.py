@@ -51,7 +51,7 @@ class Roles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why the rollout does not move by itself now. `stalls`: nothing happens until a person acts."""
+    """Why the rollout does not move by itself. `stalls`: nothing happens until a person acts."""
 
     reason: Reason
     message: str
