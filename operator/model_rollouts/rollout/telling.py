@@ -1,5 +1,6 @@
 """What status tells of a situation: conditions, the sentence, and when it is worth a write."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -19,10 +20,10 @@ from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status
 from model_rollouts.decision import Reason as Shown
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import evidence, proof
-from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Hold, Situation, Standing
-from model_rollouts.rollout.wording import cut, pods, sentence
+from model_rollouts.rollout.wording import cut, pods, reason, sentence
 
 _OWN = frozenset(ConditionType)
 _MOST_CONDITIONS = 16
@@ -230,7 +231,7 @@ def _degraded(situation: Situation, shown: Proof | None) -> str | None:
     if shown is None:
         return None
     if situation.phase is Phase.FULL and shown.failed and situation.roles.previous is None:
-        return shown.explained.words.removeprefix("Take it back: ")
+        return reason(shown.explained.words)
     found = (each for each in shown.explained.conditions if each.reason is Shown.SERVICE_DEGRADED)
     return next((each.message for each in found), None)
 
@@ -242,20 +243,33 @@ def due(status: Status, memory: Memory, now: float) -> float | None:
     long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
     news.
     """
-    written = memory.written
-    if written is None:
-        return now
-    try:
-        known = Status.model_validate(written.status)
-    except ValidationError:
-        return now
-    if _transitions(status) != _transitions(known):
+    known = _last(memory)
+    if memory.written is None or known is None or _transitions(status) != _transitions(known):
         return now
     if _news(status) == _news(known):
         return None
     # The bound before the power: 1.5 to the power of many refreshes is no float.
-    slower = _SLOWER ** min(written.refreshes, 100)
-    return max(now, written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
+    slower = _SLOWER ** min(memory.written.refreshes, 100)
+    return max(now, memory.written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
+
+
+def written(memory: Memory, status: Status, now: float) -> Memory:
+    """The memory after `status` was written at `now`; what only waited to be told is forgotten."""
+    refreshes, last = 0, _last(memory)
+    if memory.written and last and _transitions(status) == _transitions(last):
+        refreshes = memory.written.refreshes + 1
+    told = Written(body(status), now, refreshes)
+    return replace(memory, written=told, note=None, superseded=None)
+
+
+def _last(memory: Memory) -> Status | None:
+    """The status as it was written last; None when there was none, or it cannot be read."""
+    if memory.written is None:
+        return None
+    try:
+        return Status.model_validate(memory.written.status)
+    except ValidationError:
+        return None
 
 
 def _transitions(status: Status) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """The one sentence of a status: who serves, what is awaited, how long, and what can be done."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from model_rollouts.api.conditions import Reason
@@ -12,9 +13,11 @@ from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Situation, Standing
 
 _AT_DEADLINE = {
-    OnDeadline.PROMOTE_WITH_BOUND: "it is promoted if what is not ruled out is acceptable",
-    OnDeadline.HOLD: "the weight stays until somebody decides",
-    OnDeadline.ROLLBACK: "it is taken back",
+    OnDeadline.PROMOTE_WITH_BOUND: (
+        "then it is promoted if what is not ruled out is acceptable, and taken back if not"
+    ),
+    OnDeadline.HOLD: "then the weight stays until somebody decides",
+    OnDeadline.ROLLBACK: "then it is taken back",
 }
 _DATED_AFTER = timedelta(hours=18)
 
@@ -31,6 +34,11 @@ def clock(at: float, seen_from: float | None = None) -> str:
     if seen_from is None or abs(at - seen_from) < _DATED_AFTER.total_seconds():
         return time
     return f"{moment.day} {moment:%b} {time}"
+
+
+def reason(words: str) -> str:
+    """Why a version fails, from the words of its verdict, without what is to be done."""
+    return words.removeprefix("Take it back: ")
 
 
 def sentence(situation: Situation, proof: Proof | None) -> str:
@@ -62,12 +70,14 @@ _TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 
 def _whole(text: str) -> str:
     text = text.strip()
+    if "." in text.split(maxsplit=1)[0][:-1]:  # the path of a field stays as it is written
+        return text + ("" if text.endswith(".") else ".")
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def pods(standing: Standing) -> str:
     """How many of the pods that a version needs answer, and what is wrong with them."""
-    said = f"{standing.version} has {standing.ready} of the {standing.needed} ready pods it needs"
+    said = f"version {standing.version} has {standing.ready} of the {standing.needed} pods it needs"
     return f"{said} ({standing.trouble})" if standing.trouble else said
 
 
@@ -141,7 +151,7 @@ def _full(situation: Situation, wanted: str) -> str:
 
 def _ended(situation: Situation) -> list[str]:
     outcome, _ = _ENDED[situation.phase]
-    told = [past.message for past in situation.history[:1] if past.outcome is outcome]
+    told = [reason(past.message) for past in situation.history[:1] if past.outcome is outcome]
     if not told:
         told = [hold.message for hold in situation.holds[:1]]
     if not situation.accepted:
@@ -155,39 +165,41 @@ def _ended(situation: Situation) -> list[str]:
 
 def _awaited(situation: Situation, proof: Proof | None) -> list[str]:
     if situation.phase is Phase.PAUSED:
-        return ["set spec.paused to false to go on"]
+        failed = proof is not None and proof.failed
+        why = [reason(proof.explained.words)] if proof is not None and failed else []
+        return [*why, "set spec.paused to false to go on"]
     if situation.phase is Phase.FULL and not situation.accepted and not situation.holds:
         return ["the Gateway has not accepted the route yet"]
     if proof is None:
         return []
     if situation.phase is Phase.FULL:
-        return [proof.explained.words.removeprefix("Take it back: ")] if proof.failed else []
-    return [_proven(situation, proof)] if situation.phase is Phase.CANARY else []
+        return [reason(proof.explained.words)] if proof.failed else []
+    return list(_proven(situation, proof)) if situation.phase is Phase.CANARY else []
 
 
-def _proven(situation: Situation, proof: Proof) -> str:
+def _proven(situation: Situation, proof: Proof) -> Iterator[str]:
     """How far the proof is that the next move needs."""
     explained, strategy = proof.explained, situation.deployment.spec.strategy
     aim = "promotion" if explained.toward == 1 else f"the step to {percent(explained.toward)}"
-    if explained.decision is Decision.FAIL:
-        return explained.words
     slowest = proof.slowest
+    if explained.decision is Decision.FAIL:
+        yield f"it is to be taken back: {reason(explained.words)}"
+        return
     if slowest is None:
-        return f"every gate is proven for {aim}; a step lasts {strategy.canary.min_step_duration}"
-    seen = slowest.candidate.total
-    said = f"{slowest.name} undecided"
+        shortest = strategy.canary.min_step_duration
+        yield f"every gate is proven for {aim}; each step lasts at least {shortest}"
+        return
+    seen, more = slowest.candidate.total, slowest.more_requests
     left = span(strategy.deadline).total_seconds() - situation.clocks.phase
-    deadline = (
-        f"the deadline comes first, in about {duration(left)}: then "
-        f"{_AT_DEADLINE[strategy.on_deadline]}"
-        if left > 0
-        else ""
-    )
-    more = slowest.more_requests
     if more is None:
-        return f"{said}: {count(seen)} requests will not prove it at these rates; {deadline}"
-    said += f": {count(seen)} of about {about(seen + more)} requests for {aim}"
-    if not proof.rate or not situation.weight:
-        return said
-    wait = more / (proof.rate * situation.weight)
-    return f"{said}, {deadline}" if wait > left > 0 else f"{said}, about {duration(wait)}"
+        yield f"{slowest.name} undecided: {count(seen)} requests do not prove it at these rates"
+        late = True
+    else:
+        wait = more / (proof.rate * situation.weight) if proof.rate and situation.weight else None
+        late = wait is not None and wait > left
+        said = f"{slowest.name} undecided: {count(seen)} of about {about(seen + more)} requests"
+        said += f" for {aim}"
+        yield said if late or wait is None else f"{said}, about {duration(wait)}"
+    if late and left > 0:
+        first = f"the deadline comes first, in about {duration(left)}"
+        yield f"{first}: {_AT_DEADLINE[strategy.on_deadline]}"
