@@ -108,7 +108,10 @@ GOOD = encode(RECORD)
         ),
         (GOOD.replace('"attempt":1,', ""), "expected exactly the keys stable, candidate, phase"),
         (GOOD.replace('"attempt":1', '"attempts":1'), "expected exactly the keys"),
-        (GOOD.replace('"attempt":1', '"attempt":-1'), ".attempt: found -1; expected a whole number"),
+        (
+            GOOD.replace('"attempt":1', '"attempt":-1'),
+            ".attempt: found -1; expected a whole number",
+        ),
         (GOOD.replace('"attempt":1', '"attempt":true'), ".attempt: found True; expected a whole"),
         (GOOD.replace('"25%"', '"25"'), ".weight: found '25'; expected a share such as 25%"),
         (GOOD.replace('"25%"', "25"), ".weight: found 25; expected a share such as 25%"),

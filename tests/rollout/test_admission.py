@@ -11,6 +11,7 @@ from model_rollouts.rollout.revisions import Revision, wanted
 from model_rollouts.rollout.seen import Checked, Children, Gateway
 from tests.api.objects import ARTIFACT, DIGEST, OTHER_DIGEST, changed
 
+ANY = Gateway()
 BASE = {"metadata.namespace": "flights"}
 OLD = Revision(
     "arrival-1", 1, {"version": "3", "artifact": {"uri": "u", "digest": OTHER_DIGEST}}, {}
@@ -20,7 +21,7 @@ OLD = Revision(
 def admission(
     changes: dict[str, Any] | None = None,
     *,
-    gateway: Gateway = Gateway(),
+    gateway: Gateway = ANY,
     refusal: str | None = None,
     strangers: frozenset[str] = frozenset(),
     revisions: dict[str, Revision] | None = None,

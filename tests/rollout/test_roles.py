@@ -43,9 +43,7 @@ def deployment(replicas: int) -> dict[str, Any]:
 
 
 def status(stable: str) -> Status:
-    return Status.model_validate(
-        {"stable": {"revision": stable, "version": "1", "weight": "100%"}}
-    )
+    return Status.model_validate({"stable": {"revision": stable, "version": "1", "weight": "100%"}})
 
 
 def test_the_record_says_it_all() -> None:

@@ -155,5 +155,3 @@ def test_labels_and_annotations_of_others_are_theirs() -> None:
     found["metadata"]["annotations"]["theirs"] = "yes"
 
     assert differences(found, wanted) == ()
-
-

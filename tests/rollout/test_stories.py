@@ -92,11 +92,11 @@ def the_deadline_comes() -> World:
 
 def paused() -> World:
     """The clocks of deadlines stand."""
-    world = first(rate=0.4)
+    world = first(rate=0.05)
     world.edit(version="2", strategy__deadline="10m")
     world.until("Canary").run(60)
     world.edit(paused=True)
-    world.run(3_600)
+    world.run(900)
     world.edit(paused=False)
     return world.until("Undecided")
 
@@ -118,9 +118,7 @@ def by_hand() -> World:
 def immediate() -> World:
     """Not judged before, but watched after."""
     world = first(errors={"2": 0.3})
-    world.edit(
-        version="2", strategy__mode="Immediate", strategy__watch={"duration": "1h"}
-    )
+    world.edit(version="2", strategy__mode="Immediate", strategy__watch={"duration": "1h"})
     return world.until("RolledBack").run(10)
 
 
@@ -209,7 +207,7 @@ def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
     assert text == path.read_text(), f"{path.name} differs: UPDATE_STORIES=1 accepts the change"
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_an_operator_that_is_killed_anywhere_comes_to_the_same_end(seed: int) -> None:
     world = World(errors=GOOD_THEN_BAD, seed=seed)
     world.cuts = random.Random(seed)

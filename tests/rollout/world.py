@@ -72,7 +72,7 @@ class World:
     """How long pods of a version take to become ready: 8 s when it is not named."""
     seed: int = 1
     refusal: str | None = None
-    gateway: Gateway = Gateway()
+    gateway: Gateway = field(default_factory=Gateway)
     dispersion: Dispersion = INDEPENDENT
     prometheus_up: bool = True
     gateway_accepts: bool = True
@@ -139,7 +139,8 @@ class World:
     @property
     def status(self) -> dict[str, Any]:
         """The status as JSON."""
-        return self.obj.get("status", {})
+        found: dict[str, Any] = self.obj.get("status", {})
+        return found
 
     @property
     def route(self) -> dict[str, Any] | None:
@@ -188,9 +189,10 @@ class World:
     def until(self, phase: str, most: float = 7_200) -> "World":
         """Run until the status tells a phase; an AssertionError when it never does."""
         begun = self.time
-        while self.status.get("phase") != phase or self.status.get(
-            "observedGeneration"
-        ) != self.obj["metadata"]["generation"]:
+        while (
+            self.status.get("phase") != phase
+            or self.status.get("observedGeneration") != self.obj["metadata"]["generation"]
+        ):
             assert self.time - begun < most, f"never {phase}:\n" + "\n".join(self.log[-15:])
             self.run(INTERVAL)
         return self
@@ -242,7 +244,8 @@ class World:
         for arm in request.rollout.arms:
             total, bad = self.arms.get(arm.revision, (0, 0))
             tallies = {
-                each.name: Tally(total, (bad,) * len(each.bad)) for each in request.rollout.objectives
+                each.name: Tally(total, (bad,) * len(each.bad))
+                for each in request.rollout.objectives
             }
             arms[arm.name] = ArmCounts(tallies, 1, 0)
         return IntervalCounts(*self.interval, arms, ())

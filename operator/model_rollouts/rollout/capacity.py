@@ -8,9 +8,9 @@ MARGIN = Fraction(12, 10)
 
 
 def pods(stable: int, share: Fraction) -> int:
-    """Pods for `share` of the users that `stable` pods serve now: at least 1, never more than those.
+    """Pods for `share` of the users that `stable` pods serve now, at least 1.
 
-    `stable` pods serve all users today, so that no share of them can take more.
+    Never more than `stable`: those serve all users today.
     """
     return min(max(stable, 1), max(1, math.ceil(stable * share * MARGIN)))
 

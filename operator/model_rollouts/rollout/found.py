@@ -92,7 +92,9 @@ class Found:
         """Whether the wanted version has served all users, and was not found worse since."""
         if self.wanted.name == self.roles.previous:
             return True
-        ended = (past for past in self.deployment.status.history if past.revision == self.wanted.name)
+        ended = (
+            past for past in self.deployment.status.history if past.revision == self.wanted.name
+        )
         last = next((past for past in ended if past.outcome is not Outcome.SUPERSEDED), None)
         return last is not None and last.outcome in (
             Outcome.PROMOTED,
@@ -164,14 +166,12 @@ def phase_of(spec: Spec, wanted: Wanted, now: Roles) -> Phase:
     if wanted.name == now.candidate:
         if now.phase is Phase.CANARY:
             return Phase.CANARY
-        if now.phase in _ENDED and now.attempt >= spec.strategy.attempt:
-            if not is_asked(spec, Action.PROMOTE, wanted.name):
-                return now.phase
+        tried = now.phase in _ENDED and now.attempt >= spec.strategy.attempt
+        if tried and not is_asked(spec, Action.PROMOTE, wanted.name):
+            return now.phase
     return Phase.ADMISSION if wanted.revision is None else Phase.STARTING
 
 
 def seconds(text: str) -> float:
     """A duration of the spec in seconds."""
     return duration.span(text).total_seconds()
-
-

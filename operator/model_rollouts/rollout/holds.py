@@ -11,15 +11,13 @@ from model_rollouts.rollout import routing
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.situation import Hold
 
-QUIET = 60.0
-"""Seconds without a request after which a candidate is said to have none."""
-
 _METRICS = {
     findings.Reason.DUPLICATE_TARGETS: Reason.DUPLICATE_TARGETS,
     findings.Reason.SCRAPE_MISSING: Reason.SCRAPE_MISSING,
     findings.Reason.METRICS_UNAVAILABLE: Reason.METRICS_UNAVAILABLE,
+    findings.Reason.NO_TRAFFIC: Reason.NO_TRAFFIC,
 }
-"""What was found in the samples and forbids a verdict. Little traffic is told after a while."""
+"""What was found in the samples and forbids a verdict."""
 
 Policy = Callable[[Found], Hold | None]
 
@@ -82,21 +80,8 @@ def _blind(found: Found) -> Hold | None:
         return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {found.seen.metrics_error}.")
     for finding in found.memory.findings:
         if (reason := _METRICS.get(finding.reason)) is not None:
-            return Hold(reason, f"{finding.message}.")
+            return Hold(reason, f"{finding.message[:1].upper()}{finding.message[1:]}.")
     return None
-
-
-def _no_traffic(found: Found) -> Hold | None:
-    if found.phase is not Phase.CANARY:
-        return None
-    last = found.memory.last_request_ms
-    quiet = found.clocks.phase if last is None else found.now - last / 1000
-    if quiet < QUIET:
-        return None
-    return Hold(
-        Reason.NO_TRAFFIC,
-        f"The candidate has had no request for {int(quiet // 60)} min: nothing can be judged.",
-    )
 
 
 def _split(found: Found) -> Hold | None:
@@ -127,7 +112,6 @@ POLICIES: tuple[Policy, ...] = (
     _not_accepted,
     _blind,
     _split,
-    _no_traffic,
     _capacity,
 )
 """In the order in which a person would want to hear of them."""

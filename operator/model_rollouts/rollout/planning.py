@@ -19,6 +19,7 @@ from model_rollouts.rollout import (
     history,
     holds,
     moves,
+    news,
     repair,
     revisions,
     roles,
@@ -146,9 +147,7 @@ def _refused(found: Found) -> tuple[Hold, ...]:
         return ()
     children = found.seen.children
     return admission.holds(
-        admission.Admission(
-            found.deployment, found.wanted, found.revisions, children, checked
-        )
+        admission.Admission(found.deployment, found.wanted, found.revisions, children, checked)
     )
 
 
@@ -187,10 +186,11 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
         memory = replace(found.memory, repaired=_repaired(found, actions))
         return Plan(actions, memory, measures=measures, wake_at=found.now)
     memory, status = found.memory, _status(found, held)
-    due, told = telling.due(status, memory, found.now), ()
+    told: tuple[Action, ...] = ()
+    due = telling.due(status, memory, found.now)
     if due is not None and due <= found.now:
-        news = telling.news(found.deployment.status, status)
-        told = (WriteStatus(telling.body(status)), *news)
+        events = news.of(found.deployment.status, status)
+        told = (WriteStatus(telling.body(status)), *events)
         memory = telling.written(memory, status, found.now)
         due = telling.due(status, memory, found.now)
     wake_at = wakes.next_at(found, due, refused=not admitted)

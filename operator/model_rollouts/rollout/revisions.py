@@ -14,7 +14,7 @@ from model_rollouts.rollout.seen import Children, Object
 from model_rollouts.rollout.situation import Standing
 
 KEPT = 10
-"""Revisions that stay stored, besides those that have a role: to go back to, and to compare with."""
+"""Revisions that stay stored besides those that have a role: to go back to."""
 
 
 @dataclass(frozen=True, slots=True)

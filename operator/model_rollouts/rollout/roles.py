@@ -110,7 +110,17 @@ def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | N
     stable = status.stable
     if stable is None or stable.revision not in revisions:
         return None
-    return NOBODY._replace(stable=stable.revision, phase=Phase.FULL)
+    serves = NOBODY._replace(stable=stable.revision, phase=Phase.FULL)
+    candidate = status.candidate
+    if candidate is None or candidate.revision not in revisions:
+        return serves
+    try:
+        weight = ratio.share(candidate.weight)
+    except ValueError:
+        return serves
+    if not 0 < weight < 1:
+        return serves
+    return serves._replace(candidate=candidate.revision, phase=Phase.CANARY, weight=weight)
 
 
 def _from_workloads(children: Children, revisions: Mapping[str, Revision]) -> Roles:

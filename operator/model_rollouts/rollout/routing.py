@@ -91,5 +91,3 @@ def _refusal(parent: Mapping[str, Any], generation: int) -> str | None:
 
 def _said(condition: Mapping[str, Any]) -> str:
     return str(condition.get("message", ""))[:200]
-
-

@@ -281,7 +281,6 @@ def _transitions(status: Status) -> tuple[object, ...]:
         status.stable,
         status.candidate,
         status.step,
-        tuple((each.name, each.verdict) for each in status.objectives),
         status.history,
         status.replicas,
         status.selector,

@@ -40,9 +40,7 @@ def at_hand(found: Found, grid: Grid) -> Memory:
             return replace(memory, trial=None)
         memory = replace(
             memory,
-            trial=judging.begin(
-                revision, found.attempt, judged_by, dispersion, grid.floor(now_ms)
-            ),
+            trial=judging.begin(revision, found.attempt, judged_by, dispersion, grid.floor(now_ms)),
             dispersion=dispersion,
             findings=(),
             last_request_ms=None,

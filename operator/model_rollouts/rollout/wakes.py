@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from model_rollouts.api.status import Phase
 from model_rollouts.rollout.found import Found, seconds
-from model_rollouts.rollout.holds import QUIET
 
 ASK_AGAIN = 30.0
 """Seconds until what was refused at admission is asked again: the cause lies outside."""
@@ -30,6 +29,5 @@ def _left(found: Found, refused: bool) -> Iterator[float]:
     if found.phase is Phase.CANARY:
         yield seconds(strategy.deadline) - clocks.phase
         yield seconds(strategy.canary.min_step_duration) - clocks.step
-        yield QUIET - clocks.phase
     if found.phase is Phase.FULL and found.watching:
         yield seconds(strategy.watch.duration) - clocks.phase
