@@ -21,9 +21,12 @@ Block = tuple[float, float]
 
 
 def measure(
-    history: Sequence[Block], halves: tuple[Sequence[Block], Sequence[Block]] | None = None
+    history: Sequence[Block],
+    halves: tuple[Sequence[Block], Sequence[Block]] | None = None,
+    *,
+    block: float = BLOCK,
 ) -> Dispersion:
-    """The dispersions from stable's history, best a day of it, in blocks of 15 s.
+    """The dispersions from stable's history, best a day of it, in blocks of `block` seconds.
 
     `halves` are the same blocks for two halves of stable's pods: between them shared outages
     cancel, as they do between candidate and stable. With one pod there are no halves, and the
@@ -34,10 +37,10 @@ def measure(
         raise ValueError(
             f"halves: found {len(halves[0])} and {len(halves[1])} blocks, give the same for both"
         )
-    if len(history) * BLOCK < _LEAST_HISTORY:
+    if len(history) * block < _LEAST_HISTORY:
         return UNKNOWN
     target = against_target(history)
-    if halves is None or len(halves[0]) * BLOCK < _LEAST_HISTORY:
+    if halves is None or len(halves[0]) * block < _LEAST_HISTORY:
         return Dispersion(target, target)
     return Dispersion(target, between_halves(*halves))
 
