@@ -96,7 +96,8 @@ class Judge:
         """The state after one interval.
 
         Raises ValueError when the interval begins before the last one ended (requests would count
-        twice, which voids the guarantees) or goes back from live to shadow.
+        twice, which voids the guarantees), goes back from live to shadow, or has a sample for no
+        objective (a misspelt name would be evidence that nobody sees).
         """
         if interval.start < state.elapsed - _CLOCK_TOLERANCE:
             raise ValueError(
@@ -116,10 +117,18 @@ class Judge:
             weight = unspent(state.minute) - unspent(minute)
             evidence = [p.restart(e, weight) for p, e in zip(self.processes, evidence, strict=True)]
         samples, load = interval.samples, interval.comparable_load
+        counted = 0
         for index, process in enumerate(self.processes):
             sample = samples.get(process.objective.name)
             if sample is not None:
+                counted += 1
                 evidence[index] = process.update(evidence[index], sample, comparable_load=load)
+        if counted < len(samples):
+            names = [objective.name for objective in self.rules.objectives]
+            raise ValueError(
+                f"interval, samples: found {sorted(set(samples) - set(names))}, "
+                f"which are no objectives of {names}"
+            )
         after = State(tuple(evidence), interval.end, minute, interval.arm, state.failed_at)
         if after.failed_at is None and self._fails(after):
             return after._replace(failed_at=interval.end)
