@@ -63,6 +63,7 @@ class Reason(Word):
     WATCHING = "Watching", "The previous revision stays warm, in case the promoted one fails late."
     TOO_LITTLE_TRAFFIC = "TooLittleTraffic", "Fewer requests come than the proof needs."
     TARGET_MISSED = "TargetMissed", "No version that serves keeps the target."
+    WRITE_REFUSED = "WriteRefused", "The API server refuses what the rollout needs to write."
     PAUSED = "Paused", "The spec says paused."
     OVERRIDDEN = "Overridden", "A person decided in place of the objectives."
     REVERTED = "Reverted", "A version that had served all users before came back."

@@ -13,7 +13,7 @@ from model_rollouts.engine.carrying_out import Executor, Reach
 from model_rollouts.engine.checking import Checker
 from model_rollouts.engine.instruments import Instruments, Shown
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconcile import Planner, Reconciler
+from model_rollouts.engine.reconcile import Historian, Planner, Reconciler
 from model_rollouts.engine.rollouts import Rollouts, Take
 from model_rollouts.engine.store import Store
 from model_rollouts.engine.supervisor import Supervisor
@@ -50,6 +50,7 @@ class Engine:
         source: EventSource,
         recorder: EventRecorder,
         reader: Reader,
+        historian: Historian,
         grid: Grid,
         instruments: Instruments,
         namespaces: Sequence[str] = (),
@@ -83,6 +84,7 @@ class Engine:
             rollouts=self.rollouts,
             planner=core.plan,
             checker=Checker(client, namespaces),
+            historian=historian,
             executor=executor,
             instruments=instruments,
             clock=clock,

@@ -1,12 +1,12 @@
 """One pass over one ModelDeployment: gather, plan, ask what the plan needs, carry out."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
+from model_rollouts.decision import Dispersion
 from model_rollouts.engine import gathering
 from model_rollouts.engine.carrying_out import Executor, OutdatedError
 from model_rollouts.engine.checking import ASK_AGAIN_S, Checker
@@ -14,6 +14,8 @@ from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.rollouts import Answered, Rollout, Rollouts
 from model_rollouts.engine.store import Key, Store
+from model_rollouts.prometheus.client import QueryError
+from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.rollout.actions import Need
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.planning import Plan
@@ -27,8 +29,14 @@ OUTDATED_TRIES = 5
 RESTLESS = 50
 """Passes in a row that find something to do, before the next one has to wait."""
 
+NEEDS = 3
+"""How often a plan may ask for something more before it must say what to do."""
+
 Planner = Callable[[Seen, Memory, float], Plan]
 """`planning.plan` with its settings."""
+
+Historian = Callable[[str, Sequence[str]], Awaitable[Dispersion]]
+"""How bursty the errors of revisions in a namespace were; raises QueryError or AnswerError."""
 
 
 class PlanError(Exception):
@@ -46,6 +54,7 @@ class Reconciler:
         rollouts: Rollouts,
         planner: Planner,
         checker: Checker,
+        historian: Historian,
         executor: Executor,
         instruments: Instruments,
         clock: Callable[[], float],
@@ -55,6 +64,7 @@ class Reconciler:
         self._rollouts = rollouts
         self._planner = planner
         self._checker = checker
+        self._historian = historian
         self._executor = executor
         self._instruments = instruments
         self._clock = clock
@@ -106,7 +116,10 @@ class Reconciler:
                 await self._executor.adopt(orphan, gathering.owner_of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)
-            plan = found
+            plan, rollout.refusal = found, None
+        except ApiError as error:
+            rollout.refusal = error.message if error.is_refusal else rollout.refusal
+            raise
         finally:
             # What a failed plan remembers of itself did not happen.
             if plan is None:
@@ -117,23 +130,39 @@ class Reconciler:
         self._wake(key, rollout, plan)
 
     async def _plan(self, model: Mapping[str, Any], rollout: Rollout) -> Plan:
-        now = self._clock()
-        rollout.answered = _still_valid(rollout.answered, model["metadata"]["generation"], now)
-        seen = Seen(
-            obj=model,
-            children=gathering.children(self._store, model),
-            checked=None if rollout.answered is None else rollout.answered.checked,
-            metrics_error=rollout.metrics_error,
-        )
-        plan = self._planner(seen, rollout.memory, now)
-        if Need.CHECK not in plan.needs:
-            return plan
-        checked = await self._checker.check(seen, plan.actions)
-        rollout.answered = Answered(checked, self._clock())
-        plan = self._planner(replace(seen, checked=checked), rollout.memory, self._clock())
-        if plan.needs:
-            raise PlanError(f"the plan asks for {', '.join(plan.needs)} that it was given")
-        return plan
+        generation = model["metadata"]["generation"]
+        rollout.answered = _still_valid(rollout.answered, generation, self._clock())
+        if rollout.asked_for != generation:
+            rollout.dispersion = None
+        for _ in range(NEEDS):
+            seen = Seen(
+                obj=model,
+                children=gathering.children(self._store, model),
+                checked=None if rollout.answered is None else rollout.answered.checked,
+                dispersion=rollout.dispersion,
+                metrics_error=rollout.metrics_error,
+                refusal=rollout.refusal,
+            )
+            plan = self._planner(seen, rollout.memory, self._clock())
+            if Need.CHECK in plan.needs:
+                checked = await self._checker.check(seen, plan.actions)
+                rollout.answered = Answered(checked, self._clock())
+            elif Need.HISTORY in plan.needs:
+                await self._ask_history(model, rollout, plan.history_of)
+            else:
+                return plan
+        raise PlanError(f"the plan asks for {', '.join(plan.needs)} that it was given")
+
+    async def _ask_history(
+        self, model: Mapping[str, Any], rollout: Rollout, revisions: Sequence[str]
+    ) -> None:
+        metadata = model["metadata"]
+        try:
+            rollout.dispersion = await self._historian(metadata["namespace"], revisions)
+            rollout.asked_for = metadata["generation"]
+            rollout.metrics_error = None
+        except (QueryError, AnswerError) as error:
+            rollout.metrics_error = str(error)
 
     def _wake(self, key: Key, rollout: Rollout, plan: Plan) -> None:
         """Have the key looked at again when its plan wants it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from model_rollouts.decision import Dispersion
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.measured import MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, Unavailable
@@ -47,6 +48,12 @@ class Rollout:
     memory: Memory = field(default_factory=Memory)
     measures: Request | None = None
     answered: Answered | None = None
+    dispersion: Dispersion | None = None
+    """Of stable's errors, as asked for the present generation of the spec."""
+    asked_for: int = -1
+    """The generation that `dispersion` was asked for."""
+    refusal: str | None = None
+    """What the API server said about an action of the last plan."""
     metrics_error: str | None = None
     restless: int = 0
     """Passes in a row that found something to do."""

@@ -16,12 +16,16 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watching import KopfSource
+from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import CrashPoint, Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.server import application
+from model_rollouts.engine.reconcile import Historian
 from model_rollouts.engine.ticker import SETTLE_S
+from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
+from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import judging, planning
@@ -31,11 +35,12 @@ from model_rollouts.rollout import judging, planning
 class Options:
     """What the administrator says. No `namespaces` are all; no `kubeconfig` is the pod's account.
 
-    `address` and `port` are where metrics and health are served. `settle_s` is how long after its
+    `release` is the operator's own. `address` and `port` are where metrics and health are served. `settle_s` is how long after its
     end a scrape interval is read. `crash_at` ends the process at that point the given time.
     """
 
     settings: planning.Settings
+    release: str
     prometheus: ServerOptions
     namespaces: Sequence[str] = ()
     kubeconfig: Path | None = None
@@ -61,11 +66,11 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
     """
     # There are many long-lived objects and hardly a cycle: look for them less often.
     gc.set_threshold(50_000, 50, 50)
-    instruments = Instruments(options.settings.release)
+    instruments = Instruments(options.release)
     configuration = await connection.load(options.kubeconfig)
     requests = Requests(
         configuration,
-        user_agent=f"model-rollouts/{options.settings.release}",
+        user_agent=f"model-rollouts/{options.release}",
         observe=instruments.answered,
     )
     async with (
@@ -78,6 +83,7 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             client=client,
             source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
             recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
+            historian=_historian(prometheus, grid),
             reader=SampleReader(_timed(prometheus.query, instruments), Intake(grid)),
             grid=grid,
             instruments=instruments,
@@ -106,6 +112,16 @@ async def _until_told(options: Options, decisions: Core) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     await operate(options, decisions, stop)
+
+
+def _historian(prometheus: PrometheusClient, grid: Grid) -> Historian:
+    async def ask(namespace: str, revisions: Sequence[str]) -> Dispersion:
+        now_ms = round(time.time() * 1000)
+        return await stable_dispersion(
+            prometheus.query_range, namespace, revisions, now_ms, scrape_ms=grid.step_ms
+        )
+
+    return ask
 
 
 def _timed(ask: Ask, instruments: Instruments) -> Ask:

@@ -74,7 +74,9 @@ def _not_accepted(found: Found) -> Hold | None:
 
 
 def _blind(found: Found) -> Hold | None:
-    if found.judged is None:
+    """A version that nobody can judge gets no users."""
+    starts = found.phase is Phase.STARTING and not found.goes_all_the_way
+    if found.judged is None and not starts:
         return None
     if found.seen.metrics_error is not None:
         return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {found.seen.metrics_error}.")
@@ -104,8 +106,15 @@ def _capacity(found: Found) -> Hold | None:
     )
 
 
+def _write_refused(found: Found) -> Hold | None:
+    if found.seen.refusal is None:
+        return None
+    return Hold(Reason.WRITE_REFUSED, f"The API server refuses: {found.seen.refusal}")
+
+
 POLICIES: tuple[Policy, ...] = (
     _paused,
+    _write_refused,
     _held_by_hand,
     _too_slow_to_start,
     _stable_unavailable,

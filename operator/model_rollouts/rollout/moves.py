@@ -304,7 +304,7 @@ _NOT_WHILE_HELD: tuple[Policy, ...] = (
     _settles,
 )
 _LET_PASS = frozenset({Reason.STABLE_UNAVAILABLE, Reason.METRICS_UNAVAILABLE})
-"""What does not keep a version from starting that nobody compares: it may be the remedy."""
+"""What does not hold a version that gets all users without being judged: it may be the remedy."""
 
 
 def find(at: At) -> Next | None:
@@ -318,5 +318,6 @@ def find(at: At) -> Next | None:
 
 
 def _is_held(at: At) -> bool:
-    starting = at.found.phase is Phase.STARTING
-    return any(not (starting and hold.reason in _LET_PASS) for hold in at.holds)
+    unjudged = at.found.phase is Phase.STARTING and at.found.goes_all_the_way
+    passing = {Reason.WRITE_REFUSED} | (_LET_PASS if unjudged else frozenset())
+    return any(hold.reason not in passing for hold in at.holds)

@@ -60,13 +60,15 @@ class Plan:
 
     `actions` in the order of their commits. `needs` are asked first, and then planned again.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
-    None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
+    None when nothing is counted. `history_of` are the revisions whose errors `Need.HISTORY` is
+    about. `wake_at` (Unix seconds) is when to plan again although nothing
     changed, None for never.
     """
 
     actions: tuple[Action, ...]
     memory: Memory
     needs: frozenset[Need] = frozenset()
+    history_of: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
 
@@ -113,11 +115,13 @@ def _plan(found: Found, settings: Settings) -> Plan:
         return asked
     refused = _refused(found)
     found = replace(found, memory=trials.at_hand(found, settings.grid))
-    if found.memory.trial is None and found.judged and found.seen.metrics_error is None:
-        return Plan((), found.memory, frozenset({Need.HISTORY}))
+    if found.memory.trial is None and found.judged is not None:
+        return _asks_history(found)
     held = (*refused, *holds.find(found))
     following = moves.find(moves.At(found, held, admitted=not refused))
     following = following or repair.find(found, admitted=not refused)
+    if following is not None and following.move is Move.BEGIN and found.seen.dispersion is None:
+        return _asks_history(found)
     if following is not None:
         return _moved(found, following, held)
     return _stayed(found, held, settings, admitted=not refused)
@@ -137,6 +141,15 @@ def _asked(found: Found, settings: Settings) -> Plan | None:
     deployment, *_ = controller_revision.objects(stored, revisions.owner_of(found.deployment), 1)
     tried = workloads.applied(deployment, "it is tried")
     return Plan((tried,), found.memory, frozenset({Need.CHECK}))
+
+
+def _asks_history(found: Found) -> Plan:
+    """The errors of what serves now and served before, asked once before it is compared with."""
+    served = [past.revision for past in found.deployment.status.history]
+    known = [found.roles.stable, *served]
+    names = {name for name in known if name in found.revisions and name != found.wanted.name}
+    needs = frozenset({Need.HISTORY})
+    return Plan((), found.memory, needs, history_of=tuple(sorted(filter(None, names))))
 
 
 def _refused(found: Found) -> tuple[Hold, ...]:
@@ -169,6 +182,9 @@ def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000)),
         note=following.why,
+        dispersion=(
+            found.seen.dispersion if following.move is Move.BEGIN else found.memory.dispersion
+        ),
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
     if following.protects or found.phase is not Phase.CANARY:
@@ -181,7 +197,8 @@ def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
 def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitted: bool) -> Plan:
     """Objects as they should be, and the status when it has something to tell."""
     measures = trials.measures(found)
-    if actions := tuple(_objects(found, settings, admitted=admitted)):
+    actions = tuple(_objects(found, settings, admitted=admitted))
+    if actions and found.seen.refusal is None:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(found.memory, repaired=_repaired(found, actions))
         return Plan(actions, memory, measures=measures, wake_at=found.now)
@@ -194,7 +211,7 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
         memory = telling.written(memory, status, found.now)
         due = telling.due(status, memory, found.now)
     wake_at = wakes.next_at(found, due, refused=not admitted)
-    return Plan(told, memory, measures=measures, wake_at=wake_at)
+    return Plan((*told, *actions), memory, measures=measures, wake_at=wake_at)
 
 
 def _objects(found: Found, settings: Settings, *, admitted: bool) -> Iterator[Action]:
@@ -203,8 +220,6 @@ def _objects(found: Found, settings: Settings, *, admitted: bool) -> Iterator[Ac
             yield Create(_to_store(found, settings))
         return
     pods = workloads.replicas(found, admitted=admitted)
-    for body in workloads.adopted(found):
-        yield workloads.applied(body, "it has no owner")
     for body, why in workloads.running(found, pods):
         yield workloads.applied(body, why)
     yield from workloads.scaled(found, pods, up=True)

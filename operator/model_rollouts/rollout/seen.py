@@ -58,7 +58,8 @@ class Seen:
     """One ModelDeployment and everything around it, at one moment.
 
     `checked` and `dispersion` (of stable's errors) are None until the plan has asked for them.
-    `metrics_error` says why Prometheus gives nothing, None while it answers.
+    `metrics_error` says why Prometheus gives nothing, None while it answers. `refusal` is what the
+    API server said about an action of the plan before, None when all of them were done.
     """
 
     obj: Object
@@ -66,3 +67,4 @@ class Seen:
     checked: Checked | None = None
     dispersion: Dispersion | None = None
     metrics_error: str | None = None
+    refusal: str | None = None

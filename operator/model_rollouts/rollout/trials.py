@@ -34,10 +34,11 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         return replace(memory, trial=None, split=None, findings=())
     judged_by = judging.rules(found.spec, baseline=canary)
     if not _is_of(memory.trial, revision, found.attempt, judged_by):
-        # Nobody serves beside what is watched: what was measured before its canary holds on.
-        dispersion = found.seen.dispersion if canary else memory.dispersion or UNKNOWN
-        if dispersion is None:
+        dispersion = memory.dispersion or found.seen.dispersion
+        if dispersion is None and canary:
             return replace(memory, trial=None)
+        # A watch goes on with what was measured before its canary.
+        dispersion = dispersion or UNKNOWN
         memory = replace(
             memory,
             trial=judging.begin(revision, found.attempt, judged_by, dispersion, grid.floor(now_ms)),

@@ -50,25 +50,6 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
             yield body, why
 
 
-def adopted(found: Found) -> Iterator[Body]:
-    """The stored revisions that have no owner: they were left by an orphaning delete."""
-    reference = owner_of(found.deployment).reference()
-    for revision in found.revisions.values():
-        body = {
-            "apiVersion": "apps/v1",
-            "kind": "ControllerRevision",
-            **revision.stored,
-            "metadata": {
-                "name": revision.name,
-                "namespace": found.deployment.metadata.namespace,
-                "labels": revision.stored["metadata"].get("labels", {}),
-                "ownerReferences": [reference],
-            },
-        }
-        if drift.drifted(revision.stored, body):
-            yield body
-
-
 def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:
     """The Deployments that need more pods (`up`), or have more than they need."""
     for name, count in pods.items():
