@@ -13,6 +13,7 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watching import KopfSource
+from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
@@ -31,6 +32,11 @@ class SilentReader:
     ) -> Mapping[str, Counted | Unavailable]:
         """Fails: nothing is measured here."""
         raise AssertionError(requests)
+
+
+async def no_history(namespace: str, revisions: Sequence[str]) -> Dispersion:
+    """Fails: nothing is compared here."""
+    raise AssertionError((namespace, revisions))
 
 
 class Cluster:
@@ -55,6 +61,7 @@ class Cluster:
             source=source or KopfSource(self.server.kubeconfig, (self.namespace,)),
             recorder=EventRecorder(self.client, "test"),
             reader=SilentReader(),
+            historian=no_history,
             grid=Grid(),
             instruments=instruments,
             namespaces=(self.namespace,),

@@ -29,6 +29,9 @@ OUTDATED_TRIES = 5
 RESTLESS = 50
 """Passes in a row that find something to do, before the next one has to wait."""
 
+HISTORY_AGAIN_S = 10.0
+"""Seconds until Prometheus is asked again for a history that it did not give."""
+
 NEEDS = 3
 """How often a plan may ask for something more before it must say what to do."""
 
@@ -134,6 +137,9 @@ class Reconciler:
         rollout.answered = _still_valid(rollout.answered, generation, self._clock())
         if rollout.asked_for != generation:
             rollout.dispersion = None
+        failed_at = rollout.history_failed_at
+        if failed_at is not None and self._clock() - failed_at >= HISTORY_AGAIN_S:
+            rollout.metrics_error = rollout.history_failed_at = None
         for _ in range(NEEDS):
             seen = Seen(
                 obj=model,
@@ -160,9 +166,10 @@ class Reconciler:
         try:
             rollout.dispersion = await self._historian(metadata["namespace"], revisions)
             rollout.asked_for = metadata["generation"]
-            rollout.metrics_error = None
+            rollout.metrics_error = rollout.history_failed_at = None
         except (QueryError, AnswerError) as error:
             rollout.metrics_error = str(error)
+            rollout.history_failed_at = self._clock()
 
     def _wake(self, key: Key, rollout: Rollout, plan: Plan) -> None:
         """Have the key looked at again when its plan wants it."""
@@ -174,6 +181,8 @@ class Reconciler:
             self._queue.add(key)
         if plan.wake_at is not None:
             self._queue.add(key, after=max(plan.wake_at - now, 0.0))
+        if rollout.history_failed_at is not None:
+            self._queue.add(key, after=HISTORY_AGAIN_S)
         answered = rollout.answered
         if answered is not None and not answered.is_clean:
             self._queue.add(key, after=max(answered.at + ASK_AGAIN_S - now, 0.0))

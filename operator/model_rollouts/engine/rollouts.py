@@ -52,6 +52,8 @@ class Rollout:
     """Of stable's errors, as asked for the present generation of the spec."""
     asked_for: int = -1
     """The generation that `dispersion` was asked for."""
+    history_failed_at: float | None = None
+    """When Prometheus last did not give the history (Unix seconds)."""
     refusal: str | None = None
     """What the API server said about an action of the last plan."""
     metrics_error: str | None = None

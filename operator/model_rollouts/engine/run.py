@@ -20,13 +20,13 @@ from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import CrashPoint, Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
-from model_rollouts.engine.server import application
 from model_rollouts.engine.reconcile import Historian
+from model_rollouts.engine.server import application
 from model_rollouts.engine.ticker import SETTLE_S
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import judging, planning
 
@@ -35,8 +35,9 @@ from model_rollouts.rollout import judging, planning
 class Options:
     """What the administrator says. No `namespaces` are all; no `kubeconfig` is the pod's account.
 
-    `release` is the operator's own. `address` and `port` are where metrics and health are served. `settle_s` is how long after its
-    end a scrape interval is read. `crash_at` ends the process at that point the given time.
+    `release` is the operator's own. `address` and `port` are where metrics and health are served.
+    `settle_s` is how long after its end a scrape interval is read. `crash_at` ends the process at
+    that point the given time.
     """
 
     settings: planning.Settings

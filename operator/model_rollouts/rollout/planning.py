@@ -115,7 +115,7 @@ def _plan(found: Found, settings: Settings) -> Plan:
         return asked
     refused = _refused(found)
     found = replace(found, memory=trials.at_hand(found, settings.grid))
-    if found.memory.trial is None and found.judged is not None:
+    if found.memory.trial is None and found.judged and found.seen.metrics_error is None:
         return _asks_history(found)
     held = (*refused, *holds.find(found))
     following = moves.find(moves.At(found, held, admitted=not refused))
