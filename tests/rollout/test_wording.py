@@ -158,6 +158,7 @@ ROWS = [
         situation(Phase.PAUSED, 0.25, trial=FAILED),
         f"Paused at 25 % of 3; users mostly on 2. {FAILURE} Set spec.paused to false to go on.",
     ),
+    (situation(Phase.FULL, **hold(Reason.NO_TRAFFIC, " ")), "All users on 3."),
     (situation(Phase.PAUSED), "Paused; all users on 2. Set spec.paused to false to go on."),
 ]
 
