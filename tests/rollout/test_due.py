@@ -1,4 +1,4 @@
-"""When a status is written, and the Events with it: transitions, not every count."""
+"""When a status is written: transitions at once, counts now and then, an idle object never."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Outcome, Phase, Status
 from model_rollouts.rollout.memory import Clocks, Memory, Written
 from model_rollouts.rollout.situation import Hold, Situation
-from model_rollouts.rollout.telling import body, due, news, tell, written
+from model_rollouts.rollout.telling import body, due, tell, written
 from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady
 
 NOW = NOON + 600
@@ -150,55 +150,3 @@ def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
     assert (first.note, first.superseded) == (None, None)
     assert due(status(MOVED_ON), second, NOW + 30) is None
     assert due(status(CANARY), second, NOW + 31) == NOW + 75
-
-
-QUIET = changed(holds=(Hold(Reason.NO_TRAFFIC, "no request for 10 min"),))
-REFUSED = situation(
-    Phase.ADMISSION, holds=(Hold(Reason.INVALID_TEMPLATE, "no image", stalls=True),)
-)
-SHORT = situation(Phase.FULL, stable=standing(V3, 2, 1))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (None, CANARY, []),
-        (CANARY, MOVED_ON, []),
-        (CANARY, QUIET, ["Normal NoTraffic: no request for 10 min"]),
-        (QUIET, QUIET, []),
-        (QUIET, CANARY, []),
-        (None, REFUSED, ["Warning InvalidTemplate: no image"]),
-        (CANARY, situation(Phase.ROLLED_BACK), []),
-        (situation(Phase.FULL), situation(Phase.FULL, watching=True), []),
-        (
-            situation(Phase.FULL),
-            SHORT,
-            ["Warning StableUnavailable: version 3 has 1 of the 2 pods it needs"],
-        ),
-        (
-            SHORT,
-            situation(Phase.FULL),
-            ["Normal StableReady: version 3 has the pods it needs"],
-        ),
-    ],
-    ids=[
-        "beginning",
-        "counts",
-        "quiet",
-        "still quiet",
-        "traffic again",
-        "refused",
-        "rolled back",
-        "watch",
-        "short",
-        "enough again",
-    ],
-)
-def test_an_event_tells_what_no_move_tells(
-    before: Situation | None, after: Situation, expected: list[str]
-) -> None:
-    first = Status() if before is None else status(before)
-
-    told = news(first, status(after, first))
-
-    assert [f"{each.severity} {each.reason}: {each.note}" for each in told] == expected

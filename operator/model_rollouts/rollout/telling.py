@@ -1,18 +1,16 @@
 """What status tells of a situation: conditions, the sentence, and when it is worth a write."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from pydantic import ValidationError
 
-from model_rollouts.api.conditions import ConditionStatus, ConditionType, Reason, find
+from model_rollouts.api.conditions import ConditionType, find
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
-from model_rollouts.rollout.actions import Emit, Severity
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.situation import Situation, Standing
 from model_rollouts.rollout.wording import cut, sentence
@@ -21,21 +19,6 @@ FIRST_REFRESH = 30.0
 LAST_REFRESH = 1800.0
 _SLOWER = 1.5
 _LONGEST_MESSAGE = 1024
-
-_OF_COURSE = frozenset(
-    {
-        Reason.CHECKING,
-        Reason.STARTING,
-        Reason.JUDGING,
-        Reason.WATCHING,
-        Reason.ROLLED_BACK,
-        Reason.UNDECIDED,
-    }
-)
-"""Reasons that come with a move, which has an Event of its own."""
-_WELL = (ConditionType.AVAILABLE, ConditionType.RECONCILING, ConditionType.WATCHING)
-"""Conditions that nobody has to look at while they are true."""
-_ANSWERS = (ConditionStatus.TRUE, Reason.STABLE_READY)
 
 
 def tell(situation: Situation, memory: Memory, before: Status, now: float) -> Status:
@@ -116,27 +99,6 @@ def written(memory: Memory, status: Status, now: float) -> Memory:
         refreshes = memory.written.refreshes + 1
     told = Written(body(status), now, refreshes)
     return replace(memory, written=told, note=None, superseded=None)
-
-
-def news(before: Status, after: Status) -> Iterator[Emit]:
-    """An Event for each condition of `after` that tells something which `before` did not.
-
-    What comes with a move of the route is told with the move. Ready says what others say.
-    """
-    told: set[str] = set(_OF_COURSE)
-    known = {each.type: (each.status, each.reason) for each in before.conditions}
-    for condition in after.conditions:
-        if condition.type not in conditions.OWN or condition.type == ConditionType.READY:
-            continue
-        if condition.reason in told:
-            continue
-        well = condition.type in _WELL and condition.status is ConditionStatus.TRUE
-        # That stable answers is news only after it did not.
-        unknown = None if condition.type != ConditionType.AVAILABLE or not well else _ANSWERS
-        if known.get(condition.type, unknown) != (condition.status, condition.reason):
-            told.add(condition.reason)
-            severity = Severity.NORMAL if well else Severity.WARNING
-            yield Emit(severity, condition.reason, condition.type, condition.message)
 
 
 def _last(memory: Memory) -> Status | None:
