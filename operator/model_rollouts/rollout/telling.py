@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status
+from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status, Verdict
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
 from model_rollouts.rollout.memory import Memory, Written
@@ -120,6 +120,8 @@ def _transitions(status: Status) -> tuple[object, ...]:
         status.stable,
         status.candidate,
         status.step,
+        # A proof comes and goes with every count; a failure is news.
+        tuple(each.name for each in status.objectives if each.verdict is Verdict.FAIL),
         status.history,
         status.replicas,
         status.selector,
