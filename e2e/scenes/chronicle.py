@@ -1,0 +1,86 @@
+"""Every change of a kind of object on the cluster with the moment at which it was seen.
+
+What a scene asserts about the way between two states (no weight moved, Ready was never true) must
+not depend on having looked at the right moment.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from e2e.cluster.kubectl import Kubectl
+from e2e.scenes.following import Follower
+from e2e.waiting import wait_until
+
+Object = dict[str, Any]
+LONGEST_SECONDS = 7200
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change. `at` is when it arrived, in Unix seconds; `type` ADDED, MODIFIED or DELETED."""
+
+    at: float
+    type: str
+    object: Object
+
+    @property
+    def namespace(self) -> str:
+        """Where the object is."""
+        return str(self.object["metadata"].get("namespace", ""))
+
+
+class Chronicle:
+    """The changes of one kind in all namespaces; a context manager.
+
+    What existed when it began comes first, as added at that time.
+    """
+
+    def __init__(self, kubectl: Kubectl, path: str) -> None:
+        """Prepare to follow the kind at `path` of the API server, such as `/api/v1/pods`."""
+        self._kubectl = kubectl
+        self.path = path
+        self._changes: list[Change] = []
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        watch = f"{self.path}?watch=true&timeoutSeconds={LONGEST_SECONDS}"
+        self._follower = Follower(self._kubectl, "get", "--raw", watch, take=self._take)
+        return self
+
+    def _take(self, at: float, line: str) -> None:
+        event = json.loads(line)
+        self._changes.append(Change(at, event["type"], event["object"]))
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._follower.stop()
+
+    def of(self, namespace: str, since: float = 0.0) -> tuple[Change, ...]:
+        """The changes in `namespace` from `since` (Unix seconds) on, in their order."""
+        assert self._follower.running, f"the watch of {self.path} ended"
+        return tuple(
+            change
+            for change in tuple(self._changes)
+            if change.at >= since and change.namespace == namespace
+        )
+
+    def wait_for(
+        self,
+        namespace: str,
+        holds: Callable[[Object], bool],
+        complaint: str,
+        *,
+        since: float = 0.0,
+        seconds: float = 60.0,
+    ) -> Change:
+        """The first change from `since` on whose object `holds`; fails after `seconds`."""
+
+        def found() -> Change | None:
+            return next((each for each in self.of(namespace, since) if holds(each.object)), None)
+
+        wait_until(lambda: found() is not None, complaint, seconds)
+        change = found()
+        assert change is not None
+        return change

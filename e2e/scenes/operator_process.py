@@ -1,0 +1,129 @@
+"""The operator as a process of this machine, against the cluster's API server and Prometheus.
+
+It is the same program that the image runs. Here it starts in a second, can be killed at any moment
+and begins again with what the cluster holds, which is what the scenes are about.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from e2e.cluster import addons, images
+from e2e.cluster.paths import REPOSITORY
+from e2e.fixtures import Cluster
+from e2e.waiting import wait_until
+from tests.prometheus_server import free_port
+
+SCRAPE_INTERVAL = "5s"
+"""That of the Prometheus of `make cluster`."""
+KILLED = -signal.SIGKILL
+(_PROXY,) = (image for image in images.NODE if image.name == "envoy")
+
+
+class Operator:
+    """One operator, started again as often as a scene wants; `log` keeps what all of them said."""
+
+    def __init__(self, cluster: Cluster, directory: Path) -> None:
+        """Prepare it; its log goes to `directory`."""
+        self._cluster = cluster
+        self.log = directory / "operator.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sink: IO[bytes] | None = None
+        self._port = 0
+
+    def start(self, crash_at: str = "") -> None:
+        """Start it, and wait until it says that it is ready.
+
+        With `crash_at`, such as `after-route`, it kills itself there, which may be before it is
+        ready.
+        """
+        assert not self.running, "the operator runs already"
+        self._port = free_port()
+        self._sink = self.log.open("ab")
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
+                *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
+                *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
+                *("--proxy-image", _PROXY.reference),
+                *("--scrape-interval", SCRAPE_INTERVAL),
+                *("--port", str(self._port)),
+                *(("--crash-at", crash_at) if crash_at else ()),
+            ],
+            stdout=self._sink,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "operator")},
+        )
+        wait_until(lambda: self._ready() or not self.running, "the operator was not ready")
+        assert self.running or crash_at, f"the operator ended:\n{self.tail()}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of the last one; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(self._url("readyz"), trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def _url(self, page: str) -> str:
+        return f"http://127.0.0.1:{self._port}/{page}"
+
+    def metrics(self) -> str:
+        """What it says of itself, in Prometheus' text format."""
+        answer = httpx.get(self._url("metrics"), trust_env=False)
+        answer.raise_for_status()
+        return answer.text
+
+    def kill(self) -> None:
+        """Kill it in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> None:
+        """Ask it to end, as a Deployment would; harmless when it has ended."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._sink is not None:
+            self._sink.close()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged as JSON, in order."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(content, dict):
+                found.append(content)
+        return found
+
+    def tail(self) -> str:
+        """The end of its log, for a complaint."""
+        return self.log.read_text()[-3000:]

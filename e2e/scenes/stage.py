@@ -1,0 +1,48 @@
+"""A namespace of its own for a scene, with its ModelDeployment and its users."""
+
+import uuid
+from typing import Self
+
+from e2e.fixtures import Cluster
+from e2e.scenes.rollout import Chronicles, Rollout
+from e2e.scenes.traffic import Traffic
+
+
+class Stage:
+    """A context manager; the namespace and all in it goes when it ends."""
+
+    def __init__(self, cluster: Cluster, chronicles: Chronicles, title: str) -> None:
+        """Name the stage after its scene."""
+        self.cluster = cluster
+        self.namespace = f"scene-{title}-{uuid.uuid4().hex[:6]}"
+        self.host = f"{self.namespace}.example.com"
+        self.rollout = Rollout(cluster.kubectl, chronicles, self.namespace, self.host)
+        self._traffic: list[Traffic] = []
+
+    def __enter__(self) -> Self:
+        """Make the namespace, under restricted pod security."""
+        self.cluster.kubectl("create", "namespace", self.namespace)
+        enforce = "pod-security.kubernetes.io/enforce=restricted"
+        self.cluster.kubectl("label", "namespace", self.namespace, enforce)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete the namespace; its load ends with it."""
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        for traffic in self._traffic:
+            traffic.abandon()
+
+    def traffic(self, rate: float = 50, patience: float = 10) -> Traffic:
+        """Users who ask for the model of this stage."""
+        name = f"users-{len(self._traffic)}"
+        made = Traffic(
+            self.cluster.kubectl,
+            self.namespace,
+            self.cluster.gateway_address,
+            self.host,
+            rate,
+            patience,
+            name,
+        )
+        self._traffic.append(made)
+        return made
