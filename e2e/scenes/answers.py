@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+GAVE_UP = "timeout"
+"""The answer of a request whose client did not wait for one any longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -9,10 +9,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.cluster import addons, images
 from e2e.cluster.paths import REPOSITORY
@@ -22,17 +25,27 @@ from tests.prometheus_server import free_port
 
 SCRAPE_INTERVAL = "5s"
 """That of the Prometheus of `make cluster`."""
+REQUESTS = "model_rollouts_api_requests_total"
 KILLED = -signal.SIGKILL
 (_PROXY,) = (image for image in images.NODE if image.name == "envoy")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A line of the log about a write of the route; `at` in Unix seconds, just after the write."""
+
+    at: float
+    move: str
 
 
 class Operator:
     """One operator, started again as often as a scene wants; `log` keeps what all of them said."""
 
-    def __init__(self, cluster: Cluster, directory: Path) -> None:
-        """Prepare it; its log goes to `directory`."""
+    def __init__(self, cluster: Cluster, namespace: str, log: Path) -> None:
+        """Prepare one that serves `namespace` and no other."""
         self._cluster = cluster
-        self.log = directory / "operator.log"
+        self._namespace = namespace
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._sink: IO[bytes] | None = None
         self._port = 0
@@ -49,6 +62,7 @@ class Operator:
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
+                *("--namespace", self._namespace),
                 *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
                 *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
                 *("--proxy-image", _PROXY.reference),
@@ -89,6 +103,17 @@ class Operator:
         answer.raise_for_status()
         return answer.text
 
+    def writes(self) -> dict[str, int]:
+        """Its writing requests to the API server since it started, events apart, by kind."""
+        found: dict[str, int] = {}
+        for family in text_string_to_metric_families(self.metrics()):
+            for sample in family.samples:
+                if sample.name == REQUESTS and sample.labels["verb"] != "GET":
+                    resource = sample.labels["resource"]
+                    if resource != "events":
+                        found[resource] = found.get(resource, 0) + int(sample.value)
+        return found
+
     def kill(self) -> None:
         """Kill it in the middle of whatever it does."""
         assert self._process is not None
@@ -112,18 +137,19 @@ class Operator:
         if self._sink is not None:
             self._sink.close()
 
-    def lines(self) -> list[dict[str, Any]]:
-        """What it logged as JSON, in order."""
+    def moves(self) -> list[Move]:
+        """The route writes that it logged, in order."""
         found = []
         for line in self.log.read_text().splitlines():
-            try:
-                content = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(content, dict):
-                found.append(content)
+            content = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
+            if "move" in content:
+                found.append(Move(_unix(content["time"]), content["move"]))
         return found
 
     def tail(self) -> str:
         """The end of its log, for a complaint."""
         return self.log.read_text()[-3000:]
+
+
+def _unix(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

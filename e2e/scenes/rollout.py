@@ -96,6 +96,11 @@ class Rollout:
         found: Object = self.kubectl.get("modeldeployment", NAME, "-n", self.namespace)
         return found
 
+    def latest(self) -> Object:
+        """The resource as it was seen last; nothing is asked."""
+        changes = self.chronicles.objects.of(self.namespace)
+        return changes[-1].object if changes else {}
+
     def statuses(self, since: float = 0.0) -> list[tuple[float, Object]]:
         """Every status that was written, with the time at which it was seen."""
         written: list[tuple[float, Object]] = []
@@ -135,7 +140,9 @@ class Rollout:
         starts: dict[str, int] = {}
         for change in self.chronicles.pods.of(self.namespace):
             containers = change.object["spec"]["containers"]
-            model = next((c for c in containers if c["name"] == names.MODEL_CONTAINER), {})
+            model: Object = next(
+                (each for each in containers if each["name"] == names.MODEL_CONTAINER), {}
+            )
             environment = {e["name"]: e.get("value") for e in model.get("env", [])}
             if environment.get("MODEL_VERSION") == version:
                 for status in change.object.get("status", {}).get("containerStatuses", []):
