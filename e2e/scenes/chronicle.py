@@ -5,6 +5,7 @@ not depend on having looked at the right moment.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +15,7 @@ from e2e.scenes.following import Follower
 from e2e.waiting import wait_until
 
 Object = dict[str, Any]
-LONGEST_SECONDS = 7200
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Change:
 class Chronicle:
     """The changes of one kind in all namespaces; a context manager.
 
-    What existed when it began comes first, as added at that time.
+    What existed when it began comes first, as added at that time. The API server ends a watch when
+    it likes, e.g. when a CRD changes: then the next one begins, again with all that exists.
     """
 
     def __init__(self, kubectl: Kubectl, path: str) -> None:
@@ -45,21 +47,36 @@ class Chronicle:
 
     def __enter__(self) -> Self:
         """Begin."""
-        watch = f"{self.path}?watch=true&timeoutSeconds={LONGEST_SECONDS}"
-        self._follower = Follower(self._kubectl, "get", "--raw", watch, take=self._take)
+        self._ending = threading.Event()
+        self._follower = self._begin()
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
         return self
+
+    def _begin(self) -> Follower:
+        watch = f"{self.path}?watch=true"
+        return Follower(self._kubectl, "get", "--raw", watch, take=self._take)
+
+    def _keep(self) -> None:
+        while not self._ending.wait(_POLL_SECONDS):
+            if not self._follower.running:
+                self._follower.wait()
+                self._follower = self._begin()
 
     def _take(self, at: float, line: str) -> None:
         event = json.loads(line)
+        if event["type"] == "ERROR":
+            return
         self._changes.append(Change(at, event["type"], event["object"]))
 
     def __exit__(self, *_: object) -> None:
         """End."""
+        self._ending.set()
+        self._keeper.join()
         self._follower.stop()
 
     def of(self, namespace: str, since: float = 0.0) -> tuple[Change, ...]:
         """The changes in `namespace` from `since` (Unix seconds) on, in their order."""
-        assert self._follower.running, f"the watch of {self.path} ended"
         return tuple(
             change
             for change in tuple(self._changes)
