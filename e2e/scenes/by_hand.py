@@ -55,7 +55,7 @@ class ByHand:
                 parent_refs=[{"name": "models", "namespace": "gateways"}], hostnames=[self._host]
             ),
             [Backend(stable, 100 - percent), Backend(candidate, percent)],
-            RouteRecord(stable, candidate, "Canary", 0, 1, None, self._writes),
+            RouteRecord(stable, candidate, "Canary", f"{percent}%", 1, None, self._writes),
             namespace=self._namespace,
             owner=self._owner,
         )

@@ -26,6 +26,7 @@ from tests.prometheus_server import free_port
 SCRAPE_INTERVAL = "5s"
 """That of the Prometheus of `make cluster`."""
 REQUESTS = "model_rollouts_api_requests_total"
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
 KILLED = -signal.SIGKILL
 (_PROXY,) = (image for image in images.NODE if image.name == "envoy")
 
@@ -108,7 +109,7 @@ class Operator:
         found: dict[str, int] = {}
         for family in text_string_to_metric_families(self.metrics()):
             for sample in family.samples:
-                if sample.name == REQUESTS and sample.labels["verb"] != "GET":
+                if sample.name == REQUESTS and sample.labels["verb"] in WRITING:
                     resource = sample.labels["resource"]
                     if resource != "events":
                         found[resource] = found.get(resource, 0) + int(sample.value)
