@@ -25,6 +25,7 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.cluster.provider import Provider, choose
+from e2e.waiting import wait_until
 
 READY_SECONDS = 60.0
 SETTING_UP: dict[str, float] = {}
@@ -134,7 +135,7 @@ def prometheus_2() -> Path:
     """The program of Debian's Prometheus 2: its ranges are closed and it keeps `le` as scraped."""
     try:
         return debian.program("prometheus", "prometheus")
-    except debian.PackageError as error:
+    except StepError as error:
         _unavailable(str(error))
 
 
@@ -198,12 +199,11 @@ def _install_crds(kubectl: Kubectl) -> None:
     options = [option for folder in folders for option in ("-f", str(folder))]
     # The server is new and validates by itself; both options only cost seconds here.
     kubectl("create", "--validate=ignore", *options)
-    deadline = time.monotonic() + READY_SECONDS
-    while not all(map(_established, kubectl.get("crd")["items"])):
-        if time.monotonic() > deadline:
-            pytest.fail("the CRDs were not established in time")
-        # `kubectl wait` would open one watch after the other, for a second and more.
-        time.sleep(0.05)
+    # `kubectl wait` would open one watch after the other, for a second and more.
+    wait_until(
+        lambda: all(map(_established, kubectl.get("crd")["items"])),
+        "the CRDs were not established",
+    )
 
 
 def _established(crd: dict[str, Any]) -> bool:
