@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 venv: $(INSTALLED) ## Install the project and its development tools into .venv
 
-tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl and Prometheus, which tests run against
+tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl, Prometheus and Helm, which tests run against
 	@$(PYTHON) -m e2e.cluster tools
 
 lint: $(INSTALLED) ## Check format, style, types and the imports between rooms

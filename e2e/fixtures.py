@@ -123,6 +123,14 @@ def namespace(api_server: ApiServer) -> str:
 
 
 @pytest.fixture(scope="session")
+def helm() -> Path:
+    """The program of the Helm that the cluster is made with."""
+    if not tools.built(["helm"]):
+        _unavailable("Helm is not built: run `make tools`")
+    return tools.binary("helm")
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> Path:
     """The program of the Prometheus that the cluster runs too."""
     if not tools.built(["prometheus"]):
