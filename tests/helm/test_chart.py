@@ -20,6 +20,7 @@ from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from model_rollouts.api.crd import custom_resource_definition
 from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
+from model_rollouts.resources import names
 
 GOLDEN = Path(__file__).with_name("golden")
 EVERYTHING: Values = yaml.safe_load(Path(__file__).with_name("everything.yaml").read_text())
@@ -157,3 +158,17 @@ def test_the_chart_has_the_version_of_the_operator() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
     assert chart["version"] == chart["appVersion"] == project["version"]
+
+
+def test_the_pod_monitor_selects_what_the_operator_renders() -> None:
+    values = with_value("proxyMetrics.podMonitor.enabled", True)
+    monitor = next(
+        obj for obj in yaml.safe_load_all(render(values)) if obj and obj["kind"] == "PodMonitor"
+    )["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+
+    assert monitor["selector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+    assert monitor["namespaceSelector"] == {"any": True}
+    assert endpoint["port"] == names.METRICS_PORT_NAME
+    assert endpoint["path"] == names.METRICS_PATH
+    assert endpoint["honorLabels"] is False
