@@ -141,10 +141,13 @@ def prometheus() -> Path:
 @pytest.fixture(scope="session")
 def prometheus_2() -> Path:
     """The program of Debian's Prometheus 2: its ranges are closed and it keeps `le` as scraped."""
-    try:
-        return debian.program("prometheus", "prometheus")
-    except StepError as error:
-        _unavailable(str(error))
+    return _debian_program("prometheus", "prometheus")
+
+
+@pytest.fixture(scope="session")
+def lua() -> Path:
+    """The program of Debian's Lua, the language of Argo CD's health checks."""
+    return _debian_program("lua5.4", "lua5.4")
 
 
 @pytest.fixture(params=["prometheus", "prometheus_2"])
@@ -199,6 +202,13 @@ def _unavailable(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"needed in CI: {reason}")
     pytest.skip(reason)
+
+
+def _debian_program(package: str, name: str) -> Path:
+    try:
+        return debian.program(package, name)
+    except StepError as error:
+        _unavailable(str(error))
 
 
 def _install_crds(kubectl: Kubectl) -> None:
