@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke e2e-proxy \
+.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke e2e-proxy e2e-install \
 	bench-decision bench-intake
 
 help: ## Show this list
@@ -53,6 +53,9 @@ e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what
 
 e2e-proxy: $(INSTALLED) ## A revision's pod on the cluster: answers, metrics, and an end without errors
 	$(PYTHON) -m pytest e2e/proxy -s
+
+e2e-install: $(INSTALLED) ## The operator installed with Helm: it runs, is upgraded, and leaves what it should
+	$(PYTHON) -m pytest e2e/install -s
 
 test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800

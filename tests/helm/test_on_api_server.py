@@ -17,9 +17,9 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.fixtures import ApiServer
+from e2e.rights import MAY, MAY_NOT, Right, allowed
 from model_rollouts.api.crd import NAME, custom_resource_definition
 from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
-from tests.helm.rights import MAY, MAY_NOT, Right, allowed
 
 WATCHED = "kube-public"
 NOVELTY = {"type": "string"}
