@@ -13,6 +13,7 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.cluster.watching import KopfSource
+from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
@@ -34,6 +35,18 @@ class SilentReader:
     ) -> Mapping[str, Counted | Unavailable]:
         """Fails: nothing is measured here."""
         raise AssertionError(requests)
+
+
+class NoHistory:
+    """Fails: nothing is compared here."""
+
+    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
+        """Fails."""
+        raise AssertionError((namespace, revisions))
+
+    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+        """Fails."""
+        raise AssertionError((namespace, revision))
 
 
 class Cluster:
@@ -59,7 +72,8 @@ class Cluster:
                 client=client,
                 source=KopfSource(self.proxy.kubeconfig, (self.namespace,)),
                 recorder=EventRecorder(client, "test"),
-                reader=SilentReader(),
+                readers={0: SilentReader()},
+                historian=NoHistory(),
                 grid=Grid(),
                 instruments=self.instruments,
                 namespaces=(self.namespace,),

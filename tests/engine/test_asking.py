@@ -15,6 +15,7 @@ from model_rollouts.rollout.actions import Action, Apply, Need
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.planning import Plan
 from model_rollouts.rollout.seen import Checked, Gateway, Seen
+from tests.engine.conftest import NoHistory
 from tests.engine.planners import take
 
 KEY = Key("shop", "arrival")
@@ -36,6 +37,7 @@ class World:
             rollouts=Rollouts(take),
             planner=self.plan,
             checker=self,  # type: ignore[arg-type]
+            historian=NoHistory(),
             executor=self,  # type: ignore[arg-type]
             instruments=Instruments("test"),
             clock=lambda: self.now,

@@ -75,7 +75,7 @@ class World:
         self.rollout = self.rollouts.of(KEY, "u1")
         self.rollout.measures = measures
         self.ticker = Ticker(
-            reader=self.reader,
+            readers=dict.fromkeys(range(0, 5000, 1000), self.reader),
             store=self.store,
             queue=self.queue,
             rollouts=self.rollouts,
@@ -90,9 +90,9 @@ class World:
         self.taken.append((counts, weight))
         return memory
 
-    def tick(self) -> bool:
-        """One tick."""
-        return asyncio.run(self.ticker.tick())
+    def tick(self, phase_ms: int = 0) -> bool:
+        """One tick of a phase."""
+        return asyncio.run(self.ticker.tick(phase_ms))
 
 
 def test_without_rollouts_nothing_is_asked() -> None:
@@ -109,7 +109,21 @@ def test_an_interval_is_read_a_second_after_its_end(now_ms: int, pause: float) -
     world = World()
     world.ticker._clock = lambda: now_ms / 1000
 
-    assert world.ticker.pause() == pytest.approx(pause)
+    assert world.ticker.pause(0) == pytest.approx(pause)
+
+
+def test_intervals_of_another_phase_end_at_other_times() -> None:
+    assert World().ticker.pause(2_000) == pytest.approx(3.0)
+
+
+def test_a_rollout_is_read_in_the_phase_in_which_its_counting_began() -> None:
+    world = World(counted(1_002_000), measures=measured(started_ms=2_300))
+
+    for phase_ms in (0, 1_000, 3_000, 4_000):
+        world.tick(phase_ms)
+    assert world.reader.asked == []
+    world.tick(2_000)
+    assert len(world.reader.asked) == 1
 
 
 def test_the_last_interval_is_asked_for_and_not_the_one_before() -> None:

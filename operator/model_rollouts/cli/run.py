@@ -86,7 +86,7 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
 )
 @click.option(
     "--scrape-settle",
-    default="1s",
+    default="500ms",
     show_default=True,
     show_envvar=True,
     type=DURATION,
@@ -165,9 +165,9 @@ def _options(options: dict[str, Any]) -> Options:
     return Options(
         settings=Settings(
             proxy=ProxySettings(options["proxy_image"]),
-            release=_release(),
             grid=Grid(step_ms, max(Grid().lookback_ms, 3 * step_ms)),
         ),
+        release=_release(),
         prometheus=ServerOptions(
             options["prometheus_url"], token_file=options["prometheus_token_file"], tls=tls
         ),

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from model_rollouts.cluster.client import ClusterClient
@@ -13,7 +13,7 @@ from model_rollouts.engine.carrying_out import Executor, Reach
 from model_rollouts.engine.checking import Checker
 from model_rollouts.engine.instruments import Instruments, Shown
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconcile import Planner, Reconciler
+from model_rollouts.engine.reconcile import Historian, Planner, Reconciler
 from model_rollouts.engine.rollouts import Rollouts, Take
 from model_rollouts.engine.store import Store
 from model_rollouts.engine.supervisor import Supervisor
@@ -49,7 +49,8 @@ class Engine:
         client: ClusterClient,
         source: EventSource,
         recorder: EventRecorder,
-        reader: Reader,
+        readers: Mapping[int, Reader],
+        historian: Historian,
         grid: Grid,
         instruments: Instruments,
         namespaces: Sequence[str] = (),
@@ -83,12 +84,13 @@ class Engine:
             rollouts=self.rollouts,
             planner=core.plan,
             checker=Checker(client, namespaces),
+            historian=historian,
             executor=executor,
             instruments=instruments,
             clock=clock,
         )
         self._ticker = Ticker(
-            reader=reader,
+            readers=readers,
             store=self.store,
             queue=self.queue,
             rollouts=self.rollouts,

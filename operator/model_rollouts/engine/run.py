@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watching import KopfSource
 from model_rollouts.engine.carrying_out import CrashPoint, Reach
 from model_rollouts.engine.engine import Core, Engine
+from model_rollouts.engine.historian import Historian
 from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.server import application
 from model_rollouts.engine.ticker import SETTLE_S
@@ -25,17 +26,20 @@ from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import judging, planning
+from model_rollouts.rollout.trials import SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the administrator says. No `namespaces` are all; no `kubeconfig` is the pod's account.
 
-    `address` and `port` are where metrics and health are served. `settle_s` is how long after its
-    end a scrape interval is read. `crash_at` ends the process at that point the given time.
+    `release` is the operator's own. `address` and `port` are where metrics and health are served.
+    `settle_s` is how long after its end a scrape interval is read. `crash_at` ends the process at
+    that point the given time.
     """
 
     settings: planning.Settings
+    release: str
     prometheus: ServerOptions
     namespaces: Sequence[str] = ()
     kubeconfig: Path | None = None
@@ -61,11 +65,11 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
     """
     # There are many long-lived objects and hardly a cycle: look for them less often.
     gc.set_threshold(50_000, 50, 50)
-    instruments = Instruments(options.settings.release)
+    instruments = Instruments(options.release)
     configuration = await connection.load(options.kubeconfig)
     requests = Requests(
         configuration,
-        user_agent=f"model-rollouts/{options.settings.release}",
+        user_agent=f"model-rollouts/{options.release}",
         observe=instruments.answered,
     )
     async with (
@@ -78,7 +82,13 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             client=client,
             source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
             recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
-            reader=SampleReader(_timed(prometheus.query, instruments), Intake(grid)),
+            historian=Historian(prometheus, grid),
+            readers={
+                phase: SampleReader(
+                    _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
+                )
+                for phase in range(0, grid.step_ms, SECOND_MS)
+            },
             grid=grid,
             instruments=instruments,
             namespaces=options.namespaces,

@@ -72,6 +72,7 @@ class PrometheusClient:
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._query_url = URL(options.url.rstrip("/") + "/api/v1/query")
+        self._range_url = URL(options.url.rstrip("/") + "/api/v1/query_range")
         # Unless asked otherwise: packing an answer costs the server more than sending it.
         headers = {"Accept-Encoding": "identity", **dict(options.headers)}
         if options.token is not None:
@@ -102,29 +103,39 @@ class PrometheusClient:
     async def query(self, text: str, at_ms: int) -> bytes:
         """The body of the answer to an instant query at `at_ms`. Raises QueryError."""
         form = {"query": text, "time": f"{at_ms / 1000:.3f}"}
+        return await self._post(self._query_url, form)
+
+    async def query_range(self, text: str, start_ms: int, end_ms: int, step_ms: int) -> bytes:
+        """The body of the answer to a query at `start_ms` and every `step_ms` up to `end_ms`.
+
+        Raises QueryError.
+        """
+        times = {"start": start_ms, "end": end_ms, "step": step_ms}
+        form = {"query": text} | {name: f"{at / 1000:.3f}" for name, at in times.items()}
+        return await self._post(self._range_url, form)
+
+    async def _post(self, url: URL, form: dict[str, str]) -> bytes:
         for _ in range(self._options.retries):
             try:
-                return await self._post(form)
+                return await self._post_once(url, form)
             except _PassingError:
                 await asyncio.sleep(self._options.retry_after_s)
-        return await self._post(form)
+        return await self._post_once(url, form)
 
-    async def _post(self, form: dict[str, str]) -> bytes:
+    async def _post_once(self, url: URL, form: dict[str, str]) -> bytes:
         try:
             async with self._session.post(
-                self._query_url, data=form, headers=self._rotating(), allow_redirects=False
+                url, data=form, headers=self._rotating(), allow_redirects=False
             ) as response:
-                body = await self._read(response)
+                body = await self._read(url, response)
         except TimeoutError:
             # A server that is too slow now is not helped by asking again.
-            raise QueryError(
-                f"{self._query_url}: no answer within {self._options.timeout_s:g} s"
-            ) from None
+            raise QueryError(f"{url}: no answer within {self._options.timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            raise _PassingError(f"{self._query_url}: {error}") from error
+            raise _PassingError(f"{url}: {error}") from error
         if response.status != 200:
             kind = _PassingError if response.status in _PASSING else QueryError
-            raise kind(f"{self._query_url}: HTTP {response.status}: {_shown(body)}")
+            raise kind(f"{url}: HTTP {response.status}: {_shown(body)}")
         return body
 
     def _rotating(self) -> dict[str, str]:
@@ -137,13 +148,13 @@ class PrometheusClient:
         except OSError as error:
             raise QueryError(f"{path}: {error.strerror}") from None
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, url: URL, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for part in response.content.iter_chunked(_CHUNK):
             body += part
             if len(body) > self._options.answer_limit:
                 raise QueryError(
-                    f"{self._query_url}: answer exceeds {self._options.answer_limit} bytes; "
+                    f"{url}: answer exceeds {self._options.answer_limit} bytes; "
                     "lower answer_bytes of the batching or raise answer_limit"
                 )
         return bytes(body)

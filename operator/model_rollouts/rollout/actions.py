@@ -110,4 +110,6 @@ class Need(StrEnum):
     """What has to be asked before a plan can go on."""
 
     CHECK = "Check"
-    """`Seen.checked`, for the generation at hand."""
+    """`Seen.checked`, for the generation at hand; the one action is the Deployment to try."""
+    HISTORY = "History"
+    """`Seen.history`, of the wanted revision and of those that served before it."""

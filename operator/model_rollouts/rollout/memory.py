@@ -1,6 +1,7 @@
 """What one pass hands to the next. Lost, it costs evidence and time, never a role."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from model_rollouts.decision import Dispersion, Judge, State
@@ -13,12 +14,12 @@ class Clocks:
     """Seconds that count towards deadlines, as of `as_of` (Unix seconds).
 
     They stand while the rollout is paused: `running` says whether they ran since `as_of`.
-    `rollout` counts since the candidate got its first users, `phase` since the phase began and
-    `step` since the split of the present step was observed (0 before).
+    `phase` counts since the phase began, and `step` since the split of the present step was
+    observed (0 before). `of` names the phase, the revision and the attempt that they are about.
     """
 
+    of: str
     as_of: float
-    rollout: float = 0.0
     phase: float = 0.0
     step: float = 0.0
     running: bool = True
@@ -44,13 +45,16 @@ class Trial:
 class Split:
     """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
 
-    `mismatch` says in words how the split that is seen contradicts the weights, None while it does
-    not. The split is observed once the candidate has had a request and nothing contradicts.
+    `candidate_peak` and `stable_peak` are the most that one interval had. `mismatch` says in words
+    how the split that is seen contradicts the weights, None while it does not. The split is
+    observed once the candidate has had a request and nothing contradicts.
     """
 
     since_ms: int
     candidate: int = 0
     stable: int = 0
+    candidate_peak: int = 0
+    stable_peak: int = 0
     mismatch: str | None = None
 
     @property
@@ -86,3 +90,10 @@ class Memory:
     last_request_ms: int | None = None
     """The end of the last interval in which the candidate had a request."""
     written: Written | None = None
+    note: str | None = None
+    """What was said about the last write of the route, until the status tells it."""
+    superseded: str | None = None
+    """The candidate that was dropped, until the status tells it."""
+    repaired: Mapping[str, str] = field(default_factory=dict)
+    """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
+    not tried again."""

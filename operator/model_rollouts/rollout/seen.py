@@ -1,8 +1,10 @@
-"""What the engine has gathered about one ModelDeployment for one pass, as the API server gave it."""
+"""What the engine has gathered about one ModelDeployment for one pass, as the API server has it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from model_rollouts.decision import Dispersion
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -52,14 +54,29 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What Prometheus knows before a candidate gets its first users.
+
+    `dispersion` is of stable's errors. `scraped_ms` (Unix milliseconds) is when pods of the
+    candidate were scraped last, None when they never were: nobody could judge it.
+    """
+
+    dispersion: Dispersion
+    scraped_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One ModelDeployment and everything around it, at one moment.
 
-    `checked` is None until the plan has asked for it. `metrics_error` says why Prometheus gives
-    nothing, None while it answers.
+    `checked` and `history` are None until the plan has asked for them.
+    `metrics_error` says why Prometheus gives nothing, None while it answers. `refusal` is what the
+    API server said about an action of the plan before, None when all of them were done.
     """
 
     obj: Object
     children: Children = Children()
     checked: Checked | None = None
+    history: History | None = None
     metrics_error: str | None = None
+    refusal: str | None = None

@@ -1,6 +1,8 @@
 """Where a rollout is in one pass. The next move and everything that status tells follow from it."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
@@ -30,19 +32,18 @@ class Standing:
         return self.ready >= self.needed
 
 
-@dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(NamedTuple):
     """Who has which role, as the route records it.
 
     `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
-    stable before, while it is kept warm for the watch. `step` counts canary steps from 0.
+    stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
     """
 
     stable: str | None
     candidate: str | None
     previous: str | None
     phase: Phase
-    step: int
+    weight: Fraction
     attempt: int
     verdict: str | None
     sequence: int
@@ -50,7 +51,7 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why the rollout does not move by itself now. `stalls`: nothing happens until a person acts."""
+    """Why the rollout does not move by itself. `stalls`: nothing happens until a person acts."""
 
     reason: Reason
     message: str
@@ -62,15 +63,17 @@ class Situation:
     """What one pass found.
 
     `phase` is where the wanted version is, `Paused` when the spec says so. `weight` is the share of
-    users that the candidate has (0 to 1) by the route. `holds` are sorted by importance. `history`
-    has the newest first, what this pass ended included. `watching` says that a promoted version is
-    under observation.
+    users that the candidate has by the route (0 to 1), `step` the one of `strategy.canary.steps`
+    that it is on, from 1; None outside of a canary. `holds` are sorted by importance. `history` has
+    the newest first, what this pass ended included. `watching` says that a promoted version is
+    under observation, `accepted` that the gateway took the route as it stands.
     """
 
     deployment: ModelDeployment
     phase: Phase
     roles: Roles
     weight: float
+    step: int | None
     stable: Standing | None
     candidate: Standing | None
     holds: tuple[Hold, ...]
@@ -79,4 +82,3 @@ class Situation:
     history: tuple[Past, ...]
     watching: bool
     accepted: bool
-    """Whether the gateway has accepted the route as it stands."""
