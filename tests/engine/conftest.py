@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,27 @@ class Cluster:
         """An object of the namespace."""
         return await self.client.get(kind, self.namespace, name)
 
+    async def all(self, kind: Kind) -> list[Any]:
+        """All objects of a kind in the namespace."""
+        pages = self.client.pages(kind, self.namespace)
+        return [obj async for page in pages for obj in page.items]
+
+    def tell(self, server: ApiServer, obj: Any, status: dict[str, Any]) -> None:
+        """Write a status, as the controller of another kind would."""
+        place = (f"{obj['kind']}/{obj['metadata']['name']}", "-n", self.namespace)
+        patch = json.dumps({"status": status})
+        server.kubectl("patch", *place, "--subresource=status", "--type=merge", "-p", patch)
+
     async def status(self, name: str = "arrival") -> dict[str, Any]:
         """What the status tells."""
         model = await self.get(MODEL_DEPLOYMENT, name) or {}
         found: dict[str, Any] = model.get("status") or {}
         return found
+
+    async def conditions(self) -> dict[str, str]:
+        """The conditions of its status, by their type."""
+        status = await self.status()
+        return {each["type"]: each["status"] for each in status.get("conditions", [])}
 
     async def await_message(self, message: str, name: str = "arrival") -> None:
         """Return once the status has that message."""
