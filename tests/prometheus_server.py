@@ -70,11 +70,18 @@ def prometheus_server(
     interval: str,
     *,
     honor_labels: bool = False,
+    backfill: bool = False,
 ) -> Iterator[PrometheusServer]:
-    """Run the Prometheus `binary` to scrape `targets`; ended by its pid afterwards."""
+    """Run the Prometheus `binary` to scrape `targets`; ended by its pid afterwards.
+
+    With `backfill` it takes samples of the past two days from pages that state their times.
+    """
     port = free_port()
     config = directory / "prometheus.yml"
-    config.write_text(yaml.safe_dump(configuration(targets, interval, honor_labels=honor_labels)))
+    settings = configuration(targets, interval, honor_labels=honor_labels)
+    if backfill:
+        settings["storage"] = {"tsdb": {"out_of_order_time_window": "48h"}}
+    config.write_text(yaml.safe_dump(settings))
     log = directory / "prometheus.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

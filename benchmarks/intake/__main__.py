@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.intake.measure import STEP_S, measure
+from benchmarks.intake.measure import measure
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SETTLED = 4
@@ -35,22 +35,36 @@ SETTLED = 4
     "--ticks",
     type=click.IntRange(SETTLED + 4),
     multiple=True,
-    default=(72, 24),
+    default=(132, 24),
     show_default=True,
-    help="How many ticks of 5 s; once for each size.",
+    help="How many ticks; once for each size. 132 of 5 s outlive the series cache twice.",
+)
+@click.option(
+    "--interval",
+    "intervals",
+    type=click.IntRange(1),
+    multiple=True,
+    default=(5, 15),
+    show_default=True,
+    help="Seconds between two scrapes and two ticks; once for each size.",
 )
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
-def main(sizes: tuple[int, ...], ticks: tuple[int, ...], output: Path) -> None:
+def main(
+    sizes: tuple[int, ...], ticks: tuple[int, ...], intervals: tuple[int, ...], output: Path
+) -> None:
     """Measure the intake against a real Prometheus on loopback."""
-    if len(sizes) != len(ticks):
-        raise click.UsageError(f"found {len(sizes)} --rollouts and {len(ticks)} --ticks, pair them")
+    if not len(sizes) == len(ticks) == len(intervals):
+        raise click.UsageError(
+            f"found {len(sizes)} --rollouts, {len(ticks)} --ticks and {len(intervals)} --interval, "
+            "give as many of each"
+        )
     # An end from outside must end Prometheus and the exporter too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runs = []
     with Progress(console=Console(stderr=True)) as progress:
-        for size, number in zip(sizes, ticks, strict=True):
+        for size, number, step in zip(sizes, ticks, intervals, strict=True):
             task = progress.add_task(f"{size} rollouts", total=number)
-            measured = measure(size, number, lambda: progress.advance(task))  # noqa: B023 - used at once
+            measured = measure(size, number, step, lambda: progress.advance(task))  # noqa: B023 - used at once
             if measured["counted"] != measured["truth"]:
                 raise click.ClickException(
                     f"counted {measured['counted']}, but the truth is {measured['truth']}"
@@ -81,7 +95,6 @@ def conditions(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "prometheus": runs[0]["prometheus"],
         "aiohttp": version("aiohttp"),
         "msgspec": version("msgspec"),
-        "tick_s": STEP_S,
         "command": f"python -m benchmarks.intake {' '.join(sys.argv[1:])}".strip(),
     }
 
@@ -102,6 +115,7 @@ def figures(run: dict[str, Any]) -> dict[str, Any]:
     half = len(rss) // 2
     return {
         "rollouts": run["rollouts"],
+        "tick_s": run["step_s"],
         "pods": run["rollouts"] * 4,
         "series": run["rollouts"] * 32,
         "ticks": len(costs),
@@ -115,6 +129,8 @@ def figures(run: dict[str, Any]) -> dict[str, Any]:
         "rss_mib": {
             "median_first_half": round(statistics.median(rss[:half]), 1),
             "median_second_half": round(statistics.median(rss[half:]), 1),
+            "last": round(rss[-1], 1),
+            "each_minute": [round(value, 1) for value in rss[:: max(1, 60 // run["step_s"])]],
             "peak_of_process": round(run["peak_rss_mib"], 1),
         },
         "requests_counted": run["counted"]["total"],
@@ -129,12 +145,13 @@ def page(report: dict[str, Any]) -> str:
     runs = report["runs"]
     rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         ("rollouts, 2 arms of 2 pods each", lambda r: f"{r['rollouts']:,}"),
+        ("a scrape and a tick every", lambda r: f"{r['tick_s']} s"),
         ("series read per tick", lambda r: f"{r['series']:,}"),
         ("queries per tick", lambda r: f"{r['queries_per_tick']:g}"),
         ("answers per tick", lambda r: f"{r['mb_per_tick']:g} MB"),
         ("intake, CPU per tick: median", lambda r: f"{r['cpu_s']['median']:.2f} s"),
         ("intake, CPU per tick: p95", lambda r: f"{r['cpu_s']['p95']:.2f} s"),
-        ("share of one core", lambda r: f"{100 * r['cpu_s']['median'] / where['tick_s']:.0f} %"),
+        ("share of one core", lambda r: f"{100 * r['cpu_s']['median'] / r['tick_s']:.0f} %"),
         ("wall time per tick: median", lambda r: f"{r['wall_s']['median']:.2f} s"),
         ("wall time per tick: p95", lambda r: f"{r['wall_s']['p95']:.2f} s"),
         (
@@ -150,6 +167,7 @@ def page(report: dict[str, Any]) -> str:
             "resident memory, second half",
             lambda r: f"{r['rss_mib']['median_second_half']:g} MiB",
         ),
+        ("resident memory, last tick", lambda r: f"{r['rss_mib']['last']:g} MiB"),
         ("ticks measured", lambda r: str(r["ticks"])),
         ("requests counted", lambda r: f"{r['requests_counted']:,}"),
         ("requests that the exporter wrote down", lambda r: f"{r['truth']:,}"),
@@ -157,8 +175,8 @@ def page(report: dict[str, Any]) -> str:
     lines = [
         "# Intake: what reading the samples of many rollouts costs",
         "",
-        f"Command: `{where['command']}`. One process for the intake, one core; a tick of "
-        f"{where['tick_s']} s; Prometheus {where['prometheus']} and the exporter on the same "
+        f"Command: `{where['command']}`. One process for the intake, one core; "
+        f"Prometheus {where['prometheus']} and the exporter on the same "
         f"machine ({where['cpu']}, shared). Python {where['python']}, aiohttp {where['aiohttp']}, "
         f"msgspec {where['msgspec']}.",
         "",

@@ -26,7 +26,6 @@ from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader
 from tests.prometheus_server import Target, free_port, prometheus_server
 
-STEP_S = 5
 ROLLOUTS_PER_PAGE = 10
 
 
@@ -55,13 +54,15 @@ class Totals:
 class Run:
     """The operator's side: requests, watermarks and sums."""
 
-    def __init__(self, rollouts: int, client: PrometheusClient, started_ms: int) -> None:
+    def __init__(
+        self, rollouts: int, client: PrometheusClient, started_ms: int, step_s: int
+    ) -> None:
         self._client = client
         self._bytes = self._queries = 0
         self.totals = Totals()
         self._rollouts = [_rollout(number, started_ms) for number in range(rollouts)]
         self._since: dict[str, Watermark] = {}
-        self._reader = SampleReader(self._ask, Intake(Grid(STEP_S * 1000)))
+        self._reader = SampleReader(self._ask, Intake(Grid(step_s * 1000)))
 
     async def tick(self, prometheus: int) -> TickCost:
         """One tick as the operator runs it, with what it cost."""
@@ -122,8 +123,11 @@ def _rollout(number: int, started_ms: int) -> MeasuredRollout:
     )
 
 
-def measure(rollouts: int, ticks: int, progress: Callable[[], None]) -> dict[str, Any]:
-    """Start everything on loopback, tick `ticks` times, and return what was measured."""
+def measure(rollouts: int, ticks: int, step_s: int, progress: Callable[[], None]) -> dict[str, Any]:
+    """Start everything on loopback, tick `ticks` times, and return what was measured.
+
+    `step_s` is the scrape interval in seconds, and that between two ticks.
+    """
     port = free_port()
     pages = -(-rollouts // ROLLOUTS_PER_PAGE)
     exporter = subprocess.Popen(
@@ -139,11 +143,11 @@ def measure(rollouts: int, ticks: int, progress: Callable[[], None]) -> dict[str
                 tools.binary("prometheus"),
                 Path(directory),
                 targets,
-                f"{STEP_S}s",
+                f"{step_s}s",
                 honor_labels=True,
             ) as server,
         ):
-            run = _run(rollouts, ticks, server.url, server.pid, port, progress)
+            run = _run(rollouts, ticks, step_s, server.url, server.pid, port, progress)
             return {"prometheus": server.version, "pages": pages, **asyncio.run(run)}
     finally:
         exporter.terminate()
@@ -151,16 +155,22 @@ def measure(rollouts: int, ticks: int, progress: Callable[[], None]) -> dict[str
 
 
 async def _run(
-    rollouts: int, ticks: int, url: str, pid: int, port: int, progress: Callable[[], None]
+    rollouts: int,
+    ticks: int,
+    step_s: int,
+    url: str,
+    pid: int,
+    port: int,
+    progress: Callable[[], None],
 ) -> dict[str, Any]:
     started_ms = round(time.time() * 1000) - 60_000
     costs: list[TickCost] = []
     async with PrometheusClient(ServerOptions(url, timeout_s=60)) as client:
-        run = Run(rollouts, client, started_ms)
+        run = Run(rollouts, client, started_ms, step_s)
         await _until_scraped(client, 32 * rollouts)
         _ask_exporter(port, "POST")
         while len(costs) < ticks:
-            await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.1)
+            await asyncio.sleep(step_s - time.time() % step_s + 0.1)
             cost = await run.tick(pid)
             costs.append(cost)
             progress()
@@ -168,10 +178,11 @@ async def _run(
         for _ in range(24):
             if {"total": run.totals.total, "bad": run.totals.bad} == truth:
                 break
-            await asyncio.sleep(STEP_S - time.time() % STEP_S + 0.1)
+            await asyncio.sleep(step_s - time.time() % step_s + 0.1)
             await run.tick(pid)
     return {
         "rollouts": rollouts,
+        "step_s": step_s,
         "costs": [msgspec.to_builtins(cost) for cost in costs],
         "truth": truth,
         "counted": {"total": run.totals.total, "bad": run.totals.bad},
@@ -182,7 +193,7 @@ async def _run(
 
 async def _until_scraped(client: PrometheusClient, series: int) -> None:
     """Wait until Prometheus holds every series."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         text = 'count({__name__=~"envoy_.+"})'
         body = msgspec.json.decode(await client.query(text, round(time.time() * 1000)))
@@ -190,7 +201,7 @@ async def _until_scraped(client: PrometheusClient, series: int) -> None:
         if result and int(result[0]["value"][1]) >= series:
             return
         await asyncio.sleep(0.5)
-    raise RuntimeError(f"Prometheus did not reach {series} series within 120 s")
+    raise RuntimeError(f"Prometheus did not reach {series} series within 300 s")
 
 
 def _ask_exporter(port: int, method: str) -> bytes:

@@ -60,7 +60,7 @@ def start(kubectl: Kubectl, namespace: str) -> Revision:
         MODEL,
         RouteSpec(parent_refs=[{"name": "models", "namespace": "gateways"}], hostnames=[host]),
         [Backend(name, 100)],
-        RouteRecord(name, None, "Full", 0, 1, None, 1),
+        RouteRecord(name, None, "Full", "0%", 1, None, 1),
         namespace=namespace,
         owner=owner,
     )

@@ -13,6 +13,7 @@ from model_rollouts.decision import (
     EvidenceRefusedError,
     Interval,
     Judge,
+    Role,
     Rules,
     Sample,
     counters,
@@ -29,6 +30,19 @@ VERSION_1 = (
     "AAAAAAAAAAAAAAAAAAAAIEAAAAAAAADwPwAAAAAAAAAAAAAAAAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAA"
     "AAAAAADKwwi8"
 )
+VERSION_2 = (
+    "AgEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAAPA/AAAAAAAA8D8AAAAAAAD4fwAAAAAAABRAAAAAAAAA"
+    "AAAAAAAAAAD4fxuDsV/q4u6/vSEvawTTC8By08hwADomwD0uSJJM3C/AAAAAAAAAIEAAAAAAAADwPwAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAgQAAAAAAAAPA/AAAAAAAAAAAAAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    "AAAAAGmgKps="
+)
+VERSION_2_BURSTY = (
+    "AgEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAABBAAAAAAAAACEAAAAAAAAA+QAAAAAAAABRAAAAAAAAA"
+    "AAAAAAAAAAD4f1fkDIhNd/W/ExE9i5oVBsAAAAAAAAAAAFVVVVVVVbU/VVVVVVVVhT8AAAAAAAAAAAAAAAAA"
+    "AAAAAAAAAAAAAAAAAAAAAAAAAOtRuB6F66E/61G4HoXrsT/rUbgehevBP+F6FK5H4co/61G4HoXrwT/hehSu"
+    "R+G6PwAAAAAAACBAAAAAAAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAIEAAAAAAAADwPwAAAAAAAAAAAAAA"
+    "AAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACOJjUC"
+)
 
 
 def filled(judge: Judge) -> str:
@@ -42,19 +56,22 @@ def filled(judge: Judge) -> str:
     return encode(judge, state)
 
 
-def test_the_largest_usual_state_stays_under_four_kilobytes() -> None:
+@pytest.mark.parametrize("dispersion", [Dispersion(), Dispersion(9.5, 4, plateau=60.0)])
+def test_six_gates_stay_under_four_kilobytes(dispersion: Dispersion) -> None:
     gates = [latency(f"l{i}", 0.1 * i, 0.95 + 0.005 * i, EDGES) for i in range(1, 5)]
-    judge = judge_of(errors("e", 0.999), counters("c", 0.01, 0.02), *gates)
+    objectives = (errors("e", 0.999), counters("c", 0.01, 0.02, role=Role.GATE), *gates)
+    judge = Judge(Rules(objectives), {o.name: dispersion for o in objectives})
 
     text = filled(judge)
 
     assert len(judge.rules.objectives) == 6
     assert len(text) < 4096
     assert text.isascii()
+    assert encode(*resume(text, judge.rules)) == text
 
 
 def test_dispersions_travel_with_the_evidence() -> None:
-    measured = {"errors": Dispersion(9.5, 1.25), "own": Dispersion(2, 2, known=False)}
+    measured = {"errors": Dispersion(9.5, 1.25, plateau=30), "own": Dispersion(2, 2, known=False)}
     judge = Judge(Rules((errors("errors", 0.999), counters("own", 0.01, 0.02))), measured)
 
     again, state = resume(filled(judge), judge.rules)
@@ -111,18 +128,34 @@ def test_damaged_evidence_is_refused() -> None:
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = judge_of(*all_kinds())
-    monkeypatch.setattr("model_rollouts.decision.codec.VERSION", 2)
+    monkeypatch.setattr("model_rollouts.decision.codec.VERSION", 3)
     text = filled(judge)
     monkeypatch.undo()
 
-    with pytest.raises(EvidenceRefusedError, match="found version 2, this reads 1"):
+    with pytest.raises(EvidenceRefusedError, match="found version 3, this reads 2"):
         resume(text, judge.rules)
 
 
-def test_the_format_of_version_1_does_not_change() -> None:
+def bursty() -> Judge:
+    """The judge of one objective whose errors come in bursts."""
+    objective = dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET)
+    return Judge(Rules((objective,), steps=(0.5,)), {"e": Dispersion(4, 3, plateau=30.0)})
+
+
+def test_the_format_of_version_2_does_not_change() -> None:
     # Evidence of running rollouts outlives the program that wrote it. When this fails, raise
     # VERSION: the old evidence is then refused instead of misread.
     judge = judge_of(dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET), steps=(0.5,))
     text = encode(judge, after(judge, interval(0, 1, 8, name="e")))
 
-    assert text == VERSION_1
+    assert text == VERSION_2
+
+    judge = bursty()
+    assert encode(judge, after(judge, interval(0, 1, 8, name="e"))) == VERSION_2_BURSTY
+
+
+def test_version_1_knew_nothing_of_blocks_and_is_refused() -> None:
+    judge = judge_of(dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET), steps=(0.5,))
+
+    with pytest.raises(EvidenceRefusedError, match="found version 1, this reads 2"):
+        resume(VERSION_1, judge.rules)

@@ -82,6 +82,14 @@ def test_too_short_a_history_says_so() -> None:
     assert measure([]) is UNKNOWN
 
 
+def test_six_hours_are_fewer_blocks_when_blocks_are_longer() -> None:
+    past = history(9, 0.5, 5)[:360]
+
+    assert measure(past, block=60) != UNKNOWN
+    assert measure(past[1:], block=60) is UNKNOWN
+    assert measure(past, (past[1:], past[1:]), block=60).stable == measure(past, block=60).target
+
+
 def test_a_history_without_errors_shows_no_burst() -> None:
     quiet = [(1500.0, 0.0)] * BLOCKS
 

@@ -245,6 +245,29 @@ def test_a_burst_of_errors_counts_less_when_bursts_are_known() -> None:
     assert unknown.decide(after(unknown, burst)) is Decision.INCONCLUSIVE
 
 
+def test_a_sample_for_no_objective_is_refused() -> None:
+    # A misspelt name would be evidence that nobody sees: no errors, hence a promotion.
+    judge = judge_of(errors("errors", 0.999), breaker())
+    samples = {"errors": Sample(Counts.of(10, 0)), "errros": Sample(Counts.of(10, 9))}
+
+    with pytest.raises(
+        ValueError,
+        match=r"interval, samples: found \['errros'\], which are no objectives of "
+        r"\['breaker', 'errors'\]",
+    ):
+        judge.update(judge.start(), Interval(0, 5, samples))
+
+
+def test_an_objective_without_a_sample_keeps_its_evidence() -> None:
+    judge = judge_of(errors("errors", 0.999), breaker())
+    start = judge.start()
+
+    state = judge.update(start, interval(0, 1, 10))
+
+    assert state.evidence[0] == start.evidence[0]
+    assert state.evidence[1] != start.evidence[1]
+
+
 def test_toward_must_be_a_step() -> None:
     judge = errors_judge()
     with pytest.raises(

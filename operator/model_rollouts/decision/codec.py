@@ -20,12 +20,12 @@ from model_rollouts.decision.objective import Objective
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import Dispersion, Rules
 
-VERSION = 1
+VERSION = 2
 
 _HEADER = struct.Struct("<BBH8s")
 """Version, arm, number of objectives, fingerprint of the rules beside the objectives."""
-_OBJECTIVE = struct.Struct("<4s8s?dd")
-"""Fingerprints of name and definition; dispersion known, target, stable."""
+_OBJECTIVE = struct.Struct("<4s8s?ddd")
+"""Fingerprints of name and definition; dispersion known, target, stable, plateau (or NaN)."""
 _CLOCK = struct.Struct("<dqd")
 _CHECKSUM = struct.Struct("<I")
 _ARMS = (Arm.SHADOW, Arm.LIVE)
@@ -48,6 +48,7 @@ def encode(judge: Judge, state: State) -> str:
                 dispersion.known,
                 dispersion.target,
                 dispersion.stable,
+                math.nan if dispersion.plateau is None else dispersion.plateau,
             )
         )
     failed_at = math.nan if state.failed_at is None else state.failed_at
@@ -81,7 +82,7 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
     offset = _HEADER.size
     dispersions = {}
     for objective in rules.objectives:
-        name, definition, known, target, stable = _OBJECTIVE.unpack_from(body, offset)
+        name, definition, known, target, stable, plateau = _OBJECTIVE.unpack_from(body, offset)
         offset += _OBJECTIVE.size
         expected_name, expected_definition = _objective_prints(objective)
         if name != expected_name:
@@ -90,7 +91,9 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
             raise EvidenceRefusedError(
                 f"evidence: objective '{objective.name}' was defined otherwise when it was gathered"
             )
-        dispersions[objective.name] = Dispersion(target, stable, known=known)
+        dispersions[objective.name] = Dispersion(
+            target, stable, known=known, plateau=None if math.isnan(plateau) else plateau
+        )
     if rules_print != _rules_print(rules):
         raise EvidenceRefusedError(
             "evidence: gathered under other steps or error rates than the present ones"
@@ -107,15 +110,27 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
     )
 
 
+def _vectors(evidence: Evidence) -> tuple[tuple[float, ...], ...]:
+    """The fields that are tuples, which come first; the others are numbers."""
+    return (
+        evidence.fail_target,
+        evidence.fail_stable,
+        evidence.pass_stable,
+        evidence.far_stable,
+        evidence.betting,
+    )
+
+
 def _floats(evidence: Evidence) -> bytes:
-    flat = [number for vector in evidence[:4] for number in vector] + list(evidence[4:])
+    vectors = _vectors(evidence)
+    flat = [number for vector in vectors for number in vector] + list(evidence[len(vectors) :])
     return struct.pack(f"<{len(flat)}d", *flat)
 
 
 def _evidence(process: Process, body: bytes, offset: int) -> tuple[Evidence, int]:
     shape = process.start()
-    lengths = [len(vector) for vector in shape[:4]]
-    count = sum(lengths) + len(shape) - 4
+    lengths = [len(vector) for vector in _vectors(shape)]
+    count = sum(lengths) + len(shape) - len(lengths)
     flat = struct.unpack_from(f"<{count}d", body, offset)
     ends = list(itertools.accumulate(lengths))
     vectors = (flat[end - length : end] for end, length in zip(ends, lengths, strict=True))

@@ -8,6 +8,7 @@ It is measured once and fixed, because a value tuned to the rollout would void t
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from model_rollouts.decision.rules import UNKNOWN, Dispersion
 
@@ -15,41 +16,57 @@ BLOCK = 15.0
 """Resolution of the history in seconds."""
 _LEAST_HISTORY = 6 * 3600.0
 _LEAST_BLOCKS = 60
+_STILL_GROWS = 1.25
 
 Block = tuple[float, float]
 """(total, bad) of one block of history."""
 
 
 def measure(
-    history: Sequence[Block], halves: tuple[Sequence[Block], Sequence[Block]] | None = None
+    history: Sequence[Block],
+    halves: tuple[Sequence[Block], Sequence[Block]] | None = None,
+    *,
+    block: float = BLOCK,
 ) -> Dispersion:
-    """The dispersions from stable's history, best a day of it, in blocks of 15 s.
+    """The dispersions from stable's history, best a day of it, in blocks of `block` seconds.
 
     `halves` are the same blocks for two halves of stable's pods: between them shared outages
     cancel, as they do between candidate and stable. With one pod there are no halves, and the
-    comparison with stable gets the dispersion of the whole. Less than six hours: UNKNOWN.
+    comparison with stable gets the dispersion of the whole. `plateau` is the longer of the two
+    times in which errors come together. Less than six hours: UNKNOWN.
     Raises ValueError when the halves have different lengths.
     """
     if halves and len(halves[0]) != len(halves[1]):
         raise ValueError(
             f"halves: found {len(halves[0])} and {len(halves[1])} blocks, give the same for both"
         )
-    if len(history) * BLOCK < _LEAST_HISTORY:
+    if len(history) * block < _LEAST_HISTORY:
         return UNKNOWN
     target = against_target(history)
-    if halves is None or len(halves[0]) * BLOCK < _LEAST_HISTORY:
-        return Dispersion(target, target)
-    return Dispersion(target, between_halves(*halves))
+    stable = target
+    if halves is not None and len(halves[0]) * block >= _LEAST_HISTORY:
+        stable = between_halves(*halves)
+    lengths = [curve.plateau * block for curve in (target, stable) if curve.dispersion > 1]
+    return Dispersion(
+        target.dispersion, stable.dispersion, plateau=max(lengths) if lengths else None
+    )
 
 
-def against_target(history: Sequence[Block]) -> float:
-    """Variance / mean of the errors, at least 1, from differences of successive blocks.
+class Curve(NamedTuple):
+    """Dispersion, at least 1, and the length at which it stops growing, in blocks of history."""
+
+    dispersion: float
+    plateau: int
+
+
+def against_target(history: Sequence[Block]) -> Curve:
+    """Variance / mean of the errors, from differences of successive blocks.
 
     sum (x_b - x_b+1)^2 / (1/n_b + 1/n_b+1) / ((B - 1) p), x the error share of a block (von
     Neumann's successive differences, which ignore slow drift such as day and night). Blocks are
     doubled while 60 remain; the largest value counts that is above 1 beyond its sampling error.
     """
-    largest = 1.0
+    estimates = []
     blocks = [(n, d) for n, d in history if n > 0]
     while len(blocks) >= _LEAST_BLOCKS:
         bad = math.fsum(d for _, d in blocks)
@@ -59,18 +76,18 @@ def against_target(history: Sequence[Block]) -> float:
         squares = math.fsum(
             (d / n - e / m) ** 2 / (1 / n + 1 / m) for (n, d), (m, e) in itertools.pairwise(blocks)
         )
-        largest = _larger(largest, squares / ((len(blocks) - 1) * share), bad, len(blocks))
+        estimates.append(_Estimate(squares / ((len(blocks) - 1) * share), bad, len(blocks)))
         blocks = _doubled(blocks)
-    return largest
+    return _curve(estimates)
 
 
-def between_halves(first: Sequence[Block], second: Sequence[Block]) -> float:
+def between_halves(first: Sequence[Block], second: Sequence[Block]) -> Curve:
     """The same between two halves of the pods, given what both had together.
 
     sum (d_A - D n_A / n)^2 / sum D n_A n_B / n^2: the variance of one half's share of the errors
     over its binomial variance. Both have the same blocks.
     """
-    largest = 1.0
+    estimates = []
     one, two = list(first), list(second)
     while len(one) >= _LEAST_BLOCKS:
         squares, expected, bad, used = 0.0, 0.0, 0.0, 0
@@ -82,15 +99,36 @@ def between_halves(first: Sequence[Block], second: Sequence[Block]) -> float:
                 used += 1
         if not expected:
             break
-        largest = _larger(largest, squares / expected, bad, used)
+        estimates.append(_Estimate(squares / expected, bad, used))
         one, two = _doubled(one), _doubled(two)
-    return largest
+    return _curve(estimates)
 
 
-def _larger(largest: float, estimate: float, bad: float, blocks: int) -> float:
-    """`estimate` if it exceeds both `largest` and, by two standard errors, 1."""
-    error = math.sqrt((3 + blocks / bad) / blocks)
-    return max(largest, estimate) if estimate - 2 * error > 1 else largest
+class _Estimate(NamedTuple):
+    value: float
+    bad: float
+    blocks: int
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it exceeds 1 by two standard errors."""
+        error = math.sqrt((3 + self.blocks / self.bad) / self.blocks)
+        return self.value - 2 * error > 1
+
+
+def _curve(estimates: Sequence[_Estimate]) -> Curve:
+    """From estimates at lengths 1, 2, 4, ...: errors of one burst are all in one longer block.
+
+    The plateau is the first length after which doubling adds less than a quarter, and the longest
+    there is when none does.
+    """
+    largest = max((e.value for e in estimates if e.is_sure), default=1.0)
+    plateau = 1
+    for shorter, longer in itertools.pairwise(estimates):
+        if longer.value < _STILL_GROWS * shorter.value:
+            break
+        plateau *= 2
+    return Curve(max(largest, 1.0), plateau)
 
 
 def _doubled(blocks: Sequence[Block]) -> list[Block]:

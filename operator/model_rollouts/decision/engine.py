@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from model_rollouts.decision.counts import Arm, Interval
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.grid import BLOCK_MINUTES, GRID, RESTART_WEIGHT, unspent
+from model_rollouts.decision.grid import GRID, RESTART_WEIGHT, unspent
 from model_rollouts.decision.objective import Kind, Role
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -96,7 +96,8 @@ class Judge:
         """The state after one interval.
 
         Raises ValueError when the interval begins before the last one ended (requests would count
-        twice, which voids the guarantees) or goes back from live to shadow.
+        twice, which voids the guarantees), goes back from live to shadow, or has a sample for no
+        objective (a misspelt name would be evidence that nobody sees).
         """
         if interval.start < state.elapsed - _CLOCK_TOLERANCE:
             raise ValueError(
@@ -109,30 +110,47 @@ class Judge:
                 raise ValueError("interval: found arm Shadow after Live; start a new rollout")
             evidence = [p.enter_live(e) for p, e in zip(self.processes, evidence, strict=True)]
         minute = max(state.minute, int(interval.start // _MINUTE))
-        if minute // BLOCK_MINUTES > state.minute // BLOCK_MINUTES:
-            kept = unspent(state.minute)
-            evidence = [p.seal(e, kept) for p, e in zip(self.processes, evidence, strict=True)]
         if minute > state.minute:
-            weight = unspent(state.minute) - unspent(minute)
-            evidence = [p.restart(e, weight) for p, e in zip(self.processes, evidence, strict=True)]
-        samples, load = interval.samples, interval.comparable_load
-        for index, process in enumerate(self.processes):
-            sample = samples.get(process.objective.name)
-            if sample is not None:
-                evidence[index] = process.update(evidence[index], sample, comparable_load=load)
+            kept = unspent(state.minute)
+            weight = kept - unspent(minute)
+            for index, process in enumerate(self.processes):
+                failing, one = process.failing, evidence[index]
+                if minute // failing.seal_minutes > state.minute // failing.seal_minutes:
+                    one = failing.seal(one, minute * _MINUTE, kept)
+                evidence[index] = failing.restart(one, weight)
+        self._count(evidence, interval)
         after = State(tuple(evidence), interval.end, minute, interval.arm, state.failed_at)
         if after.failed_at is None and self._fails(after):
             return after._replace(failed_at=interval.end)
         return after
 
+    def _count(self, evidence: list[Evidence], interval: Interval) -> None:
+        samples, load = interval.samples, interval.comparable_load
+        counted = 0
+        for index, process in enumerate(self.processes):
+            sample = samples.get(process.objective.name)
+            if sample is not None:
+                counted += 1
+                evidence[index] = process.update(
+                    evidence[index], interval.start, interval.end, sample, comparable_load=load
+                )
+        if counted < len(samples):
+            names = [objective.name for objective in self.rules.objectives]
+            raise ValueError(
+                f"interval, samples: found {sorted(set(samples) - set(names))}, "
+                f"which are no objectives of {names}"
+            )
+
     def _fails(self, state: State) -> bool:
-        peaks = (self.processes[i].fail_peak(state.evidence[i]) for i in self._acting)
+        peaks = (self.processes[i].failing.peak(state.evidence[i]) for i in self._acting)
         return max(peaks) >= self._peak_needed and self.fail_evidence(state) >= self.fail_needed
 
     def fail_evidence(self, state: State) -> float:
         """The mean e-value for Fail over the objectives that may act: Gates and Guards."""
         kept = unspent(state.minute)
-        values = [self.processes[i].fail(state.evidence[i], kept).decides for i in self._acting]
+        values = [
+            self.processes[i].failing.value(state.evidence[i], kept).decides for i in self._acting
+        ]
         return math.fsum(values) / len(values)
 
     def decide(self, state: State, toward: float = 1.0) -> Decision:

@@ -11,12 +11,14 @@ class Evidence(NamedTuple):
     `seen_*` is everything in the present arm, for people; `passed_*` is what counts for Pass
     against the target (less under incomparable load). `carry` is what shadow handed on. `sealed` is
     Auto's log evidence for Fail when the present block began, the other two are its parts then.
+    `betting` is the state of `betting.Betting`, empty when errors are not known to come in bursts.
     """
 
     fail_target: tuple[float, ...]
     fail_stable: tuple[float, ...]
     pass_stable: tuple[float, ...]
     far_stable: tuple[float, ...]
+    betting: tuple[float, ...] = ()
     seen_total: float = 0.0
     seen_bad: float = 0.0
     seen_stable_total: float = 0.0

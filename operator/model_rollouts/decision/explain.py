@@ -58,7 +58,7 @@ def _objective(
 ) -> ObjectiveVerdict:
     process = judge.processes[index]
     objective = process.objective
-    fail = process.fail(evidence, kept)
+    fail = process.failing.value(evidence, kept)
     proof = process.levels[level]
     pass_evidence = process.passing(evidence, proof)
     if level == 0 and process.far:

@@ -1,13 +1,11 @@
 """The evidence about one objective: e-processes for Fail and for Pass, updated per interval.
 
-Fail, against the target and against stable: wealth spread over the grid of worse rates, with fresh
-starts every minute. Pass, against the target: a function of the totals, because it is a product
-of likelihood ratios; against stable: summed interval by interval, because the split of
-traffic enters. Tables are computed once, logarithms are kept, tuples are replaced: an update
+`failing` holds the bets for Fail. Pass, against the target: a function of the totals, because it
+is a product of likelihood ratios; against stable: summed interval by interval, because the split
+of traffic enters. Tables are computed once, logarithms are kept, tuples are replaced: an update
 costs microseconds.
 """
 
-import math
 from collections.abc import Sequence
 
 from model_rollouts.decision.counts import Sample
@@ -16,20 +14,12 @@ from model_rollouts.decision.evalue import (
     stable_log_evalues,
     target_coefficients,
 )
-from model_rollouts.decision.evidence import Evidence, FailEvidence, Proof
-from model_rollouts.decision.grid import (
-    DEFLATED_CAP,
-    FAR_SHARES,
-    PASS_SHARES,
-    PASS_WEIGHTS,
-    START_WEIGHT,
-    worse_rates,
-    worse_weights,
-)
+from model_rollouts.decision.evidence import Evidence, Proof
+from model_rollouts.decision.failing import Failing, bounded_exp
+from model_rollouts.decision.grid import FAR_SHARES, PASS_SHARES, PASS_WEIGHTS
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Kind, Objective, Role
 from model_rollouts.decision.rules import Dispersion
 
-_LARGEST_LOG = 600.0
 _BETS = len(PASS_SHARES)
 
 
@@ -40,14 +30,11 @@ class Process:
         "_carry_cap",
         "_dispersion",
         "_events",
-        "_fail_bets",
-        "_fail_coefficients",
         "_pass_bets",
         "_slack",
-        "_stable_log_weights",
-        "_target_log_weights",
         "_waits_for_load",
         "compare",
+        "failing",
         "far",
         "levels",
         "multiples",
@@ -71,15 +58,9 @@ class Process:
         self._events = objective.is_rate
         self._slack = objective.slack * objective.good
         self._waits_for_load = objective.kind is Kind.LATENCY
-        uses_target = self.compare is not Compare.STABLE
         uses_stable = self.compare is not Compare.TARGET
         good, good_ratio = objective.good, objective.good_times_stable
-        target_rates = self._worse_rates(dispersion.target) if uses_target else ()
-        stable_rates = self._worse_rates(dispersion.stable) if uses_stable else ()
-        self._target_log_weights = tuple(map(math.log, worse_weights(target_rates)))
-        self._stable_log_weights = tuple(map(math.log, worse_weights(stable_rates)))
-        self._fail_coefficients = tuple(self._coefficients(good, r * good) for r in target_rates)
-        self._fail_bets = tuple(StableBet.of(good_ratio, r * good_ratio) for r in stable_rates)
+        self.failing = Failing(objective, self.compare, dispersion)
         self._pass_bets = tuple(
             StableBet.of(multiple * objective.bad_ratio, share * good_ratio)
             for multiple in multiples
@@ -97,13 +78,6 @@ class Process:
                 0,
                 is_far=True,
             )
-
-    def _worse_rates(self, dispersion: float) -> tuple[float, ...]:
-        objective = self.objective
-        largest = math.inf if self._events else LARGEST_BAD_SHARE / objective.good
-        if dispersion > 1:
-            largest = min(largest, DEFLATED_CAP)
-        return worse_rates(objective.bad / objective.good, largest)
 
     def _coefficients(self, limit: float, alternative: float) -> tuple[float, float]:
         return target_coefficients(
@@ -128,20 +102,13 @@ class Process:
 
     def start(self) -> Evidence:
         """No evidence: wealth 1 everywhere."""
-        start = math.log(START_WEIGHT)
+        fail_target, fail_stable, betting = self.failing.start()
         return Evidence(
-            fail_target=tuple(weight + start for weight in self._target_log_weights),
-            fail_stable=tuple(weight + start for weight in self._stable_log_weights),
+            fail_target,
+            fail_stable,
             pass_stable=(0.0,) * len(self._pass_bets),
             far_stable=(0.0,) * (len(self.far.stable_bets) if self.far else 0),
-        )
-
-    def restart(self, evidence: Evidence, weight: float) -> Evidence:
-        """Bets `weight` of the unspent wealth on "it turns bad now"."""
-        fresh = math.log(weight)
-        return evidence._replace(
-            fail_target=_restarted(evidence.fail_target, self._target_log_weights, fresh),
-            fail_stable=_restarted(evidence.fail_stable, self._stable_log_weights, fresh),
+            betting=betting,
         )
 
     def enter_live(self, evidence: Evidence) -> Evidence:
@@ -152,65 +119,52 @@ class Process:
         return self.start()._replace(
             fail_target=evidence.fail_target,
             fail_stable=evidence.fail_stable,
+            betting=evidence.betting,
             carry=carry,
             sealed=evidence.sealed,
             block_target=evidence.block_target,
             block_stable=evidence.block_stable,
         )
 
-    def seal(self, evidence: Evidence, unspent: float) -> Evidence:
-        """A block is over: Auto keeps what it won, and the other part may count in the next."""
-        if self.compare is not Compare.AUTO:
-            return evidence
-        fail = self.fail(evidence, unspent)
-        target, stable = math.log(fail.target), math.log(fail.stable)
-        won = min(target - evidence.block_target, stable - evidence.block_stable)
-        return evidence._replace(
-            sealed=evidence.sealed + won, block_target=target, block_stable=stable
-        )
-
-    def update(self, evidence: Evidence, sample: Sample, *, comparable_load: bool) -> Evidence:
-        """The evidence after one interval."""
+    def update(
+        self,
+        evidence: Evidence,
+        start: float,
+        end: float,
+        sample: Sample,
+        *,
+        comparable_load: bool,
+    ) -> Evidence:
+        """The evidence after one interval from `start` to `end`."""
         candidate, stable = sample.candidate, sample.stable
         total, stable_total = candidate.total, stable.total
-        fail_target, fail_stable, pass_stable, far_stable = evidence[:4]
-        seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[4:8]
-        passed_total, passed_bad, passed_far = evidence[8:11]
-        passes = comparable_load or not self._waits_for_load
-        if total > 0:
-            bad = candidate.bad_at_least
-            fail_target = tuple(
-                [
-                    log + bad * u + total * v
-                    for log, (u, v) in zip(fail_target, self._fail_coefficients, strict=True)
-                ]
-            )
-            if passes:
-                passed_total += total
-                passed_bad += candidate.bad_at_most
-                passed_far += candidate.far
-            if stable_total > 0 and self._fail_bets:
+        _, _, pass_stable, far_stable, _ = evidence[:5]
+        seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[5:9]
+        passed_total, passed_bad, passed_far = evidence[9:12]
+        fail_target, fail_stable, betting = self.failing.update(evidence, start, end, sample)
+        if total > 0 and (comparable_load or not self._waits_for_load):
+            passed_total += total
+            passed_bad += candidate.bad_at_most
+            passed_far += candidate.far
+            if stable_total > 0 and self._pass_bets:
                 # Between two bucket edges each count takes the value that hurts the claim.
-                fail_stable = self._against_stable(
-                    fail_stable, sample, bad, stable.bad_at_most, self._fail_bets
+                pass_stable = self._against_stable(
+                    pass_stable,
+                    sample,
+                    candidate.bad_at_most,
+                    stable.bad_at_least,
+                    self._pass_bets,
                 )
-                if passes and self._pass_bets:
-                    pass_stable = self._against_stable(
-                        pass_stable,
-                        sample,
-                        candidate.bad_at_most,
-                        stable.bad_at_least,
-                        self._pass_bets,
+                if self.far:
+                    far_stable = self._against_stable(
+                        far_stable, sample, candidate.far, stable.far, self.far.stable_bets
                     )
-                    if self.far:
-                        far_stable = self._against_stable(
-                            far_stable, sample, candidate.far, stable.far, self.far.stable_bets
-                        )
         return Evidence(
             fail_target,
             fail_stable,
             pass_stable,
             far_stable,
+            betting,
             seen_total + total,
             seen_bad + candidate.bad_at_most,
             seen_stable_total + stable_total,
@@ -218,7 +172,7 @@ class Process:
             passed_total,
             passed_bad,
             passed_far,
-            *evidence[11:],
+            *evidence[12:],
         )
 
     def _against_stable(
@@ -239,35 +193,6 @@ class Process:
             self._dispersion.stable,
         )
         return tuple([log + factor for log, factor in zip(logs, factors, strict=True)])
-
-    def fail(self, evidence: Evidence, unspent: float) -> FailEvidence:
-        """E-values against "good", with the wealth not yet bet on late regressions.
-
-        Auto takes the smaller growth in each block of time: whichever clause of "good" holds
-        there, it is below the growth that this clause keeps fair.
-        """
-        target = unspent + math.fsum(map(_exp, evidence.fail_target))
-        stable = unspent + math.fsum(map(_exp, evidence.fail_stable))
-        if self.compare is Compare.TARGET:
-            return FailEvidence(target, 1.0, target)
-        if self.compare is Compare.STABLE:
-            return FailEvidence(1.0, stable, stable)
-        decides = min(
-            target * math.exp(evidence.sealed - evidence.block_target),
-            stable * math.exp(evidence.sealed - evidence.block_stable),
-        )
-        return FailEvidence(target, stable, decides)
-
-    def fail_peak(self, evidence: Evidence) -> float:
-        """The largest single log wealth that could decide: a cheap bound on `fail`.
-
-        Auto never holds more than either of its parts.
-        """
-        if self.compare is Compare.TARGET:
-            return max(evidence.fail_target)
-        if self.compare is Compare.STABLE:
-            return max(evidence.fail_stable)
-        return min(max(evidence.fail_target), max(evidence.fail_stable))
 
     def passing(self, evidence: Evidence, proof: Proof) -> float:
         """The e-value against "bad" as `proof` states it."""
@@ -320,21 +245,4 @@ class Process:
 
 def _mixture(logs: Sequence[float]) -> float:
     (a, b, c, d), (wa, wb, wc, wd) = logs, PASS_WEIGHTS
-    return wa * _exp(a) + wb * _exp(b) + wc * _exp(c) + wd * _exp(d)
-
-
-def _exp(log: float) -> float:
-    return math.exp(log if log < _LARGEST_LOG else _LARGEST_LOG)
-
-
-def _restarted(
-    logs: tuple[float, ...], log_weights: tuple[float, ...], fresh: float
-) -> tuple[float, ...]:
-    return tuple(
-        [_log_add(log, weight + fresh) for log, weight in zip(logs, log_weights, strict=True)]
-    )
-
-
-def _log_add(first: float, second: float) -> float:
-    high, low = (first, second) if first > second else (second, first)
-    return high + math.log1p(math.exp(low - high))
+    return wa * bounded_exp(a) + wb * bounded_exp(b) + wc * bounded_exp(c) + wd * bounded_exp(d)

@@ -12,17 +12,23 @@ class Dispersion:
     """How much errors come in bursts: variance / mean of their count, measured on stable's history.
 
     `target` is for comparisons with a fixed limit, `stable` for comparisons with concurrent
-    stable, where shared outages cancel. 1 is independent errors. See `dispersion.py`.
+    stable, where shared outages cancel. 1 is independent errors. `plateau` is the time in seconds
+    within which errors come together, None when unknown or when they do not. See `dispersion.py`.
     """
 
     target: float = 1.0
     stable: float = 1.0
     known: bool = True
+    plateau: float | None = None
 
     def __post_init__(self) -> None:
         for field, value in (("target", self.target), ("stable", self.stable)):
             if not 1 <= value < math.inf:
                 raise ValueError(f"dispersion, {field}: found {value:g}, write 1 or more")
+        if self.plateau is not None and not 0 < self.plateau < math.inf:
+            raise ValueError(
+                f"dispersion, plateau: found {self.plateau:g} s, write a time, or None if unknown"
+            )
 
 
 INDEPENDENT = Dispersion()

@@ -1,7 +1,7 @@
-"""The PromQL text of a query: one raw range selector, every value escaped.
+"""The PromQL text of a selector, every value escaped.
 
-Never a function around it: `rate` and `increase` extrapolate, and a sum cannot be differenced once
-a counter in it has restarted.
+For counting there is never a function around it: `rate` and `increase` extrapolate, and a sum
+cannot be differenced once a counter in it has restarted.
 """
 
 import re
@@ -27,6 +27,19 @@ def range_selector(
     `matchers` are the administrator's (label, value) pairs, added to every query. Names are sorted,
     so the same question is always the same text.
     """
+    text = selector(template, namespaces, revisions, names, matchers)
+    return f"{text}[{range_ms}ms]"
+
+
+def selector(
+    template: Template,
+    namespaces: Collection[str],
+    revisions: Collection[str],
+    names: LabelNames,
+    matchers: Sequence[tuple[str, str]] = (),
+    more: Sequence[str] = (),
+) -> str:
+    """The same without a range; `more` are further matchers, ready as text."""
     parts = [
         _one_of(names.namespace, namespaces),
         _one_of(template.source.revision_label, revisions),
@@ -37,14 +50,21 @@ def range_selector(
     parts += [f"{label}={_quoted(value)}" for label, value in (*counter.labels, *matchers)]
     if template.edge is not None:
         parts.append(f"le=~{_quoted(spellings(template.edge))}")
-    return f"{counter.metric}{{{','.join(parts)}}}[{range_ms}ms]"
+    parts += more
+    return f"{counter.metric}{{{','.join(parts)}}}"
+
+
+def one_of(label: str, values: Collection[str], *, none: bool = False) -> str:
+    """The matcher "the label has one of these values", or with `none` that it has not."""
+    text = _quoted("|".join(_SPECIAL.sub(_escape, value) for value in sorted(set(values))))
+    return f"{label}{'!~' if none else '=~'}{text}"
 
 
 def _one_of(label: str, values: Collection[str]) -> str:
     ordered = sorted(set(values))
     if len(ordered) == 1:
         return f"{label}={_quoted(ordered[0])}"
-    return f"{label}=~{_quoted('|'.join(_SPECIAL.sub(_escape, value) for value in ordered))}"
+    return one_of(label, ordered)
 
 
 def _escape(special: re.Match[str]) -> str:

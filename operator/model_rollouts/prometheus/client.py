@@ -7,6 +7,7 @@ taken for an empty answer.
 import asyncio
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -31,12 +32,14 @@ class _PassingError(QueryError):
 class ServerOptions:
     """How to reach a Prometheus.
 
-    `token` is sent as a bearer token; `user` and `password` as basic authentication. `tls` replaces
-    the system's trust. `answer_limit` bounds what is read of one answer, in bytes.
+    `token` is sent as a bearer token, or what is in `token_file` at that moment; `user` and
+    `password` as basic authentication. `tls` replaces the system's trust. `answer_limit` bounds
+    what is read of one answer, in bytes.
     """
 
     url: str
     token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
     user: str | None = None
     password: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -55,8 +58,8 @@ class ServerOptions:
             raise InputError("url", "a URL with credentials", "them in user and password")
         if url.scheme not in ("http", "https") or not url.host:
             raise InputError("url", self.url, "such as http://prometheus:9090")
-        if self.token is not None and self.user is not None:
-            raise InputError("token", "a token and a user", "one of the two")
+        if sum(each is not None for each in (self.token, self.token_file, self.user)) > 1:
+            raise InputError("token", "a token and a token file or a user", "one of them")
         if not self.timeout_s > 0:
             raise InputError("timeout_s", self.timeout_s, "a positive number of seconds")
         if self.retries < 0:
@@ -69,6 +72,7 @@ class PrometheusClient:
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._query_url = URL(options.url.rstrip("/") + "/api/v1/query")
+        self._range_url = URL(options.url.rstrip("/") + "/api/v1/query_range")
         # Unless asked otherwise: packing an answer costs the server more than sending it.
         headers = {"Accept-Encoding": "identity", **dict(options.headers)}
         if options.token is not None:
@@ -99,38 +103,58 @@ class PrometheusClient:
     async def query(self, text: str, at_ms: int) -> bytes:
         """The body of the answer to an instant query at `at_ms`. Raises QueryError."""
         form = {"query": text, "time": f"{at_ms / 1000:.3f}"}
+        return await self._post(self._query_url, form)
+
+    async def query_range(self, text: str, start_ms: int, end_ms: int, step_ms: int) -> bytes:
+        """The body of the answer to a query at `start_ms` and every `step_ms` up to `end_ms`.
+
+        Raises QueryError.
+        """
+        times = {"start": start_ms, "end": end_ms, "step": step_ms}
+        form = {"query": text} | {name: f"{at / 1000:.3f}" for name, at in times.items()}
+        return await self._post(self._range_url, form)
+
+    async def _post(self, url: URL, form: dict[str, str]) -> bytes:
         for _ in range(self._options.retries):
             try:
-                return await self._post(form)
+                return await self._post_once(url, form)
             except _PassingError:
                 await asyncio.sleep(self._options.retry_after_s)
-        return await self._post(form)
+        return await self._post_once(url, form)
 
-    async def _post(self, form: dict[str, str]) -> bytes:
+    async def _post_once(self, url: URL, form: dict[str, str]) -> bytes:
         try:
             async with self._session.post(
-                self._query_url, data=form, allow_redirects=False
+                url, data=form, headers=self._rotating(), allow_redirects=False
             ) as response:
-                body = await self._read(response)
+                body = await self._read(url, response)
         except TimeoutError:
             # A server that is too slow now is not helped by asking again.
-            raise QueryError(
-                f"{self._query_url}: no answer within {self._options.timeout_s:g} s"
-            ) from None
+            raise QueryError(f"{url}: no answer within {self._options.timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            raise _PassingError(f"{self._query_url}: {error}") from error
+            raise _PassingError(f"{url}: {error}") from error
         if response.status != 200:
             kind = _PassingError if response.status in _PASSING else QueryError
-            raise kind(f"{self._query_url}: HTTP {response.status}: {_shown(body)}")
+            raise kind(f"{url}: HTTP {response.status}: {_shown(body)}")
         return body
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    def _rotating(self) -> dict[str, str]:
+        """Tokens in files are replaced while the operator runs: each request reads its own."""
+        path = self._options.token_file
+        if path is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {path.read_text().strip()}"}
+        except OSError as error:
+            raise QueryError(f"{path}: {error.strerror}") from None
+
+    async def _read(self, url: URL, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for part in response.content.iter_chunked(_CHUNK):
             body += part
             if len(body) > self._options.answer_limit:
                 raise QueryError(
-                    f"{self._query_url}: answer exceeds {self._options.answer_limit} bytes; "
+                    f"{url}: answer exceeds {self._options.answer_limit} bytes; "
                     "lower answer_bytes of the batching or raise answer_limit"
                 )
         return bytes(body)

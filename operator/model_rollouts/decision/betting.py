@@ -1,0 +1,162 @@
+"""Bets on the mean of blocks of time, for errors that come in bursts.
+
+Likelihood ratios of bursty errors are divided by the dispersion, and only an approximation keeps
+them fair, so their alternatives are capped. A bet on the *mean* needs no law of the errors: a
+block's bad share over the allowed one is at most 1 in expectation, however they cluster inside
+the block. Blocks are longer than bursts, so that one block says little about the next.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from model_rollouts.decision.counts import Sample
+from model_rollouts.decision.grid import RESTART_WEIGHT, START_WEIGHT, unspent
+
+SHARES: Final = (0.02, 0.06, 0.15, 0.35, 0.65, 0.9)
+"""Shares of the wealth that are bet on every block."""
+WEIGHTS: Final = (0.05, 0.1, 0.2, 0.3, 0.2, 0.15)
+"""How the wealth is spread over them: most where large regressions are found, which the capped
+likelihood ratios find late."""
+
+_SHORTEST = 60.0
+_LARGEST = 1e250
+_TOLERANCE = 1e-6
+_START = tuple(START_WEIGHT * weight for weight in WEIGHTS)
+
+State = tuple[float, ...]
+"""Number of the block, what it has seen so far (as `_Seen`), then the wealth of each share against
+the target and against stable. Empty when errors do not come in bursts."""
+
+_SEEN: Final = 7
+_NOTHING: Final = (0.0,) * (_SEEN - 1)
+
+
+class Betting:
+    """Bets of one objective against the target, against stable, or both. Stateless.
+
+    With c_i the part of the block that interval i takes, a block's mean bad share is
+    C = sum c_i d_i / n_i for the candidate and S = sum c_i D_i / N_i for stable, over the
+    intervals with requests, which take the part t = sum c_i. Weighing by time and not by requests
+    keeps the mean fair when the split changes inside a block, as it does at every step. A bet of
+    the share b multiplies its wealth by
+
+        1 - b t + b C / good                                            against the target,
+        1 - b t + b t C / (times (S + largest dispersion) + slack t)    against stable,
+
+    `largest` being the largest c_i / N_i. Adding the dispersion makes up for dividing by a random
+    S: E 1 / (D + phi) <= 1 / E D for every compound Poisson count D of dispersion phi or less, and
+    a slack only helps (u / (1 + c u) is concave). While a block lasts, wealth is what is left if no
+    bad answer comes any more; that makes it an e-process at every time and not only at ends.
+    """
+
+    __slots__ = ("_good", "_pair", "_slack", "_smoothing", "_times", "block", "target")
+
+    def __init__(
+        self,
+        *,
+        plateau: float,
+        target: bool,
+        stable_dispersion: float | None,
+        good: float,
+        times: float,
+        slack: float,
+    ) -> None:
+        """Bets of blocks longer than twice `plateau`, in seconds, or a minute.
+
+        `target` and `stable_dispersion` (None for no bets) say against what; limits are the rate
+        `good`, and `times` stable's rate plus the rate `slack`.
+        """
+        self.block = _SHORTEST
+        # Doubled minutes: fresh wealth comes by the minute, and Auto's blocks are whole ones.
+        while self.block < 2 * plateau:
+            self.block *= 2
+        self.target = target
+        self._pair = stable_dispersion is not None
+        self._smoothing = stable_dispersion or 0.0
+        self._good = good
+        self._times = times
+        self._slack = slack
+
+    def start(self) -> State:
+        """All wealth of these bets, without what is kept for later."""
+        sides = self.target + self._pair
+        return (0.0, *_NOTHING, *(_START * sides))
+
+    def update(self, state: State, start: float, end: float, sample: Sample) -> State:
+        """The state after one interval, which belongs to the block in which it begins."""
+        over = (state[0] + 1) * self.block - _TOLERANCE
+        if start >= over:
+            state = self.advance(state, start)
+            over = (state[0] + 1) * self.block - _TOLERANCE
+        candidate, stable = sample.candidate, sample.stable
+        if candidate.total > 0:
+            number, part, share, pair_part, pair_share, stable_share, largest, *bets = state
+            takes = (end - start) / self.block
+            bad = candidate.bad_at_least / candidate.total
+            if self.target:
+                taken = takes if part + takes < 1 else 1 - part
+                part += taken
+                share += taken * bad
+            if self._pair and stable.total > 0:
+                taken = takes if pair_part + takes < 1 else 1 - pair_part
+                pair_part += taken
+                pair_share += taken * bad
+                stable_share += taken * stable.bad_at_most / stable.total
+                if taken > largest * stable.total:
+                    largest = taken / stable.total
+            state = (number, part, share, pair_part, pair_share, stable_share, largest, *bets)
+        return state if end < over else self.advance(state, end)
+
+    def advance(self, state: State, now: float) -> State:
+        """The state at a time: a block that is over is settled, and the next gets fresh wealth."""
+        number = float((now + _TOLERANCE) // self.block)
+        if number <= state[0]:
+            return state
+        fresh = self._kept(state[0]) - self._kept(number)
+        settled = [
+            min(wealth + weight * fresh, _LARGEST)
+            for side in self._settled(state)
+            for wealth, weight in zip(side, WEIGHTS, strict=False)
+        ]
+        return (number, *_NOTHING, *settled)
+
+    def _kept(self, number: float) -> float:
+        return unspent(int(number * self.block / 60))
+
+    def _settled(self, state: State) -> tuple[list[float], list[float]]:
+        _, part, share, pair_part, pair_share, stable_share, largest = state[:_SEEN]
+        target, stable = self._wealth(state)
+        won = share / self._good - part
+        pair_won = 0.0
+        if pair_part:
+            expected = (
+                self._times * (stable_share + largest * self._smoothing) + self._slack * pair_part
+            )
+            pair_won = pair_part * (pair_share / expected - 1)
+        return (
+            [wealth * (1 + bet * won) for bet, wealth in zip(SHARES, target, strict=False)],
+            [wealth * (1 + bet * pair_won) for bet, wealth in zip(SHARES, stable, strict=False)],
+        )
+
+    def _wealth(self, state: State) -> tuple[Sequence[float], Sequence[float]]:
+        bets = state[_SEEN:]
+        if not self.target:
+            return (), bets
+        return bets[: len(SHARES)], bets[len(SHARES) :]
+
+    def values(self, state: State) -> tuple[float, float]:
+        """The e-values against the target and against stable, with what is kept for later."""
+        target, stable = self._wealth(state)
+        kept = self._kept(state[0])
+        won = state[2] / self._good - (state[1] > 0)
+        lost = -float(state[3] > 0)
+        return (
+            kept + sum([wealth * (1 + b * won) for b, wealth in zip(SHARES, target, strict=False)]),
+            kept
+            + sum([wealth * (1 + b * lost) for b, wealth in zip(SHARES, stable, strict=False)]),
+        )
+
+    def bound(self, state: State) -> float:
+        """No e-value is larger than this, and it costs less."""
+        won = state[2] / self._good
+        return RESTART_WEIGHT + sum(state[_SEEN:]) * (1 + won)

@@ -1,0 +1,97 @@
+"""How bursty a service's errors are, asked of Prometheus before a rollout begins.
+
+The value is fixed for the rollout, so it is asked once and travels with the evidence.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+
+from model_rollouts.decision import Dispersion, measure
+from model_rollouts.decision.dispersion import BLOCK
+from model_rollouts.decision.rules import UNKNOWN
+from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.history import Block, History, blocks, both, joined
+from model_rollouts.metrics.objectives import CountedObjective, errors
+from model_rollouts.metrics.series import Sample
+from model_rollouts.prometheus.decode import AnswerError, decode_matrix
+
+AskRange = Callable[[str, int, int, int], Awaitable[bytes]]
+"""Ask a query from, until, every so many milliseconds: `PrometheusClient.query_range`."""
+
+SPAN_S = 24 * 3600
+_HOUR_MS = 3_600_000
+SLICE_BLOCKS = 960
+"""Blocks in one answer, four hours of them: about 35 kB, however many pods there are."""
+
+
+async def stable_dispersion(
+    ask: AskRange,
+    namespace: str,
+    revisions: Collection[str],
+    now_ms: int,
+    *,
+    objective: CountedObjective | None = None,
+    level: int = 0,
+    scrape_ms: int = 5_000,
+    batching: Batching | None = None,
+) -> Dispersion:
+    """The dispersion of a service's bad answers to users, from up to 24 h before `now_ms`.
+
+    `revisions` is stable's and, where known, those that served before it, all in `namespace`.
+    `objective` and `level` say what is bad: by default 5xx, 429 and requests given up on. Blocks
+    are 15 s, or as many times that as a scrape interval of `scrape_ms` milliseconds needs.
+
+    13 queries, 25 with two pods or more; an answer is at most 35 kB, except for the list of pods,
+    which is under 600 bytes a pod. Less than six hours of history gives UNKNOWN. Raises QueryError
+    or AnswerError when Prometheus does not answer: ask again, or go on with UNKNOWN.
+    """
+    history = History(
+        objective or errors("errors"),
+        namespace,
+        tuple(sorted(revisions)),
+        level,
+        batching or Batching(),
+    )
+    block_ms = round(BLOCK * 1000)
+    block_ms *= -(-scrape_ms // block_ms)
+    # The last block is complete once the scrapes that began in it have arrived.
+    end_ms = (now_ms - scrape_ms) // block_ms * block_ms
+    seen = await _pods(ask, history, end_ms)
+    if not seen:
+        return UNKNOWN
+    halves = history.halves(seen)
+    if halves is None:
+        whole = await _blocks(ask, history, "", end_ms, block_ms)
+        return measure(joined(whole, {}), block=block_ms / 1000)
+    first, second = [await _blocks(ask, history, half, end_ms, block_ms) for half in halves]
+    return measure(joined(first, second), both(first, second), block=block_ms / 1000)
+
+
+async def _pods(ask: AskRange, history: History, end_ms: int) -> dict[str, int]:
+    """How many of the past hours each pod was seen in."""
+    begin_ms = end_ms - SPAN_S * 1000
+    label = history.batching.labels.pod
+    body = await ask(history.pods_text(), begin_ms, end_ms, _HOUR_MS)
+    return {labels.get(label, ""): len(samples) for labels, samples in decode_matrix(body)}
+
+
+async def _blocks(
+    ask: AskRange, history: History, half: str, end_ms: int, block_ms: int
+) -> dict[float, Block]:
+    found: dict[float, Block] = {}
+    total, bad = history.total_text(block_ms, half), history.bad_text(block_ms, half)
+    span_ms = SLICE_BLOCKS * block_ms
+    for begin_ms in range(end_ms - SPAN_S * 1000, end_ms, span_ms):
+        until_ms = min(begin_ms + span_ms, end_ms)
+        totals, bads = [
+            _only(await ask(text, begin_ms + block_ms, until_ms, block_ms)) for text in (total, bad)
+        ]
+        found |= blocks(totals, bads)
+    return found
+
+
+def _only(body: bytes) -> list[Sample]:
+    """The samples of the one series, none when there is no series."""
+    answers = [samples for _, samples in decode_matrix(body)]
+    if len(answers) > 1:
+        raise AnswerError(f"found {len(answers)} series where a sum gives one")
+    return answers[0] if answers else []
