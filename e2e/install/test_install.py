@@ -77,11 +77,13 @@ def release(
     enforce = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", namespace, enforce)
     release = Release(cluster.provider.kubeconfig, namespace, cluster_namespace)
-    release.apply(values, "--wait", "--timeout=2m")
-    cluster.kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=MODEL)
-    yield release
-    release.uninstall()
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    try:
+        release.apply(values, "--wait", "--timeout=2m")
+        cluster.kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=MODEL)
+        yield release
+    finally:
+        release.uninstall()
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def pods(cluster: Cluster, release: Release) -> list[Any]:
