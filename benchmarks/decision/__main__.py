@@ -139,14 +139,17 @@ def _report(
             "## Cost",
             "",
             "Six objectives: errors and latency as gates, four guards, all compared with target "
-            "and stable.",
+            "and stable. The best of 300 repeats on a shared machine.",
             "",
             "| figure | value |",
             "|---|---|",
             f"| one update | {measured.update:.0f} µs (median {measured.update_median:.0f}) |",
+            f"| one update, all errors in bursts | {measured.bursty_update:.0f} µs "
+            f"(median {measured.bursty_update_median:.0f}) |",
             f"| one decision | {measured.decide:.0f} µs |",
             f"| one explanation | {measured.explain:.0f} µs |",
-            f"| evidence as text | {measured.evidence_characters:,} characters |",
+            f"| evidence as text | {measured.evidence_characters:,} characters, "
+            f"with bursts {measured.bursty_evidence_characters:,} |",
             "",
         ]
     return "\n".join(lines)
