@@ -55,7 +55,7 @@ def test_a_block_multiplies_each_share_of_wealth_by_its_bet() -> None:
     fresh = 0.3 * 30 / (30 * 31)
     assert state[-BETS:] == pytest.approx([(0.7 + fresh) * weight for weight in WEIGHTS])
 
-    state = bets.update(state, 60, 120, sample(10, 10))
+    state = bets.update(state, 60, 120, sample(20, 20))
     fresh += 0.3 * 30 / (31 * 32)
     first = 0.3 * 30 / (30 * 31)
     won = [
@@ -74,6 +74,25 @@ def test_time_without_requests_is_neither_won_nor_lost() -> None:
 
     assert bets.values(idle)[0] == pytest.approx(1)
     assert bets.values(gap)[0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("served", "won"), [(25, 1.0), (5, 0.2), (1, 0.04)])
+def test_an_outage_in_which_few_are_served_weighs_by_requests(served: int, won: float) -> None:
+    # Five seconds that usually bring 25 requests.
+    bets = betting()
+    state = bets.update(bets.start(), 0, 60, sample(300, 30))
+    state = bets.update(state, 60, 65, sample(served, served))
+    for start in range(65, 120, 5):
+        state = bets.update(state, start, start + 5, sample(25, 0))
+
+    part = (11 + won) / 12
+    fresh = 0.3 * 30 / (30 * 31)
+    later = 0.3 * 30 / (31 * 32)
+    each = [
+        weight * ((0.7 + fresh) * (1 + share * (won / 12 / GOOD - part)) + later)
+        for share, weight in zip(SHARES, WEIGHTS, strict=True)
+    ]
+    assert state[-BETS:] == pytest.approx(each)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +124,7 @@ def test_against_the_target_a_block_is_fair() -> None:
 
 
 def test_a_split_that_follows_the_counts_keeps_it_fair() -> None:
-    # After a good first half the candidate gets ten times the requests, as at a step. Weighing by
-    # requests would give 1.09 here.
+    # After a good first half the candidate gets ten times the requests, as at a step.
     bets = betting()
 
     def then(state: tuple[float, ...], total: int) -> float:
