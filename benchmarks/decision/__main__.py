@@ -142,7 +142,8 @@ def _report(
             "## Cost",
             "",
             "Six objectives: errors and latency as gates, four guards, all compared with target "
-            "and stable. The best of 300 repeats before the trials and 300 after, on a shared machine.",
+            "and stable. The best of 300 repeats before the trials and 300 after, on a shared "
+            "machine.",
             "",
             "| figure | value |",
             "|---|---|",
