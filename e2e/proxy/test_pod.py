@@ -5,16 +5,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from e2e.cluster.kubectl import Kubectl
 from e2e.fixtures import Cluster
-from e2e.proxy.revision import IMAGES, REPLICAS, Revision, start
+from e2e.jobs import LOAD, Jobs
+from e2e.proxy.revision import REPLICAS, Revision, start
 from e2e.waiting import wait_until
 
-JOB = Path(__file__).with_name("job.yaml")
 RATE = 25
 REQUESTS = 1_200
 """For each of two ways to the pods: 50 requests per second for 48 s, longer than a pod takes to
@@ -45,31 +44,17 @@ class Serving:
     def kubectl(self) -> Kubectl:
         return self.cluster.kubectl
 
-    def run(self, name: str, *command: str) -> None:
-        """Start a Job that runs `command` where the load generator is installed."""
-        filled = {"NAME": name, "IMAGE": IMAGES["load-generator"], "COMMAND": json.dumps(command)}
-        job = JOB.read_text()
-        for word, value in filled.items():
-            job = job.replace(word, value)
-        self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=job)
-
-    def told(self, name: str) -> str:
-        """What the Job `name` printed, once it has ended, well or not."""
-
-        def ended() -> bool:
-            status = self.kubectl.get("job", name, "-n", self.namespace)["status"]
-            return bool(status.get("succeeded") or status.get("failed"))
-
-        wait_until(ended, f"the job {name} did not end")
-        return self.kubectl("logs", f"job/{name}", "-n", self.namespace)
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.kubectl, self.namespace)
 
     def ask(self) -> str:
         """What the first answer through the gateway said about its revision."""
         accepted = partial(self.cluster.route_accepted, "arrival-delay", self.namespace)
         wait_until(accepted, "the route was not accepted")
         ask = ASK.replace("URL", self.cluster.gateway_address).replace("HOST", self.revision.host)
-        self.run("ask", "python3", "-c", ask)
-        return self.told("ask")
+        self.jobs.run("ask", "python3", "-c", ask)
+        return self.jobs.told("ask")
 
     def counted(self, listener: str) -> float:
         """Answers that Prometheus knows of, of pods that it still sees."""
@@ -115,7 +100,7 @@ def test_a_pod_that_ends_under_load_fails_no_request(serving: Serving) -> None:
     }
     for name, way in ways.items():
         amount = ["--requests", str(REQUESTS), "--rate", str(RATE)]
-        serving.run(name, "python3", "/app/load.py", *way, *amount)
+        serving.jobs.run(name, *LOAD, *way, *amount)
     wait_until(lambda: serving.counted("live") > 2 * RATE, "no load arrived")
     victim, survivor = serving.pods()
     begun = time.monotonic()
@@ -126,7 +111,7 @@ def test_a_pod_that_ends_under_load_fails_no_request(serving: Serving) -> None:
     running = serving.kubectl.get("jobs", *ways, "-n", serving.namespace)["items"]
     assert [job["status"].get("active") for job in running] == [1, 1], "the load ended too early"
     for name in ways:
-        told = json.loads(serving.told(name))
+        told = json.loads(serving.jobs.told(name))
         print(f"{name}: the pod took {took:.1f} s to end; clients saw {told}")
         assert told["statuses"] == {"200": REQUESTS}
     assert len(serving.pods()) == REPLICAS

@@ -422,7 +422,6 @@ STRATEGY: list[Row] = [
         "spec.strategy.progressDeadline",
         f"found 'soon', {TIME}",
     ),
-    ("spec.strategy.maxExtraReplicas", 0, "spec.strategy.maxExtraReplicas", "equal to 1"),
     ("spec.strategy.attempt", 0, "spec.strategy.attempt", "greater than or equal to 1"),
     *(
         (

@@ -142,7 +142,6 @@ GOOD: dict[str, dict[str, Any]] = {
     "smallest error rates": {
         "spec.strategy.advanced": {"falseRollback": "0.0001%", "falsePromotion": "05%"}
     },
-    "bounded surplus": {"spec.strategy.maxExtraReplicas": 1},
     "paused": {"spec.paused": True},
     "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},
 }

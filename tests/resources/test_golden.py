@@ -39,7 +39,7 @@ def test_the_route_in_a_canary_with_a_mirror() -> None:
         matches=[{"path": {"type": "PathPrefix", "value": "/v2/models/arrival"}}],
         timeouts={"request": "10s"},
     )
-    record = RouteRecord(STABLE, CANDIDATE, "Canary", 1, 1, "Inconclusive", 7)
+    record = RouteRecord(STABLE, CANDIDATE, "Canary", "25%", 1, "Inconclusive", 7)
 
     route = http_route(
         MODEL,

@@ -14,7 +14,7 @@ from model_rollouts.resources.revision import is_same, new_name
 from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
 from tests.resources.example import MODEL, OWNER, SETTINGS, THRESHOLDS_MS, revision_input
 
-RECORD = RouteRecord("m-1", "m-2", "Canary", 1, 1, None, 7)
+RECORD = RouteRecord("m-1", "m-2", "Canary", "25%", 1, None, 7)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The owned route: weights, mirror, record, and what is refused."""
 
 import re
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from model_rollouts.api.ratio import ratio
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.resources.record import MAX_BYTES, RouteRecord, decode, encode
 from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
 from tests.resources.example import MODEL, NAMESPACE, OWNER
 
-RECORD = RouteRecord("m-1", "m-2", "Canary", 1, 1, None, 7)
+RECORD = RouteRecord("m-1", "m-2", "Canary", "25%", 1, None, 7)
 SPEC = RouteSpec(parent_refs=[{"name": "models"}])
 
 
@@ -75,7 +77,8 @@ records = st.builds(
     stable=st.none() | revisions.map("s{}".format),
     candidate=st.none() | revisions.map("c{}".format),
     phase=st.sampled_from(["Starting", "Canary"]),
-    step=st.integers(0, 100),
+    previous=st.none() | revisions.map("p{}".format),
+    weight=st.integers(0, 10**6).map(lambda millionths: ratio(Fraction(millionths, 10**6))),
     attempt=st.integers(0, 100),
     verdict=st.none() | st.sampled_from(["Pass", "Fail"]),
     sequence=st.integers(0, 2**53),
@@ -103,10 +106,16 @@ GOOD = encode(RECORD)
             GOOD.replace('"version":1', '"version":2'),
             ".version: found 2; expected 1: another release",
         ),
-        (GOOD.replace('"step":1,', ""), "expected exactly the keys stable, candidate, phase"),
-        (GOOD.replace('"step":1', '"stepp":1'), "expected exactly the keys"),
-        (GOOD.replace('"step":1', '"step":-1'), ".step: found -1; expected a whole number"),
-        (GOOD.replace('"step":1', '"step":true'), ".step: found True; expected a whole number"),
+        (GOOD.replace('"attempt":1,', ""), "expected exactly the keys stable, candidate, phase"),
+        (GOOD.replace('"attempt":1', '"attempts":1'), "expected exactly the keys"),
+        (
+            GOOD.replace('"attempt":1', '"attempt":-1'),
+            ".attempt: found -1; expected a whole number",
+        ),
+        (GOOD.replace('"attempt":1', '"attempt":true'), ".attempt: found True; expected a whole"),
+        (GOOD.replace('"25%"', '"25"'), ".weight: found '25'; expected a share such as 25%"),
+        (GOOD.replace('"25%"', "25"), ".weight: found 25; expected a share such as 25%"),
+        (GOOD.replace('"previous":null', '"previous":"m-1"'), ".previous: found 'm-1'"),
         (GOOD.replace('"m-2"', '"m-1"'), ".candidate: found 'm-1'; expected a revision other"),
         (
             GOOD.replace('"m-2"', '"M 2"'),
@@ -128,4 +137,4 @@ def test_a_record_that_nobody_wrote_is_refused(text: str, words: str) -> None:
 
 def test_a_record_that_could_not_be_read_back_is_not_written() -> None:
     with pytest.raises(ResourceError, match="candidate"):
-        encode(RouteRecord("m-1", "m-1", "Canary", 0, 1, None, 1))
+        encode(RouteRecord("m-1", "m-1", "Canary", "5%", 1, None, 1))

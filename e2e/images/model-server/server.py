@@ -2,12 +2,20 @@
 
 It listens on two ports, because a mirrored copy cannot be told from a request of a user by its
 content: a gateway may or may not change the Host of a copy. Settings come from the environment:
-MODEL_VERSION names the version in answers and metrics, PORT is where users' requests arrive (8080)
-and SHADOW_PORT where copies do (8081).
+
+MODEL_VERSION  names the version in answers and metrics.
+PORT           where users' requests arrive (8080); SHADOW_PORT where copies do (8081).
+ERRORS         share of requests answered with 500, such as 0.05; each is drawn at random.
+SEED           makes the draws the same in every run (0).
+LATENCY        seconds that an answer takes (0).
+HANG           true: every request is taken and none is answered.
+
+Probes and scrapes are always answered: such a model looks healthy from outside.
 """
 
 import asyncio
 import os
+import random
 import signal
 
 from aiohttp import web
@@ -16,6 +24,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 VERSION = os.environ.get("MODEL_VERSION", "unknown")
 PORT = int(os.environ.get("PORT", "8080"))
 SHADOW_PORT = int(os.environ.get("SHADOW_PORT", "8081"))
+ERRORS = float(os.environ.get("ERRORS", "0"))
+LATENCY = float(os.environ.get("LATENCY", "0"))
+HANG = os.environ.get("HANG", "") == "true"
+DRAWS = random.Random(int(os.environ.get("SEED", "0")))  # noqa: S311 - no secret depends on it
+
+SECONDS_TO_FINISH = 5.0
+"""What answers under way have when the process is asked to end; a hung one never comes."""
 
 ANSWERS = Counter(
     "model_answers",
@@ -27,11 +42,17 @@ ANSWERS = Counter(
 async def predict(request: web.Request) -> web.Response:
     """Answer any request with the version, and count it for the port that it came in by."""
     body = await request.read()
+    if HANG:
+        await asyncio.Event().wait()
+    if LATENCY:
+        await asyncio.sleep(LATENCY)
     assert request.transport is not None
     port = request.transport.get_extra_info("sockname")[1]
     ANSWERS.labels(VERSION, str(port == SHADOW_PORT).lower()).inc()
     return web.json_response(
-        {"model_version": VERSION, "bytes": len(body)}, headers={"x-model-version": VERSION}
+        {"model_version": VERSION, "bytes": len(body)},
+        status=500 if DRAWS.random() < ERRORS else 200,
+        headers={"x-model-version": VERSION},
     )
 
 
@@ -56,7 +77,13 @@ def application() -> web.Application:
 
 async def serve() -> None:
     """Listen on both ports until the process is asked to end."""
-    runner = web.AppRunner(application(), access_log=None)
+    # A client that gives up ends its hung request, or they would pile up.
+    runner = web.AppRunner(
+        application(),
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=SECONDS_TO_FINISH,
+    )
     await runner.setup()
     for port in (PORT, SHADOW_PORT):
         await web.TCPSite(runner, port=port).start()

@@ -35,16 +35,25 @@ class Reason(Word):
     """Why a condition is as it is."""
 
     SERVING = "Serving", "All users get the applied version."
+    STABLE_READY = "StableReady", "Stable has the ready pods that its users need."
+    CHECKING = "Checking", "The version is checked before pods of it start."
     STARTING = "Starting", "Pods become ready."
     JUDGING = "Judging", "The candidate is judged on the users it has."
     NO_TRAFFIC = "NoTraffic", "No request came that could be judged."
     METRICS_UNAVAILABLE = "MetricsUnavailable", "Prometheus does not answer; the weight is held."
     SCRAPE_MISSING = "ScrapeMissing", "Pods run, and Prometheus does not scrape them."
     DUPLICATE_TARGETS = "DuplicateTargets", "Prometheus scrapes the same pods more than once."
+    SPLIT_NOT_OBSERVED = (
+        "SplitNotObserved",
+        "Requests do not arrive at candidate and stable as the weights say.",
+    )
+    CAPACITY_PENDING = "CapacityPending", "Pods for the next step start."
+    NAME_TAKEN = "NameTaken", "An object that the rollout needs belongs to somebody else."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."
     ROUTE_CONFLICT = "RouteConflict", "Another route has the same match."
     GATEWAY_INCAPABLE = "GatewayIncapable", "The Gateway cannot do what the spec needs."
     PROVENANCE_MISSING = "ProvenanceMissing", "An item that is required is not declared."
+    INVALID_SPEC = "InvalidSpec", "A rule of this release refuses the spec."
     INVALID_TEMPLATE = "InvalidTemplate", "The API server refuses the pod template."
     PROGRESS_DEADLINE_EXCEEDED = (
         "ProgressDeadlineExceeded",
@@ -53,7 +62,8 @@ class Reason(Word):
     STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than it needs."
     WATCHING = "Watching", "The previous revision stays warm, in case the promoted one fails late."
     TOO_LITTLE_TRAFFIC = "TooLittleTraffic", "Fewer requests come than the proof needs."
-    TARGET_MISSED = "TargetMissed", "Candidate and stable both miss the target."
+    TARGET_MISSED = "TargetMissed", "No version that serves keeps the target."
+    WRITE_REFUSED = "WriteRefused", "The API server refuses what the rollout needs to write."
     PAUSED = "Paused", "The spec says paused."
     OVERRIDDEN = "Overridden", "A person decided in place of the objectives."
     REVERTED = "Reverted", "A version that had served all users before came back."

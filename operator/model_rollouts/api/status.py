@@ -41,7 +41,7 @@ class Arm(Part):
     weight: Annotated[str, Field(max_length=16)]
     """The share of users that the route gives it, e.g. `25%`."""
     rendered_by: Annotated[str, Field(max_length=64)] | None = None
-    """The release of the operator that rendered its pods, which stay as they were rendered."""
+    """What rendered its pods, which stay as they were rendered, e.g. `builder 1`."""
 
 
 class Verdict(Word):

@@ -153,9 +153,6 @@ class Strategy(
     """What happens to a version that is undecided at the deadline."""
     progress_deadline: PositiveDuration = "10m"
     """How long the pods of a version may take to become ready."""
-    max_extra_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Most pods that a rollout may add to those of stable, e.g. because accelerators are few.
-    Without it, as many as the weight of the candidate needs."""
     attempt: Annotated[
         int,
         Field(

@@ -7,6 +7,7 @@ taken for an empty answer.
 import asyncio
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -31,12 +32,14 @@ class _PassingError(QueryError):
 class ServerOptions:
     """How to reach a Prometheus.
 
-    `token` is sent as a bearer token; `user` and `password` as basic authentication. `tls` replaces
-    the system's trust. `answer_limit` bounds what is read of one answer, in bytes.
+    `token` is sent as a bearer token, or what is in `token_file` at that moment; `user` and
+    `password` as basic authentication. `tls` replaces the system's trust. `answer_limit` bounds
+    what is read of one answer, in bytes.
     """
 
     url: str
     token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
     user: str | None = None
     password: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -55,8 +58,8 @@ class ServerOptions:
             raise InputError("url", "a URL with credentials", "them in user and password")
         if url.scheme not in ("http", "https") or not url.host:
             raise InputError("url", self.url, "such as http://prometheus:9090")
-        if self.token is not None and self.user is not None:
-            raise InputError("token", "a token and a user", "one of the two")
+        if sum(each is not None for each in (self.token, self.token_file, self.user)) > 1:
+            raise InputError("token", "a token and a token file or a user", "one of them")
         if not self.timeout_s > 0:
             raise InputError("timeout_s", self.timeout_s, "a positive number of seconds")
         if self.retries < 0:
@@ -121,7 +124,9 @@ class PrometheusClient:
 
     async def _post_once(self, url: URL, form: dict[str, str]) -> bytes:
         try:
-            async with self._session.post(url, data=form, allow_redirects=False) as response:
+            async with self._session.post(
+                url, data=form, headers=self._rotating(), allow_redirects=False
+            ) as response:
                 body = await self._read(url, response)
         except TimeoutError:
             # A server that is too slow now is not helped by asking again.
@@ -132,6 +137,16 @@ class PrometheusClient:
             kind = _PassingError if response.status in _PASSING else QueryError
             raise kind(f"{url}: HTTP {response.status}: {_shown(body)}")
         return body
+
+    def _rotating(self) -> dict[str, str]:
+        """Tokens in files are replaced while the operator runs: each request reads its own."""
+        path = self._options.token_file
+        if path is None:
+            return {}
+        try:
+            return {"Authorization": f"Bearer {path.read_text().strip()}"}
+        except OSError as error:
+            raise QueryError(f"{path}: {error.strerror}") from None
 
     async def _read(self, url: URL, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

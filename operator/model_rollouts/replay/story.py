@@ -16,8 +16,8 @@ from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.replay.joined import CANDIDATE, SHADOW, STABLE, Counting
 from model_rollouts.replay.recording import Recording
+from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting
 
 
 class What(StrEnum):
@@ -150,7 +150,9 @@ class Story:
             self._held_since = record.start_ms
         if not self._told_held and record.end_ms - self._held_since >= TOLD_AFTER_MS:
             self._told_held = True
-            yield self._event(record.end_ms, What.HELD, "; ".join(why) + ".")
+            yield self._event(
+                record.end_ms, What.HELD, "; ".join(each.message for each in why) + "."
+            )
 
     def _verdict(self, at_ms: int) -> Iterator[Event]:
         if self._state.failed_at is not None:

@@ -109,7 +109,7 @@ def _simplify_container(container: dict[str, Any]) -> None:
     resources = _mapping(container, "resources")
     for kind in ("limits", "requests"):
         amounts = _mapping(resources, kind)
-        amounts.update({name: _quantity(text) for name, text in amounts.items()})
+        amounts.update({name: quantity(text) for name, text in amounts.items()})
 
 
 def _drop(fields: dict[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ def _pull_policy(container: Mapping[str, Any]) -> str:
     return "Always" if tag in ("", "latest") else "IfNotPresent"
 
 
-def _quantity(value: object) -> object:
+def quantity(value: object) -> object:
     """One spelling for each amount: `1`, "1" and "1000m" are the same. Others stay as they are."""
     match = _QUANTITY.fullmatch(str(value))
     if match is None:

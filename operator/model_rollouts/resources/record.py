@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from model_rollouts.api import ratio
 from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
 
@@ -19,22 +20,24 @@ MAX_BYTES = 1024
 class RouteRecord:
     """Who has which role, and how far the rollout is.
 
-    `stable` is None only before a first version is full; `candidate` and `verdict` are None when
-    there is none. `step` counts canary steps from 0, `attempt` is the one of the spec, `sequence`
-    grows with every write of the route.
+    `stable` is None only before a first version is full; `candidate`, `previous` and `verdict` are
+    None when there is none. `previous` was stable before and is kept warm. `weight` is the share of
+    users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
+    with every write of the route.
     """
 
     stable: str | None
     candidate: str | None
     phase: str
-    step: int
+    weight: str
     attempt: int
     verdict: str | None
     sequence: int
+    previous: str | None = None
 
 
-_REVISIONS = ("stable", "candidate")
-_COUNTS = ("step", "attempt", "sequence")
+_REVISIONS = ("stable", "candidate", "previous")
+_COUNTS = ("attempt", "sequence")
 
 
 def encode(record: RouteRecord) -> str:
@@ -75,10 +78,16 @@ def decode(route: str, text: str) -> RouteRecord:
         raise _refused(route, "", sorted(content), f"exactly the keys {', '.join(known)}")
     _require_types(route, content)
     record = RouteRecord(**content)
+    try:
+        ratio.share(record.weight)
+    except (TypeError, ValueError):
+        raise _refused(route, ".weight", record.weight, "a share such as 25%") from None
     if record.stable is not None and record.stable == record.candidate:
         raise _refused(
             route, ".candidate", record.candidate, "a revision other than the stable one"
         )
+    if record.previous is not None and record.previous in (record.stable, record.candidate):
+        raise _refused(route, ".previous", record.previous, "a revision without another role")
     return record
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Counts, Interval, Kind, Objective, Sample
 from model_rollouts.decision.counts import NOTHING
-from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import CountedObjective, errors, latency
 from model_rollouts.metrics.records import ArmCounts, IntervalCounts, Tally
 
@@ -37,7 +37,10 @@ class Counting:
         return (errors(_ERRORS), *timed)
 
     def interval(self, record: IntervalCounts, started_ms: int, traffic: Traffic) -> Interval:
-        """The interval as the judge takes it; an arm that is held gives no samples."""
+        """The interval as the judge takes it; an arm that is held gives no samples.
+
+        A record without the arm of stable gives samples without a baseline.
+        """
         candidate = record.arms[CANDIDATE if traffic is Traffic.LIVE else SHADOW]
         stable = record.arms.get(STABLE)
         minutes = (record.end_ms - record.start_ms) / 60_000
@@ -55,14 +58,14 @@ class Counting:
             _comparable(candidate, stable),
         )
 
-    def held(self, record: IntervalCounts, traffic: Traffic) -> tuple[str, ...]:
+    def held(self, record: IntervalCounts, traffic: Traffic) -> tuple[Finding, ...]:
         """Why nothing is decided on an interval; empty when something is.
 
         A missing stable is no reason: the target stands without it.
         """
         judged = CANDIDATE if traffic is Traffic.LIVE else SHADOW
         return tuple(
-            finding.message
+            finding
             for finding in record.findings
             if finding.holds
             and (
@@ -99,6 +102,11 @@ class Counting:
         return tuple(sorted(edge for edge in edges if edge is not None and 0 < edge < float("inf")))
 
 
+def requests(arm: ArmCounts) -> int:
+    """How many requests an arm had in an interval, good and bad."""
+    return arm.tallies[_ERRORS].total
+
+
 def _above(tally: Tally, edges: tuple[float, ...]) -> Mapping[float, int]:
     return dict(zip(edges, tally.bad, strict=True))
 
@@ -110,4 +118,4 @@ def _comparable(candidate: ArmCounts, stable: ArmCounts | None) -> bool:
 
 
 def _load(arm: ArmCounts) -> float:
-    return arm.tallies[_ERRORS].total / arm.pods
+    return requests(arm) / arm.pods

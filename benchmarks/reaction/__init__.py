@@ -1,0 +1,4 @@
+"""How long users are exposed to a bad version on a real cluster, and how many bad answers they get.
+
+Needs `make cluster`.
+"""

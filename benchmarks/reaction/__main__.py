@@ -1,0 +1,67 @@
+"""The command: measure, write benchmarks/results/reaction.{json,md}."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks.reaction.measure import TARGETS, Reaction, measure
+from benchmarks.reaction.page import conditions, page
+from e2e.cluster import addons, progress
+from e2e.cluster.provider import choose
+from e2e.fixtures import Cluster
+from e2e.scenes.stage import Stage
+from e2e.scenes.world import world
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
+def main(runs: int, output: Path) -> None:
+    """Roll out bad versions one after the other, under two objectives at the same time."""
+    # An end from outside must end the operators too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(stderr=True)
+    provider = choose()
+    progress.run([*provider.create(), *addons.install(provider)], console)
+    cluster = Cluster(provider)
+    loads = [os.getloadavg()[0]]
+
+    with (
+        world(cluster.kubectl) as chronicles,
+        tempfile.TemporaryDirectory() as logs,
+        ThreadPoolExecutor() as pool,
+    ):
+
+        def play(target: str) -> list[Reaction]:
+            title = target.replace("%", "").replace(".", "-")
+            with Stage(cluster, chronicles, title, Path(logs)) as stage:
+                found = []
+                for reaction in measure(stage, target, runs):
+                    found.append(reaction)
+                    loads.append(os.getloadavg()[0])
+                    console.print(f"{target} run {reaction.run}: {reaction}")
+                return found
+
+        playing = {target: pool.submit(play, target) for target in TARGETS}
+        reactions = {target: each.result() for target, each in playing.items()}
+    report = {
+        "conditions": conditions(runs, loads),
+        "runs": {target: [vars(each) for each in found] for target, found in reactions.items()},
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "reaction.json").write_text(json.dumps(report, indent=2) + "\n")
+    (output / "reaction.md").write_text(page(report))
+    click.echo((output / "reaction.md").read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The results as a page, beside what other tools did on the same kind of machine."""
+
+import os
+import platform
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reaction.measure import ERRORS, RATE, STEPS
+
+GOALS = {"99.9%": (25, 6), "99%": (45, 12)}
+"""Seconds of exposure and bad answers: medians to stay at or below."""
+WITHOUT_LAG = {"99.9%": (15, 4), "99%": (35, 9)}
+"""The same judge in simulation, with no time between a request and its count."""
+
+
+def conditions(runs: int, loads: list[float]) -> dict[str, Any]:
+    """Where and with what it was measured."""
+    cpu = next(
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
+    return {
+        "command": f"python -m benchmarks.reaction --runs {runs}",
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load_average": {
+            "median": round(statistics.median(loads), 1),
+            "highest": round(max(loads), 1),
+        },
+        "requests_per_second": RATE,
+        "errors": ERRORS,
+        "weight": STEPS[0],
+        "scrape_interval_s": 5,
+    }
+
+
+def page(report: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    where = report["conditions"]
+    load = where["load_average"]
+    lines = [
+        "# Reaction: how long users have a bad version, and how many bad answers they get",
+        "",
+        f"Command: `{where['command']}`. Versions with 5 % errors, at {where['weight']} of"
+        f" {where['requests_per_second']} requests per second through a real gateway, Prometheus"
+        f" scraping every {where['scrape_interval_s']} s; both objectives at the same time on one"
+        f" cluster with everything that belongs to it ({where['cpu']}, {where['cores']} shared"
+        f" cores, load average {load['median']} in the median and {load['highest']} at most)."
+        f" Python {where['python']}. Exposure runs from the first request that the version got to"
+        " its last answer.",
+        "",
+        "| | exposure, median | (range) | bad answers, median | (range) | goal | simulated without"
+        " lag |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for target, runs in report["runs"].items():
+        exposure, bad = ([run[key] for run in runs] for key in ("exposure_s", "bad"))
+        goal, ideal = GOALS[target], WITHOUT_LAG[target]
+        lines.append(
+            f"| objective {target}, {len(runs)} runs | {statistics.median(exposure):.1f} s"
+            f" | {min(exposure):.1f}-{max(exposure):.1f} s | {statistics.median(bad):g}"
+            f" | {min(bad)}-{max(bad)} | {goal[0]} s, {goal[1]} | {ideal[0]} s, {ideal[1]} |"
+        )
+    lines += [
+        "| Flagger 1.44, 99 %, 5 runs | | 60-70 s | | 15-35 | | |",
+        "| Argo Rollouts 1.10, 99 %, 1 run (40 req/s, from 20 %) | 74 s | | 64 | | | |",
+        "",
+        "The other tools were measured on the same kind of machine, with the same Prometheus.",
+        "",
+        "| | decision after the scrape that allowed it | last request after the decision"
+        " | requests lost |",
+        "|---|---|---|---|",
+    ]
+    for target, runs in report["runs"].items():
+        scrape = [run["behind_the_scrape_s"] for run in runs]
+        plane = [run["behind_the_decision_s"] for run in runs]
+        lines.append(
+            f"| objective {target} | {statistics.median(scrape):.2f} s, at most {max(scrape):.2f} s"
+            f" | {statistics.median(plane):.3f} s, at most {max(plane):.3f} s"
+            f" | {sum(run['lost'] for run in runs)} |"
+        )
+    return "\n".join(lines) + "\n"

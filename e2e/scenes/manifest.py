@@ -1,0 +1,100 @@
+"""The ModelDeployment that a scene applies."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e.cluster import images
+from model_rollouts.resources import names
+
+NAME = "arrival"
+PORT = 8080
+(_MODEL_SERVER,) = (each for each in images.OURS if each.name == "model-server")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user of a scene wants. `switches` are those of the model server."""
+
+    version: str = "1"
+    switches: dict[str, str] = field(default_factory=dict)
+    target: str = "99%"
+    steps: tuple[str, ...] = ("10%", "50%")
+    step_duration: str = "10s"
+    replicas: int = 1
+    paused: bool = False
+    attempt: int = 1
+    override: dict[str, str] | None = None
+
+    def manifest(self, namespace: str, host: str) -> dict[str, Any]:
+        """The resource in `namespace`, reached under `host`."""
+        strategy: dict[str, Any] = {
+            "canary": {"steps": list(self.steps), "minStepDuration": self.step_duration},
+            "watch": {"duration": "10m"},
+            "progressDeadline": "3m",
+            "attempt": self.attempt,
+        }
+        if self.override is not None:
+            strategy["override"] = self.override
+        return {
+            "apiVersion": "modelrollouts.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": NAME, "namespace": namespace},
+            "spec": {
+                "model": {"version": self.version},
+                # The image was built on this machine: there is no registry that gave it a digest.
+                "provenance": {"mode": "Warn"},
+                "replicas": self.replicas,
+                "port": PORT,
+                "template": self._template(),
+                "route": {
+                    "parentRefs": [{"name": "models", "namespace": "gateways"}],
+                    "hostnames": [host],
+                },
+                "objectives": [
+                    {
+                        "name": "errors",
+                        "type": "Availability",
+                        "availability": {"target": self.target},
+                    }
+                ],
+                "strategy": strategy,
+                "paused": self.paused,
+            },
+        }
+
+    def _template(self) -> dict[str, Any]:
+        environment = {"MODEL_VERSION": self.version, **self.switches}
+        return {
+            "metadata": {
+                "annotations": {
+                    "prometheus.io/scrape": "true",
+                    "prometheus.io/port": str(names.METRICS_PORT),
+                    "prometheus.io/path": names.METRICS_PATH,
+                }
+            },
+            "spec": {
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 65532,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [
+                    {
+                        "name": names.MODEL_CONTAINER,
+                        "image": _MODEL_SERVER.reference,
+                        "imagePullPolicy": "IfNotPresent",
+                        "env": [
+                            {"name": name, "value": value} for name, value in environment.items()
+                        ],
+                        "readinessProbe": {
+                            "httpGet": {"path": "/healthz", "port": PORT},
+                            "periodSeconds": 1,
+                        },
+                        "securityContext": {
+                            "allowPrivilegeEscalation": False,
+                            "capabilities": {"drop": ["ALL"]},
+                        },
+                    }
+                ],
+            },
+        }

@@ -1,0 +1,156 @@
+"""The operator as a process of this machine, against the cluster's API server and Prometheus.
+
+It is the same program that the image runs. Here it starts in a second, can be killed at any moment
+and begins again with what the cluster holds, which is what the scenes are about.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from e2e.cluster import addons, images
+from e2e.cluster.paths import REPOSITORY
+from e2e.fixtures import Cluster
+from e2e.waiting import wait_until
+from tests.prometheus_server import free_port
+
+SCRAPE_INTERVAL = "5s"
+"""That of the Prometheus of `make cluster`."""
+REQUESTS = "model_rollouts_api_requests_total"
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
+KILLED = -signal.SIGKILL
+(_PROXY,) = (image for image in images.NODE if image.name == "envoy")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A line of the log about a write of the route; `at` in Unix seconds, just after the write."""
+
+    at: float
+    move: str
+
+
+class Operator:
+    """One operator, started again as often as a scene wants; `log` keeps what all of them said."""
+
+    def __init__(self, cluster: Cluster, namespace: str, log: Path) -> None:
+        """Prepare one that serves `namespace` and no other."""
+        self._cluster = cluster
+        self._namespace = namespace
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sink: IO[bytes] | None = None
+        self._port = 0
+
+    def start(self, crash_at: str = "") -> None:
+        """Start it, and wait until it says that it is ready.
+
+        With `crash_at`, such as `after-route`, it kills itself there, which may be before it is
+        ready.
+        """
+        assert not self.running, "the operator runs already"
+        self._port = free_port()
+        self._sink = self.log.open("ab")
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
+                *("--namespace", self._namespace),
+                *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
+                *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
+                *("--proxy-image", _PROXY.reference),
+                *("--scrape-interval", SCRAPE_INTERVAL),
+                *("--port", str(self._port)),
+                *(("--crash-at", crash_at) if crash_at else ()),
+            ],
+            stdout=self._sink,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "operator")},
+        )
+        wait_until(lambda: self._ready() or not self.running, "the operator was not ready")
+        assert self.running or crash_at, f"the operator ended:\n{self.tail()}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of the last one; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def _ready(self) -> bool:
+        try:
+            return httpx.get(self._url("readyz"), trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def _url(self, page: str) -> str:
+        return f"http://127.0.0.1:{self._port}/{page}"
+
+    def metrics(self) -> str:
+        """What it says of itself, in Prometheus' text format."""
+        answer = httpx.get(self._url("metrics"), trust_env=False)
+        answer.raise_for_status()
+        return answer.text
+
+    def writes(self) -> dict[str, int]:
+        """Its writing requests to the API server since it started, events apart, by kind."""
+        found: dict[str, int] = {}
+        for family in text_string_to_metric_families(self.metrics()):
+            for sample in family.samples:
+                if sample.name == REQUESTS and sample.labels["verb"] in WRITING:
+                    resource = sample.labels["resource"]
+                    if resource != "events":
+                        found[resource] = found.get(resource, 0) + int(sample.value)
+        return found
+
+    def kill(self) -> None:
+        """Kill it in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._end()
+
+    def stop(self) -> None:
+        """Ask it to end, as a Deployment would; harmless when it has ended."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._end()
+
+    def _end(self) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._sink is not None:
+            self._sink.close()
+
+    def moves(self) -> list[Move]:
+        """The route writes that it logged, in order."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            content = json.loads(line) if line.startswith("{") and line.endswith("}") else {}
+            if "move" in content:
+                found.append(Move(_unix(content["time"]), content["move"]))
+        return found
+
+    def tail(self) -> str:
+        """The end of its log, for a complaint."""
+        return self.log.read_text()[-3000:]
+
+
+def _unix(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,165 @@
+"""A ModelDeployment of a scene: applied with kubectl, and read from what the cluster shows."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.cluster.kubectl import Kubectl
+from e2e.scenes.chronicle import Change, Chronicle, Object
+from e2e.scenes.manifest import NAME, Wanted
+from e2e.waiting import wait_until
+from model_rollouts.resources import names
+
+
+@dataclass(frozen=True)
+class RouteWrite:
+    """One write of the route by the operator: who has which share, and the record beside it."""
+
+    at: float
+    shares: Mapping[str, float]
+    record: Mapping[str, Any]
+
+    @property
+    def candidate_share(self) -> float:
+        """The share of users that the candidate of the record gets, 0 to 1."""
+        return self.shares.get(str(self.record["candidate"]), 0.0)
+
+
+@dataclass(frozen=True)
+class Chronicles:
+    """What is followed on the whole cluster."""
+
+    objects: Chronicle
+    routes: Chronicle
+    pods: Chronicle
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The ModelDeployment of one namespace."""
+
+    kubectl: Kubectl
+    chronicles: Chronicles
+    namespace: str
+    host: str
+
+    def apply(self, wanted: Wanted) -> int:
+        """Apply what is wanted, as people do; returns the generation of the resource."""
+        manifest = json.dumps(wanted.manifest(self.namespace, self.host))
+        applied = self.kubectl("apply", "-f", "-", "-o", "json", stdin=manifest)
+        return int(json.loads(applied)["metadata"]["generation"])
+
+    def wait_for_condition(self, wanted: str, seconds: float = 120) -> None:
+        """`kubectl wait` for a condition such as `Ready` or `Ready=False`."""
+        self.kubectl(
+            *("wait", f"modeldeployment/{NAME}", "-n", self.namespace),
+            *(f"--for=condition={wanted}", f"--timeout={seconds:.0f}s"),
+        )
+
+    def wait_for_phase(
+        self, phase: str, generation: int, *, since: float = 0.0, seconds: float = 120
+    ) -> Change:
+        """The first status about `generation` or a later one that says `phase`."""
+
+        def holds(obj: Object) -> bool:
+            status = obj.get("status", {})
+            return bool(
+                status.get("phase") == phase and status.get("observedGeneration", 0) >= generation
+            )
+
+        return self._wait(holds, f"phase {phase} at generation {generation}", since, seconds)
+
+    def wait_for_reason(
+        self, condition: str, reason: str, *, since: float = 0.0, seconds: float = 120
+    ) -> Change:
+        """The first status in which `condition` is there for `reason`."""
+
+        def holds(obj: Object) -> bool:
+            return conditions(obj).get(condition, {}).get("reason") == reason
+
+        return self._wait(holds, f"condition {condition} with reason {reason}", since, seconds)
+
+    def _wait(
+        self, holds: Callable[[Object], bool], wanted: str, since: float, seconds: float
+    ) -> Change:
+        return self.chronicles.objects.wait_for(
+            self.namespace,
+            holds,
+            f"{self.namespace} did not reach {wanted}",
+            since=since,
+            seconds=seconds,
+        )
+
+    def now(self) -> Object:
+        """The resource as it is."""
+        found: Object = self.kubectl.get("modeldeployment", NAME, "-n", self.namespace)
+        return found
+
+    def latest(self) -> Object:
+        """The resource as it was seen last; nothing is asked."""
+        changes = self.chronicles.objects.of(self.namespace)
+        return changes[-1].object if changes else {}
+
+    def statuses(self, since: float = 0.0) -> list[tuple[float, Object]]:
+        """Every status that was written, with the time at which it was seen."""
+        written: list[tuple[float, Object]] = []
+        for change in self.chronicles.objects.of(self.namespace, since):
+            status = change.object.get("status", {})
+            if status and (not written or written[-1][1] != status):
+                written.append((change.at, status))
+        return written
+
+    def route_writes(self, since: float = 0.0) -> list[RouteWrite]:
+        """The writes of the route by the operator, in order; the gateway's status is none."""
+        writes: list[RouteWrite] = []
+        before: object = None
+        for change in self.chronicles.routes.of(self.namespace):
+            metadata = change.object["metadata"]
+            record = metadata.get("annotations", {}).get(names.RECORD_ANNOTATION)
+            written = (metadata["generation"], record)
+            if record is not None and written != before:
+                before = written
+                writes.append(RouteWrite(change.at, shares(change.object), json.loads(record)))
+        return [write for write in writes if write.at >= since]
+
+    def wait_for_share(
+        self, share: float, *, since: float = 0.0, seconds: float = 120
+    ) -> RouteWrite:
+        """The first route write from `since` on that gives the candidate at least `share`."""
+
+        def found() -> list[RouteWrite]:
+            return [each for each in self.route_writes(since) if each.candidate_share >= share]
+
+        complaint = f"{self.namespace}: no candidate got {share:.0%}"
+        wait_until(lambda: bool(found()), complaint, seconds)
+        return found()[0]
+
+    def pods_started(self, version: str) -> dict[str, int]:
+        """Starts of the model container of `version`, by pod: 1 each when nothing restarted."""
+        starts: dict[str, int] = {}
+        for change in self.chronicles.pods.of(self.namespace):
+            containers = change.object["spec"]["containers"]
+            model: Object = next(
+                (each for each in containers if each["name"] == names.MODEL_CONTAINER), {}
+            )
+            environment = {e["name"]: e.get("value") for e in model.get("env", [])}
+            if environment.get("MODEL_VERSION") == version:
+                for status in change.object.get("status", {}).get("containerStatuses", []):
+                    if status["name"] == names.MODEL_CONTAINER:
+                        name = change.object["metadata"]["name"]
+                        starts[name] = max(starts.get(name, 0), 1 + status["restartCount"])
+        return starts
+
+
+def conditions(obj: Object) -> dict[str, Object]:
+    """The conditions of a resource by type."""
+    found = obj.get("status", {}).get("conditions", [])
+    return {condition["type"]: condition for condition in found}
+
+
+def shares(route: Object) -> dict[str, float]:
+    """The share of users that each revision gets by an HTTPRoute, 0 to 1."""
+    backends = route["spec"]["rules"][0]["backendRefs"]
+    whole = sum(backend.get("weight", 1) for backend in backends)
+    return {backend["name"]: backend.get("weight", 1) / whole for backend in backends}

@@ -1,0 +1,55 @@
+"""A namespace of its own for a scene, with its operator, its ModelDeployment and its users.
+
+Scenes that run at the same time cannot disturb each other so, and others may use the cluster too.
+"""
+
+import uuid
+from pathlib import Path
+from typing import Self
+
+from e2e.fixtures import Cluster
+from e2e.scenes.operator_process import Operator
+from e2e.scenes.rollout import Chronicles, Rollout
+from e2e.scenes.traffic import Traffic
+
+
+class Stage:
+    """A context manager; the namespace and all in it goes when it ends."""
+
+    def __init__(self, cluster: Cluster, chronicles: Chronicles, title: str, logs: Path) -> None:
+        """Name the stage after its scene; the operator's log goes into the folder `logs`."""
+        self.cluster = cluster
+        self.namespace = f"scene-{title}-{uuid.uuid4().hex[:6]}"
+        self.host = f"{self.namespace}.example.com"
+        self.rollout = Rollout(cluster.kubectl, chronicles, self.namespace, self.host)
+        self.operator = Operator(cluster, self.namespace, logs / f"{title}.log")
+        self._traffic: list[Traffic] = []
+
+    def __enter__(self) -> Self:
+        """Make the namespace, under restricted pod security."""
+        self.cluster.kubectl("create", "namespace", self.namespace)
+        enforce = "pod-security.kubernetes.io/enforce=restricted"
+        self.cluster.kubectl("label", "namespace", self.namespace, enforce)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the operator by pid, and delete the namespace: its load ends with it."""
+        self.operator.stop()
+        self.cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        for traffic in self._traffic:
+            traffic.abandon()
+
+    def traffic(self, rate: float = 50, patience: float = 10) -> Traffic:
+        """Users who ask for the model of this stage."""
+        name = f"users-{len(self._traffic)}"
+        made = Traffic(
+            self.cluster.kubectl,
+            self.namespace,
+            self.cluster.gateway_address,
+            self.host,
+            rate,
+            patience,
+            name,
+        )
+        self._traffic.append(made)
+        return made

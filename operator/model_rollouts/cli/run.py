@@ -1,0 +1,187 @@
+"""`model-rollouts run`: the operator itself, as it runs in its pod."""
+
+import ssl
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from model_rollouts.cli.types import DURATION
+from model_rollouts.cluster.connection import ConnectionConfigError
+from model_rollouts.engine import logs
+from model_rollouts.engine.carrying_out import CrashPoint
+from model_rollouts.engine.run import Options, core
+from model_rollouts.engine.run import run as run_operator
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.invalid import InputError
+from model_rollouts.prometheus.client import ServerOptions
+from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.rollout.planning import Settings
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
+    """NAME or NAME:COUNT."""
+
+    name = "name[:count]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[CrashPoint, int]:
+        """The point, and the how manieth time it is reached."""
+        if isinstance(value, tuple):
+            return value
+        name, _, count = str(value).partition(":")
+        try:
+            point, times = CrashPoint(name), int(count or 1)
+        except ValueError:
+            times = 0
+        if times < 1:
+            names = ", ".join(CrashPoint)
+            self.fail(f"found '{value}', write one of {names} and a count from 1", param, ctx)
+        return point, times
+
+
+@click.command(
+    short_help="Run the operator.", context_settings={"auto_envvar_prefix": "MODEL_ROLLOUTS"}
+)
+@click.option(
+    "--namespace",
+    "-n",
+    "namespaces",
+    multiple=True,
+    envvar="MODEL_ROLLOUTS_NAMESPACE",
+    show_envvar=True,
+    help="Serve this namespace only; may be given several times.  [all namespaces]",
+)
+@click.option(
+    "--prometheus-url",
+    metavar="URL",
+    required=True,
+    show_envvar=True,
+    help="Where samples are read, such as http://prometheus.monitoring:9090.",
+)
+@click.option(
+    "--prometheus-token-file",
+    type=_FILE,
+    show_envvar=True,
+    help="A file with a bearer token for it; read for every query, so that tokens may rotate.",
+)
+@click.option(
+    "--prometheus-ca-file",
+    type=_FILE,
+    show_envvar=True,
+    help="Certificates to trust in its place.  [those of the system]",
+)
+@click.option(
+    "--scrape-interval",
+    default="5s",
+    show_default=True,
+    show_envvar=True,
+    type=DURATION,
+    help="How often Prometheus scrapes the models.",
+)
+@click.option(
+    "--scrape-settle",
+    default="1s",
+    show_default=True,
+    show_envvar=True,
+    type=DURATION,
+    help="How long after its end a scrape interval is read: longer than a scrape takes.",
+)
+@click.option(
+    "--proxy-image",
+    required=True,
+    show_envvar=True,
+    help="Image of the proxy in the pods of new revisions; best with its digest.",
+)
+@click.option(
+    "--address",
+    default="0.0.0.0",  # noqa: S104 - kubelet and Prometheus come from other addresses
+    show_default=True,
+    show_envvar=True,
+    help="Where /metrics, /healthz and /readyz are served.",
+)
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    show_envvar=True,
+    type=click.IntRange(1, 65535),
+    help="The port of these.",
+)
+@click.option(
+    "--kubeconfig",
+    type=_FILE,
+    show_envvar=True,
+    help="How to reach the API server.  [the service account of the pod]",
+)
+@click.option(
+    "--log-format",
+    default=logs.LogFormat.AUTO.value,
+    show_default=True,
+    show_envvar=True,
+    type=click.Choice([each.value for each in logs.LogFormat]),
+    help="Lines of JSON, or text; auto is text at a terminal.",
+)
+@click.option("--crash-at", type=_CrashAt(), hidden=True, allow_from_autoenv=False)
+def run(**options: Any) -> None:
+    """Run the operator until it is told to stop (SIGTERM or SIGINT).
+
+    It watches ModelDeployments and carries their rollouts on. One process may run at a time. When
+    it is told to stop it finishes the writes it has begun; the rollouts stay as they are, and the
+    next process goes on from there.
+
+    \b
+    Try it from outside of a cluster:
+      model-rollouts run --kubeconfig ~/.kube/config \\
+        --prometheus-url http://localhost:9090 --proxy-image envoyproxy/envoy:v1.36.0
+
+    Exit codes: 0 told to stop, 1 it could not start or go on, 2 the command line is wrong.
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
+    logs.configure(logs.LogFormat(options["log_format"]), sys.stderr)
+    try:
+        made = _options(options)
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
+    try:
+        run_operator(made, core(made.settings))
+    except ConnectionConfigError as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"could not start: {error}") from None
+
+
+def _options(options: dict[str, Any]) -> Options:
+    step_ms = round(options["scrape_interval"] * 1000)
+    ca_file: Path | None = options["prometheus_ca_file"]
+    try:
+        tls = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise InputError("prometheus-ca-file", str(ca_file), "certificates in PEM") from None
+    return Options(
+        settings=Settings(
+            proxy=ProxySettings(options["proxy_image"]),
+            grid=Grid(step_ms, max(Grid().lookback_ms, 3 * step_ms)),
+        ),
+        release=_release(),
+        prometheus=ServerOptions(
+            options["prometheus_url"], token_file=options["prometheus_token_file"], tls=tls
+        ),
+        namespaces=options["namespaces"],
+        kubeconfig=options["kubeconfig"],
+        address=options["address"],
+        port=options["port"],
+        settle_s=options["scrape_settle"],
+        crash_at=options["crash_at"],
+    )
+
+
+def _release() -> str:
+    try:
+        return version("model-rollouts")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""The adapter to Kubernetes: reads, watches and writes objects, and decides nothing."""

@@ -1,0 +1,43 @@
+"""The one error of the API server's adapter, and what it means for the caller."""
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A request that was not done, or of which nobody knows whether it was done.
+
+    `status` is the HTTP status, None when no answer came. `reason` is the API server's word for it,
+    such as AlreadyExists. The message names the verb, the object and what the API server said.
+    """
+
+    def __init__(
+        self, verb: str, subject: str, status: int | None, message: str, reason: str = ""
+    ) -> None:
+        answered = "no answer" if status is None else f"HTTP {status}"
+        super().__init__(f"{verb} {subject}: {answered}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no such object, or no such kind."""
+        return self.status == 404
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the object is not what the writer thought: changed, somebody else's, or there."""
+        return self.status == 409
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the API server looked at the object and will not have it."""
+        return self.status in (400, 403, 422)
+
+
+def told(answer: Any) -> tuple[str, str]:
+    """Message and reason of a Status object, or of whatever came in its place."""
+    if isinstance(answer, dict):
+        message, reason = answer.get("message"), answer.get("reason")
+        return str(message or "no message")[:2000], str(reason or "")
+    return str(answer)[:300].strip() or "no message", ""

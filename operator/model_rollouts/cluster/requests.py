@@ -1,0 +1,138 @@
+"""One request to the API server: its limits in time, its repetition, and its failure in words.
+
+A read is asked again when the failure may pass. A write is not: when its connection broke, nobody
+knows whether it was done, and the next pass finds out by looking. Only "too many requests" says for
+certain that nothing was done.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+
+from model_rollouts.cluster.errors import ApiError, told
+from model_rollouts.cluster.kinds import Kind
+
+TRIES = 5
+FIRST_DELAY_S = 0.2
+LONGEST_DELAY_S = 10.0
+"""The longest wait between two tries, also when the API server asks for a longer one."""
+
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+Observe = Callable[[str, str, str], None]
+"""Told of every answer: verb, resource and HTTP status, which is "none" when no answer came."""
+
+
+def nobody(verb: str, resource: str, code: str) -> None:
+    """An observer that looks away."""
+
+
+class Requests:
+    """Sends requests with the credentials of a configuration; dicts in, dicts out."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        user_agent: str,
+        observe: Observe = nobody,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._api: Any = ApiClient(configuration)  # half of its signatures carry no types
+        self._api.user_agent = user_agent
+        self._observe = observe
+        self._sleep = sleep
+        self._jitter = jitter
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def send(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+    ) -> dict[str, Any]:
+        """The answer of the API server; raises ApiError. `verb` is a method of HTTP."""
+        for tried in range(1, TRIES):
+            try:
+                return await self._once(verb, kind, path, query, body, content_type)
+            except _PassingError as error:
+                if verb != "GET" and error.status != 429:
+                    raise
+                backoff = FIRST_DELAY_S * 2 ** (tried - 1) * (0.5 + self._jitter())
+                await self._sleep(min(max(backoff, error.retry_after_s), LONGEST_DELAY_S))
+        return await self._once(verb, kind, path, query, body, content_type)
+
+    async def _once(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content_type: str,
+    ) -> dict[str, Any]:
+        code = "none"
+        try:
+            request = await self._api.param_serialize(
+                verb,
+                path,
+                query_params=list((query or {}).items()),
+                # Always said: the client's own guess is wrong for every second kind of patch.
+                header_params={"Accept": JSON, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
+            data = await response.read()
+            code = str(response.status)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            words = str(error) or type(error).__name__
+            raise _PassingError(verb, path, None, words) from error
+        finally:
+            self._observe(verb, kind.plural, code)
+        answer = _decoded(data)
+        if 200 <= response.status < 300 and isinstance(answer, dict):
+            return answer
+        message, reason = told(answer)
+        if response.status == 429 or response.status >= 500:
+            passing = _PassingError(verb, path, response.status, message, reason)
+            passing.retry_after_s = _seconds(response.headers.get("Retry-After"))
+            raise passing
+        raise ApiError(verb, path, response.status, message, reason)
+
+
+class _PassingError(ApiError):
+    """A failure that asking again may cure."""
+
+    retry_after_s = 0.0
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return data.decode(errors="replace")
+
+
+def _seconds(text: str | None) -> float:
+    """What a Retry-After in seconds asks for; 0 for a date, which API servers do not send."""
+    return float(text) if text is not None and text.isdecimal() else 0.0

@@ -1,0 +1,270 @@
+"""Watches objects and hands over what happens to them. Nothing is kept, decided or written.
+
+kopf lists and watches in a thread and a loop of its own: it cancels every task of its loop when it
+ends, and it ends for good on errors that a watch has every few weeks. Whoever runs a source starts
+it again, and lists once more: what was deleted meanwhile is reported by nobody.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import kopf
+from kubernetes.aio.client.rest import RESTClientObject
+
+from model_rollouts.cluster import connection
+from model_rollouts.cluster.client import PAGE
+from model_rollouts.cluster.kinds import CHILDREN, WATCHED, Kind
+from model_rollouts.cluster.requests import Observe, nobody
+from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL
+
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An object as it is now; also sent for each object that is there when watching begins."""
+
+    kind: Kind
+    obj: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An object as it was when it was deleted."""
+
+    kind: Kind
+    obj: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """All watches stand, and a list began before them: from now on nothing is missed.
+
+    What was deleted before that was seen by nobody, and only a list tells it.
+    """
+
+
+Happening = Changed | Gone | Listening
+Sink = Callable[[Happening], None]
+
+_STOP_SECONDS = 5.0
+
+
+class SourceError(Exception):
+    """A source has ended, and why."""
+
+
+class EventSource(Protocol):
+    """Something that tells what happens to the watched objects."""
+
+    async def run(self, sink: Sink) -> None:
+        """Tell `sink`, in the loop of the caller, until cancelled. Raises SourceError."""
+
+
+class KopfSource:
+    """Watches ModelDeployments and their children, cluster-wide or in the `namespaces` given."""
+
+    def __init__(
+        self, kubeconfig: Path | None, namespaces: Sequence[str], observe: Observe = nobody
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._namespaces = tuple(namespaces)
+        self._observe = observe
+
+    async def run(self, sink: Sink) -> None:
+        """Tell `sink`, in the loop of the caller, until cancelled. Raises SourceError."""
+        loop = asyncio.get_running_loop()
+        watching = _Watching(
+            self._kubeconfig,
+            self._namespaces,
+            lambda happening: _hand_over(loop, sink, happening),
+            lambda *answer: _hand_over(loop, self._observe, *answer),
+        )
+        ended: asyncio.Future[str] = loop.create_future()
+
+        def work() -> None:
+            try:
+                asyncio.run(watching.operate())
+                why = "without a reason"
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+            _hand_over(loop, ended.set_result, why)
+
+        # A daemon: a thread that does not end must not keep the process from ending.
+        threading.Thread(target=work, name="kopf", daemon=True).start()
+        try:
+            await asyncio.wait({ended})
+        except asyncio.CancelledError:
+            watching.stop()
+            await asyncio.wait({ended}, timeout=_STOP_SECONDS)
+            raise
+        raise SourceError(f"the watch ended: {ended.result()}")
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, to: Callable[..., object], *what: object) -> None:
+    # A closed loop has nobody left who could be told.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(to, *what)
+
+
+class _Watching:
+    """One life of kopf, in the thread and the loop that run it."""
+
+    def __init__(
+        self,
+        kubeconfig: Path | None,
+        namespaces: tuple[str, ...],
+        post: Callable[[Happening], object],
+        observe: Callable[[str, str, str], object],
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._namespaces = namespaces
+        self._post = post
+        self._observe = observe
+        scopes: Sequence[str | None] = namespaces or (None,)
+        self._kinds = {kind.path(scope): kind for kind in WATCHED for scope in scopes}
+        self._standing: set[str] = set()
+        self._stopping = False
+        self._stop: Callable[[], object] = lambda: None
+
+    def stop(self) -> None:
+        """End soon; may be called from any thread."""
+        self._stopping = True
+        with contextlib.suppress(RuntimeError):
+            self._stop()
+
+    async def operate(self) -> None:
+        """Watch until told to stop; raises what ends kopf."""
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stopping:
+            return
+        # The flag is of asyncio: for one of threading, kopf waits in a thread that never ends.
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=stop,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._login)
+        for kind in WATCHED:
+            watched = (kind.group, kind.version, kind.plural)
+            kopf.on.event(*watched, registry=registry, id=kind.plural)(self._deliver(kind))
+        return registry
+
+    def _deliver(self, kind: Kind) -> Callable[..., Awaitable[None]]:
+        async def deliver(event: kopf.RawEvent, **_: object) -> None:
+            obj: dict[str, Any] = {
+                **event["object"],
+                "apiVersion": kind.api_version,
+                "kind": kind.name,
+            }
+            self._post(Gone(kind, obj) if event["type"] == "DELETED" else Changed(kind, obj))
+
+        return deliver
+
+    async def _login(self, **_: object) -> kopf.AiohttpSession:
+        """A session that tells of each request; asked for again when a token is not accepted."""
+        configuration = await connection.load(self._kubeconfig)
+        settings = await configuration.auth_settings()
+        token = settings.get("BearerToken")
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._started)
+        trace.on_request_end.append(self._answered)
+        trace.on_request_exception.append(self._failed)
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=RESTClientObject(configuration).ssl_context),
+            headers={"User-Agent": "model-rollouts"}
+            | ({} if token is None else {"Authorization": str(token["value"])}),
+            trust_env=True,
+            # A line of the watch is an object, and objects have up to 1.5 MB.
+            read_bufsize=2**21,
+            trace_configs=[trace],
+        )
+        return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
+
+    async def _started(self, _: object, __: object, request: Any) -> None:
+        if request.url.path in self._kinds and "watch" not in request.url.query:
+            self._standing.discard(request.url.path)
+
+    async def _answered(self, _: object, __: object, request: Any) -> None:
+        path, watches = request.url.path, "watch" in request.url.query
+        kind = self._kinds.get(path)
+        if kind is None:
+            return
+        self._observe("WATCH" if watches else "GET", kind.plural, str(request.response.status))
+        if watches and request.response.status == 200 and path not in self._standing:
+            self._standing.add(path)
+            if len(self._standing) == len(self._kinds):
+                self._post(Listening())
+
+    async def _failed(self, _: object, __: object, request: Any) -> None:
+        kind = self._kinds.get(request.url.path)
+        if kind is not None:
+            self._observe("WATCH" if "watch" in request.url.query else "GET", kind.plural, "none")
+
+
+def _settings() -> kopf.OperatorSettings:
+    """Kopf as a watcher that writes nothing, needs no rights beyond ours, and starts quickly."""
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.process.ultimate_exiting_timeout = None
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.watching.chunk_size = PAGE
+    # Workers that idle count as workers: few that go at once list 10,000 objects in seconds.
+    settings.queueing.worker_limit = 200
+    settings.queueing.idle_timeout = 0.02
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.diffbase_storage = _NoDifference()
+    for kind in CHILDREN:
+        watched = (kind.group, kind.version, kind.plural)
+        settings.watching.label_selectors[watched] = MANAGED_SELECTOR
+    # It says a line for every event that it handles.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    return settings
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Handlers of events have no progress; looking for it in each object costs half of the CPU."""
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        pass
+
+    def purge(self, **_: object) -> None:
+        pass
+
+    def touch(self, **_: object) -> None:
+        pass
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+class _NoDifference(kopf.DiffBaseStorage):
+    """Nothing is remembered of an object, so nothing is to be compared."""
+
+    def build(self, **_: object) -> Any:
+        return {}
+
+    def fetch(self, **_: object) -> None:
+        return None
+
+    def store(self, **_: object) -> None:
+        pass

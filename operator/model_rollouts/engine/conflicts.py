@@ -1,0 +1,98 @@
+"""HTTPRoutes of others that would answer a model's requests in its place.
+
+Gateway API lets the oldest route win when several have the same match, and says so nowhere.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Object = Mapping[str, Any]
+
+_GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+_ANYTHING: Object = {"path": {"type": "PathPrefix", "value": "/"}}
+
+
+def is_conflict(model: Object, own: Object | None, other: Object) -> bool:
+    """Whether `other` answers requests that the ModelDeployment `model` asks for.
+
+    `own` is the model's route as it is; None when there is none yet, and then every route is older.
+    """
+    if own is not None and not _is_older(other, own):
+        return False
+    route, namespace = model["spec"]["route"], model["metadata"]["namespace"]
+    content = other.get("spec") or {}
+    elsewhere = other["metadata"]["namespace"]
+    return (
+        _share_parent(
+            _parents(route.get("parentRefs"), namespace),
+            _parents(content.get("parentRefs"), elsewhere),
+        )
+        and _share_hostname(route.get("hostnames") or (), content.get("hostnames") or ())
+        and not _matches([route]).isdisjoint(_matches(content.get("rules") or ()))
+    )
+
+
+def _is_older(one: Object, other: Object) -> bool:
+    """Gateway API's order: by creation, then by namespace and name."""
+
+    def order(obj: Object) -> tuple[str, str, str]:
+        metadata = obj["metadata"]
+        return metadata.get("creationTimestamp", ""), metadata["namespace"], metadata["name"]
+
+    return order(one) < order(other)
+
+
+def _parents(references: Iterable[Object] | None, namespace: str) -> list[dict[str, Any]]:
+    return [{**_GATEWAY, "namespace": namespace, **each} for each in references or ()]
+
+
+def _share_parent(some: Sequence[Object], others: Sequence[Object]) -> bool:
+    def same(one: Object, other: Object) -> bool:
+        return all(
+            one[key] == other[key] for key in ("group", "kind", "namespace", "name")
+        ) and all(
+            # Without it, all listeners are meant.
+            key not in one or key not in other or one[key] == other[key]
+            for key in ("sectionName", "port")
+        )
+
+    return any(same(one, other) for one in some for other in others)
+
+
+def _share_hostname(some: Sequence[str], others: Sequence[str]) -> bool:
+    if not some or not others:
+        return True
+    return any(_overlap(one, other) for one in some for other in others)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether some host has both names; a wildcard stands for one or more labels."""
+    if one.startswith("*.") and other.startswith("*."):
+        return one[1:].endswith(other[1:]) or other[1:].endswith(one[1:])
+    if one.startswith("*."):
+        return other.endswith(one[1:])
+    if other.startswith("*."):
+        return one.endswith(other[1:])
+    return one == other
+
+
+def _matches(rules: Iterable[Object]) -> set[tuple[Any, ...]]:
+    """Every match of the rules in one form; a rule without any matches everything."""
+    return {_form(match) for rule in rules for match in rule.get("matches") or (_ANYTHING,)}
+
+
+def _form(match: Object) -> tuple[Any, ...]:
+    path = {"type": "PathPrefix", "value": "/", **(match.get("path") or {})}
+    return (
+        path["type"],
+        path["value"],
+        match.get("method"),
+        frozenset(
+            (each["name"].lower(), each.get("type", "Exact"), each["value"])
+            for each in match.get("headers") or ()
+        ),
+        frozenset(
+            (each["name"], each.get("type", "Exact"), each["value"])
+            for each in match.get("queryParams") or ()
+        ),
+    )

@@ -1,0 +1,156 @@
+"""The running parts of the engine, joined: what feeds the queue, what works it off, what beats."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from model_rollouts.cluster.client import ClusterClient
+from model_rollouts.cluster.events import EventRecorder
+from model_rollouts.cluster.watching import EventSource
+from model_rollouts.engine.carrying_out import Executor, Reach
+from model_rollouts.engine.checking import Checker
+from model_rollouts.engine.instruments import Instruments, Shown
+from model_rollouts.engine.queue import KeyedQueue
+from model_rollouts.engine.reconcile import Historian, Planner, Reconciler
+from model_rollouts.engine.rollouts import Rollouts, Take
+from model_rollouts.engine.store import Store
+from model_rollouts.engine.supervisor import Supervisor
+from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
+from model_rollouts.metrics.grid import Grid
+
+WORKERS = 16
+DEAF_S = 300.0
+"""So long without a watch, or in one pass, and something is wrong that a restart may cure."""
+
+FINISH_S = 20.0
+DRAIN_S = 3.0
+"""Together less than the 30 s that Kubernetes gives a pod to end."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The decisions; the engine makes none."""
+
+    plan: Planner
+    take: Take
+
+
+class Engine:
+    """Runs until told to stop, or until one of its parts fails, which is then raised."""
+
+    def __init__(
+        self,
+        *,
+        core: Core,
+        client: ClusterClient,
+        source: EventSource,
+        recorder: EventRecorder,
+        readers: Mapping[int, Reader],
+        historian: Historian,
+        grid: Grid,
+        instruments: Instruments,
+        namespaces: Sequence[str] = (),
+        settle_s: float = SETTLE_S,
+        clock: Callable[[], float] = time.time,
+        reach: Reach = lambda point: None,
+    ) -> None:
+        self.store = Store()
+        self.queue = KeyedQueue()
+        self.rollouts = Rollouts(core.take)
+        self._recorder = recorder
+        self.supervisor = Supervisor(
+            source=source,
+            client=client,
+            store=self.store,
+            queue=self.queue,
+            instruments=instruments,
+            namespaces=namespaces,
+        )
+        executor = Executor(
+            client,
+            self.store,
+            record=recorder.record,
+            clock=clock,
+            reach=reach,
+            told=lambda key, word: instruments.transitions.labels(word).inc(),
+        )
+        self._reconciler = Reconciler(
+            store=self.store,
+            queue=self.queue,
+            rollouts=self.rollouts,
+            planner=core.plan,
+            checker=Checker(client, namespaces),
+            historian=historian,
+            executor=executor,
+            instruments=instruments,
+            clock=clock,
+        )
+        self._ticker = Ticker(
+            readers=readers,
+            store=self.store,
+            queue=self.queue,
+            rollouts=self.rollouts,
+            grid=grid,
+            instruments=instruments,
+            clock=clock,
+            settle_s=settle_s,
+        )
+        instruments.follow(
+            shown=self._shown,
+            depth=lambda: self.queue.depth,
+            event_age=lambda: self.supervisor.event_age,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then finish the passes in hand and what is to be recorded."""
+        async with asyncio.TaskGroup() as tasks:
+            others = [
+                tasks.create_task(each)
+                for each in (self.supervisor.run(), self._ticker.run(), self._recorder.run())
+            ]
+            workers = tasks.create_task(self._work())
+            await stop.wait()
+            _log.info("stops: finishes what it has begun")
+            self.queue.close()
+            await self._finish(workers)
+            for each in others:
+                each.cancel()
+
+    def alive(self) -> str | None:
+        """What is wrong with this process, None while nothing is."""
+        if self.supervisor.deaf_for > DEAF_S:
+            return f"no watch stands since {self.supervisor.deaf_for:.0f} s"
+        if self.queue.longest_running > DEAF_S:
+            return f"a pass has been running for {self.queue.longest_running:.0f} s"
+        return None
+
+    def ready(self) -> str | None:
+        """What is still to come before the first pass, None when it may begin."""
+        return None if self.supervisor.listed.is_set() else "not everything is listed yet"
+
+    async def _work(self) -> None:
+        await self.supervisor.listed.wait()
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(WORKERS):
+                workers.create_task(self._reconciler.work())
+
+    async def _finish(self, workers: asyncio.Task[None]) -> None:
+        if not self.supervisor.listed.is_set():
+            workers.cancel()
+        _, unfinished = await asyncio.wait({workers}, timeout=FINISH_S)
+        if unfinished:
+            _log.warning("passes did not end within %g s", FINISH_S)
+            workers.cancel()
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._recorder.drain()
+        except TimeoutError:
+            _log.warning("events were not recorded within %g s", DRAIN_S)
+
+    def _shown(self) -> Iterator[Shown]:
+        for key, rollout in self.rollouts:
+            yield Shown(key.namespace, key.name, rollout.phase, rollout.serves_spec)

@@ -1,0 +1,124 @@
+"""The operator's own metrics; docs/metrics.md says what each of them means."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+PASS_EDGES_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Shown(NamedTuple):
+    """What is shown of one ModelDeployment."""
+
+    namespace: str
+    name: str
+    phase: str
+    serves_spec: bool
+
+
+class Instruments:
+    """Every metric of the operator, in a registry of its own."""
+
+    def __init__(self, release: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        Info("model_rollouts_build", "Which operator this is.", registry=registry).info(
+            {"release": release}
+        )
+        self.passes = Histogram(
+            "model_rollouts_pass_duration_seconds",
+            "Time that a pass over one ModelDeployment took.",
+            ["outcome"],
+            buckets=PASS_EDGES_S,
+            registry=registry,
+        )
+        self.requests = Counter(
+            "model_rollouts_api_requests",
+            "Requests to the API server.",
+            ["verb", "resource", "code"],
+            registry=registry,
+        )
+        self.source_restarts = Counter(
+            "model_rollouts_source_restarts",
+            "Times that the watch ended and was started again.",
+            registry=registry,
+        )
+        self.ticks = Counter(
+            "model_rollouts_ticks", "Times that samples were read.", ["outcome"], registry=registry
+        )
+        self.queries = Histogram(
+            "model_rollouts_query_duration_seconds",
+            "Time that a query to Prometheus took.",
+            ["outcome"],
+            buckets=PASS_EDGES_S,
+            registry=registry,
+        )
+        self.transitions = Counter(
+            "model_rollouts_transitions",
+            "Transitions of rollouts and writes of routes, by their reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.events_dropped = Counter(
+            "model_rollouts_events_dropped",
+            "Events that could not be recorded.",
+            registry=registry,
+        )
+
+    def follow(
+        self,
+        *,
+        shown: Callable[[], Iterable[Shown]],
+        depth: Callable[[], float],
+        event_age: Callable[[], float],
+    ) -> None:
+        """Have these asked when the metrics are: what belongs to a ModelDeployment goes with it."""
+        self.registry.register(_PerModel(shown))
+        Gauge(
+            "model_rollouts_queue_depth",
+            "ModelDeployments that are due and wait for a worker.",
+            registry=self.registry,
+        ).set_function(depth)
+        Gauge(
+            "model_rollouts_last_event_age_seconds",
+            "Time since the last object came through the watch.",
+            registry=self.registry,
+        ).set_function(event_age)
+
+    def answered(self, verb: str, resource: str, code: str) -> None:
+        """Count an answer of the API server."""
+        self.requests.labels(verb, resource, code).inc()
+
+
+class _PerModel(Collector):
+    def __init__(self, shown: Callable[[], Iterable[Shown]]) -> None:
+        self._shown = shown
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering asks for no values."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One series for each ModelDeployment and metric."""
+        labels = ["namespace", "name"]
+        not_serving = GaugeMetricFamily(
+            "modeldeployment_spec_not_serving",
+            "1 while not all users get what the spec says, else 0.",
+            labels=labels,
+        )
+        phase = GaugeMetricFamily(
+            "modeldeployment_phase",
+            "1 for the phase that the ModelDeployment is in.",
+            labels=[*labels, "phase"],
+        )
+        for each in self._shown():
+            place = [each.namespace, each.name]
+            not_serving.add_metric(place, 0.0 if each.serves_spec else 1.0)
+            if each.phase:
+                phase.add_metric([*place, each.phase], 1.0)
+        yield not_serving
+        yield phase

@@ -1,0 +1,140 @@
+"""The beat of the samples: one reading for all rollouts, soon after each scrape interval.
+
+An interval is read `settle_s` after its end. A scrape that takes longer is not lost: what it saw
+comes with the next sample (docs/samples.md), a step later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from model_rollouts.cluster.kinds import HTTP_ROUTE
+from model_rollouts.engine.instruments import Instruments
+from model_rollouts.engine.queue import KeyedQueue
+from model_rollouts.engine.rollouts import Rollout, Rollouts
+from model_rollouts.engine.store import Key, Store
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.measured import Request
+from model_rollouts.metrics.records import Counted, Unavailable
+
+SETTLE_S = 0.5
+"""A scrape of a pod takes milliseconds; what comes later is not lost."""
+
+_log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """`SampleReader`, as far as a tick needs it."""
+
+    async def tick(
+        self, requests: Sequence[Request], now_ms: int
+    ) -> Mapping[str, Counted | Unavailable]:
+        """What every rollout counted up to the intervals that are closed at `now_ms`."""
+
+
+class Ticker:
+    """Reads what the active rollouts measure, and wakes each of them with what it counted.
+
+    The intervals of a rollout end where its counting began, in whole seconds of the scrape
+    interval. Each of these phases has a reader of its own, whose turn comes once in an interval.
+    """
+
+    def __init__(
+        self,
+        *,
+        readers: Mapping[int, Reader],
+        store: Store,
+        queue: KeyedQueue,
+        rollouts: Rollouts,
+        grid: Grid,
+        instruments: Instruments,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        self._readers = readers
+        self._store = store
+        self._queue = queue
+        self._rollouts = rollouts
+        self._grid = grid
+        self._instruments = instruments
+        self._clock = clock
+        self._sleep = sleep
+        self._settle_ms = round(settle_s * 1000)
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for phase_ms in self._readers:
+                tasks.create_task(self._run(phase_ms))
+
+    async def _run(self, phase_ms: int) -> None:
+        while True:
+            await self._sleep(self.pause(phase_ms))
+            while await self.tick(phase_ms):
+                pass
+
+    def pause(self, phase_ms: int) -> float:
+        """Seconds until the next interval of a phase can be read."""
+        now_ms = self._now_ms() - self._settle_ms
+        begun = replace(self._grid, phase_ms=phase_ms).floor(now_ms)
+        return (begun + self._grid.step_ms - now_ms) / 1000
+
+    async def tick(self, phase_ms: int) -> bool:
+        """Read once for the rollouts of a phase. Returns whether more can be read at once."""
+        active = {
+            rollout.measures.rollout.key: (key, rollout, rollout.measures)
+            for key, rollout in self._rollouts
+            if rollout.measures is not None and self._phase(rollout.measures) == phase_ms
+        }
+        if not active:
+            return False
+        requests = [request for _, _, request in active.values()]
+        # The intake takes an interval for closed when it is one interval old.
+        as_if_ms = self._now_ms() - self._settle_ms + self._grid.step_ms
+        try:
+            counted = await self._readers[phase_ms].tick(requests, as_if_ms)
+        except InputError:
+            self._instruments.ticks.labels("refused").inc()
+            _log.exception("samples were not read")
+            return False
+        behind = False
+        for name, (key, rollout, request) in active.items():
+            behind |= self._hand_on(key, rollout, request, counted[name])
+        self._instruments.ticks.labels("read").inc()
+        return behind
+
+    def _phase(self, request: Request) -> int:
+        """The phase whose reader counts a rollout: the last at or before where it began."""
+        began_ms = request.rollout.started_ms % self._grid.step_ms
+        return max(phase for phase in self._readers if phase <= began_ms)
+
+    def _hand_on(
+        self, key: Key, rollout: Rollout, request: Request, counted: Counted | Unavailable
+    ) -> bool:
+        """Give a rollout its counts; whether it can have more at once."""
+        news = not isinstance(counted, Counted) or bool(counted.intervals)
+        if not news or not rollout.deliver(request, counted, self._weight(key, rollout)):
+            return False
+        # New counts may mean that users are to be taken off a version: others can wait.
+        self._queue.add(key, urgent=True)
+        return isinstance(counted, Counted) and counted.behind
+
+    def _weight(self, key: Key, rollout: Rollout) -> float:
+        """The share of users (0 to 1) that the route gives to what is judged."""
+        route = self._store.get(HTTP_ROUTE, *key)
+        trial = rollout.memory.trial
+        if route is None or trial is None:
+            return 0.0
+        weights: dict[str, int] = {}
+        for rule in route["spec"].get("rules") or ():
+            for backend in rule.get("backendRefs") or ():
+                weights[backend["name"]] = backend.get("weight", 1)
+        total = sum(weights.values())
+        return weights.get(trial.revision, 0) / total if total else 0.0
+
+    def _now_ms(self) -> int:
+        return round(self._clock() * 1000)

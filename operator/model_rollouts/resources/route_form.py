@@ -1,0 +1,90 @@
+"""One form for HTTPRoutes that mean the same: what the API server fills in is taken out again.
+
+The lists of an HTTPRoute are atomic, so a filter that somebody added inside a rule would stay
+unseen if only our own fields were compared; and the defaults that the API server adds would look
+like such an edit if they were not known.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_rollouts.resources import names
+
+_PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+_BACKEND = {"group": "", "kind": "Service", "weight": 1}
+_PATH = {"type": "PathPrefix", "value": "/"}
+_EXACT = {"type": "Exact"}
+_ANY = [{"path": _PATH}]
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of our HTTPRoute somebody else has changed, by path; empty when nothing that counts.
+
+    Only the spec, the record and our labels count: other annotations and labels are free.
+    """
+    paths = [
+        f"spec.{path}" for path in _compared(_spec(found.get("spec", {})), _spec(wanted["spec"]))
+    ]
+    for kind in ("labels", "annotations"):
+        have = found["metadata"].get(kind) or {}
+        for key, value in wanted["metadata"].get(kind, {}).items():
+            if have.get(key) != value:
+                paths.append(f"metadata.{kind}[{key}]")
+    return tuple(sorted(paths))
+
+
+def record_of(route: Mapping[str, Any]) -> str | None:
+    """The text of the record that a route carries, None when it has none."""
+    text = (route["metadata"].get("annotations") or {}).get(names.RECORD_ANNOTATION)
+    return text if isinstance(text, str) else None
+
+
+def weights(route: Mapping[str, Any]) -> dict[str, int]:
+    """The weight of each backend by the name of its Service; those of all rules added up."""
+    found: dict[str, int] = {}
+    for rule in route.get("spec", {}).get("rules") or []:
+        for backend in rule.get("backendRefs") or []:
+            name = str(backend.get("name"))
+            found[name] = found.get(name, 0) + int(backend.get("weight", 1))
+    return found
+
+
+def _compared(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    return [key for key in {*found, *wanted} if found.get(key) != wanted.get(key)]
+
+
+def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    form = dict(spec)
+    form["parentRefs"] = [_bare(each, _PARENT) for each in spec.get("parentRefs") or []]
+    form["rules"] = [_rule(each) for each in spec.get("rules") or []]
+    return {key: value for key, value in form.items() if value not in ([], {}, None)}
+
+
+def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
+    form = dict(rule)
+    matches = rule.get("matches") or _ANY
+    form["matches"] = [_match(each) for each in matches]
+    form["backendRefs"] = [_bare(each, _BACKEND) for each in rule.get("backendRefs") or []]
+    form["filters"] = [_filter(each) for each in rule.get("filters") or []]
+    return form
+
+
+def _match(match: Mapping[str, Any]) -> dict[str, Any]:
+    form = {**match, "path": {**_PATH, **(match.get("path") or {})}}
+    for kind in ("headers", "queryParams"):
+        form[kind] = [{**_EXACT, **each} for each in match.get(kind) or []]
+    return form
+
+
+def _filter(each: Mapping[str, Any]) -> dict[str, Any]:
+    mirror = each.get("requestMirror")
+    if not mirror:
+        return dict(each)
+    return {
+        **each,
+        "requestMirror": {**mirror, "backendRef": _bare(mirror["backendRef"], _BACKEND)},
+    }
+
+
+def _bare(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if defaults.get(key) != value}

@@ -1,0 +1,115 @@
+"""What a plan asks to be done, in the order in which it must be done.
+
+The order is the commit order: an advance writes its evidence into the status before the route, a
+rollback writes the route before anything else. The engine stops at the first action that fails
+and plans again.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object that must not exist yet; that it exists is a reason to plan again."""
+
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply of everything that we own of an object, taking it from other writers.
+
+    With `resource_version` the write is refused when the object has changed since.
+    """
+
+    body: Body
+    resource_version: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Set the replicas of a revision's Deployment, and nothing else of it."""
+
+    revision: str
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete an object, given by its kind and name; that it is gone already is no failure."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRoute:
+    """Apply the HTTPRoute with its record; `resource_version` None creates it."""
+
+    body: Body
+    resource_version: str | None
+    move: "Move"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteStatus:
+    """Replace the status by this one (camelCase JSON)."""
+
+    status: Body
+
+
+class Severity(StrEnum):
+    """The type of an Event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Record an Event, and one line in the log, about a transition. Losing it loses nothing."""
+
+    severity: Severity
+    reason: str
+    action: str
+    note: str
+
+
+class Move(StrEnum):
+    """Why the route is written."""
+
+    FIRST = "First"
+    """The first version gets all users."""
+    BEGIN = "Begin"
+    """The candidate gets its first users."""
+    ADVANCE = "Advance"
+    """The candidate gets more users."""
+    PROMOTE = "Promote"
+    """The candidate becomes stable."""
+    ROLL_BACK = "RollBack"
+    """The candidate, or what was promoted last, gives its users back."""
+    DROP = "Drop"
+    """The candidate is no longer wanted."""
+    REVERT = "Revert"
+    """A version that served all users before serves them again."""
+    SETTLE = "Settle"
+    """The watch is over: roles change, weights do not."""
+    REPAIR = "Repair"
+    """Somebody else changed the route, or the spec of the route changed."""
+
+
+Action = Create | Apply | Scale | Delete | WriteRoute | WriteStatus | Emit
+
+
+class Need(StrEnum):
+    """What has to be asked before a plan can go on."""
+
+    CHECK = "Check"
+    """`Seen.checked`, for the generation at hand; the one action is the Deployment to try."""
+    HISTORY = "History"
+    """`Seen.history`, of the wanted revision and of those that served before it."""

@@ -1,0 +1,149 @@
+"""`status.evidence`: what of the memory must outlive the operator, as compact text."""
+
+import hashlib
+import json
+import struct
+from dataclasses import replace
+from typing import Any
+
+from model_rollouts import decision
+from model_rollouts.decision import Dispersion, Judge, Kind, Rules
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout.judging import begin, judge
+from model_rollouts.rollout.memory import Clocks, Memory, Trial
+
+VERSION = 1
+
+LONGEST = 4096
+"""Characters: the status of a thousand rollouts is held in memory by everybody who watches."""
+
+_LARGEST = 2.0**53
+
+_LARGEST = 2.0**53
+
+
+def encode(memory: Memory) -> str | None:
+    """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
+
+    Clocks, dispersion, the time of the last request and the trial. Evidence about so many
+    objectives and steps that it does not fit is left out: after a restart it is counted again from
+    where the trial began.
+    """
+    trial, clocks = memory.trial, memory.clocks
+    if trial is None and clocks is None and memory.dispersion is None:
+        return None
+    kept: dict[str, Any] = {"v": VERSION}
+    if clocks is not None:
+        kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
+    if memory.dispersion is not None:
+        known = memory.dispersion
+        kept["dispersion"] = [known.target, known.stable, known.known]
+    if memory.last_request_ms is not None:
+        kept["request"] = memory.last_request_ms
+    if trial is None:
+        return _text(kept)
+    kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
+    counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
+    if trial.watermark is not None:
+        counted["watermark"] = trial.watermark.to_json()
+    text = _text(kept | counted)
+    if len(text) <= LONGEST:
+        return text
+    return _text({**kept, "rules": _print(trial.judge.rules)})
+
+
+def _text(kept: dict[str, Any]) -> str:
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def _print(rules: Rules) -> str:
+    return hashlib.blake2b(repr(rules).encode(), digest_size=8).hexdigest()
+
+
+def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> Memory:
+    """The memory of the trial of `revision` at `attempt`; empty for what cannot be used.
+
+    Evidence of another revision, attempt or other rules is no evidence. Clocks say themselves what
+    they are about and are kept in any case, the dispersion unless it was measured for another
+    trial. What a newer release wrote is not read at all. Never raises.
+    """
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return Memory()
+    if not isinstance(kept, dict) or kept.get("v") != VERSION:
+        return Memory()
+    clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
+    if "trial" not in kept:
+        return Memory(
+            clocks=clocks, dispersion=dispersion, last_request_ms=_time(kept.get("request"))
+        )
+    begun = kept["trial"]
+    if not isinstance(begun, list) or begun[:-1] != [revision, attempt]:
+        return Memory(clocks=clocks)
+    started = _time(begun[-1])
+    if started is None:
+        return Memory(clocks=clocks)
+    trial = _trial(kept, begin(revision, attempt, judged_by, dispersion, started))
+    if trial is None:
+        return Memory(clocks=clocks, dispersion=dispersion)
+    last = _time(kept.get("request"))
+    return Memory(clocks=clocks, trial=trial, dispersion=dispersion, last_request_ms=last)
+
+
+def _time(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < _LARGEST else None
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(type(each) in (int, float) and 0 <= each < _LARGEST for each in values)
+
+
+def _clocks(values: Any) -> Clocks | None:
+    match values:
+        case [str(of), *numbers, bool(running)] if len(numbers) == 3 and _numbers(numbers):
+            as_of, phase, step = map(float, numbers)
+            return Clocks(of, as_of, phase, step, running)
+        case _:
+            return None
+
+
+def _dispersion(values: Any) -> Dispersion | None:
+    match values:
+        case [target, stable, bool(known)] if (
+            _numbers([target, stable]) and min(target, stable) >= 1
+        ):
+            return Dispersion(float(target), float(stable), known=known)
+        case _:
+            return None
+
+
+def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
+    """The trial with its evidence; `anew` is the same one without."""
+    rules = anew.judge.rules
+    if "judge" not in kept:
+        return anew if kept.get("rules") == _print(rules) else None
+    try:
+        judging, state = decision.resume(kept["judge"], rules)
+        watermark = Watermark.from_json(kept["watermark"]) if "watermark" in kept else None
+    except (ValueError, TypeError, AttributeError, struct.error):
+        return None
+    if not 0 <= state.elapsed < _LARGEST:
+        return None
+    return replace(anew, judge=_shared(judging, anew.judge), state=state, watermark=watermark)
+
+
+def _shared(read: Judge, expected: Judge) -> Judge:
+    """The judge that all rollouts of the same rules have; `read` when it was begun otherwise."""
+    if read.dispersions == expected.dispersions:
+        return expected
+    for known in (None, *_of_errors(read)):
+        shared = judge(read.rules, known)
+        if shared.dispersions == read.dispersions:
+            return shared
+    return read
+
+
+def _of_errors(read: Judge) -> tuple[Dispersion, ...]:
+    pairs = zip(read.rules.objectives, read.dispersions, strict=True)
+    return tuple(dispersion for objective, dispersion in pairs if objective.kind is Kind.ERRORS)

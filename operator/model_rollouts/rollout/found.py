@@ -1,0 +1,177 @@
+"""What one pass has to decide on: everything that was seen, read and put in relation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from model_rollouts.api import duration, ratio
+from model_rollouts.api.deployment import ModelDeployment, Spec
+from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.api.strategy import Action, StrategyMode
+from model_rollouts.rollout import capacity
+from model_rollouts.rollout.memory import Clocks, Memory
+from model_rollouts.rollout.revisions import Revision, Wanted, standing
+from model_rollouts.rollout.seen import Seen
+from model_rollouts.rollout.situation import Roles, Standing
+
+SETTLED = "Settled"
+"""The verdict in the record of a version whose watch is over."""
+
+_ENDED = (Phase.ROLLED_BACK, Phase.UNDECIDED)
+_ALL = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One ModelDeployment in one pass, before anything is decided.
+
+    `phase` is where the wanted version is, whether or not the rollout is paused.
+    """
+
+    seen: Seen
+    deployment: ModelDeployment
+    revisions: Mapping[str, Revision]
+    wanted: Wanted
+    roles: Roles
+    phase: Phase
+    memory: Memory
+    clocks: Clocks
+    now: float
+
+    @property
+    def spec(self) -> Spec:
+        """The spec."""
+        return self.deployment.spec
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.deployment.metadata.namespace}/{self.deployment.metadata.name}"
+
+    @property
+    def steps(self) -> tuple[Fraction, ...]:
+        """The weights of the canary, ascending, and all at the end."""
+        return (*map(ratio.share, self.spec.strategy.canary.steps), _ALL)
+
+    @property
+    def next_weight(self) -> Fraction:
+        """The first step above the weight that the candidate has."""
+        weight = self.roles.weight if self.phase is Phase.CANARY else Fraction(0)
+        return next(step for step in self.steps if step > weight)
+
+    @property
+    def step(self) -> int | None:
+        """The step of the canary that the candidate is on, from 1."""
+        if self.phase is not Phase.CANARY:
+            return None
+        return max(1, sum(step <= self.roles.weight for step in self.steps))
+
+    @property
+    def watching(self) -> bool:
+        """Whether what serves was promoted and is still under observation."""
+        return self.roles.phase is Phase.FULL and self.roles.verdict != SETTLED
+
+    @property
+    def judged(self) -> str | None:
+        """The revision whose requests are judged, None when nobody's are."""
+        if self.roles.phase is Phase.CANARY:
+            return self.roles.candidate
+        return self.roles.stable if self.watching else None
+
+    @property
+    def attempt(self) -> int:
+        """The attempt of what is judged."""
+        return self.roles.attempt if self.watching else self.spec.strategy.attempt
+
+    def override(self, action: Action, revision: str | None) -> bool:
+        """Whether a person asks for `action` on `revision`."""
+        return is_asked(self.spec, action, revision)
+
+    @property
+    def known_good(self) -> bool:
+        """Whether the wanted version has served all users, and was not found worse since."""
+        if self.wanted.name == self.roles.previous:
+            return True
+        ended = (
+            past for past in self.deployment.status.history if past.revision == self.wanted.name
+        )
+        last = next((past for past in ended if past.outcome is not Outcome.SUPERSEDED), None)
+        return last is not None and last.outcome in (
+            Outcome.PROMOTED,
+            Outcome.PROMOTED_WITH_BOUND,
+        )
+
+    @property
+    def goes_all_the_way(self) -> bool:
+        """Whether the wanted version, once ready, gets all users without being judged."""
+        return (
+            self.roles.stable is None
+            or self.known_good
+            or self.spec.strategy.mode is StrategyMode.IMMEDIATE
+            or self.override(Action.PROMOTE, self.wanted.name)
+        )
+
+    def stable(self) -> Standing | None:
+        """How stable runs."""
+        if self.roles.stable is None:
+            return None
+        return self._standing(self.roles.stable, capacity.least(self.spec.replicas))
+
+    def candidate(self) -> Standing | None:
+        """How the wanted version runs, when it is not stable; None while it is not stored."""
+        if self.wanted.revision is None or self.wanted.name == self.roles.stable:
+            return None
+        return self._standing(self.wanted.name, self.needed())
+
+    def previous(self) -> Standing | None:
+        """How what was stable before runs, while it is kept warm."""
+        if self.roles.previous is None:
+            return None
+        return self._standing(self.roles.previous, capacity.least(self.spec.replicas))
+
+    def _standing(self, name: str, needed: int) -> Standing:
+        return standing(self.revisions[name], self.seen.children, needed)
+
+    def serving(self) -> int:
+        """Pods that serve all users now, or should: a share of users is a share of these."""
+        stable = self.stable()
+        return max(self.spec.replicas, 0 if stable is None else stable.replicas)
+
+    def needed(self) -> int:
+        """Pods that the wanted version needs for the next share of users that it may get."""
+        if self.phase is Phase.CANARY:
+            full = self.past_deadline or self.override(Action.PROMOTE, self.wanted.name)
+        else:
+            full = self.goes_all_the_way
+        return capacity.pods(self.serving(), _ALL if full else self.next_weight)
+
+    @property
+    def past_deadline(self) -> bool:
+        """Whether a canary has lasted longer than it may."""
+        return self.phase is Phase.CANARY and (
+            self.clocks.phase >= seconds(self.spec.strategy.deadline)
+        )
+
+
+def is_asked(spec: Spec, action: Action, revision: str | None) -> bool:
+    """Whether a person asks for `action` on `revision`."""
+    asked = spec.strategy.override
+    return asked is not None and asked.action is action and asked.revision == revision
+
+
+def phase_of(spec: Spec, wanted: Wanted, now: Roles) -> Phase:
+    """Where the wanted version is, by the roles that the route records."""
+    if wanted.name == now.stable:
+        return Phase.FULL
+    if wanted.name == now.candidate:
+        if now.phase is Phase.CANARY:
+            return Phase.CANARY
+        tried = now.phase in _ENDED and now.attempt >= spec.strategy.attempt
+        if tried and not is_asked(spec, Action.PROMOTE, wanted.name):
+            return now.phase
+    return Phase.ADMISSION if wanted.revision is None else Phase.STARTING
+
+
+def seconds(text: str) -> float:
+    """A duration of the spec in seconds."""
+    return duration.span(text).total_seconds()

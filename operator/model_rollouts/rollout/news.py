@@ -1,0 +1,42 @@
+"""What of a status is worth an event: a condition that began, or that has another reason now.
+
+The moves of the route have events of their own; what only follows from one is not told twice.
+"""
+
+from collections.abc import Iterator
+
+from model_rollouts.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from model_rollouts.api.status import Status
+from model_rollouts.rollout.actions import Emit, Severity
+
+_BAD = frozenset(
+    {ConditionType.STALLED, ConditionType.UNDERPOWERED, ConditionType.SERVICE_DEGRADED}
+)
+_FOLLOWS = frozenset(
+    {Reason.ROLLED_BACK, Reason.UNDECIDED, Reason.JUDGING, Reason.STARTING, Reason.CHECKING}
+)
+
+
+def of(before: Status, after: Status) -> Iterator[Emit]:
+    """An event for each condition that began or changed its reason, and when Available is lost."""
+    known = {each.type: each for each in before.conditions}
+    for condition in after.conditions:
+        last = known.get(condition.type)
+        if condition.type == ConditionType.AVAILABLE:
+            lost = last is not None and last.status is ConditionStatus.TRUE
+            if condition.status is ConditionStatus.FALSE and lost:
+                yield _told(condition, Severity.WARNING)
+        elif _began(condition, last):
+            bad = condition.type in _BAD
+            yield _told(condition, Severity.WARNING if bad else Severity.NORMAL)
+
+
+def _began(condition: Condition, last: Condition | None) -> bool:
+    if condition.type not in _BAD | {ConditionType.RECONCILING} or condition.reason in _FOLLOWS:
+        return False
+    same = last is not None and (last.status, last.reason) == (condition.status, condition.reason)
+    return condition.status is ConditionStatus.TRUE and not same
+
+
+def _told(condition: Condition, severity: Severity) -> Emit:
+    return Emit(severity, condition.reason, condition.type, condition.message)

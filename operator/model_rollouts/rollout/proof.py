@@ -1,0 +1,128 @@
+"""How a trial stands: each objective, what is still needed, and whether the deadline allows it."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from model_rollouts.api.deployment import Spec
+from model_rollouts.api.duration import span
+from model_rollouts.api.status import ObjectiveStatus, Verdict
+from model_rollouts.decision import (
+    Decision,
+    Forecast,
+    Judge,
+    ObjectiveVerdict,
+    Role,
+    State,
+    explain,
+    forecast,
+)
+from model_rollouts.decision import Verdict as Explained
+from model_rollouts.rollout.situation import Situation
+
+LEAST_SECONDS = 60.0
+"""Of counting, before a rate of requests is known."""
+
+_SOON = 0.8
+"""A rollout that was too slow is fast enough again when it needs this share of its deadline:
+otherwise a rate at the edge would put the condition on and off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a trial has shown so far, toward `explained.toward` (1 is promotion).
+
+    `rate` is requests per second to candidate and stable together, None while it is not known.
+    """
+
+    objectives: tuple[ObjectiveStatus, ...]
+    explained: Explained
+    rate: float | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the version on trial is proven worse than allowed."""
+        return self.explained.decision is Decision.FAIL
+
+    @property
+    def slowest(self) -> ObjectiveVerdict | None:
+        """The Gate that needs the most requests yet; None when every Gate is proven."""
+        waiting = [o for o in self.explained.objectives if o.role is Role.GATE and not o.passed]
+        return max(waiting, key=_needs, default=None)
+
+
+def _needs(verdict: ObjectiveVerdict) -> float:
+    return math.inf if verdict.more_requests is None else verdict.more_requests
+
+
+def of(situation: Situation) -> Proof | None:
+    """How the trial of the situation stands; None without a trial. Costs a few milliseconds."""
+    trial = situation.trial
+    if trial is None:
+        return None
+    judge, state = trial.judge, trial.state
+    above = (step for step in judge.rules.steps if step > situation.weight > 0)
+    explained = explain(judge, state, next(above, 1.0))
+    return Proof(_objectives(judge, state, explained), explained, _rate(state))
+
+
+def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
+    acting = [o.fail_evidence for o in explained.objectives if o.role is not Role.REPORT]
+    worst = max(acting)
+
+    def verdict(index: int, objective: ObjectiveVerdict) -> Verdict:
+        proven = objective.fail_evidence >= judge.fail_needed
+        if objective.role is not Role.REPORT:
+            # Together they fail, and the proof of one can have weakened since.
+            proven = state.failed_at is not None and (proven or objective.fail_evidence == worst)
+        if proven:
+            return Verdict.FAIL
+        if judge.passes(index, state.evidence[index], level=0):
+            return Verdict.PASS
+        return Verdict.INCONCLUSIVE
+
+    return tuple(
+        ObjectiveStatus(
+            name=objective.name[:63],
+            verdict=verdict(index, objective),
+            bad=round(objective.candidate.bad),
+            total=round(objective.candidate.total),
+            message=objective.words[:1024],
+        )
+        for index, objective in enumerate(explained.objectives)
+    )
+
+
+def _rate(state: State) -> float | None:
+    if state.elapsed < LEAST_SECONDS:
+        return None
+    requests = max(each.seen_total + each.seen_stable_total for each in state.evidence)
+    return requests / state.elapsed if requests else None
+
+
+def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | None:
+    """Why the deadline comes before a decision at the present traffic, in words; None when not.
+
+    `before` is whether it was so before: then it stays until there is time to spare.
+    """
+    trial = situation.trial
+    if trial is None or proof.rate is None or not trial.judge.rules.baseline:
+        return None
+    spec = situation.deployment.spec
+    # Two digits: the forecast is then found in the cache, and the words do not change all the time.
+    expected = _forecast(trial.judge, float(f"{proof.rate:.1e}"), *_times(spec))
+    needs = expected.seconds / _times(spec)[0]
+    return expected.words if expected.underpowered or (before and needs > _SOON) else None
+
+
+def _times(spec: Spec) -> tuple[float, float]:
+    strategy = spec.strategy
+    return (
+        span(strategy.deadline).total_seconds(),
+        span(strategy.canary.min_step_duration).total_seconds(),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
+    return forecast(judge, rate, deadline=deadline, min_step=min_step)

@@ -1,0 +1,82 @@
+"""What the engine has gathered about one ModelDeployment for one pass, as the API server has it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from model_rollouts.decision import Dispersion
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """The objects that the ModelDeployment owns; those of other owners are left out.
+
+    `deployments` and `services` are by name. `strangers` are the names of objects, as
+    `Kind/name`, that have a name this rollout needs and another owner.
+    """
+
+    revisions: Sequence[Object] = ()
+    deployments: Mapping[str, Object] = field(default_factory=dict)
+    services: Mapping[str, Object] = field(default_factory=dict)
+    route: Object | None = None
+    strangers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What is known about the parents of the route.
+
+    `features` are those that the GatewayClasses of all parents claim; None when one of them claims
+    nothing, which is unknown and not incapable. `conflicts` are the HTTPRoutes of others, as
+    `namespace/name`, that answer the same requests at the same parents. `missing` are parents that
+    do not exist, as `namespace/name`.
+    """
+
+    features: frozenset[str] | None = None
+    conflicts: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was asked for admission; it holds for one generation of the spec.
+
+    `refusal` is what the API server said about the Deployment of the new revision in a dry run,
+    None when it accepted it.
+    """
+
+    generation: int
+    gateway: Gateway
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What Prometheus knows before a candidate gets its first users.
+
+    `dispersion` is of stable's errors. `scraped_ms` (Unix milliseconds) is when pods of the
+    candidate were scraped last, None when they never were: nobody could judge it.
+    """
+
+    dispersion: Dispersion
+    scraped_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One ModelDeployment and everything around it, at one moment.
+
+    `checked` and `history` are None until the plan has asked for them.
+    `metrics_error` says why Prometheus gives nothing, None while it answers. `refusal` is what the
+    API server said about an action of the plan before, None when all of them were done.
+    """
+
+    obj: Object
+    children: Children = Children()
+    checked: Checked | None = None
+    history: History | None = None
+    metrics_error: str | None = None
+    refusal: str | None = None

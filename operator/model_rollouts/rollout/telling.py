@@ -1,0 +1,136 @@
+"""What status tells of a situation: conditions, the sentence, and when it is worth a write."""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ValidationError
+
+from model_rollouts.api.conditions import ConditionType, find
+from model_rollouts.api.ratio import ratio
+from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status, Verdict
+from model_rollouts.resources.names import selector
+from model_rollouts.rollout import conditions, evidence, proof
+from model_rollouts.rollout.memory import Memory, Written
+from model_rollouts.rollout.situation import Situation, Standing
+from model_rollouts.rollout.wording import cut, sentence
+
+FIRST_REFRESH = 30.0
+LAST_REFRESH = 1800.0
+_SLOWER = 1.5
+_LONGEST_MESSAGE = 1024
+
+
+def tell(situation: Situation, memory: Memory, before: Status, now: float) -> Status:
+    """The status of `situation`; `before` is the one that the object has.
+
+    `now` (Unix seconds) dates what changes. Every string is cut to its bound: a status that could
+    not be written would hide a rollback.
+    """
+    shown = proof.of(situation)
+    message = sentence(situation, shown)
+    stable, candidate = situation.stable, situation.candidate
+    return Status(
+        observed_generation=situation.deployment.metadata.generation,
+        phase=situation.phase,
+        message=message,
+        conditions=conditions.of(situation, shown, message, before, now),
+        stable=None if stable is None else _arm(stable, 1 - situation.weight),
+        candidate=None if candidate is None else _arm(candidate, situation.weight),
+        step=situation.step,
+        objectives=() if shown is None else shown.objectives,
+        history=tuple(
+            past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
+            for past in situation.history[:LONGEST_HISTORY]
+        ),
+        evidence=_kept(situation, memory),
+        replicas=None if stable is None else stable.replicas,
+        selector=None if stable is None else _selector(stable.revision),
+    )
+
+
+def body(status: Status) -> dict[str, Any]:
+    """The status as the JSON that is written."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _arm(standing: Standing, weight: float) -> Arm:
+    millionths = min(max(round(weight * 1_000_000), 0), 1_000_000)
+    return Arm(
+        revision=cut(standing.revision, 63),
+        version=cut(standing.version, 63),
+        weight=ratio(Fraction(millionths, 1_000_000)),
+        rendered_by=f"builder {standing.builder}",
+    )
+
+
+def _selector(revision: str) -> str:
+    pairs = (f"{label}={value}" for label, value in selector(revision).items())
+    return cut(",".join(pairs), 1024)
+
+
+def _kept(situation: Situation, memory: Memory) -> str | None:
+    """Evidence, while something is judged or a clock runs."""
+    running = situation.phase in (Phase.STARTING, Phase.CANARY, Phase.PAUSED)
+    return evidence.encode(memory) if running or situation.watching else None
+
+
+def due(status: Status, memory: Memory, now: float) -> float | None:
+    """When (Unix seconds, `now` or later) to write `status`; None when it says nothing new.
+
+    A transition is due at once. Counts and words that only moved on wait: 30 s at first, half as
+    long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
+    news.
+    """
+    known = _last(memory)
+    if memory.written is None or known is None or _transitions(status) != _transitions(known):
+        return now
+    if _news(status) == _news(known):
+        return None
+    # The bound before the power: 1.5 to the power of many refreshes is no float.
+    slower = _SLOWER ** min(memory.written.refreshes, 100)
+    return max(now, memory.written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
+
+
+def written(memory: Memory, status: Status, now: float) -> Memory:
+    """The memory after `status` was written at `now`; what only waited to be told is forgotten."""
+    refreshes, last = 0, _last(memory)
+    if memory.written and last and _transitions(status) == _transitions(last):
+        refreshes = memory.written.refreshes + 1
+    told = Written(body(status), now, refreshes)
+    return replace(memory, written=told, note=None, superseded=None)
+
+
+def _last(memory: Memory) -> Status | None:
+    """The status as it was written last; None when there was none, or it cannot be read."""
+    if memory.written is None:
+        return None
+    try:
+        return Status.model_validate(memory.written.status)
+    except ValidationError:
+        return None
+
+
+def _transitions(status: Status) -> tuple[object, ...]:
+    """Everything of a status that people and tools wait for."""
+    return (
+        status.phase,
+        status.observed_generation,
+        tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in conditions.OWN),
+        status.stable,
+        status.candidate,
+        status.step,
+        # A proof comes and goes with every count; a failure is news.
+        tuple(each.name for each in status.objectives if each.verdict is Verdict.FAIL),
+        status.history,
+        status.replicas,
+        status.selector,
+    )
+
+
+def _news(status: Status) -> Status:
+    """The status without what is not worth a write."""
+    own = tuple(condition for condition in status.conditions if condition.type in conditions.OWN)
+    waits = status.phase is Phase.PAUSED or find(own, ConditionType.STALLED) is not None
+    kept = None if waits else status.evidence
+    return status.model_copy(update={"conditions": own, "evidence": kept})

@@ -1,0 +1,204 @@
+"""The one sentence of a status: who serves, what is awaited, how long, and what can be done."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.duration import span
+from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.api.strategy import OnDeadline
+from model_rollouts.decision import Decision
+from model_rollouts.decision.wording import about, count, duration, percent
+from model_rollouts.rollout.proof import Proof
+from model_rollouts.rollout.situation import Situation, Standing
+
+_AT_DEADLINE = {
+    OnDeadline.PROMOTE_WITH_BOUND: (
+        "then it is promoted if what is not ruled out is acceptable, and taken back if not"
+    ),
+    OnDeadline.HOLD: "then the weight stays until somebody decides",
+    OnDeadline.ROLLBACK: "then it is taken back",
+}
+_DATED_AFTER = timedelta(hours=18)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, cut to `longest` characters with a mark that it was."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def clock(at: float, seen_from: float | None = None) -> str:
+    """A moment (Unix seconds) as people read it, with its date when it is far from `seen_from`."""
+    moment = datetime.fromtimestamp(round(at), UTC)
+    time = f"{moment:%H:%M} UTC"
+    if seen_from is None or abs(at - seen_from) < _DATED_AFTER.total_seconds():
+        return time
+    return f"{moment.day} {moment:%b} {time}"
+
+
+def reason(words: str) -> str:
+    """Why a version fails, from the words of its verdict, without what is to be done."""
+    return words.removeprefix("Take it back: ")
+
+
+def sentence(situation: Situation, proof: Proof | None) -> str:
+    """Who serves, what is awaited, how long, and what can be done.
+
+    It depends on nothing but the situation: while that stays the same, so do the words.
+    """
+    told = [_place(situation)]
+    stable = situation.stable
+    if stable is not None and not stable.is_ready:
+        told.append(pods(stable))
+    if situation.phase in _ENDED:
+        told += _ended(situation)
+    else:
+        told += [hold.message for hold in situation.holds[:1] if hold.reason not in _TOLD]
+        told += _awaited(situation, proof)
+    return cut(" ".join(_whole(each.strip()) for each in told if each.strip()), 1024)
+
+
+_ENDED = {
+    Phase.ROLLED_BACK: (Outcome.ROLLED_BACK, "was taken back"),
+    Phase.UNDECIDED: (Outcome.UNDECIDED, "stayed undecided and was taken back"),
+}
+
+
+_TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
+"""Holds that the sentence tells in its own words."""
+
+
+def _whole(text: str) -> str:
+    if "." in text.split(maxsplit=1)[0][:-1]:  # the path of a field stays as it is written
+        return text + ("" if text.endswith(".") else ".")
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def pods(standing: Standing) -> str:
+    """How many of the pods that a version needs answer, and what is wrong with them."""
+    said = f"version {standing.version} has {standing.ready} of the {standing.needed} pods it needs"
+    return f"{said} ({standing.trouble})" if standing.trouble else said
+
+
+def _place(situation: Situation) -> str:
+    wanted = situation.deployment.spec.model.version
+    match situation.phase:
+        case Phase.ADMISSION:
+            return f"checking {wanted}; {_served(situation)}"
+        case Phase.STARTING:
+            return _starting(situation, wanted)
+        case Phase.CANARY:
+            since = _since(situation)
+            return f"canary {_share(situation)}{since}; {_others(situation)}"
+        case Phase.FULL:
+            return _full(situation, wanted)
+        case Phase.PAUSED if situation.weight > 0:
+            return f"paused at {_share(situation)}; {_others(situation)}"
+        case Phase.PAUSED:
+            return f"paused; {_served(situation)}"
+        case ended:
+            _, how = _ENDED[ended]
+            return f"{wanted} {how}; {_served(situation)}"
+
+
+def _served(situation: Situation) -> str:
+    stable = situation.stable
+    return "no version serves yet" if stable is None else f"all users on {stable.version}"
+
+
+def _starting(situation: Situation, wanted: str) -> str:
+    first = ", the first version" if situation.stable is None else ""
+    candidate = situation.candidate
+    if candidate is None:
+        return f"starting {wanted}{first}; {_served(situation)}"
+    ready = f"{candidate.ready} of {candidate.needed} pods ready"
+    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
+    return f"starting {wanted}{first}: {ready}{trouble}; {_served(situation)}"
+
+
+def _share(situation: Situation) -> str:
+    candidate = situation.candidate
+    version = situation.deployment.spec.model.version if candidate is None else candidate.version
+    return f"{percent(situation.weight)} of {version}"
+
+
+def _since(situation: Situation) -> str:
+    clocks = situation.clocks
+    if not clocks.step:
+        return ""
+    return f" since {clock(clocks.as_of - clocks.step, clocks.as_of)}"
+
+
+def _others(situation: Situation) -> str:
+    if situation.stable is None:
+        return "nothing else serves"
+    who = "users mostly" if situation.weight < 0.5 else "the other users"
+    return f"{who} on {situation.stable.version}"
+
+
+def _full(situation: Situation, wanted: str) -> str:
+    stable = situation.stable
+    said = f"all users on {wanted if stable is None else stable.version}"
+    if not situation.watching:
+        return said
+    clocks = situation.clocks
+    watch = span(situation.deployment.spec.strategy.watch.duration).total_seconds()
+    said += f", watched until {clock(clocks.as_of + watch - clocks.phase, clocks.as_of)}"
+    previous = situation.roles.previous
+    return f"{said}; {previous} stays warm" if previous else said
+
+
+def _ended(situation: Situation) -> list[str]:
+    outcome, _ = _ENDED[situation.phase]
+    told = [reason(past.message) for past in situation.history[:1] if past.outcome is outcome]
+    if not told:
+        told = [hold.message for hold in situation.holds[:1]]
+    if not situation.accepted:
+        told.append(
+            "the Gateway has not accepted the route yet, so users may be split as they were before"
+        )
+    wanted = situation.deployment.spec.model.version
+    told.append(f"apply another version, or raise strategy.attempt to try {wanted} again")
+    return told
+
+
+def _awaited(situation: Situation, proof: Proof | None) -> list[str]:
+    if situation.phase is Phase.PAUSED:
+        failed = proof is not None and proof.failed
+        why = [reason(proof.explained.words)] if proof is not None and failed else []
+        return [*why, "set spec.paused to false to go on"]
+    if situation.phase is Phase.FULL and not situation.accepted and not situation.holds:
+        return ["the Gateway has not accepted the route yet"]
+    if proof is None:
+        return []
+    if situation.phase is Phase.FULL:
+        return [reason(proof.explained.words)] if proof.failed else []
+    return list(_proven(situation, proof)) if situation.phase is Phase.CANARY else []
+
+
+def _proven(situation: Situation, proof: Proof) -> Iterator[str]:
+    """How far the proof is that the next move needs."""
+    explained, strategy = proof.explained, situation.deployment.spec.strategy
+    aim = "promotion" if explained.toward == 1 else f"the step to {percent(explained.toward)}"
+    slowest = proof.slowest
+    if explained.decision is Decision.FAIL:
+        yield f"it is to be taken back: {reason(explained.words)}"
+        return
+    if slowest is None:
+        shortest = strategy.canary.min_step_duration
+        yield f"every gate is proven for {aim}; each step lasts at least {shortest}"
+        return
+    seen, more = slowest.candidate.total, slowest.more_requests
+    left = span(strategy.deadline).total_seconds() - situation.clocks.phase
+    if more is None:
+        yield f"{slowest.name} undecided: {count(seen)} requests do not prove it at these rates"
+        late = True
+    else:
+        wait = more / (proof.rate * situation.weight) if proof.rate and situation.weight else None
+        late = wait is not None and wait > left
+        said = f"{slowest.name} undecided: {count(seen)} of about {about(seen + more)} requests"
+        said += f" for {aim}"
+        yield said if late or wait is None else f"{said}, about {duration(wait)}"
+    if late and left > 0:
+        first = f"the deadline comes first, in about {duration(left)}"
+        yield f"{first}: {_AT_DEADLINE[strategy.on_deadline]}"

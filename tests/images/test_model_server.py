@@ -1,0 +1,104 @@
+"""The model server, run as it runs in its image: its switches do what they say."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from e2e.cluster.images import FOLDERS
+from tests.prometheus_server import free_port
+
+PROGRAM = FOLDERS / "model-server" / "server.py"
+REQUESTS = 400
+
+
+@contextlib.asynccontextmanager
+async def model(**switches: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with a running model server; the server is ended by pid."""
+    port, shadow = free_port(), free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(PROGRAM)),
+        env={
+            **os.environ,
+            "MODEL_VERSION": "7",
+            "PORT": str(port),
+            "SHADOW_PORT": str(shadow),
+            **switches,
+        },
+    )
+    try:
+        async with (
+            asyncio.timeout(60),
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
+            await _healthy(session)
+            yield session
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _healthy(session: aiohttp.ClientSession) -> None:
+    while True:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get("/healthz") as answer:
+                if answer.ok:
+                    return
+        # A port that is not open yet announces itself nowhere.
+        await asyncio.sleep(0.02)
+
+
+async def _statuses(**switches: str) -> list[int]:
+    async with model(**switches) as session:
+        found = []
+        for _ in range(REQUESTS):
+            async with session.post("/predict") as answer:
+                assert answer.headers["x-model-version"] == "7"
+                found.append(answer.status)
+        return found
+
+
+def test_it_answers_without_error_unless_told_otherwise() -> None:
+    assert Counter(asyncio.run(_statuses())) == {200: REQUESTS}
+
+
+def test_errors_come_at_the_given_share_and_the_same_for_a_seed() -> None:
+    once = asyncio.run(_statuses(ERRORS="0.25", SEED="3"))
+    again = asyncio.run(_statuses(ERRORS="0.25", SEED="3"))
+    other = asyncio.run(_statuses(ERRORS="0.25", SEED="4"))
+
+    assert once == again != other
+    # 100 expected; outside of this range for one seed in a million. The seeds here are fixed.
+    assert 60 < Counter(once)[500] < 145
+
+
+def test_a_hung_model_takes_requests_and_looks_healthy() -> None:
+    async def hung() -> tuple[str, int, str]:
+        async with model(HANG="true") as session:
+            try:
+                async with session.post("/predict", timeout=aiohttp.ClientTimeout(0.3)) as answer:
+                    told = str(answer.status)
+            except TimeoutError:
+                told = "timeout"
+            async with session.get("/healthz") as health, session.get("/metrics") as metrics:
+                return told, health.status, await metrics.text()
+
+    told, health, metrics = asyncio.run(hung())
+
+    assert (told, health) == ("timeout", 200)
+    assert 'model_answers_total{mirrored="false",version="7"} 0.0' in metrics
+
+
+def test_latency_is_added_to_every_answer() -> None:
+    async def slow() -> float:
+        async with model(LATENCY="0.2") as session:
+            begun = asyncio.get_running_loop().time()
+            async with session.post("/predict") as answer:
+                assert answer.ok
+            return asyncio.get_running_loop().time() - begun
+
+    assert asyncio.run(slow()) >= 0.2

@@ -1,0 +1,129 @@
+"""Why a version is not started, each with the object, the field and what to do."""
+
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.deployment import read
+from model_rollouts.rollout.admission import Admission, holds
+from model_rollouts.rollout.revisions import Revision, wanted
+from model_rollouts.rollout.seen import Checked, Children, Gateway
+from tests.api.objects import ARTIFACT, DIGEST, OTHER_DIGEST, changed
+
+ANY = Gateway()
+BASE = {"metadata.namespace": "flights"}
+OLD = Revision(
+    "arrival-1", 1, {"version": "3", "artifact": {"uri": "u", "digest": OTHER_DIGEST}}, {}
+)
+
+
+def admission(
+    changes: dict[str, Any] | None = None,
+    *,
+    gateway: Gateway = ANY,
+    refusal: str | None = None,
+    strangers: frozenset[str] = frozenset(),
+    revisions: dict[str, Revision] | None = None,
+) -> Admission:
+    deployment = read(changed(BASE | (changes or {})))
+    known = revisions or {}
+    return Admission(
+        deployment,
+        wanted(deployment.spec, "arrival", {}),
+        known,
+        Children(strangers=strangers),
+        Checked(1, gateway, refusal),
+    )
+
+
+TIMEOUTS = {"spec.route.timeouts": {"request": "10s", "backendRequest": "5s"}}
+BY_TAG = {"spec.template.spec.containers": [{"name": "model", "image": "registry/m:3"}]}
+
+CASES: list[tuple[str, Admission, Reason, bool, str]] = [
+    (
+        "a name is taken",
+        admission(strangers=frozenset({"Service/arrival-1"})),
+        Reason.NAME_TAKEN,
+        True,
+        "Service/arrival-1, which belongs to somebody else: rename or delete it",
+    ),
+    (
+        "an image by tag, of an object older than the rule",
+        admission(BY_TAG),
+        Reason.PROVENANCE_MISSING,
+        True,
+        "provenance.require asks for image, which version 3 does not declare",
+    ),
+    (
+        "a version with other bytes",
+        admission({"spec.model.artifact": ARTIFACT}, revisions={"arrival-1": OLD}),
+        Reason.PROVENANCE_MISSING,
+        True,
+        f"found {DIGEST} for version 3, but revision arrival-1 serves that version with",
+    ),
+    (
+        "no such Gateway",
+        admission(gateway=Gateway(missing=("gateways/models",))),
+        Reason.GATEWAY_NOT_ACCEPTED,
+        False,
+        "route.parentRefs: found no Gateway gateways/models: create it",
+    ),
+    (
+        "another route with the same match",
+        admission(gateway=Gateway(conflicts=("other/old",))),
+        Reason.ROUTE_CONFLICT,
+        True,
+        "HTTPRoute other/old answers the same requests at the same Gateway: delete it",
+    ),
+    (
+        "a Gateway without timeouts",
+        admission(TIMEOUTS, gateway=Gateway(features=frozenset({"HTTPRouteRequestTimeout"}))),
+        Reason.GATEWAY_INCAPABLE,
+        True,
+        "route.timeouts: the Gateway does not support HTTPRouteBackendTimeout",
+    ),
+    (
+        "a template that the API server refuses",
+        admission(refusal="spec.template.spec.containers[0].image: Required value"),
+        Reason.INVALID_TEMPLATE,
+        True,
+        "template: the API server refuses it: spec.template.spec.containers[0].image: Required",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "reason", "stalls", "words"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
+def test_what_speaks_against_a_version(
+    at: Admission, reason: Reason, stalls: bool, words: str
+) -> None:
+    (found,) = holds(at)
+
+    assert (found.reason, found.stalls) == (reason, stalls)
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        admission(),
+        admission(TIMEOUTS),
+        admission(BY_TAG | {"spec.provenance": {"mode": "Warn"}}),
+        admission(revisions={"arrival-1": OLD}),
+        admission(
+            {"spec.model.artifact": ARTIFACT | {"digest": OTHER_DIGEST}},
+            revisions={"arrival-1": OLD},
+        ),
+        admission(TIMEOUTS, gateway=Gateway(features=None)),
+    ],
+)
+def test_what_is_unknown_or_only_asked_for_speaks_against_nothing(at: Admission) -> None:
+    assert holds(at) == ()
+
+
+def test_a_lasting_cause_is_told_before_a_passing_one() -> None:
+    at = admission(refusal="no", gateway=Gateway(missing=("gateways/models",)))
+
+    assert [hold.stalls for hold in holds(at)] == [True, False]

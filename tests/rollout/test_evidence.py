@@ -1,0 +1,194 @@
+"""What outlives the operator: exact, bounded, and never read as something that it is not."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_rollouts.decision import UNKNOWN, Dispersion, Rules
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout import judging
+from model_rollouts.rollout.evidence import LONGEST, decode, encode
+from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
+from tests.rollout.worlds import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
+
+CLOCKS = Clocks(f"Canary/{V3}/1", 1_774_965_720.125, 600.1, 0.1 + 0.2, running=False)
+BURSTY = Dispersion(3.25, 1.5)
+
+
+def rules(changes: dict[str, Any] | None = None) -> Rules:
+    return judging.rules(spec(changes), baseline=True)
+
+
+def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
+    """A memory with everything that is kept."""
+    begun = judging.begin(V3, 2, rules(), dispersion, STARTED_MS)
+    memory = judging.take(
+        Memory(trial=begun, clocks=CLOCKS, dispersion=dispersion), steady(30, (50, 1)), 0.25
+    )
+    assert memory.trial is not None
+    watermark = replace(memory.trial.watermark or Watermark(0), carry=(("candidate/errors/0", 2),))
+    return replace(memory, trial=replace(memory.trial, watermark=watermark))
+
+
+@pytest.mark.parametrize("dispersion", [BURSTY, UNKNOWN, None])
+def test_everything_comes_back_exactly(dispersion: Dispersion | None) -> None:
+    memory = remembered(dispersion)
+
+    assert decode(encode(memory), V3, 2, rules()) == memory
+
+
+def test_what_belongs_to_a_pass_is_not_kept() -> None:
+    memory = remembered()
+
+    again = decode(encode(replace(memory, split=Split(STARTED_MS))), V3, 2, rules())
+
+    assert again.split is None
+
+
+def test_nothing_is_kept_of_nothing() -> None:
+    assert encode(Memory()) is None
+    assert decode(None, V3, 1, rules()) == Memory()
+
+
+def test_the_judge_is_the_one_that_others_share() -> None:
+    memory = remembered()
+
+    (first, second) = (decode(encode(memory), V3, 2, rules()).trial for _ in range(2))
+
+    assert first is not None
+    assert second is not None
+    assert first.judge is second.judge
+
+
+def test_a_trial_keeps_the_dispersion_that_it_began_with() -> None:
+    """Known only after the trial began, it is for the next one."""
+    memory = replace(remembered(None), dispersion=BURSTY)
+
+    assert decode(encode(memory), V3, 2, rules()) == memory
+
+
+@pytest.mark.parametrize(("revision", "attempt"), [(V2, 2), (V3, 3)], ids=["revision", "attempt"])
+def test_of_another_trial_only_the_clocks_come_back(revision: str, attempt: int) -> None:
+    """They name what they are about, and whoever goes on with them compares that."""
+    assert decode(encode(remembered()), revision, attempt, rules()) == Memory(clocks=CLOCKS)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spec.strategy.canary.steps": ["5%", "50%"]},
+        {"spec.strategy.assurance": "Strict"},
+        {"spec.strategy.advanced": {"falseRollback": "2%"}},
+        {
+            "spec.objectives": [
+                {"name": "errors", "type": "Availability", "availability": {"target": "99%"}}
+            ]
+        },
+    ],
+    ids=["steps", "assurance", "error rate", "target"],
+)
+def test_evidence_under_other_rules_is_none(changes: dict[str, Any]) -> None:
+    again = decode(encode(remembered()), V3, 2, rules(changes))
+
+    assert again == Memory(clocks=CLOCKS, dispersion=BURSTY)
+
+
+def test_what_a_newer_release_wrote_is_not_read() -> None:
+    kept = json.loads(encode(remembered()) or "")
+
+    assert decode(json.dumps(kept | {"v": 2}), V3, 2, rules()) == Memory()
+
+
+def _many(steps: int = 8) -> dict[str, Any]:
+    return {
+        "spec.objectives": [
+            {"name": f"errors-{i}", "type": "Availability", "availability": {"target": "99%"}}
+            for i in range(8)
+        ],
+        "spec.strategy.canary.steps": [f"{i + 1}%" for i in range(steps)],
+    }
+
+
+def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> None:
+    memory = judged(steady(30), of=trial(_many()))
+
+    text = encode(replace(memory, clocks=CLOCKS)) or ""
+    again = decode(text, V3, 1, rules(_many()))
+
+    assert len(text) <= LONGEST
+    assert again.trial == trial(_many())
+    assert again.clocks == CLOCKS
+    assert judging.take(again, steady(30), 0.25).trial == memory.trial
+    assert decode(text, V3, 1, rules(_many(7))).trial is None
+
+
+def test_the_usual_evidence_is_short() -> None:
+    assert len(encode(remembered()) or "") < 1_000
+
+
+numbers = st.floats(0, 1e12)
+clocks = st.builds(Clocks, st.text(max_size=120), numbers, numbers, numbers, st.booleans())
+dispersions = st.builds(Dispersion, st.floats(1, 1e6), st.floats(1, 1e6), known=st.booleans())
+counts = st.integers(0, 10**9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
+
+
+def _trials(dispersion: Dispersion | None) -> st.SearchStrategy[Trial | None]:
+    def of(drawn: list[Any]) -> Trial | None:
+        begun = judging.begin(V3, 2, rules(), dispersion, STARTED_MS)
+        if not drawn:
+            return begun
+        ticks = counted(record(i, *each) for i, each in enumerate(drawn))
+        return judging.take(Memory(trial=begun), ticks, 0.25).trial
+
+    return st.none() | st.lists(st.tuples(counts, counts), max_size=4).map(of)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_whatever_is_remembered_comes_back_exactly(data: st.DataObject) -> None:
+    dispersion = data.draw(st.none() | dispersions)
+    memory = Memory(
+        clocks=data.draw(st.none() | clocks),
+        trial=data.draw(_trials(dispersion)),
+        dispersion=dispersion,
+    )
+
+    text = encode(memory)
+
+    assert len(text or "") <= LONGEST
+    assert decode(text, V3, 2, rules()) == memory
+
+
+TEXT = encode(remembered()) or ""
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(V3),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=5), inside),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_nothing_that_is_read_raises(data: st.DataObject) -> None:
+    kept = json.loads(TEXT)
+    for key in data.draw(st.sets(st.sampled_from(sorted(kept)), min_size=1)):
+        kept[key] = data.draw(anything)
+
+    assert isinstance(decode(json.dumps(kept), V3, 2, rules()), Memory)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, len(TEXT)), st.integers(0, 40), st.text(max_size=40))
+def test_nothing_that_is_damaged_raises(at: int, removed: int, inserted: str) -> None:
+    damaged = TEXT[:at] + inserted + TEXT[at + removed :]
+
+    assert isinstance(decode(damaged, V3, 2, rules()), Memory)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "null", "3", '{"v":1}', '"\ud800"'])
+def test_what_is_no_evidence_is_empty(text: str) -> None:
+    assert decode(text, V3, 2, rules()) == Memory()

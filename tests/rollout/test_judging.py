@@ -1,0 +1,253 @@
+"""Counts of a tick become evidence, once and only once."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_rollouts.decision import Assurance, Compare, Decision, Role
+from model_rollouts.decision import Rules as Judged
+from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.measured import Arm
+from model_rollouts.metrics.records import Unavailable
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout import evidence, judging
+from model_rollouts.rollout.counting import CANDIDATE, STABLE
+from model_rollouts.rollout.memory import Memory, Split
+from tests.rollout.worlds import (
+    STARTED_MS,
+    STEP_MS,
+    V2,
+    V3,
+    counted,
+    finding,
+    judged,
+    record,
+    spec,
+    steady,
+    trial,
+)
+
+LATENT = {"name": "checkout", "type": "Availability", "availability": {"target": "99%"}}
+
+
+def test_the_rules_follow_the_spec() -> None:
+    asked = spec(
+        {
+            "spec.objectives": [LATENT | {"role": "Gate", "compare": "Stable"}],
+            "spec.strategy.assurance": "Strict",
+            "spec.strategy.canary.steps": ["10%", "33.3%"],
+            "spec.strategy.advanced": {"falseRollback": "2%", "falsePromotion": "10%"},
+        }
+    )
+
+    made = judging.rules(asked, baseline=True)
+
+    breaker, checkout = made.objectives
+    assert (breaker.name, breaker.role) == ("breaker", Role.GUARD)
+    assert (checkout.name, checkout.good, checkout.bad) == ("checkout", 0.01, 0.015)
+    assert (checkout.role, checkout.compare) == (Role.GATE, Compare.STABLE)
+    assert (made.steps, made.false_rollback, made.false_promotion) == ((0.1, 0.333), 0.02, 0.1)
+
+
+@pytest.mark.parametrize("assurance", Assurance)
+@pytest.mark.parametrize("target", ["82%", "99%", "99.9999%"])
+@pytest.mark.parametrize("baseline", [True, False])
+def test_every_target_that_the_schema_takes_can_be_judged(
+    assurance: Assurance, target: str, baseline: bool
+) -> None:
+    objective = LATENT | {"availability": {"target": target}}
+    asked = spec({"spec.objectives": [objective], "spec.strategy.assurance": assurance.value})
+
+    judging.begin(V3, 1, judging.rules(asked, baseline=baseline), None, STARTED_MS)
+
+
+def test_without_a_baseline_the_target_alone_decides() -> None:
+    alone = trial({"spec.objectives": [LATENT | {"compare": "Stable"}]}, baseline=False)
+
+    assert {process.compare for process in alone.judge.processes} == {Compare.TARGET}
+
+
+def test_rollouts_of_the_same_rules_share_a_judge() -> None:
+    assert trial().judge is trial().judge
+    assert trial().judge is not trial(baseline=False).judge
+
+
+def test_a_trial_asks_for_users_of_candidate_and_stable() -> None:
+    begun = replace(trial(), watermark=Watermark(STARTED_MS + STEP_MS))
+
+    asked = judging.request("flights/arrival", "flights", begun, V2)
+
+    assert asked.rollout.arms == (Arm(CANDIDATE, V3), Arm(STABLE, V2))
+    assert (asked.rollout.key, asked.rollout.namespace) == ("flights/arrival", "flights")
+    assert (asked.rollout.started_ms, asked.since) == (STARTED_MS, begun.watermark)
+
+
+def test_a_trial_without_stable_asks_for_the_candidate_alone() -> None:
+    asked = judging.request("flights/arrival", "flights", trial(baseline=False), None)
+
+    assert asked.rollout.arms == (Arm(CANDIDATE, V3),)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "expected"),
+    [
+        ((200, 0), (600, 0), Decision.PASS),
+        ((200, 10), (600, 0), Decision.FAIL),
+        ((200, 10), (600, 30), Decision.PASS),
+        ((1, 0), (20, 0), Decision.INCONCLUSIVE),
+        ((0, 0), (0, 0), Decision.INCONCLUSIVE),
+    ],
+    ids=["good", "bad", "as bad as stable", "few", "none"],
+)
+def test_what_counts_lead_to(
+    candidate: tuple[int, int], stable: tuple[int, int], expected: Decision
+) -> None:
+    memory = judged(steady(60, candidate, stable))
+
+    assert memory.trial is not None
+    assert memory.trial.judge.decide(memory.trial.state) is expected
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(0, Decision.PASS), (10, Decision.FAIL)])
+def test_a_first_version_is_judged_by_its_target(bad: int, expected: Decision) -> None:
+    memory = judged(steady(60, (200, bad), None), of=trial(baseline=False))
+
+    assert memory.trial is not None
+    assert memory.trial.judge.decide(memory.trial.state) is expected
+
+
+def test_an_interval_that_is_held_is_no_evidence() -> None:
+    twice = finding(Reason.DUPLICATE_TARGETS)
+    held = counted(record(i, (200, 100), (600, 0), [twice]) for i in range(60))
+
+    memory = judged(held)
+
+    assert memory.trial is not None
+    assert memory.trial.state.failed_at is None
+    assert [each.seen_total for each in memory.trial.state.evidence] == [0, 0]
+    assert memory.trial.watermark == held.watermark
+    assert memory.findings == (twice,)
+
+
+@pytest.mark.parametrize(
+    ("reason", "arm", "kept"),
+    [
+        (Reason.DUPLICATE_TARGETS, CANDIDATE, True),
+        (Reason.DUPLICATE_TARGETS, STABLE, True),
+        (Reason.SCRAPE_MISSING, CANDIDATE, True),
+        (Reason.METRICS_UNAVAILABLE, CANDIDATE, True),
+        # The target stands without stable.
+        (Reason.SCRAPE_MISSING, STABLE, False),
+        (Reason.NO_TRAFFIC, STABLE, False),
+        (Reason.RESTARTED, CANDIDATE, False),
+        # A single interval without a request is nothing to tell.
+        (Reason.NO_TRAFFIC, CANDIDATE, False),
+    ],
+)
+def test_what_is_found_is_kept_when_it_forbids_a_verdict(
+    reason: Reason, arm: str, kept: bool
+) -> None:
+    found = finding(reason, arm)
+
+    memory = judged(counted([record(0, (50, 0), (150, 0)), record(1, (0, 0), (150, 0), [found])]))
+
+    assert memory.findings == ((found,) if kept else ())
+
+
+def test_findings_go_with_the_next_interval() -> None:
+    before = judged(counted([record(0, (50, 0), (150, 0), [finding(Reason.SCRAPE_MISSING)])]))
+
+    assert before.findings
+    assert judging.take(before, steady(1, first=1), 0.25).findings == ()
+
+
+def test_an_answer_that_did_not_come_is_told_and_moves_nothing() -> None:
+    before = judged(steady(5))
+    silence = Finding(Reason.METRICS_UNAVAILABLE, "", (), "connection refused")
+
+    after = judging.take(before, Unavailable(silence), 0.25)
+
+    assert after == replace(before, findings=(silence,))
+
+
+def test_a_candidate_that_falls_silent_is_told_after_a_minute() -> None:
+    busy = judged(steady(60))
+
+    def reasons(quiet: int) -> list[Reason]:
+        silent = steady(quiet, (0, 0), (150, 0), first=60)
+        return [each.reason for each in judging.take(busy, silent, 0.25).findings]
+
+    assert reasons(11) == []
+    assert reasons(12) == [Reason.NO_TRAFFIC]
+
+
+def test_at_little_traffic_a_gap_is_no_silence() -> None:
+    """Every tenth interval has a request, so that a minute without is to be expected."""
+    little = [record(i, (int(i % 10 == 0), 0), (20, 0)) for i in range(200)]
+    ticks = [judged(counted(little[: i + 1])).findings for i in range(50, 200, 7)]
+
+    assert ticks == [()] * len(ticks)
+
+
+def test_silence_names_the_time_of_the_last_request() -> None:
+    (told,) = judged(steady(12, (0, 0), (150, 0))).findings
+
+    assert told.message == "no request to the candidate since 14:02 UTC"
+
+
+def test_the_last_request_is_remembered() -> None:
+    memory = judged(counted([record(0, (1, 0), (9, 0)), record(1, (0, 0), (9, 0))]))
+
+    assert memory.last_request_ms == STARTED_MS + STEP_MS
+
+
+def test_a_memory_without_a_trial_takes_nothing() -> None:
+    assert judging.take(Memory(), steady(3), 0.25) == Memory()
+
+
+def test_reading_again_from_an_earlier_watermark_changes_nothing() -> None:
+    whole = steady(40, (50, 1))
+    split = Split(STARTED_MS)
+    memory = judging.take(Memory(trial=trial(), split=split), whole, 0.25)
+
+    assert judging.take(memory, whole, 0.25) == memory
+    assert judging.take(memory, steady(12, (50, 1)), 0.25) == memory
+
+
+def test_an_answer_from_before_the_trial_is_no_evidence() -> None:
+    begun = Memory(trial=trial())
+
+    assert judging.take(begun, steady(3, (50, 50), first=-9), 0.25) == begun
+
+
+def _rules() -> Judged:
+    return judging.rules(spec(), baseline=True)
+
+
+counts = st.integers(0, 10**12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
+intervals = st.lists(
+    st.tuples(counts, counts, st.sampled_from([None, *Reason])), min_size=1, max_size=12
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(intervals, st.integers(0, 12), st.floats(0, 1))
+def test_the_same_counts_give_the_same_state_wherever_one_starts_again(
+    drawn: list[tuple[tuple[int, int], tuple[int, int], Reason | None]], at: int, weight: float
+) -> None:
+    records = [
+        record(index, candidate, stable, [finding(reason)] if reason else [])
+        for index, (candidate, stable, reason) in enumerate(drawn)
+    ]
+    whole = judging.take(Memory(trial=trial()), counted(records), weight)
+
+    memory = Memory(trial=trial())
+    if at:
+        memory = judging.take(memory, counted(records[:at]), weight)
+    memory = evidence.decode(evidence.encode(memory), V3, 1, _rules())
+    memory = judging.take(memory, counted(records), weight)
+
+    # What is found is only about the last interval and is not stored.
+    assert replace(memory, findings=()) == replace(whole, findings=())

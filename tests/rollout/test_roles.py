@@ -1,0 +1,96 @@
+"""Who serves, read from what is left of the truth."""
+
+import re
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.status import Phase, Status
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.names import RECORD_ANNOTATION
+from model_rollouts.resources.record import encode
+from model_rollouts.rollout.revisions import Revision
+from model_rollouts.rollout.roles import NOBODY, find, record
+from model_rollouts.rollout.seen import Children
+from model_rollouts.rollout.situation import Roles
+
+REVISIONS = {
+    name: Revision(name, number, {"version": str(number)}, {})
+    for number, name in enumerate(("m-a", "m-b", "m-c"), 1)
+}
+CANARY = Roles("m-a", "m-b", None, Phase.CANARY, Fraction(1, 4), 2, None, 7)
+NOTHING = Status()
+
+
+def route(weights: dict[str, int], text: str | None = None) -> dict[str, Any]:
+    backends = [{"name": name, "weight": weight} for name, weight in weights.items()]
+    return {
+        "metadata": {
+            "name": "m",
+            "annotations": {} if text is None else {RECORD_ANNOTATION: text},
+        },
+        "spec": {"rules": [{"backendRefs": backends}]},
+    }
+
+
+def text_of(roles: Roles) -> str:
+    return encode(record(roles))
+
+
+def deployment(replicas: int) -> dict[str, Any]:
+    return {"spec": {"replicas": replicas}}
+
+
+def status(stable: str) -> Status:
+    return Status.model_validate({"stable": {"revision": stable, "version": "1", "weight": "100%"}})
+
+
+def test_the_record_says_it_all() -> None:
+    children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY)))
+
+    assert find(children, REVISIONS, NOTHING) == CANARY
+
+
+def test_the_record_wins_over_weights_that_somebody_changed_and_over_the_status() -> None:
+    children = Children(route=route({"m-a": 10, "m-b": 90}, text_of(CANARY)))
+
+    assert find(children, REVISIONS, status("m-c")) == CANARY
+
+
+@pytest.mark.parametrize("text", [None, "not json", text_of(CANARY).replace("Canary", "Later")])
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        ({"m-a": 75, "m-b": 25}, ("m-a", "m-b", Phase.CANARY, Fraction(1, 4))),
+        ({"m-b": 5, "m-a": 95}, ("m-a", "m-b", Phase.CANARY, Fraction(1, 20))),
+        ({"m-b": 100}, ("m-b", None, Phase.FULL, Fraction(0))),
+        ({"m-b": 1, "other": 99}, ("m-b", None, Phase.FULL, Fraction(0))),
+    ],
+)
+def test_without_a_record_the_backends_tell(
+    weights: dict[str, int], expected: tuple[Any, ...], text: str | None
+) -> None:
+    found = find(Children(route=route(weights, text)), REVISIONS, NOTHING)
+
+    assert (found.stable, found.candidate, found.phase, found.weight) == expected
+
+
+def test_without_a_route_the_status_tells_and_then_what_runs() -> None:
+    running = {"m-a": deployment(2), "m-b": deployment(1), "m-c": deployment(0)}
+
+    assert find(Children(), REVISIONS, status("m-b")).stable == "m-b"
+    assert find(Children(deployments=running), REVISIONS, NOTHING).stable == "m-a"
+
+
+def test_a_first_version_is_one_that_nothing_speaks_against() -> None:
+    assert find(Children(), {}, NOTHING) == NOBODY
+    assert find(Children(deployments={"m-a": deployment(1)}), REVISIONS, NOTHING) == NOBODY
+
+
+def test_a_route_that_names_what_is_not_stored_is_no_first_version() -> None:
+    children = Children(route=route({"m-a": 100}, text_of(CANARY)))
+    words = "candidate: found 'm-b'; restore its ControllerRevision"
+
+    with pytest.raises(ResourceError, match=re.escape(words)):
+        find(children, {"m-a": REVISIONS["m-a"]}, NOTHING)

@@ -1,0 +1,157 @@
+"""The route that should be, and what the gateway says of the one that is."""
+
+import copy
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.deployment import read
+from model_rollouts.api.status import Phase
+from model_rollouts.resources.route_form import differences, weights
+from model_rollouts.rollout.routing import refused, route
+from model_rollouts.rollout.situation import Roles
+from tests.api.objects import changed
+
+OBJ = changed({"metadata.namespace": "flights", "metadata.uid": "u-1"})
+FULL = Roles("m-a", None, None, Phase.FULL, Fraction(0), 1, "First", 1)
+
+
+def canary(weight: Fraction) -> Roles:
+    return FULL._replace(candidate="m-b", phase=Phase.CANARY, weight=weight)
+
+
+def built(roles: Roles, obj: dict[str, Any] = OBJ) -> dict[str, Any]:
+    return route(read(obj), roles, marks_backends=True)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (FULL, {"m-a": 1}),
+        (canary(Fraction(1, 20)), {"m-a": 95, "m-b": 5}),
+        (canary(Fraction(1, 1000)), {"m-a": 9990, "m-b": 10}),
+        (canary(Fraction(123, 1_000_000)), {"m-a": 999_877, "m-b": 123}),
+        (canary(Fraction(0)), {"m-a": 1}),
+    ],
+)
+def test_weights_are_whole_numbers_of_the_smallest_total(
+    roles: Roles, expected: dict[str, int]
+) -> None:
+    assert weights(built(roles)) == expected
+
+
+def accepted() -> dict[str, Any]:
+    found = built(FULL)
+    found["metadata"]["generation"] = 2
+    conditions = [
+        {"type": kind, "status": "True", "reason": kind, "observedGeneration": 2}
+        for kind in ("Accepted", "ResolvedRefs")
+    ]
+    parent = {"name": "models", "namespace": "gateways"}
+    found["status"] = {"parents": [{"parentRef": parent, "conditions": conditions}]}
+    return found
+
+
+def condition(found: dict[str, Any], index: int) -> dict[str, Any]:
+    chosen: dict[str, Any] = found["status"]["parents"][0]["conditions"][index]
+    return chosen
+
+
+def partly(found: dict[str, Any]) -> None:
+    said = {"type": "PartiallyInvalid", "status": "True", "reason": "UnsupportedValue"}
+    found["status"]["parents"][0]["conditions"].append({**said, "message": "fell back"})
+
+
+def test_a_route_is_taken_when_every_parent_says_so_of_this_generation() -> None:
+    assert refused(accepted()) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda it: it.pop("status"), "Gateway 'models' has not said anything"),
+        (lambda it: condition(it, 0).update(observedGeneration=1), "Accepted is not known yet"),
+        (
+            lambda it: condition(it, 0).update(status="False", reason="NoMatch", message="no"),
+            "Accepted is False (NoMatch): no",
+        ),
+        (
+            lambda it: condition(it, 1).update(status="False", reason="BackendNotFound"),
+            "ResolvedRefs is False (BackendNotFound)",
+        ),
+        (partly, "PartiallyInvalid (UnsupportedValue): fell back"),
+        (
+            lambda it: it["spec"]["parentRefs"].append({"name": "second"}),
+            "Gateway 'second' has not said anything",
+        ),
+    ],
+)
+def test_a_gateway_that_has_not_taken_it_is_told(
+    change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    found = accepted()
+    change(found)
+
+    assert words in (refused(found) or "")
+
+
+def test_a_namespace_that_is_implied_is_the_same_parent() -> None:
+    obj = changed({"spec.route.parentRefs": [{"name": "models"}]}, OBJ)
+    found = accepted() | {"spec": built(FULL, obj)["spec"]}
+    found["status"]["parents"][0]["parentRef"]["namespace"] = "flights"
+
+    assert refused(found) is None
+
+
+RICH = changed(
+    {
+        "spec.route.matches": [
+            {"path": {"value": "/a"}, "headers": [{"name": "x", "value": "1"}]},
+            {"queryParams": [{"name": "q", "value": "2"}], "method": "POST"},
+        ],
+        "spec.route.timeouts": {"request": "10s"},
+    },
+    OBJ,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda it: backends(it)[0].update(weight=80), "spec.rules"),
+        (lambda it: backends(it).pop(), "spec.rules"),
+        (lambda it: backends(it)[0].update(filters=[]), "spec.rules"),
+        (lambda it: it["spec"]["rules"][0].update(filters=[{"type": "URLRewrite"}]), "spec.rules"),
+        (lambda it: it["spec"]["rules"].append({}), "spec.rules"),
+        (lambda it: it["spec"].update(hostnames=["other.example.com"]), "spec.hostnames"),
+        (lambda it: it["spec"]["parentRefs"].append({"name": "b"}), "spec.parentRefs"),
+        (
+            lambda it: it["metadata"]["annotations"].clear(),
+            "metadata.annotations[modelrollouts.dev/record]",
+        ),
+    ],
+)
+def test_what_somebody_changed_is_named(
+    change: Callable[[dict[str, Any]], object], path: str
+) -> None:
+    wanted = built(canary(Fraction(1, 4)), RICH)
+    found = copy.deepcopy(wanted)
+    change(found)
+
+    assert differences(found, wanted) == (path,)
+
+
+def backends(found: dict[str, Any]) -> list[dict[str, Any]]:
+    chosen: list[dict[str, Any]] = found["spec"]["rules"][0]["backendRefs"]
+    return chosen
+
+
+def test_labels_and_annotations_of_others_are_theirs() -> None:
+    wanted = built(FULL)
+    found = copy.deepcopy(wanted)
+    found["metadata"]["labels"]["theirs"] = "yes"
+    found["metadata"]["annotations"]["theirs"] = "yes"
+
+    assert differences(found, wanted) == ()

@@ -1,0 +1,143 @@
+"""Requests arrive as the weights say, or the contradiction is found; false alarms have a bound."""
+
+import random
+
+import pytest
+
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.records import IntervalCounts
+from model_rollouts.rollout.memory import Split
+from model_rollouts.rollout.splits import TOLERANCE, counted, too_few
+from tests.rollout.worlds import STARTED_MS, STEP_MS, finding, record
+
+NEW = Split(STARTED_MS)
+Totals = tuple[int, int]
+
+
+def seen(records: list[IntervalCounts], weight: float, split: Split = NEW) -> list[Split]:
+    """The split after each interval."""
+    found = []
+    for each in records:
+        split = counted(split, each, weight)
+        found.append(split)
+    return found
+
+
+def alike(number: int, candidate: int, stable: int) -> list[IntervalCounts]:
+    return [record(index, (candidate, 0), (stable, 0)) for index in range(number)]
+
+
+def test_one_request_is_enough_to_have_been_observed() -> None:
+    before, after = seen([record(1, (0, 0), (19, 0)), record(2, (1, 0), (19, 0))], 0.05)
+
+    assert (before.observed, after.observed) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [(-STEP_MS, 10), (0, 0), (1, 0)],
+    ids=["a whole interval before", "as the interval begins", "within the interval"],
+)
+def test_what_came_before_the_write_does_not_count(since: int, expected: int) -> None:
+    """A scrape counts from the one before: the first interval has requests of the old weights."""
+    split = counted(Split(STARTED_MS + since), record(0, (10, 0), (30, 0)), 0.25)
+
+    assert split.candidate == expected
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_an_interval_with_counts_missing_or_doubled_is_left_out(reason: Reason) -> None:
+    (split,) = seen([record(1, (10, 0), (30, 0), [finding(reason)])], 0.25)
+
+    whole = reason in (Reason.NO_TRAFFIC, Reason.BAD_EXCEEDS_TOTAL)
+    assert split.candidate == (10 if whole else 0)
+
+
+def test_without_stable_nothing_can_contradict() -> None:
+    records = [record(index, (100, 0)) for index in range(50)]
+
+    assert seen(records, 1.0)[-1].observed
+
+
+@pytest.mark.parametrize(
+    ("weight", "candidate", "stable", "after"),
+    [
+        (0.25, 0, 250, 3),
+        (0.25, 250, 0, 3),
+        (0.05, 0, 250, 5),
+        (0.05, 0, 5, 103),
+        (0.5, 25, 225, 3),
+        (0.25, 125, 125, 6),
+        (0.05, 250, 250, 3),
+    ],
+    ids=["nobody", "everybody", "nobody of few", "little traffic", "a tenth", "half", "far more"],
+)
+def test_a_contradiction_is_found(weight: float, candidate: int, stable: int, after: int) -> None:
+    splits = seen(alike(200, candidate, stable), weight)
+
+    found = next(i for i, split in enumerate(splits) if split.mismatch)
+    assert found == after
+    assert splits[-1].mismatch
+    assert not splits[-1].observed
+
+
+def test_a_contradiction_in_words() -> None:
+    assert seen(alike(20, 0, 250), 0.25)[-1].mismatch == (
+        "0 of 4,750 requests reached the candidate, whose weight is 25 %"
+    )
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [record(1, (0, 0), (1800, 0)), *(record(i, (500, 0), (4500, 0)) for i in range(2, 9))],
+        [record(1, (500, 0), (0, 0)), *(record(i, (500, 0), (4500, 0)) for i in range(2, 9))],
+        [*(record(i, (500, 0), (4500, 0)) for i in range(1, 4)), record(4, (0, 0), (3600, 0))],
+    ],
+    ids=["stable is scraped last", "the candidate is scraped last", "traffic ends"],
+)
+def test_pods_that_are_scraped_at_different_moments_are_no_contradiction(
+    records: list[IntervalCounts],
+) -> None:
+    assert [split.mismatch for split in seen(records, 0.1)] == [None] * len(records)
+
+
+def _ever(rng: random.Random, share: float, weight: float, looks: int, alarm: float) -> bool:
+    """Whether a split was called wrong at any of `looks`, each after one request more."""
+    candidate = 0
+    for total in range(1, looks + 1):
+        candidate += rng.random() < share
+        stable = total - candidate
+        if too_few(candidate, stable, weight, false_alarm=alarm / 2) or too_few(
+            stable, candidate, 1 - weight, false_alarm=alarm / 2
+        ):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("odds", [1 / TOLERANCE, TOLERANCE], ids=["fewest", "most"])
+@pytest.mark.parametrize("weight", [0.05, 0.5])
+def test_false_alarms_stay_below_their_bound_though_one_looks_after_every_request(
+    odds: float, weight: float
+) -> None:
+    """At the edge of what is tolerated, the worst case: 20 % asked for, 300 rollouts."""
+    rng = random.Random(7)
+    allowed = weight / (1 - weight) * odds
+    alarms = sum(_ever(rng, allowed / (1 + allowed), weight, 600, 0.2) for _ in range(300))
+
+    # 0.2 * 300 = 60, and 82 is three standard deviations above.
+    assert alarms <= 60
+    assert alarms >= 1, "a test that never speaks shows nothing"
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.5])
+def test_a_right_split_is_not_called_wrong_in_a_day(weight: float) -> None:
+    """At 50 req/s, a look every 5 s, requests split at random; a chance of one in a million."""
+    rng = random.Random(weight)
+    split = NEW
+    for index in range(1, 24 * 720):
+        # A normal draw is close to binomial for 250 requests, and much faster.
+        spread = (250 * weight * (1 - weight)) ** 0.5
+        candidate = min(250, max(0, round(rng.gauss(250 * weight, spread))))
+        split = counted(split, record(index, (candidate, 0), (250 - candidate, 0)), weight)
+        assert split.mismatch is None

@@ -1,0 +1,225 @@
+"""Whole rollouts as stories that people read: who did what, when and why.
+
+`UPDATE_STORIES=1` writes the files anew; read the difference before you commit it.
+"""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model_rollouts.rollout.seen import Gateway
+from tests.rollout.world import World
+
+STORIES = Path(__file__).with_name("stories")
+GOOD_THEN_BAD = {"1": 0.002, "2": 0.002, "3": 0.05}
+
+
+def first(**world: object) -> World:
+    """A world in which version 1 serves all users, its watch over."""
+    made = World(**world)  # type: ignore[arg-type]
+    made.edit(version="1", strategy__watch={"duration": "10s"})
+    made.until("Full").run(20)
+    made.log.clear()
+    made.writes.clear()
+    return made
+
+
+def promoted_and_taken_back() -> World:
+    """A first version, a good one, one with errors, and the good one again."""
+    world = World(errors=GOOD_THEN_BAD)
+    world.edit(version="1")
+    world.until("Full").run(60)
+    world.edit(version="2")
+    world.until("Full").run(30)
+    world.edit(version="3")
+    world.until("RolledBack").run(30)
+    world.edit(version="2")
+    return world.until("Full").run(30)
+
+
+def prometheus_is_away() -> World:
+    """Nothing moves while nothing is known; then it goes on with all that was counted."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    world.prometheus_up = False
+    world.run(120)
+    world.prometheus_up = True
+    return world.until("Full")
+
+
+def another_version_comes() -> World:
+    """A candidate is replaced in its canary, and what replaces it in the watch."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    world.edit(version="3")
+    world.until("Full").run(10)
+    world.edit(version="4")
+    return world.until("Full")
+
+
+def reverted_in_the_watch() -> World:
+    """Git goes back while the version before is still warm: one write of the route."""
+    world = first()
+    world.edit(version="2", strategy__watch={"duration": "6h"})
+    world.until("Full").run(30)
+    world.edit(version="1")
+    return world.until("Full").run(15)
+
+
+def worse_in_the_watch() -> World:
+    """A version that becomes bad after promotion gives its users back by itself."""
+    world = first()
+    world.edit(version="2", strategy__watch={"duration": "6h"})
+    world.until("Full").run(60)
+    world.errors["2"] = 0.05
+    return world.until("RolledBack").run(15)
+
+
+def the_deadline_comes() -> World:
+    """Too little traffic to decide anything: undecided, and tried again on demand."""
+    world = first(rate=0.4)
+    world.edit(version="2", strategy__deadline="10m")
+    world.until("Undecided").run(15)
+    world.rate = 50
+    world.edit(strategy__attempt=2)
+    return world.until("Full")
+
+
+def paused() -> World:
+    """The clocks of deadlines stand."""
+    world = first(rate=0.05)
+    world.edit(version="2", strategy__deadline="10m")
+    world.until("Canary").run(60)
+    world.edit(paused=True)
+    world.run(900)
+    world.edit(paused=False)
+    return world.until("Undecided")
+
+
+def by_hand() -> World:
+    """Overrides act on the revision that they name, and are recorded."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(10)
+    name = world.revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": "Hold", "reason": "INC-1"})
+    world.run(120)
+    world.edit(strategy__override={"revision": name, "action": "Rollback", "reason": "INC-2"})
+    world.until("RolledBack").run(10)
+    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-3"})
+    return world.until("Full").run(10)
+
+
+def immediate() -> World:
+    """Not judged before, but watched after."""
+    world = first(errors={"2": 0.3})
+    world.edit(version="2", strategy__mode="Immediate", strategy__watch={"duration": "1h"})
+    return world.until("RolledBack").run(10)
+
+
+def never_ready() -> World:
+    """No pod becomes ready: stalled, nobody noticed, and tried again on demand."""
+    world = first(start_seconds={"2": 10_000.0})
+    world.edit(version="2", strategy__progressDeadline="2m")
+    world.until("Starting").run(180)
+    world.start_seconds = {}
+    world.edit(strategy__attempt=2)
+    return world.until("Full")
+
+
+def without_pods_in_the_canary() -> World:
+    """All pods of the candidate go away while it has users."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(10)
+    world.broken.add("2")
+    return world.until("RolledBack").run(10)
+
+
+def refused_at_admission() -> World:
+    """What only the operator can find out, in the order in which it is mended."""
+    world = World(gateway=Gateway(missing=("gateways/models",)), refusal="image: required")
+    world.edit(version="1")
+    world.run(40)
+    world.refusal = None
+    world.run(40)
+    world.gateway = Gateway(conflicts=("other/route",))
+    world.run(40)
+    world.gateway = Gateway()
+    return world.until("Full").run(10)
+
+
+def edited_by_somebody_else() -> World:
+    """The route's weights, the status, the record and a Deployment are changed from outside."""
+    world = first()
+    world.edit(version="2", strategy__canary={"steps": ["10%", "50%"], "minStepDuration": "10m"})
+    world.until("Canary").run(15)
+    assert world.route is not None
+    world.route["spec"]["rules"][0]["backendRefs"][1]["weight"] = 90
+    world.tell("somebody", "changes the weight of the candidate to 90")
+    world.run(15)
+    del world.obj["status"]
+    world.tell("somebody", "wipes the status")
+    world.restart()
+    world.run(15)
+    world.route["metadata"]["annotations"] = {}
+    world.tell("somebody", "removes the record")
+    world.run(15)
+    deployment = world.objects["Deployment", world.revision_of("1")]
+    deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
+    deployment["metadata"]["generation"] += 1
+    world.tell("somebody", "changes the image of v1")
+    world.run(15)
+    del world.objects["HTTPRoute", "arrival"]
+    world.tell("somebody", "deletes the route")
+    return world.run(15)
+
+
+TOLD: tuple[Callable[[], World], ...] = (
+    promoted_and_taken_back,
+    prometheus_is_away,
+    another_version_comes,
+    reverted_in_the_watch,
+    worse_in_the_watch,
+    the_deadline_comes,
+    paused,
+    by_hand,
+    immediate,
+    never_ready,
+    without_pods_in_the_canary,
+    refused_at_admission,
+    edited_by_somebody_else,
+)
+
+
+@pytest.mark.parametrize("story", TOLD, ids=lambda story: story.__name__)
+def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    path = STORIES / f"{story.__name__}.log"
+    text = "\n".join(story().log) + "\n"
+    if os.environ.get("UPDATE_STORIES"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), f"{path.name} differs: UPDATE_STORIES=1 accepts the change"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_operator_that_is_killed_anywhere_comes_to_the_same_end(seed: int) -> None:
+    world = World(errors=GOOD_THEN_BAD, seed=seed)
+    world.cuts = random.Random(seed)
+    world.edit(version="1")
+    world.until("Full")
+    world.edit(version="2")
+    world.until("Full")
+    assert set(world.weights) == {"v2"}
+    world.edit(version="3")
+    world.until("RolledBack").run(30)
+
+    assert set(world.weights) == {"v2"}
+    assert world.pods()["v3"] == 0
+    outcomes = [(past["version"], past["outcome"]) for past in world.status["history"]]
+    assert outcomes == [("3", "RolledBack"), ("2", "Promoted"), ("1", "Promoted")]

@@ -1,0 +1,411 @@
+"""A small world for stories: a cluster at the level of objects, users, and one rollout in it.
+
+It does what the API server, the controllers, the gateway and Prometheus would do, in the shortest
+form that a plan can tell from the real ones; the real ones have their turn in tests of the engine
+and on the cluster. Every plan is carried out action by action, so that it can be cut anywhere.
+"""
+
+import copy
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from model_rollouts.api.conditions import Condition
+from model_rollouts.api.deployment import ModelDeployment, read
+from model_rollouts.decision import INDEPENDENT, Dispersion
+from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.resources import route_form
+from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.rollout import judging
+from model_rollouts.rollout.actions import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Emit,
+    Need,
+    Scale,
+    WriteRoute,
+    WriteStatus,
+)
+from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.planning import Plan, Settings, plan
+from model_rollouts.rollout.seen import Checked, Children, Gateway, History, Seen
+from tests.conditions_check import broken_rules
+
+NOON = 1_800_000_000
+INTERVAL = 5
+CUT = 0.2
+"""How often the operator is killed after an action, in a world with `cuts`."""
+SETTINGS = Settings(ProxySettings("registry.example.com/envoy@sha256:" + "e" * 64))
+
+SPEC: dict[str, Any] = {
+    "model": {"version": "1"},
+    "provenance": {"mode": "Warn", "require": []},
+    "replicas": 2,
+    "port": 8080,
+    "template": {"spec": {"containers": [{"name": "model", "image": "registry.example.com/m:1"}]}},
+    "route": {
+        "parentRefs": [{"name": "models", "namespace": "gateways"}],
+        "hostnames": ["arrival.example.com"],
+    },
+    "objectives": [
+        {"name": "errors", "type": "Availability", "availability": {"target": "99%"}},
+    ],
+    "strategy": {"canary": {"steps": ["10%", "50%"], "minStepDuration": "30s"}},
+}
+
+
+@dataclass
+class World:
+    """One ModelDeployment and everything around it. Times are seconds since `NOON`."""
+
+    rate: float = 50.0
+    """Requests per second of all users."""
+    errors: dict[str, float] = field(default_factory=dict)
+    """Share of bad answers by version; none when it is not named."""
+    start_seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long pods of a version take to become ready: 8 s when it is not named."""
+    seed: int = 1
+    refusal: str | None = None
+    gateway: Gateway = field(default_factory=Gateway)
+    dispersion: Dispersion = INDEPENDENT
+    prometheus_up: bool = True
+    gateway_accepts: bool = True
+
+    def __post_init__(self) -> None:
+        self.time = 0.0
+        self.random = random.Random(self.seed)
+        self.version = 0
+        self.memory = Memory()
+        self.checked: Checked | None = None
+        self.checked_at = 0.0
+        self.history: History | None = None
+        self.cuts: random.Random | None = None
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.changed_at: dict[str, float] = {}
+        self.log: list[str] = []
+        self.writes: list[str] = []
+        self.measures: Any = None
+        self.bad_answers: dict[str, int] = {}
+        self.answers: dict[str, int] = {}
+        self.pending: list[IntervalCounts] = []
+        self.wake_at: float | None = None
+        self.broken: set[str] = set()
+        self.owed: dict[str, float] = {}
+        self.obj: dict[str, Any] = {
+            "apiVersion": "modelrollouts.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": "arrival", "namespace": "flights", "uid": "u-1", "generation": 0},
+            "spec": copy.deepcopy(SPEC),
+        }
+
+    # What people do
+
+    def edit(self, **changes: Any) -> None:
+        """Apply another spec: `version="2"`, or any path with `__` for dots."""
+        for path, value in changes.items():
+            if path == "version":
+                self.obj["spec"]["model"]["version"] = value
+                image = f"registry.example.com/m:{value}"
+                self.obj["spec"]["template"]["spec"]["containers"][0]["image"] = image
+                continue
+            *parents, last = path.split("__")
+            inside = self.obj["spec"]
+            for parent in parents:
+                inside = inside.setdefault(parent, {})
+            inside[last] = value
+        self.obj["metadata"]["generation"] += 1
+        self.checked = self.history = None
+        self.tell("user", f"applies {', '.join(f'{k}={v}' for k, v in changes.items())}")
+
+    def restart(self) -> None:
+        """The operator ends without a word and begins again."""
+        self.memory, self.measures = Memory(), None
+        self.checked = self.history = None
+        self.tell("operator", "starts")
+
+    # What is there
+
+    @property
+    def deployment(self) -> ModelDeployment:
+        """The resource as it is."""
+        return read(self.obj)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The status as JSON."""
+        found: dict[str, Any] = self.obj.get("status", {})
+        return found
+
+    @property
+    def route(self) -> dict[str, Any] | None:
+        """The HTTPRoute."""
+        return self.objects.get(("HTTPRoute", "arrival"))
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Weights by version."""
+        if self.route is None:
+            return {}
+        return {self.version_of(k): v for k, v in route_form.weights(self.route).items()}
+
+    def pods(self) -> dict[str, int]:
+        """Pods asked for, by version."""
+        return {
+            self.version_of(name): obj["spec"]["replicas"]
+            for (kind, name), obj in self.objects.items()
+            if kind == "Deployment"
+        }
+
+    def version_of(self, revision: str) -> str:
+        """The version that a revision serves."""
+        stored = self.objects.get(("ControllerRevision", revision))
+        return f"v{stored['data']['input']['version']}" if stored else revision
+
+    def revision_of(self, version: str) -> str:
+        """The revision that serves a version."""
+        return next(
+            name
+            for (kind, name), obj in self.objects.items()
+            if kind == "ControllerRevision" and obj["data"]["input"]["version"] == version
+        )
+
+    # What happens by itself
+
+    def run(self, seconds: float) -> "World":
+        """Let time pass in scrape intervals, with as many passes as the rollout asks for."""
+        for _ in range(int(seconds // INTERVAL)):
+            self.time += INTERVAL
+            self.serve()
+            self.measure()
+            self.reconcile()
+        return self
+
+    def until(self, phase: str, most: float = 7_200) -> "World":
+        """Run until the status tells a phase; an AssertionError when it never does."""
+        begun = self.time
+        while (
+            self.status.get("phase") != phase
+            or self.status.get("observedGeneration") != self.obj["metadata"]["generation"]
+        ):
+            assert self.time - begun < most, f"never {phase}:\n" + "\n".join(self.log[-15:])
+            self.run(INTERVAL)
+        return self
+
+    def serve(self) -> None:
+        """One interval of users' requests, split as the route says, and counted."""
+        end = round((NOON + self.time) * 1000)
+        arms: dict[str, tuple[int, int]] = {}
+        weights = {} if self.route is None else route_form.weights(self.route)
+        total = sum(weights.values())
+        for revision, weight in weights.items():
+            version = self.version_of(revision)[1:]
+            # Weighted round robin: what is left of a request is the next interval's.
+            due = self.owed.get(revision, 0.0) + self.rate * INTERVAL * weight / total
+            requests = int(due + 1e-9)
+            self.owed[revision] = due - requests
+            share = self.errors.get(version, 0.0)
+            bad = sum(self.random.random() < share for _ in range(requests))
+            arms[revision] = (requests, bad)
+            self.answers[version] = self.answers.get(version, 0) + requests
+            self.bad_answers[version] = self.bad_answers.get(version, 0) + bad
+        self.arms = arms
+        self.interval = (end - INTERVAL * 1000, end)
+
+    def measure(self) -> None:
+        """What Prometheus tells of the interval before, when the rollout asks."""
+        request = self.measures
+        if request is None:
+            return
+        if not self.prometheus_up:
+            finding = Finding(Reason.METRICS_UNAVAILABLE, "", (), "Prometheus does not answer")
+            self.pending.append(self._counts(request))
+            self.memory = judging.take(self.memory, Unavailable(finding), self._weight())
+            return
+        self.pending.append(self._counts(request))
+        counted = Counted(tuple(self.pending), Watermark(self.interval[1]), behind=False)
+        self.pending = []
+        self.memory = judging.take(self.memory, counted, self._weight())
+
+    def _weight(self) -> float:
+        """The share of users of what is judged."""
+        weights = {} if self.route is None else route_form.weights(self.route)
+        trial = self.memory.trial
+        total = sum(weights.values())
+        return weights.get(trial.revision, 0) / total if trial and total else 0.0
+
+    def _counts(self, request: Any) -> IntervalCounts:
+        arms = {}
+        for arm in request.rollout.arms:
+            total, bad = self.arms.get(arm.revision, (0, 0))
+            tallies = {
+                each.name: Tally(total, (bad,) * len(each.bad))
+                for each in request.rollout.objectives
+            }
+            arms[arm.name] = ArmCounts(tallies, 1, 0)
+        return IntervalCounts(*self.interval, arms, ())
+
+    def _controllers(self) -> None:
+        for (kind, name), obj in self.objects.items():
+            if kind == "Deployment":
+                self._start_pods(name, obj)
+            elif kind == "HTTPRoute" and self.gateway_accepts:
+                generation = obj["metadata"]["generation"]
+                obj["status"] = {"parents": [self._parent(obj, generation)]}
+
+    def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
+        version = self.version_of(name)[1:]
+        asked = obj["spec"]["replicas"]
+        status = obj.setdefault("status", {"readyReplicas": 0, "updatedReplicas": 0})
+        waited = self.time - self.changed_at.get(name, 0.0)
+        ready = min(asked, status["readyReplicas"])
+        if waited >= self.start_seconds.get(version, 8.0):
+            ready = asked
+        if version in self.broken:
+            ready = 0
+        obj["status"] = {
+            "observedGeneration": obj["metadata"]["generation"],
+            "readyReplicas": ready,
+            "updatedReplicas": asked,
+        }
+
+    @staticmethod
+    def _parent(route: dict[str, Any], generation: int) -> dict[str, Any]:
+        conditions = [
+            {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
+
+    # What the operator does
+
+    def seen(self) -> Seen:
+        """What the engine would gather; what was refused at admission is asked again."""
+        if self.checked is not None and self.time - self.checked_at >= 30:
+            self.checked = None
+        kinds: dict[str, dict[str, Any]] = {"Deployment": {}, "Service": {}}
+        revisions = []
+        for (kind, name), obj in self.objects.items():
+            if kind == "ControllerRevision":
+                revisions.append(obj)
+            elif kind in kinds:
+                kinds[kind][name] = obj
+        children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
+        return copy.deepcopy(Seen(self.obj, children, self.checked, self.history))
+
+    def reconcile(self) -> None:
+        """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
+        for _ in range(40):
+            self._controllers()
+            found = plan(self.seen(), self.memory, NOON + self.time, SETTINGS)
+            if found.needs:
+                self._answer(found)
+                self.memory = found.memory
+                continue
+            for action in found.actions:
+                self.do(action)
+                if self.cuts is not None and self.cuts.random() < CUT:
+                    self.restart()
+                    break
+            else:
+                self.memory, self.measures = found.memory, found.measures
+                self.wake_at = found.wake_at
+                if not found.actions:
+                    return
+        raise AssertionError("never at rest:\n" + "\n".join(self.log[-30:]))
+
+    def _answer(self, found: Plan) -> None:
+        if Need.CHECK in found.needs:
+            generation = self.obj["metadata"]["generation"]
+            self.checked = Checked(generation, self.gateway, self.refusal)
+            self.checked_at = self.time
+        if Need.HISTORY in found.needs:
+            self.history = History(self.dispersion, round((NOON + self.time) * 1000) - 1_300)
+
+    def do(self, action: Action) -> None:
+        """Carry out one action."""
+        match action:
+            case Create(body) | Apply(body):
+                assert isinstance(action, Apply) or self._find(body) is None
+                self._write(body)
+                self.writes.append(body["kind"])
+                self.tell("operator", f"writes {body['kind']} {self._shown(body)}")
+            case WriteRoute(body, version, move):
+                assert sum(route_form.weights(body).values()) in (1, 100)
+                assert all(route_form.weights(body).values())
+                present = self._find(body)
+                assert (present or {}).get("metadata", {}).get("resourceVersion") == version
+                self._write(body)
+                self.writes.append("HTTPRoute")
+                shown = ", ".join(f"{k} {v}" for k, v in self.weights.items())
+                self.tell("operator", f"{move}: users get {shown}")
+            case Scale(revision, replicas):
+                obj = self.objects["Deployment", revision]
+                if replicas > obj["spec"]["replicas"]:
+                    self.changed_at[revision] = self.time
+                obj["spec"]["replicas"] = replicas
+                obj["metadata"]["generation"] += 1
+                self.writes.append("Scale")
+                self.tell("operator", f"scales {self.version_of(revision)} to {replicas}")
+            case Delete(kind, name):
+                self.objects.pop((kind, name), None)
+                self.writes.append("Delete")
+                self.tell("operator", f"deletes {kind} {name}")
+            case WriteStatus(status):
+                self.writes.append("Status")
+                self._written(status)
+            case Emit(severity, reason, _, note):
+                self.tell("event", f"{severity} {reason}: {self._without_digests(note)}")
+
+    def _written(self, status: dict[str, Any]) -> None:
+        conditions = tuple(Condition.model_validate(each) for each in status["conditions"])
+        generation = self.obj["metadata"]["generation"]
+        assert not broken_rules(
+            conditions, generation=generation, observed_generation=status["observedGeneration"]
+        )
+        json.dumps(status)
+        self.obj["status"] = status
+        true = [each.type for each in conditions if each.status == "True"]
+        said = self._without_digests(status["message"])
+        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}")
+
+    def _write(self, body: dict[str, Any]) -> None:
+        key = (body["kind"], body["metadata"]["name"])
+        present = self.objects.get(key)
+        self.version += 1
+        obj = copy.deepcopy(body)
+        spec = obj.get("spec")
+        changed = present is None or present.get("spec") != spec
+        generation = 1 if present is None else present["metadata"]["generation"] + int(changed)
+        obj["metadata"] |= {"resourceVersion": str(self.version), "generation": generation}
+        if present is not None and "status" in present:
+            obj["status"] = present["status"]
+        if key[0] == "Deployment":
+            self.changed_at[key[1]] = self.time
+            obj["spec"].setdefault("replicas", 1)
+        self.objects[key] = obj
+
+    def _find(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        return self.objects.get((body["kind"], body["metadata"]["name"]))
+
+    def _shown(self, body: dict[str, Any]) -> str:
+        return self._without_digests(body["metadata"]["name"])
+
+    def _without_digests(self, text: str) -> str:
+        for kind, name in self.objects:
+            if kind == "ControllerRevision":
+                text = text.replace(name, self.version_of(name))
+        return text
+
+    def tell(self, who: str, what: str) -> None:
+        """One line of the story."""
+        minutes, seconds = divmod(int(self.time), 60)
+        self.log.append(f"{minutes:3}:{seconds:02} {who:8} {what}")
+
+
+__all__ = ["NOON", "SPEC", "World", "replace"]
