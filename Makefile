@@ -7,8 +7,8 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok e2e-smoke e2e-proxy \
-	e2e e2e-slow bench-decision bench-intake bench-reaction
+.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok \
+	e2e e2e-install e2e-proxy e2e-slow e2e-smoke bench-decision bench-intake bench-reaction
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 venv: $(INSTALLED) ## Install the project and its development tools into .venv
 
-tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl and Prometheus, which tests run against
+tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl, Prometheus and Helm, which tests run against
 	@$(PYTHON) -m e2e.cluster tools
 
 lint: $(INSTALLED) ## Check format, style, types and the imports between rooms
@@ -59,6 +59,9 @@ e2e: $(INSTALLED) ## Whole rollouts on the cluster: promoted, taken back, and th
 
 e2e-slow: $(INSTALLED) ## Slow: the same with longer outages and the operator killed at random
 	$(PYTHON) -m pytest e2e/scenes -s -m slow --timeout=1800
+
+e2e-install: $(INSTALLED) ## The operator installed with Helm: it runs, is upgraded, and leaves what it should
+	$(PYTHON) -m pytest e2e/install -s
 
 test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800

@@ -25,6 +25,7 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.cluster.provider import Provider, choose
+from e2e.waiting import wait_until
 
 READY_SECONDS = 60.0
 SETTING_UP: dict[str, float] = {}
@@ -122,6 +123,14 @@ def namespace(api_server: ApiServer) -> str:
 
 
 @pytest.fixture(scope="session")
+def helm() -> Path:
+    """The program of the Helm that the cluster is made with."""
+    if not tools.built(["helm"]):
+        _unavailable("Helm is not built: run `make tools`")
+    return tools.binary("helm")
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> Path:
     """The program of the Prometheus that the cluster runs too."""
     if not tools.built(["prometheus"]):
@@ -132,10 +141,13 @@ def prometheus() -> Path:
 @pytest.fixture(scope="session")
 def prometheus_2() -> Path:
     """The program of Debian's Prometheus 2: its ranges are closed and it keeps `le` as scraped."""
-    try:
-        return debian.program("prometheus", "prometheus")
-    except debian.PackageError as error:
-        _unavailable(str(error))
+    return _debian_program("prometheus", "prometheus")
+
+
+@pytest.fixture(scope="session")
+def lua() -> Path:
+    """The program of Debian's Lua, the language of Argo CD's health checks."""
+    return _debian_program("lua5.4", "lua5.4")
 
 
 @pytest.fixture(params=["prometheus", "prometheus_2"])
@@ -192,18 +204,24 @@ def _unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def _debian_program(package: str, name: str) -> Path:
+    try:
+        return debian.program(package, name)
+    except StepError as error:
+        _unavailable(str(error))
+
+
 def _install_crds(kubectl: Kubectl) -> None:
     gateway_api = tools.module_directory("sigs.k8s.io/gateway-api") / "config" / "crd" / "standard"
     folders = [folder for folder in (gateway_api, REPOSITORY / "crds") if folder.is_dir()]
     options = [option for folder in folders for option in ("-f", str(folder))]
     # The server is new and validates by itself; both options only cost seconds here.
     kubectl("create", "--validate=ignore", *options)
-    deadline = time.monotonic() + READY_SECONDS
-    while not all(map(_established, kubectl.get("crd")["items"])):
-        if time.monotonic() > deadline:
-            pytest.fail("the CRDs were not established in time")
-        # `kubectl wait` would open one watch after the other, for a second and more.
-        time.sleep(0.05)
+    # `kubectl wait` would open one watch after the other, for a second and more.
+    wait_until(
+        lambda: all(map(_established, kubectl.get("crd")["items"])),
+        "the CRDs were not established",
+    )
 
 
 def _established(crd: dict[str, Any]) -> bool:

@@ -53,7 +53,7 @@ def down() -> None:
 @main.command(name="tools")
 def build_tools() -> None:
     """Build the programs that tests without a cluster run against."""
-    names = (*tools.API_SERVER, "prometheus")
+    names = (*tools.API_SERVER, "prometheus", "helm")
     progress.run([Step(f"build {name}", partial(tools.build, name)) for name in names], console)
 
 

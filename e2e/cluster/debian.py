@@ -5,16 +5,13 @@ container engine that the machine already has cannot be replaced by accident.
 """
 
 import shutil
-import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
 
 from e2e.cluster.paths import CACHE
-
-
-class PackageError(Exception):
-    """A Debian package could not be fetched; the message says which one and what to do."""
+from e2e.cluster.progress import StepError
+from e2e.cluster.shell import run
 
 
 @cache
@@ -23,6 +20,9 @@ def unpacked(package: str) -> Path:
 
     The directory is keyed by the version that apt would install, so an upgrade of the machine's
     package lists is picked up, and two versions never mix.
+
+    Raises:
+        StepError: it could not be fetched.
     """
     version = _candidate(package)
     target = CACHE / "debian" / f"{package}_{version.replace(':', '%3a')}"
@@ -32,9 +32,9 @@ def unpacked(package: str) -> Path:
     # Unpacked beside the target and renamed: an interrupted run leaves no half-filled directory.
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{package}-"))
     try:
-        _run(["apt-get", "download", "-q", f"{package}={version}"], package, cwd=scratch)
+        run(["apt-get", "download", "-q", f"{package}={version}"], cwd=scratch, hint=_NEEDS_DEBIAN)
         (archive,) = scratch.glob("*.deb")
-        _run(["dpkg-deb", "--extract", str(archive), "files"], package, cwd=scratch)
+        run(["dpkg-deb", "--extract", archive, "files"], cwd=scratch, hint=_NEEDS_DEBIAN)
         (scratch / "files").rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -48,32 +48,21 @@ def program(package: str, name: str) -> Path:
         candidate = root / directory / name
         if candidate.is_file():
             return candidate
-    raise PackageError(f"package {package} at {root} has no program {name}")
+    raise StepError(f"package {package} at {root} has no program {name}")
 
 
 def _candidate(package: str) -> str:
     for attempt in range(2):
-        policy = _run(["apt-cache", "policy", package], package).stdout
+        policy = run(["apt-cache", "policy", package], hint=_NEEDS_DEBIAN)
         versions = [line.split()[1] for line in policy.splitlines() if "Candidate:" in line]
         if versions and versions[0] != "(none)":
             return versions[0]
         if attempt == 0:
-            _run(["apt-get", "update", "-q"], package)
-    raise PackageError(
-        f"apt knows no package {package}: add Debian's main component to the package sources"
+            run(["apt-get", "update", "-q"], hint=_NEEDS_DEBIAN)
+    raise StepError(
+        f"apt knows no package {package}",
+        hint="add Debian's main component to the package sources",
     )
 
 
-def _run(
-    command: list[str], package: str, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
-    except FileNotFoundError as error:
-        raise PackageError(
-            f"package {package} needs {command[0]}: use a Debian-like machine, or PROVIDER=kind"
-        ) from error
-    except subprocess.CalledProcessError as error:
-        raise PackageError(
-            f"package {package}: `{' '.join(command)}` failed: {error.stderr.strip()}"
-        ) from error
+_NEEDS_DEBIAN = "use a Debian-like machine, or PROVIDER=kind"

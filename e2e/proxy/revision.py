@@ -8,7 +8,6 @@ import yaml
 
 from e2e.cluster import images
 from e2e.cluster.kubectl import Kubectl
-from model_rollouts.resources import names
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
@@ -22,11 +21,6 @@ SERVER = Path(__file__).with_name("rude_model.py")
 IMAGES = {image.name: image.reference for image in (*images.OURS, *images.NODE)}
 
 TEMPLATE = f"""\
-metadata:
-  annotations:
-    prometheus.io/scrape: "true"
-    prometheus.io/port: "{names.METRICS_PORT}"
-    prometheus.io/path: {names.METRICS_PATH}
 spec:
   securityContext:
     runAsNonRoot: true

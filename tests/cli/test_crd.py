@@ -7,7 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from model_rollouts.api.crd import custom_resource_definition
-from model_rollouts.cli.crd import CRD, REFERENCE
+from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, REFERENCE
 from model_rollouts.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,12 +24,12 @@ def test_it_writes_what_then_passes_the_check(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, ["crd", "-C", str(tmp_path)])
     checked = CliRunner().invoke(main, ["crd", "--check", "-C", str(tmp_path)])
 
-    assert written.output == f"wrote {CRD}\nwrote {REFERENCE}\n"
+    assert written.output == f"wrote {CRD}\nwrote {CHART_TEMPLATE}\nwrote {REFERENCE}\n"
     assert (again.exit_code, again.output) == (0, "")
     assert (checked.exit_code, checked.output) == (0, "")
 
 
-@pytest.mark.parametrize("path", [CRD, REFERENCE])
+@pytest.mark.parametrize("path", [CRD, CHART_TEMPLATE, REFERENCE])
 def test_the_check_shows_what_differs_and_changes_nothing(tmp_path: Path, path: Path) -> None:
     CliRunner().invoke(main, ["crd", "-C", str(tmp_path)])
     edited = (tmp_path / path).read_text() + "edited by hand\n"
@@ -47,7 +47,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["crd", "--check", "-C", str(tmp_path)])
 
     assert result.exit_code == 1
-    assert f"{CRD} and {REFERENCE}: not what the models say" in result.output
+    assert f"{CRD}, {CHART_TEMPLATE}, {REFERENCE}: not what the models say" in result.output
 
 
 def test_the_crd_can_be_printed_for_kubectl(tmp_path: Path) -> None:

@@ -34,9 +34,16 @@ class SilentReader:
         raise AssertionError(requests)
 
 
-async def no_history(namespace: str, revisions: Sequence[str]) -> Dispersion:
+class NoHistory:
     """Fails: nothing is compared here."""
-    raise AssertionError((namespace, revisions))
+
+    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
+        """Fails."""
+        raise AssertionError((namespace, revisions))
+
+    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+        """Fails."""
+        raise AssertionError((namespace, revision))
 
 
 class Cluster:
@@ -60,8 +67,8 @@ class Cluster:
             client=self.client,
             source=source or KopfSource(self.server.kubeconfig, (self.namespace,)),
             recorder=EventRecorder(self.client, "test"),
-            reader=SilentReader(),
-            historian=no_history,
+            readers={0: SilentReader()},
+            historian=NoHistory(),
             grid=Grid(),
             instruments=instruments,
             namespaces=(self.namespace,),

@@ -147,7 +147,7 @@ def _trials(dispersion: Dispersion | None) -> st.SearchStrategy[Trial | None]:
     return st.none() | st.lists(st.tuples(counts, counts), max_size=4).map(of)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_whatever_is_remembered_comes_back_exactly(data: st.DataObject) -> None:
     dispersion = data.draw(st.none() | dispersions)
@@ -171,7 +171,7 @@ anything = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_nothing_that_is_read_raises(data: st.DataObject) -> None:
     kept = json.loads(TEXT)
@@ -181,7 +181,7 @@ def test_nothing_that_is_read_raises(data: st.DataObject) -> None:
     assert isinstance(decode(json.dumps(kept), V3, 2, rules()), Memory)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, len(TEXT)), st.integers(0, 40), st.text(max_size=40))
 def test_nothing_that_is_damaged_raises(at: int, removed: int, inserted: str) -> None:
     damaged = TEXT[:at] + inserted + TEXT[at + removed :]

@@ -34,7 +34,7 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.planning import Plan, Settings, plan
-from model_rollouts.rollout.seen import Checked, Children, Gateway, Seen
+from model_rollouts.rollout.seen import Checked, Children, Gateway, History, Seen
 from tests.conditions_check import broken_rules
 
 NOON = 1_800_000_000
@@ -84,7 +84,7 @@ class World:
         self.memory = Memory()
         self.checked: Checked | None = None
         self.checked_at = 0.0
-        self.dispersion_known: Dispersion | None = None
+        self.history: History | None = None
         self.cuts: random.Random | None = None
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.changed_at: dict[str, float] = {}
@@ -120,13 +120,13 @@ class World:
                 inside = inside.setdefault(parent, {})
             inside[last] = value
         self.obj["metadata"]["generation"] += 1
-        self.checked = None
+        self.checked = self.history = None
         self.tell("user", f"applies {', '.join(f'{k}={v}' for k, v in changes.items())}")
 
     def restart(self) -> None:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
-        self.checked = self.dispersion_known = None
+        self.checked = self.history = None
         self.tell("operator", "starts")
 
     # What is there
@@ -296,7 +296,7 @@ class World:
             elif kind in kinds:
                 kinds[kind][name] = obj
         children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        return copy.deepcopy(Seen(self.obj, children, self.checked, self.dispersion_known))
+        return copy.deepcopy(Seen(self.obj, children, self.checked, self.history))
 
     def reconcile(self) -> None:
         """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
@@ -325,7 +325,7 @@ class World:
             self.checked = Checked(generation, self.gateway, self.refusal)
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
-            self.dispersion_known = self.dispersion
+            self.history = History(self.dispersion, round((NOON + self.time) * 1000) - 1_300)
 
     def do(self, action: Action) -> None:
         """Carry out one action."""

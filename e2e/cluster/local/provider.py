@@ -166,10 +166,7 @@ def _machine_programs() -> str:
 
 def _debian_packages() -> None:
     for package in DEBIAN_PACKAGES:
-        try:
-            debian.unpacked(package)
-        except debian.PackageError as error:
-            raise StepError(str(error)) from error
+        debian.unpacked(package)
 
 
 def _archived(image: Image) -> None:

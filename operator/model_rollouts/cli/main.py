@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 COMMANDS = {
-    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD and its reference page."),
+    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its page."),
     "replay": ("model_rollouts.cli.replay:replay", "Judge recorded samples."),
     "run": ("model_rollouts.cli.run:run", "Run the operator."),
     "simulate": ("model_rollouts.cli.simulate:simulate", "Play rollouts with made-up traffic."),

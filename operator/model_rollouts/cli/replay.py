@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import DURATION, PERCENTAGE, PERCENTAGES, TIME
+from model_rollouts.cli.types import DURATION, TIME, judging
 from model_rollouts.decision import (
     Assurance,
     Compare,
@@ -56,42 +56,12 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also save the samples to this file, to be replayed later.",
 )
-@click.option(
-    "--target",
-    default="99.9%",
-    show_default=True,
-    type=PERCENTAGE,
-    help="Objective: share of answers without error.",
-)
-@click.option("--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms.")
-@click.option(
-    "--share",
-    default="99%",
-    show_default=True,
-    type=PERCENTAGE,
-    help="Latency objective: share of answers within that time.",
-)
-@click.option("--steps", default="5%,25%,50%", show_default=True, type=PERCENTAGES)
-@click.option("--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step.")
+@judging
 @click.option(
     "--assurance",
     default=Assurance.STANDARD.value,
     show_default=True,
     type=click.Choice([each.value for each in Assurance], case_sensitive=False),
-)
-@click.option(
-    "--compare",
-    default=Compare.AUTO.value,
-    show_default=True,
-    type=click.Choice([each.value for each in Compare], case_sensitive=False),
-    help="What the candidate is held against.",
-)
-@click.option(
-    "--dispersion",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(1),
-    help="How much the judge is told that errors come in bursts (variance / mean).",
 )
 @click.option(
     "--output", "-o", default="table", show_default=True, type=click.Choice(["table", "jsonl"])
@@ -102,7 +72,7 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     help="End with 0 when promoted, 3 when rolled back, 4 when undecided.",
 )
 def replay(**options: Any) -> None:
-    r"""Judge recorded samples: what would have been decided, when and why.
+    """Judge recorded samples: what would have been decided, when and why.
 
     The samples come from a RECORDING or from a Prometheus that still has them. They go through the
     same counting and the same judge that the operator uses. The weights that users had are history;
@@ -110,12 +80,12 @@ def replay(**options: Any) -> None:
 
     \b
     Save the samples of yesterday's rollout, and judge them:
-      model-rollouts replay --prometheus http://localhost:9090 --namespace shop \
-        --stable m-4f2c --candidate m-9be0 --from 2026-11-22T14:00:00Z \
+      model-rollouts replay --prometheus http://localhost:9090 --namespace shop \\
+        --stable m-4f2c --candidate m-9be0 --from 2026-11-22T14:00:00Z \\
         --until 2026-11-22T15:00:00Z --record rollout.jsonl
     Judge them again, by other objectives:
       model-rollouts replay rollout.jsonl --target 99% --within 300ms
-    """
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     try:
         samples = _samples(options)
         counting, judge = _judge(options, samples)
@@ -166,8 +136,7 @@ async def _fetch(options: dict[str, Any]) -> Recording:
 
 
 def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge]:
-    assurance = next(a for a in Assurance if a.value.lower() == options["assurance"].lower())
-    compare = next(c for c in Compare if c.value.lower() == options["compare"].lower())
+    assurance, compare = Assurance(options["assurance"]), Compare(options["compare"])
     objectives: list[Objective] = [
         errors("errors", options["target"], assurance=assurance, compare=compare),
         breaker(),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from model_rollouts.cli.types import DURATION, PERCENTAGE, PERCENTAGES
+from model_rollouts.cli.types import DURATION, PERCENTAGE, judging
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
 from model_rollouts.decision.wording import count, duration, percent, seconds
 from model_rollouts.simulation.experiment import Scenario, Spread, Summary
@@ -35,10 +35,6 @@ STYLES = {
 ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 
 
-def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> click.Choice[str]:
-    return click.Choice([value.value for value in values])
-
-
 @click.command(short_help="Play rollouts with made-up traffic.")
 @click.option(
     "--rate",
@@ -47,13 +43,7 @@ def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> cl
     metavar="REQ/S",
     help="Requests per second to the whole service.",
 )
-@click.option(
-    "--target",
-    default="99.9%",
-    show_default=True,
-    type=PERCENTAGE,
-    help="Objective: share of answers without error.",
-)
+@judging
 @click.option(
     "--errors",
     default="0.05%",
@@ -66,54 +56,24 @@ def _names(values: type[Assurance] | type[Compare] | type[DeadlinePolicy]) -> cl
     type=PERCENTAGE,
     help="Guess: stable's true error rate.  [half of what the target allows]",
 )
-@click.option("--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms.")
-@click.option(
-    "--share",
-    default="99%",
-    show_default=True,
-    type=PERCENTAGE,
-    help="Latency objective: share of answers within that time.",
-)
 @click.option(
     "--slow",
     type=PERCENTAGE,
     help="Guess: the candidate's true share of slower answers.  [half of what is allowed]",
 )
 @click.option("--stable-slow", type=PERCENTAGE, help="Guess: stable's.  [half of what is allowed]")
-@click.option(
-    "--steps",
-    default="5%,25%,50%",
-    show_default=True,
-    type=PERCENTAGES,
-    help="Weights of the canary.",
-)
-@click.option("--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step.")
 @click.option("--deadline", default="24h", show_default=True, type=DURATION)
 @click.option(
     "--on-deadline",
     default=DeadlinePolicy.PROMOTE_WITH_BOUND.value,
     show_default=True,
-    type=_names(DeadlinePolicy),
+    type=click.Choice([policy.value for policy in DeadlinePolicy]),
 )
 @click.option(
     "--assurance",
     default=ALL,
     show_default=True,
     type=click.Choice([ALL, *(a.value for a in Assurance)]),
-)
-@click.option(
-    "--compare",
-    default=Compare.AUTO.value,
-    show_default=True,
-    type=_names(Compare),
-    help="What the candidate is held against.",
-)
-@click.option(
-    "--dispersion",
-    default=1.0,
-    show_default=True,
-    type=click.FloatRange(1),
-    help="How much the judge is told that errors come in bursts (variance / mean).",
 )
 @click.option(
     "--scrape", type=DURATION, help="Time between two looks.  [5s to 60s, longer at a low rate]"

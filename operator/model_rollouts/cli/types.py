@@ -1,11 +1,18 @@
-"""Command-line values as people write them in the resource: '99.9%', '300ms', '1h30m'."""
+"""Command-line values as people write them in the resource: '99.9%', '300ms', '1h30m'.
 
+And the options that every command which judges has in common.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from model_rollouts.api.duration import span
+from model_rollouts.decision import Compare
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Percentage(click.ParamType[float]):
@@ -88,3 +95,55 @@ PERCENTAGE = Percentage()
 PERCENTAGES = Percentages()
 DURATION = Duration()
 TIME = Time()
+
+
+_JUDGING = (
+    click.option(
+        "--target",
+        default="99.9%",
+        show_default=True,
+        type=PERCENTAGE,
+        help="Objective: share of answers without error.",
+    ),
+    click.option(
+        "--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms."
+    ),
+    click.option(
+        "--share",
+        default="99%",
+        show_default=True,
+        type=PERCENTAGE,
+        help="Latency objective: share of answers within that time.",
+    ),
+    click.option(
+        "--steps",
+        default="5%,25%,50%",
+        show_default=True,
+        type=PERCENTAGES,
+        help="Weights of the canary.",
+    ),
+    click.option(
+        "--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step."
+    ),
+    click.option(
+        "--compare",
+        default=Compare.AUTO.value,
+        show_default=True,
+        type=click.Choice([each.value for each in Compare], case_sensitive=False),
+        help="What the candidate is held against.",
+    ),
+    click.option(
+        "--dispersion",
+        default=1.0,
+        show_default=True,
+        type=click.FloatRange(1),
+        help="How much the judge is told that errors come in bursts (variance / mean).",
+    ),
+)
+
+
+def judging(command: Command) -> Command:
+    """Add the options that say how a candidate is judged, the same for every command."""
+    for option in reversed(_JUDGING):
+        command = option(command)
+    return command

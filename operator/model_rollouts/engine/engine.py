@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from model_rollouts.cluster.client import ClusterClient
@@ -49,7 +49,7 @@ class Engine:
         client: ClusterClient,
         source: EventSource,
         recorder: EventRecorder,
-        reader: Reader,
+        readers: Mapping[int, Reader],
         historian: Historian,
         grid: Grid,
         instruments: Instruments,
@@ -90,7 +90,7 @@ class Engine:
             clock=clock,
         )
         self._ticker = Ticker(
-            reader=reader,
+            readers=readers,
             store=self.store,
             queue=self.queue,
             rollouts=self.rollouts,

@@ -1,8 +1,8 @@
 """One pass over one ModelDeployment: gather, plan, ask what the plan needs, carry out."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
@@ -12,14 +12,14 @@ from model_rollouts.engine.carrying_out import Executor, OutdatedError
 from model_rollouts.engine.checking import ASK_AGAIN_S, Checker
 from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.rollouts import Answered, Rollout, Rollouts
+from model_rollouts.engine.rollouts import Answered, Remembered, Rollout, Rollouts
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.rollout.actions import Need
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Plan
-from model_rollouts.rollout.seen import Seen
+from model_rollouts.rollout.planning import Asked, Plan
+from model_rollouts.rollout.seen import History, Seen
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ OUTDATED_TRIES = 5
 RESTLESS = 50
 """Passes in a row that find something to do, before the next one has to wait."""
 
-HISTORY_AGAIN_S = 10.0
-"""Seconds until Prometheus is asked again for a history that it did not give."""
+HISTORY_AGAIN_S = 2.0
+"""Seconds until Prometheus is asked again for what it did not know: users wait for it."""
 
 NEEDS = 3
 """How often a plan may ask for something more before it must say what to do."""
@@ -38,8 +38,15 @@ NEEDS = 3
 Planner = Callable[[Seen, Memory, float], Plan]
 """`planning.plan` with its settings."""
 
-Historian = Callable[[str, Sequence[str]], Awaitable[Dispersion]]
-"""How bursty the errors of revisions in a namespace were; raises QueryError or AnswerError."""
+
+class Historian(Protocol):
+    """Asks Prometheus about the past; raises QueryError or AnswerError."""
+
+    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
+        """How bursty the errors of what served were."""
+
+    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+        """When a revision was scraped last, None when it never was."""
 
 
 class PlanError(Exception):
@@ -134,18 +141,13 @@ class Reconciler:
 
     async def _plan(self, model: Mapping[str, Any], rollout: Rollout) -> Plan:
         generation = model["metadata"]["generation"]
-        rollout.answered = _still_valid(rollout.answered, generation, self._clock())
-        if rollout.asked_for != generation:
-            rollout.dispersion = None
-        failed_at = rollout.history_failed_at
-        if failed_at is not None and self._clock() - failed_at >= HISTORY_AGAIN_S:
-            rollout.metrics_error = rollout.history_failed_at = None
+        self._forget_outdated(rollout, generation)
         for _ in range(NEEDS):
             seen = Seen(
                 obj=model,
                 children=gathering.children(self._store, model),
                 checked=None if rollout.answered is None else rollout.answered.checked,
-                dispersion=rollout.dispersion,
+                history=None if rollout.history is None else rollout.history.history,
                 metrics_error=rollout.metrics_error,
                 refusal=rollout.refusal,
             )
@@ -153,23 +155,38 @@ class Reconciler:
             if Need.CHECK in plan.needs:
                 checked = await self._checker.check(seen, plan.actions)
                 rollout.answered = Answered(checked, self._clock())
-            elif Need.HISTORY in plan.needs:
-                await self._ask_history(model, rollout, plan.history_of)
+            elif plan.history is not None:
+                await self._ask_history(model, rollout, plan.history)
             else:
                 return plan
         raise PlanError(f"the plan asks for {', '.join(plan.needs)} that it was given")
 
-    async def _ask_history(
-        self, model: Mapping[str, Any], rollout: Rollout, revisions: Sequence[str]
-    ) -> None:
+    def _forget_outdated(self, rollout: Rollout, generation: int) -> None:
+        """What was asked before is asked again once it may be otherwise."""
+        now = self._clock()
+        rollout.answered = _still_valid(rollout.answered, generation, now)
+        past = rollout.history
+        if past is None or (past.generation == generation and past.is_whole):
+            return
+        if past.generation != generation or now - past.at >= HISTORY_AGAIN_S:
+            rollout.history = None
+            if past.history is None:
+                rollout.metrics_error = None
+
+    async def _ask_history(self, model: Mapping[str, Any], rollout: Rollout, asked: Asked) -> None:
         metadata = model["metadata"]
+        known = rollout.last_dispersion
         try:
-            rollout.dispersion = await self._historian(metadata["namespace"], revisions)
-            rollout.asked_for = metadata["generation"]
-            rollout.metrics_error = rollout.history_failed_at = None
+            if known is None or known[0] != asked.served:
+                measured = await self._historian.dispersion(metadata["namespace"], asked.served)
+                known = rollout.last_dispersion = (asked.served, measured)
+            scraped = await self._historian.scraped_ms(metadata["namespace"], asked.candidate)
+            history = History(known[1], scraped)
+            rollout.metrics_error = None
         except (QueryError, AnswerError) as error:
-            rollout.metrics_error = str(error)
-            rollout.history_failed_at = self._clock()
+            history, rollout.metrics_error = None, str(error)
+        at = self._clock()
+        rollout.history = Remembered(asked, metadata["generation"], history, at)
 
     def _wake(self, key: Key, rollout: Rollout, plan: Plan) -> None:
         """Have the key looked at again when its plan wants it."""
@@ -181,7 +198,7 @@ class Reconciler:
             self._queue.add(key)
         if plan.wake_at is not None:
             self._queue.add(key, after=max(plan.wake_at - now, 0.0))
-        if rollout.history_failed_at is not None:
+        if rollout.history is not None and not rollout.history.is_whole:
             self._queue.add(key, after=HISTORY_AGAIN_S)
         answered = rollout.answered
         if answered is not None and not answered.is_clean:

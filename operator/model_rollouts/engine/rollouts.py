@@ -8,7 +8,8 @@ from model_rollouts.engine.store import Key
 from model_rollouts.metrics.measured import MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, Unavailable
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.seen import Checked
+from model_rollouts.rollout.planning import Asked
+from model_rollouts.rollout.seen import Checked, History
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`judging.take`."""
@@ -26,6 +27,24 @@ class Answered:
         """Whether nothing that was found can be cured without a change of the spec."""
         found = self.checked
         return not (found.refusal or found.gateway.conflicts or found.gateway.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What Prometheus said of the past of `asked` for one generation of the spec, and when.
+
+    `history` is None when it did not answer.
+    """
+
+    asked: Asked
+    generation: int
+    history: History | None
+    at: float
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing that may come without a change of the spec."""
+        return self.history is not None and self.history.scraped_ms is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +67,9 @@ class Rollout:
     memory: Memory = field(default_factory=Memory)
     measures: Request | None = None
     answered: Answered | None = None
-    dispersion: Dispersion | None = None
-    """Of stable's errors, as asked for the present generation of the spec."""
-    asked_for: int = -1
-    """The generation that `dispersion` was asked for."""
-    history_failed_at: float | None = None
-    """When Prometheus last did not give the history (Unix seconds)."""
+    history: Remembered | None = None
+    last_dispersion: tuple[tuple[str, ...], Dispersion] | None = None
+    """The dispersion that was measured last, and of which revisions."""
     refusal: str | None = None
     """What the API server said about an action of the last plan."""
     metrics_error: str | None = None

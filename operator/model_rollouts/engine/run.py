@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -16,19 +16,17 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watching import KopfSource
-from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import CrashPoint, Reach
 from model_rollouts.engine.engine import Core, Engine
+from model_rollouts.engine.historian import Historian
 from model_rollouts.engine.instruments import Instruments
-from model_rollouts.engine.reconcile import Historian
 from model_rollouts.engine.server import application
 from model_rollouts.engine.ticker import SETTLE_S
-from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
-from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import judging, planning
+from model_rollouts.rollout.trials import SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +82,13 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             client=client,
             source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
             recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
-            historian=_historian(prometheus, grid),
-            reader=SampleReader(_timed(prometheus.query, instruments), Intake(grid)),
+            historian=Historian(prometheus, grid),
+            readers={
+                phase: SampleReader(
+                    _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
+                )
+                for phase in range(0, grid.step_ms, SECOND_MS)
+            },
             grid=grid,
             instruments=instruments,
             namespaces=options.namespaces,
@@ -113,16 +116,6 @@ async def _until_told(options: Options, decisions: Core) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     await operate(options, decisions, stop)
-
-
-def _historian(prometheus: PrometheusClient, grid: Grid) -> Historian:
-    async def ask(namespace: str, revisions: Sequence[str]) -> Dispersion:
-        now_ms = round(time.time() * 1000)
-        return await stable_dispersion(
-            prometheus.query_range, namespace, revisions, now_ms, scrape_ms=grid.step_ms
-        )
-
-    return ask
 
 
 def _timed(ask: Ask, instruments: Instruments) -> Ask:

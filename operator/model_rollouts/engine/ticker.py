@@ -7,6 +7,7 @@ comes with the next sample (docs/samples.md), a step later.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
@@ -19,7 +20,8 @@ from model_rollouts.metrics.invalid import InputError
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
 
-SETTLE_S = 1.0
+SETTLE_S = 0.5
+"""A scrape of a pod takes milliseconds; what comes later is not lost."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,12 +36,16 @@ class Reader(Protocol):
 
 
 class Ticker:
-    """Reads what the active rollouts measure, and wakes each of them with what it counted."""
+    """Reads what the active rollouts measure, and wakes each of them with what it counted.
+
+    The intervals of a rollout end where its counting began, in whole seconds of the scrape
+    interval. Each of these phases has a reader of its own, whose turn comes once in an interval.
+    """
 
     def __init__(
         self,
         *,
-        reader: Reader,
+        readers: Mapping[int, Reader],
         store: Store,
         queue: KeyedQueue,
         rollouts: Rollouts,
@@ -49,7 +55,7 @@ class Ticker:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         settle_s: float = SETTLE_S,
     ) -> None:
-        self._reader = reader
+        self._readers = readers
         self._store = store
         self._queue = queue
         self._rollouts = rollouts
@@ -61,22 +67,28 @@ class Ticker:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for phase_ms in self._readers:
+                tasks.create_task(self._run(phase_ms))
+
+    async def _run(self, phase_ms: int) -> None:
         while True:
-            await self._sleep(self.pause())
-            while await self.tick():
+            await self._sleep(self.pause(phase_ms))
+            while await self.tick(phase_ms):
                 pass
 
-    def pause(self) -> float:
-        """Seconds until the next interval can be read."""
+    def pause(self, phase_ms: int) -> float:
+        """Seconds until the next interval of a phase can be read."""
         now_ms = self._now_ms() - self._settle_ms
-        return (self._grid.floor(now_ms) + self._grid.step_ms - now_ms) / 1000
+        begun = replace(self._grid, phase_ms=phase_ms).floor(now_ms)
+        return (begun + self._grid.step_ms - now_ms) / 1000
 
-    async def tick(self) -> bool:
-        """Read once. Returns whether there is more that can be read at once."""
+    async def tick(self, phase_ms: int) -> bool:
+        """Read once for the rollouts of a phase. Returns whether more can be read at once."""
         active = {
             rollout.measures.rollout.key: (key, rollout, rollout.measures)
             for key, rollout in self._rollouts
-            if rollout.measures is not None
+            if rollout.measures is not None and self._phase(rollout.measures) == phase_ms
         }
         if not active:
             return False
@@ -84,7 +96,7 @@ class Ticker:
         # The intake takes an interval for closed when it is one interval old.
         as_if_ms = self._now_ms() - self._settle_ms + self._grid.step_ms
         try:
-            counted = await self._reader.tick(requests, as_if_ms)
+            counted = await self._readers[phase_ms].tick(requests, as_if_ms)
         except InputError:
             self._instruments.ticks.labels("refused").inc()
             _log.exception("samples were not read")
@@ -94,6 +106,11 @@ class Ticker:
             behind |= self._hand_on(key, rollout, request, counted[name])
         self._instruments.ticks.labels("read").inc()
         return behind
+
+    def _phase(self, request: Request) -> int:
+        """The phase whose reader counts a rollout: the last at or before where it began."""
+        began_ms = request.rollout.started_ms % self._grid.step_ms
+        return max(phase for phase in self._readers if phase <= began_ms)
 
     def _hand_on(
         self, key: Key, rollout: Rollout, request: Request, counted: Counted | Unavailable

@@ -14,11 +14,13 @@ class Grid:
     """The scrape interval, and how far back the last sample of a series is still good to go on.
 
     A series without a sample for `lookback_ms` is forgotten; what it counted meanwhile is lost
-    and said to be lost.
+    and said to be lost. Boundaries lie `phase_ms` after multiples of the step: an interval that
+    ends just after a pod was scraped can be judged at once.
     """
 
     step_ms: int = 5_000
     lookback_ms: int = 300_000
+    phase_ms: int = 0
 
     def __post_init__(self) -> None:
         if self.step_ms < 1:
@@ -28,13 +30,17 @@ class Grid:
                 "lookback_ms", self.lookback_ms, f"at least three intervals, {3 * self.step_ms}"
             )
 
+        if not 0 <= self.phase_ms < self.step_ms:
+            raise InputError("phase_ms", self.phase_ms, f"0 to {self.step_ms - 1} milliseconds")
+
     def start_of(self, at_ms: int) -> int:
         """The start of the interval that `at_ms` lies in."""
-        return (at_ms - 1) // self.step_ms * self.step_ms
+        return self.floor(at_ms - 1)
 
-    def floor(self, at_ms: int) -> int:
-        """The last boundary at or before `at_ms`."""
-        return at_ms // self.step_ms * self.step_ms
+    def floor(self, at_ms: int, intervals: int = 1) -> int:
+        """The last boundary at or before `at_ms`, or the last of every so many `intervals`."""
+        span = intervals * self.step_ms
+        return (at_ms - self.phase_ms) // span * span + self.phase_ms
 
     def closed_until(self, now_ms: int) -> int:
         """The end of the last closed interval: one interval old, so its scrapes have arrived."""

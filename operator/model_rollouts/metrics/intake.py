@@ -135,7 +135,8 @@ class Intake:
         span = SPAN_INTERVALS * self.grid.step_ms
         if counter.warm:
             return counter.reads_from, min(closed_ms, at + span)
-        return counter.reads_from // span * span, min(closed_ms, (at // span + 1) * span)
+        begin = self.grid.floor(counter.reads_from, SPAN_INTERVALS)
+        return begin, min(closed_ms, self.grid.floor(at, SPAN_INTERVALS) + span)
 
     def _queries(self, cohort: Sequence[RolloutCounter], begin: int, end: int) -> Iterable[Query]:
         needs: dict[Template, list[Need]] = defaultdict(list)

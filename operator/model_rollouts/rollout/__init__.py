@@ -1,6 +1,6 @@
 """From what is seen of a rollout to what should be true now, and the one next move.
 
-    memory = judging.take(memory, counted, seen)     # counts of a tick become evidence
+    memory = judging.take(memory, counted, weight)   # counts of a tick become evidence
     done = planning.plan(seen, memory, now)          # actions in the order of their commits
     done.memory                                      # handed to the next pass
 

@@ -112,4 +112,4 @@ class Need(StrEnum):
     CHECK = "Check"
     """`Seen.checked`, for the generation at hand; the one action is the Deployment to try."""
     HISTORY = "History"
-    """`Seen.dispersion`, from the history of the stable revision."""
+    """`Seen.history`, of the wanted revision and of those that served before it."""

@@ -86,6 +86,20 @@ def _blind(found: Found) -> Hold | None:
     return None
 
 
+def _unscraped(found: Found) -> Hold | None:
+    history = found.seen.history
+    if found.phase is not Phase.STARTING or found.goes_all_the_way or history is None:
+        return None
+    candidate = found.candidate()
+    if history.scraped_ms is not None or candidate is None or not candidate.is_ready:
+        return None
+    return Hold(
+        Reason.SCRAPE_MISSING,
+        f"Pods of {candidate.version} run, and Prometheus has no sample of them yet: it gets no "
+        "users before it can be judged.",
+    )
+
+
 def _split(found: Found) -> Hold | None:
     split = found.memory.split
     if found.phase is not Phase.CANARY or split is None or split.mismatch is None:
@@ -120,6 +134,7 @@ POLICIES: tuple[Policy, ...] = (
     _stable_unavailable,
     _not_accepted,
     _blind,
+    _unscraped,
     _split,
     _capacity,
 )

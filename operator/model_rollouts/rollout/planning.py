@@ -55,20 +55,27 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose history is asked for: the revision that is to be judged, and those that served."""
+
+    candidate: str
+    served: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a pass found to do.
 
     `actions` in the order of their commits. `needs` are asked first, and then planned again.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
-    None when nothing is counted. `history_of` are the revisions whose errors `Need.HISTORY` is
-    about. `wake_at` (Unix seconds) is when to plan again although nothing
-    changed, None for never.
+    None when nothing is counted. `history` is what `Need.HISTORY` is about. `wake_at` (Unix
+    seconds) is when to plan again although nothing changed, None for never.
     """
 
     actions: tuple[Action, ...]
     memory: Memory
     needs: frozenset[Need] = frozenset()
-    history_of: tuple[str, ...] = ()
+    history: Asked | None = None
     measures: Request | None = None
     wake_at: float | None = None
 
@@ -115,13 +122,11 @@ def _plan(found: Found, settings: Settings) -> Plan:
         return asked
     refused = _refused(found)
     found = replace(found, memory=trials.at_hand(found, settings.grid))
-    if found.memory.trial is None and found.judged and found.seen.metrics_error is None:
+    if _lacks_history(found):
         return _asks_history(found)
     held = (*refused, *holds.find(found))
     following = moves.find(moves.At(found, held, admitted=not refused))
     following = following or repair.find(found, admitted=not refused)
-    if following is not None and following.move is Move.BEGIN and found.seen.dispersion is None:
-        return _asks_history(found)
     if following is not None:
         return _moved(found, following, held)
     return _stayed(found, held, settings, admitted=not refused)
@@ -143,13 +148,25 @@ def _asked(found: Found, settings: Settings) -> Plan | None:
     return Plan((tried,), found.memory, frozenset({Need.CHECK}))
 
 
+def _lacks_history(found: Found) -> bool:
+    """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
+    if found.seen.metrics_error is not None or found.seen.history is not None:
+        return False
+    if found.judged is not None:
+        return found.memory.trial is None
+    candidate = found.candidate()
+    starts = found.phase is Phase.STARTING and not found.goes_all_the_way
+    return starts and candidate is not None and candidate.is_ready
+
+
 def _asks_history(found: Found) -> Plan:
     """The errors of what serves now and served before, asked once before it is compared with."""
     served = [past.revision for past in found.deployment.status.history]
     known = [found.roles.stable, *served]
     names = {name for name in known if name in found.revisions and name != found.wanted.name}
     needs = frozenset({Need.HISTORY})
-    return Plan((), found.memory, needs, history_of=tuple(sorted(filter(None, names))))
+    asked = Asked(candidate=found.wanted.name, served=tuple(sorted(filter(None, names))))
+    return Plan((), found.memory, needs, history=asked)
 
 
 def _refused(found: Found) -> tuple[Hold, ...]:
@@ -182,9 +199,7 @@ def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000)),
         note=following.why,
-        dispersion=(
-            found.seen.dispersion if following.move is Move.BEGIN else found.memory.dispersion
-        ),
+        dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
     if following.protects or found.phase is not Phase.CANARY:

@@ -54,10 +54,22 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """What Prometheus knows before a candidate gets its first users.
+
+    `dispersion` is of stable's errors. `scraped_ms` (Unix milliseconds) is when pods of the
+    candidate were scraped last, None when they never were: nobody could judge it.
+    """
+
+    dispersion: Dispersion
+    scraped_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One ModelDeployment and everything around it, at one moment.
 
-    `checked` and `dispersion` (of stable's errors) are None until the plan has asked for them.
+    `checked` and `history` are None until the plan has asked for them.
     `metrics_error` says why Prometheus gives nothing, None while it answers. `refusal` is what the
     API server said about an action of the plan before, None when all of them were done.
     """
@@ -65,6 +77,6 @@ class Seen:
     obj: Object
     children: Children = Children()
     checked: Checked | None = None
-    dispersion: Dispersion | None = None
+    history: History | None = None
     metrics_error: str | None = None
     refusal: str | None = None

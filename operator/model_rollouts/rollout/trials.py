@@ -12,6 +12,8 @@ from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Trial
 from model_rollouts.rollout.situation import Roles
 
+SECOND_MS = 1000
+
 
 def restored(deployment: ModelDeployment, today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
@@ -34,14 +36,17 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         return replace(memory, trial=None, split=None, findings=())
     judged_by = judging.rules(found.spec, baseline=canary)
     if not _is_of(memory.trial, revision, found.attempt, judged_by):
-        dispersion = memory.dispersion or found.seen.dispersion
+        history = found.seen.history
+        dispersion = memory.dispersion or (history.dispersion if history else None)
         if dispersion is None and canary:
             return replace(memory, trial=None)
         # A watch goes on with what was measured before its canary.
         dispersion = dispersion or UNKNOWN
         memory = replace(
             memory,
-            trial=judging.begin(revision, found.attempt, judged_by, dispersion, grid.floor(now_ms)),
+            trial=judging.begin(
+                revision, found.attempt, judged_by, dispersion, _start(grid, found)
+            ),
             dispersion=dispersion,
             findings=(),
             last_request_ms=None,
@@ -49,6 +54,20 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     if memory.split is None and canary:
         memory = replace(memory, split=Split(now_ms))
     return memory
+
+
+def _start(grid: Grid, found: Found) -> int:
+    """Where counting begins (Unix milliseconds): where an interval of the rollout begins.
+
+    Its intervals end within a second after the candidate's scrapes, so that what a scrape shows is
+    judged at once. In whole seconds, so that rollouts share their queries.
+    """
+    history, now_ms = found.seen.history, round(found.now * 1000)
+    scraped_ms = history.scraped_ms if history else None
+    if scraped_ms is None:
+        return grid.floor(now_ms)
+    after = -(-scraped_ms // SECOND_MS) * SECOND_MS
+    return replace(grid, phase_ms=after % grid.step_ms).floor(now_ms)
 
 
 def measures(found: Found) -> Request | None:

@@ -55,7 +55,7 @@ def sentence(situation: Situation, proof: Proof | None) -> str:
     else:
         told += [hold.message for hold in situation.holds[:1] if hold.reason not in _TOLD]
         told += _awaited(situation, proof)
-    return cut(" ".join(map(_whole, filter(None, told))), 1024)
+    return cut(" ".join(_whole(each.strip()) for each in told if each.strip()), 1024)
 
 
 _ENDED = {
@@ -69,7 +69,6 @@ _TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 
 
 def _whole(text: str) -> str:
-    text = text.strip()
     if "." in text.split(maxsplit=1)[0][:-1]:  # the path of a field stays as it is written
         return text + ("" if text.endswith(".") else ".")
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,175 @@
+"""The operator installed with Helm on the cluster: it runs, is upgraded, and leaves what it should.
+
+It acts on one namespace only, so that it leaves alone what else the cluster has. What it may do is
+asked in `tests/helm`.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import yaml
+
+from e2e.chart import Release, Values
+from e2e.cluster import images
+from e2e.fixtures import Cluster
+from e2e.rights import OURS, allowed, rights
+from e2e.waiting import wait_until
+from model_rollouts.api.crd import NAME
+
+IMAGES = {image.name: image.reference for image in (*images.OURS, *images.NODE)}
+MODEL = """\
+apiVersion: modelrollouts.dev/v1alpha1
+kind: ModelDeployment
+metadata: {name: arrival-delay}
+spec:
+  paused: true
+  model: {version: "1"}
+  provenance: {mode: Warn}
+  port: 8080
+  template: {spec: {containers: [{name: model, image: example.com/model}]}}
+  route: {parentRefs: [{name: models, namespace: gateways}], hostnames: [arrival.example.com]}
+"""
+
+
+def image(name: str) -> dict[str, str]:
+    repository, _, tag = IMAGES[name].rpartition(":")
+    return {"repository": repository, "tag": tag, "digest": ""}
+
+
+@pytest.fixture(scope="module")
+def definition_as_before(cluster: Cluster) -> Iterator[None]:
+    """The CRD is afterwards what it was, in case the cluster had one."""
+    found = cluster.kubectl("get", "crd", NAME, "--ignore-not-found", "-o", "json")
+    yield
+    if found:
+        before = json.loads(found)
+        kept = {key: before["metadata"].get(key) for key in ("name", "labels", "annotations")}
+        before["metadata"] = kept
+        cluster.kubectl("replace", "-f", "-", stdin=json.dumps(before))
+
+
+@pytest.fixture
+def values(cluster_namespace: str) -> Values:
+    """An operator that acts on a namespace with one ModelDeployment."""
+    return {
+        "image": image("operator"),
+        "proxy": {"image": image("envoy")},
+        "prometheus": {"url": "http://prometheus.monitoring:9090"},
+        "watch": {"namespaces": [cluster_namespace]},
+        "metrics": {"service": True},
+    }
+
+
+@pytest.fixture
+def release(
+    cluster: Cluster,
+    cluster_namespace: str,
+    values: Values,
+    helm: object,
+    definition_as_before: None,
+) -> Iterator[Release]:
+    """The chart, installed under restricted pod security."""
+    namespace = f"{cluster_namespace}-operator"
+    cluster.kubectl("create", "namespace", namespace)
+    enforce = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, enforce)
+    release = Release(cluster.provider.kubeconfig, namespace, cluster_namespace)
+    release.apply(values, "--wait", "--timeout=2m")
+    cluster.kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=MODEL)
+    yield release
+    release.uninstall()
+    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def pods(cluster: Cluster, release: Release) -> list[Any]:
+    """The operator's pods, the ending ones too."""
+    return list(cluster.kubectl.get("pods", "-n", release.namespace)["items"])
+
+
+def ask(cluster: Cluster, release: Release, path: str) -> str:
+    """What the operator answers at its port."""
+    (pod,) = pods(cluster, release)
+    where = f"namespaces/{release.namespace}/pods/{pod['metadata']['name']}:8080"
+    return cluster.kubectl("get", "--raw", f"/api/v1/{where}/proxy{path}")
+
+
+def left(cluster: Cluster, namespace: str) -> set[str]:
+    """The names of all objects in a namespace, by kind."""
+    listed = ("api-resources", "--namespaced", "--verbs=list,delete", "-o", "name")
+    kinds = [kind for kind in cluster.kubectl(*listed).split() if not kind.startswith("events")]
+    return set(cluster.kubectl("get", ",".join(kinds), "-n", namespace, "-o", "name").split())
+
+
+def test_the_operator_runs(cluster: Cluster, release: Release) -> None:
+    (pod,) = pods(cluster, release)
+    assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
+    assert ask(cluster, release, "/readyz")
+    assert "modeldeployment_spec_not_serving" in ask(cluster, release, "/metrics")
+    crd = cluster.kubectl.get("crd", NAME)
+    assert {"Established": "True"}.items() <= {
+        each["type"]: each["status"] for each in crd["status"]["conditions"]
+    }.items()
+
+
+def test_the_operator_acts_where_it_was_told_to(
+    cluster: Cluster, cluster_namespace: str, release: Release
+) -> None:
+    def phase() -> Any:
+        found = cluster.kubectl.get("modeldeployment", "arrival-delay", "-n", cluster_namespace)
+        return found.get("status", {}).get("phase")
+
+    wait_until(lambda: phase() == "Paused", "the status was not written")
+
+
+@pytest.mark.parametrize(
+    ("role", "may"), [("view", "get list watch"), ("edit", "get list watch create update patch")]
+)
+def test_the_roles_of_the_cluster_have_it(
+    cluster: Cluster, cluster_namespace: str, release: Release, role: str, may: str
+) -> None:
+    where = ("-n", cluster_namespace)
+    person = ("--clusterrole", role, "--user", role)
+    cluster.kubectl("create", "rolebinding", role, *where, *person)
+    asked = rights("get list watch create update patch", OURS, "modeldeployments")
+    asked += rights("update patch", OURS, "modeldeployments/status")
+
+    found = partial(allowed, cluster.kubectl, role, asked, cluster_namespace)
+
+    # A controller adds the rules of one role to the other.
+    expected = rights(may, OURS, "modeldeployments")
+    wait_until(lambda: found() == expected, f"{role} has other rights")
+
+
+def test_an_upgrade_replaces_the_operator(
+    cluster: Cluster, values: Values, release: Release
+) -> None:
+    (before,) = pods(cluster, release)
+
+    release.apply({**values, "podAnnotations": {"upgraded": "yes"}}, "--wait", "--timeout=2m")
+
+    (after,) = pods(cluster, release)
+    assert after["metadata"]["annotations"]["upgraded"] == "yes"
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
+def test_only_the_resource_outlives_the_chart(
+    cluster: Cluster, cluster_namespace: str, release: Release
+) -> None:
+    manifest = release.manifest()
+    assert len(list(yaml.safe_load_all(manifest))) > 8
+
+    release.uninstall()
+
+    found = cluster.kubectl("get", "-f", "-", "--ignore-not-found", "-o=name", stdin=manifest)
+    assert found.split() == [f"customresourcedefinition.apiextensions.k8s.io/{NAME}"]
+    wait_until(
+        lambda: (
+            left(cluster, release.namespace)
+            == {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+        ),
+        "something stayed in the operator's namespace",
+    )
+    cluster.kubectl("get", "modeldeployment", "arrival-delay", "-n", cluster_namespace)

@@ -1,0 +1,46 @@
+{{- /* The name of every object, at most 63 characters. */ -}}
+{{- define "model-rollouts.name" -}}
+{{- $chart := default .Chart.Name .Values.nameOverride -}}
+{{- $whole := contains $chart .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $chart) -}}
+{{- default $whole .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- /* What selects the operator's pod. It must not change in an upgrade. */ -}}
+{{- define "model-rollouts.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "model-rollouts.labels" -}}
+{{ include "model-rollouts.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "model-rollouts.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "model-rollouts.name" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name: with serviceAccount.create=false, give the name of a ServiceAccount that exists" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* An image with its digest, or else with its tag. Takes the value and the tag to fall back to. */ -}}
+{{- define "model-rollouts.image" -}}
+{{- $tag := default .fallback .image.tag -}}
+{{- if .image.digest -}}
+{{- printf "%s:%s@%s" .image.repository $tag .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository $tag -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "model-rollouts.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "model-rollouts.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}

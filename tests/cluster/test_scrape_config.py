@@ -1,0 +1,36 @@
+"""What the documentation tells people to scrape is what the cluster's Prometheus scrapes."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e2e.cluster import addons
+from e2e.cluster.paths import REPOSITORY
+from model_rollouts.resources import names
+
+
+def documented() -> Any:
+    page = (REPOSITORY / "docs" / "install.md").read_text()
+    (text,) = (block for block in page.split("```yaml\n")[1:] if block.startswith("scrape_configs"))
+    (job,) = yaml.safe_load(text.partition("```")[0])["scrape_configs"]
+    return job
+
+
+def test_the_cluster_scrapes_as_documented() -> None:
+    manifests = yaml.safe_load_all((Path(addons.__file__).parent / "prometheus.yaml").read_text())
+    config = next(obj for obj in manifests if obj["kind"] == "ConfigMap")
+    jobs = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
+
+    assert [job for job in jobs if job["job_name"] == documented()["job_name"]] == [documented()]
+
+
+def test_the_documented_job_selects_what_the_operator_renders() -> None:
+    job = documented()
+    keep_port, *_ = job["relabel_configs"]
+    (discovery,) = job["kubernetes_sd_configs"]
+
+    assert job["metrics_path"] == names.METRICS_PATH
+    assert job["honor_labels"] is False
+    assert keep_port["regex"] == names.METRICS_PORT_NAME
+    assert discovery["selectors"][0]["label"] == f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"

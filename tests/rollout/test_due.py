@@ -1,0 +1,152 @@
+"""When a status is written: transitions at once, counts now and then, an idle object never."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.status import Outcome, Phase, Status
+from model_rollouts.rollout.memory import Clocks, Memory, Written
+from model_rollouts.rollout.situation import Hold, Situation
+from model_rollouts.rollout.telling import body, due, tell, written
+from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady
+
+NOW = NOON + 600
+CANARY = situation(Phase.CANARY, 0.25, trial=judged(steady(60, (10, 0), (30, 0))).trial)
+MOVED_ON = replace(CANARY, trial=judged(steady(61, (10, 0), (30, 0))).trial)
+
+
+def status(given: Situation, before: Status | None = None) -> Status:
+    memory = Memory(clocks=given.clocks, trial=given.trial)
+    return tell(given, memory, before or Status(), NOW)
+
+
+def wrote(given: Situation, refreshes: int = 0, at: float = NOW) -> Memory:
+    """The memory after the status of `given` was written."""
+    return Memory(written=Written(body(status(given)), at, refreshes))
+
+
+def test_what_was_never_written_is_due() -> None:
+    assert due(status(CANARY), Memory(), NOW) == NOW
+
+
+def test_what_cannot_be_read_is_written_again() -> None:
+    unreadable = Memory(written=Written({"phase": "Dreaming"}, NOW))
+
+    assert due(status(CANARY), unreadable, NOW + 1) == NOW + 1
+
+
+@pytest.mark.parametrize(
+    "given",
+    [CANARY, situation(Phase.FULL), situation(Phase.ROLLED_BACK), situation(Phase.PAUSED)],
+    ids=lambda given: given.phase,
+)
+def test_nothing_new_is_never_due(given: Situation) -> None:
+    before = status(given)
+
+    again = tell(given, Memory(clocks=given.clocks, trial=given.trial), before, NOW + 1e6)
+
+    assert due(again, wrote(given), NOW + 1e6) is None
+
+
+def changed(**more: Any) -> Situation:
+    return replace(CANARY, **more)
+
+
+def _generation() -> Situation:
+    deployment = CANARY.deployment
+    metadata = deployment.metadata.model_copy(update={"generation": 8})
+    return changed(deployment=deployment.model_copy(update={"metadata": metadata}))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        changed(phase=Phase.ROLLED_BACK),
+        changed(weight=0.5),
+        changed(step=2),
+        changed(holds=(Hold(Reason.NO_TRAFFIC, "quiet"),)),
+        changed(stable=standing(V2, 3, 3)),
+        changed(candidate=standing("arrival-4444444444", 1, 1)),
+        changed(trial=judged(steady(60, (200, 10), (600, 0))).trial),
+        changed(history=(past(Outcome.PROMOTED, "went well", V2),)),
+        changed(watching=True),
+        _generation(),
+    ],
+    ids=[
+        "phase",
+        "weight",
+        "step",
+        "hold",
+        "replicas",
+        "candidate",
+        "verdict",
+        "history",
+        "watch",
+        "generation",
+    ],
+)
+def test_a_transition_is_due_at_once(given: Situation) -> None:
+    assert due(status(given), wrote(CANARY, refreshes=9), NOW + 1) == NOW + 1
+
+
+@pytest.mark.parametrize(
+    ("refreshes", "after"),
+    [(0, 30), (1, 45), (2, 67.5), (10, 1729.951171875), (11, 1800), (10**6, 1800)],
+)
+def test_counts_wait_longer_each_time(refreshes: int, after: float) -> None:
+    assert due(status(MOVED_ON), wrote(CANARY, refreshes), NOW + 1) == NOW + after
+
+
+def test_what_has_waited_long_enough_is_due_now() -> None:
+    assert due(status(MOVED_ON), wrote(CANARY), NOW + 100) == NOW + 100
+
+
+def ticked(given: Situation) -> Situation:
+    """The same situation with clocks that went on."""
+    clocks = replace(given.clocks, as_of=given.clocks.as_of + 60, phase=given.clocks.phase + 60)
+    return replace(given, clocks=clocks)
+
+
+@pytest.mark.parametrize(
+    ("given", "news"),
+    [
+        (situation(Phase.STARTING), True),
+        (CANARY, True),
+        (
+            situation(
+                Phase.STARTING,
+                holds=(Hold(Reason.PROGRESS_DEADLINE_EXCEEDED, "not ready", stalls=True),),
+            ),
+            False,
+        ),
+        (situation(Phase.PAUSED, 0.25), False),
+        (situation(Phase.ROLLED_BACK), False),
+        (situation(Phase.FULL), False),
+    ],
+    ids=["starting", "canary", "stalled", "paused", "rolled back", "full"],
+)
+def test_a_clock_that_ticks_is_news_only_while_it_counts(given: Situation, news: bool) -> None:
+    """A hundred objects that wait for people must not be written every half an hour."""
+    later = status(ticked(given), status(given))
+
+    assert (due(later, wrote(given), NOW + 60) is not None) == news
+
+
+def test_the_words_of_an_idle_object_do_not_move_with_the_clock() -> None:
+    watched = situation(Phase.FULL, watching=True, clocks=Clocks("Full", NOON, phase=0.1))
+    told = status(watched).message
+
+    assert status(ticked(watched)).message == told
+
+
+def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
+    first = written(Memory(note="why", superseded=V3), status(CANARY), NOW)
+    second = written(first, status(MOVED_ON), NOW + 30)
+    third = written(second, status(situation(Phase.ROLLED_BACK)), NOW + 40)
+
+    assert [each.written and each.written.refreshes for each in (first, second, third)] == [0, 1, 0]
+    assert (first.note, first.superseded) == (None, None)
+    assert due(status(MOVED_ON), second, NOW + 30) is None
+    assert due(status(CANARY), second, NOW + 31) == NOW + 75

@@ -1,0 +1,192 @@
+"""What a status tells besides its conditions, and what holds for every status."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model_rollouts.api.conditions import Condition, ConditionStatus, Reason
+from model_rollouts.api.status import Outcome, Phase, Status, Verdict
+from model_rollouts.rollout import evidence
+from model_rollouts.rollout.memory import Clocks, Memory, Trial
+from model_rollouts.rollout.situation import Hold, Situation, Standing
+from model_rollouts.rollout.telling import body, tell
+from tests.rollout.conditions_table import LATER, ROWS, after, shown, told
+from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady, trial
+
+
+def foreign(number: int) -> tuple[Condition, ...]:
+    """Conditions of other writers."""
+    return tuple(
+        Condition(
+            type=f"example.com/Approved{index}",
+            status=ConditionStatus.TRUE,
+            last_transition_time=datetime.fromtimestamp(NOON, UTC),
+            reason="Approved",
+            message="",
+        )
+        for index in range(number)
+    )
+
+
+@pytest.mark.parametrize(("given", "kept"), [(2, 2), (16, 13)])
+def test_conditions_of_others_stay_while_there_is_room(given: int, kept: int) -> None:
+    status = told(situation(Phase.CANARY, 0.25), Status(conditions=foreign(given)))
+
+    assert len([c for c in status.conditions if c.type.startswith("example.com/")]) == kept
+    assert {"Available", "Ready", "Reconciling"} <= {c.type for c in status.conditions}
+
+
+def test_the_arms_have_the_weights_of_the_route() -> None:
+    status = told(situation(Phase.CANARY, 0.05, step=1))
+
+    assert status.stable is not None
+    assert status.candidate is not None
+    assert (status.stable.version, status.stable.weight) == ("2", "95%")
+    assert (status.candidate.version, status.candidate.weight) == ("3", "5%")
+    assert status.candidate.rendered_by == "builder 1"
+    assert status.step == 1
+
+
+def test_the_scale_is_that_of_stable() -> None:
+    status = told(situation(Phase.CANARY, 0.05, stable=standing(V2, 7, 7)))
+
+    assert (status.replicas, status.selector) == (7, f"modelrollouts.dev/revision={V2}")
+
+
+def test_without_stable_there_is_no_scale() -> None:
+    status = told(situation(Phase.STARTING, stable=None))
+
+    assert (status.replicas, status.selector, status.stable) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "stable", "expected"),
+    [
+        ((200, 0), (600, 0), Verdict.PASS),
+        ((200, 10), (600, 0), Verdict.FAIL),
+        ((10, 0), (30, 0), Verdict.INCONCLUSIVE),
+    ],
+)
+def test_the_objectives_with_their_counts(
+    candidate: tuple[int, int], stable: tuple[int, int], expected: Verdict
+) -> None:
+    status = told(situation(Phase.CANARY, 0.25, trial=after(candidate, stable)))
+
+    breaker, errors = status.objectives
+    assert (breaker.name, errors.name) == ("breaker", "errors")
+    assert (errors.total, errors.bad) == (60 * candidate[0], 60 * candidate[1])
+    assert errors.verdict is expected
+
+
+def test_an_objective_passes_for_promotion_and_not_for_a_step() -> None:
+    """A verdict that is taken back when the next step begins would be none."""
+    halfway = after((60, 0), (180, 0))
+
+    status = told(situation(Phase.CANARY, 0.25, trial=halfway))
+
+    assert halfway.judge.decide(halfway.state, 0.5) == "Pass"
+    assert status.objectives[1].verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (situation(Phase.STARTING), True),
+        (situation(Phase.CANARY, 0.25), True),
+        (situation(Phase.PAUSED, 0.25), True),
+        (situation(Phase.FULL, watching=True), True),
+        (situation(Phase.FULL), False),
+        (situation(Phase.ROLLED_BACK), False),
+        (situation(Phase.UNDECIDED), False),
+    ],
+    ids=lambda value: value.phase if isinstance(value, Situation) else "",
+)
+def test_evidence_is_kept_while_something_is_judged(given: Situation, kept: bool) -> None:
+    memory = replace(judged(steady(5)), clocks=given.clocks)
+
+    assert told(given, memory=memory).evidence == (evidence.encode(memory) if kept else None)
+
+
+def test_a_forecast_at_the_edge_does_not_put_the_condition_on_and_off() -> None:
+    few = situation(Phase.CANARY, 0.25, trial=after((1, 0), (3, 0)))
+    deadline = {"spec.strategy.deadline": "17h"}
+    edge = replace(few, deployment=situation(Phase.CANARY, spec=deadline).deployment)
+
+    before = told(situation(Phase.CANARY, 0.25, trial=after((0, 0), (1, 0))))
+
+    assert "Underpowered" in shown(before)
+    assert "Underpowered" not in shown(told(edge))
+    assert "Underpowered" in shown(told(edge, before))
+
+
+def test_the_history_is_that_of_the_situation() -> None:
+    many = tuple(past(Outcome.PROMOTED, "m" * 1024) for _ in range(12))
+
+    assert told(situation(Phase.FULL, history=many)).history == many[:10]
+
+
+versions = st.text(max_size=80)
+standings = st.builds(
+    Standing,
+    versions,
+    versions,
+    st.integers(0, 10**9),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+    st.integers(0, 10_000),
+    st.none() | st.text(max_size=2_000),
+)
+holds = st.lists(
+    st.builds(Hold, st.sampled_from(Reason), st.text(max_size=3_000), st.booleans()), max_size=3
+).map(tuple)
+TRIALS = [
+    None,
+    trial(),
+    after((200, 0), (600, 0)),
+    after((200, 10), (600, 0)),
+    after((1, 0), (3, 0)),
+    after((200, 10), None),
+]
+BEFORE = [Status(), Status(conditions=foreign(16)), *(told(given) for given, _ in ROWS.values())]
+amounts = st.floats(0, 1e7)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Situation:
+    made = situation(draw(st.sampled_from(Phase)), draw(st.floats(0, 1)))
+    changes: dict[str, Any] = {
+        "stable": draw(st.none() | standings),
+        "candidate": draw(st.none() | standings),
+        "step": draw(st.none() | st.integers(0, 8)),
+        "holds": draw(holds),
+        "clocks": Clocks("", draw(st.floats(1e7, 2e9)), draw(amounts), draw(amounts)),
+        "trial": draw(st.sampled_from(TRIALS)),
+        "history": tuple(
+            draw(
+                st.lists(
+                    st.builds(past, st.sampled_from(Outcome), st.text(max_size=1024)), max_size=2
+                )
+            )
+        ),
+        "watching": draw(st.booleans()),
+        "accepted": draw(st.booleans()),
+        "roles": made.roles._replace(previous=draw(st.none() | st.just(V3))),
+    }
+    return replace(made, **changes)
+
+
+@settings(deadline=None, max_examples=100)
+@given(situations(), st.sampled_from(BEFORE), st.sampled_from(TRIALS))
+def test_whatever_the_situation_the_status_can_be_written(
+    given: Situation, before: Status, tried: Trial | None
+) -> None:
+    memory = Memory(clocks=given.clocks, trial=tried)
+
+    status = told(given, before, memory)
+
+    assert tell(given, memory, status, LATER + 5) == status
+    assert "e-value" not in body(status)["message"]

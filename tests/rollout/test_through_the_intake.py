@@ -1,0 +1,115 @@
+"""A trial asks, the intake that the operator runs counts, and the judge decides."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from model_rollouts.decision import Decision
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.metrics.records import Counted
+from model_rollouts.replay.recording import Header, Recording
+from model_rollouts.rollout import evidence, judging
+from model_rollouts.rollout.memory import Memory, Split, Trial
+from tests.rollout.worlds import STARTED_MS, STEP_MS, V2, V3, spec
+
+MINUTES = 6
+REQUESTS = "envoy_http_downstream_rq_"
+
+
+def recording(bad: float) -> Recording:
+    """Version 3 at 50 requests per second, `bad` of them errors, beside version 2 at 150."""
+    until = STARTED_MS + MINUTES * 60_000
+    made = Recording(
+        Header(
+            namespace="flights",
+            stable=V2,
+            candidate=V3,
+            from_ms=STARTED_MS,
+            until_ms=until,
+            step_ms=STEP_MS,
+        )
+    )
+
+    def write(revision: str, metric: str, rate: float, **more: str) -> None:
+        labels = {
+            "__name__": REQUESTS + metric,
+            "namespace": "flights",
+            "pod": f"{revision}-pod",
+            "job": "models",
+            "modelrollouts_revision": revision,
+            "envoy_http_conn_manager_prefix": "live",
+            **more,
+        }
+        times = range(-60, MINUTES * 60, STEP_MS // 1000)
+        made.add(
+            labels, [(STARTED_MS / 1000 + at + 1.25, str(int(rate * (at + 60)))) for at in times]
+        )
+
+    for revision, rate, errors in ((V2, 150.0, 0.0), (V3, 50.0, bad)):
+        write(revision, "completed", rate)
+        write(revision, "xx", errors, envoy_response_code_class="5")
+    return made
+
+
+def ticks(world: Recording, memory: Memory, intake: Intake, until_ms: int) -> Iterator[Memory]:
+    """The memory after each tick up to `until_ms`."""
+    for now in range(STARTED_MS + 2 * STEP_MS, until_ms, STEP_MS):
+        assert memory.trial is not None
+        request = judging.request("flights/arrival", "flights", memory.trial, V2)
+        if request.since is not None and request.since.at_ms > now:
+            continue
+        tick = intake.plan([request], now)
+        found = intake.advance(tick, [world.answer(query) for query in tick.queries])
+        counted = found["flights/arrival"]
+        assert isinstance(counted, Counted)
+        memory = judging.take(memory, counted, 0.25)
+        yield memory
+
+
+def begun(since_ms: int = STARTED_MS) -> Memory:
+    judged_by = judging.rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
+    made = judging.begin(V3, 1, judged_by, None, since_ms)
+    return Memory(trial=made, split=Split(STARTED_MS))
+
+
+OBJECTIVE = {"name": "errors", "type": "Availability", "availability": {"target": "99%"}}
+END = STARTED_MS + MINUTES * 60_000
+
+
+def ended(memory: Memory) -> Trial:
+    assert memory.trial is not None
+    return memory.trial
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(0.0, Decision.PASS), (2.5, Decision.FAIL)])
+def test_counts_of_the_proxy_decide(bad: float, expected: Decision) -> None:
+    *_, last = ticks(recording(bad), begun(), Intake(Grid(STEP_MS)), END)
+
+    trial = ended(last)
+    assert trial.judge.decide(trial.state) is expected
+    assert last.findings == ()
+    assert last.split is not None
+    assert last.split.observed
+
+
+def test_an_operator_that_restarts_counts_nothing_twice() -> None:
+    world = recording(0.4)
+    *_, whole = ticks(world, begun(), Intake(Grid(STEP_MS)), END)
+
+    *_, half = ticks(world, begun(), Intake(Grid(STEP_MS)), END - 150_000)
+    again = evidence.decode(evidence.encode(half), V3, 1, ended(half).judge.rules)
+    *_, resumed = ticks(world, again, Intake(Grid(STEP_MS)), END)
+
+    assert resumed.trial == whole.trial
+
+
+def test_a_trial_that_begins_within_an_interval_begins_with_the_next() -> None:
+    *_, last = ticks(recording(0.0), begun(STARTED_MS + 1_000), Intake(Grid(STEP_MS)), END)
+    *_, whole = ticks(recording(0.0), begun(), Intake(Grid(STEP_MS)), END)
+
+    seen, all_seen = (max(e.seen_total for e in ended(m).state.evidence) for m in (last, whole))
+    assert all_seen - seen == 250
+    assert ended(last).watermark == ended(whole).watermark
+    assert replace(last, trial=None, split=None) == replace(whole, trial=None, split=None)

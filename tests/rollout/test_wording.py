@@ -1,0 +1,208 @@
+"""The one sentence, as people read it. Every row should be good English."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.decision import explain
+from model_rollouts.rollout import proof
+from model_rollouts.rollout.memory import Clocks, Trial
+from model_rollouts.rollout.situation import Hold, Situation
+from model_rollouts.rollout.wording import clock, cut, sentence
+from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady, trial
+
+HOUR = 3600.0
+
+
+def counted(candidate: tuple[int, int], stable: tuple[int, int] | None = (30, 0)) -> Trial:
+    """A trial after five minutes with (requests, bad ones) of each arm every 5 s."""
+    begun = trial(baseline=stable is not None)
+    after = judged(steady(60, candidate, stable), of=begun).trial
+    assert after is not None
+    return after
+
+
+def hold(reason: Reason, message: str, *, stalls: bool = False) -> dict[str, Any]:
+    return {"holds": (Hold(reason, message, stalls=stalls),)}
+
+
+def watched(made: Situation) -> Situation:
+    return replace(made, watching=True, roles=made.roles._replace(previous=V2))
+
+
+LATE = Clocks("", NOON + 86_000, phase=86_000.0, step=86_000.0)
+FAILED = counted((200, 10), (600, 0))
+FAILURE = (
+    "Errors is worse than allowed: 99.9 % of answers without error, it had 600 bad of 12,000 "
+    "(5 %), stable had 0 bad of 36,000 (0 %)."
+)
+RETRY = "Apply another version, or raise strategy.attempt to try 3 again."
+
+ROWS = [
+    (situation(Phase.ADMISSION, stable=None, candidate=None), "Checking 3; no version serves yet."),
+    (
+        situation(
+            Phase.ADMISSION,
+            **hold(Reason.PROVENANCE_MISSING, "spec.model.gitCommit: found none, write the commit"),
+        ),
+        "Checking 3; all users on 2. spec.model.gitCommit: found none, write the commit.",
+    ),
+    (
+        situation(Phase.STARTING, stable=None, candidate=standing(V3, 2, 1)),
+        "Starting 3, the first version: 1 of 2 pods ready; no version serves yet.",
+    ),
+    (
+        situation(Phase.STARTING, candidate=standing(V3, 2, 0, "ImagePullBackOff")),
+        "Starting 3: 0 of 2 pods ready (ImagePullBackOff); all users on 2.",
+    ),
+    (
+        situation(Phase.CANARY, 0.05, clocks=Clocks("", NOON)),
+        "Canary 5 % of 3; users mostly on 2.",
+    ),
+    (
+        situation(Phase.CANARY, 0.25, trial=counted((10, 0))),
+        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Errors undecided: 600 of about "
+        "3,200 requests for the step to 50 %, about 21 min.",
+    ),
+    (
+        situation(Phase.CANARY, 0.5, trial=counted((10, 0), (10, 0))),
+        "Canary 50 % of 3 since 14:02 UTC; the other users on 2. Errors undecided: 600 of about "
+        "12,000 requests for promotion, about 98 min.",
+    ),
+    (
+        situation(Phase.CANARY, 0.25, trial=counted((1, 0), (3, 0)), clocks=LATE),
+        "Canary 25 % of 3 since 31 Mar 14:02 UTC; users mostly on 2. Errors undecided: 60 of about "
+        "4,600 requests for the step to 50 %. The deadline comes first, in about 7 min: then it is "
+        "promoted if what is not ruled out is acceptable, and taken back if not.",
+    ),
+    (
+        situation(
+            Phase.CANARY,
+            0.25,
+            trial=counted((1, 0), (3, 0)),
+            clocks=LATE,
+            spec={"spec.strategy.onDeadline": "Hold"},
+        ),
+        "Canary 25 % of 3 since 31 Mar 14:02 UTC; users mostly on 2. Errors undecided: 60 of about "
+        "4,600 requests for the step to 50 %. The deadline comes first, in about 7 min: then the "
+        "weight stays until somebody decides.",
+    ),
+    (
+        situation(Phase.CANARY, 0.25, trial=counted((200, 0), (600, 0))),
+        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Every gate is proven for the step "
+        "to 50 %; each step lasts at least 1m.",
+    ),
+    (
+        situation(
+            Phase.CANARY,
+            0.25,
+            trial=counted((10, 0)),
+            **hold(Reason.METRICS_UNAVAILABLE, "Prometheus: connection refused."),
+        ),
+        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Prometheus: connection refused. "
+        "Errors undecided: 600 of about 3,200 requests for the step to 50 %, about 21 min.",
+    ),
+    (
+        situation(Phase.CANARY, 0.25, stable=standing(V2, 2, 1, "CrashLoopBackOff")),
+        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Version 2 has 1 of the 2 pods it "
+        "needs (CrashLoopBackOff).",
+    ),
+    (
+        situation(Phase.CANARY, 0.25, trial=FAILED),
+        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. It is to be taken back: "
+        + FAILURE[0].lower()
+        + FAILURE[1:],
+    ),
+    (situation(Phase.FULL), "All users on 3."),
+    (
+        watched(situation(Phase.FULL)),
+        f"All users on 3, watched until 20:02 UTC; {V2} stays warm.",
+    ),
+    (
+        situation(Phase.FULL, trial=counted((200, 10), None)),
+        "All users on 3. Errors is worse than allowed: 99.9 % of answers without error, it had "
+        "600 bad of 12,000 (5 %).",
+    ),
+    (
+        situation(Phase.FULL, accepted=False),
+        "All users on 3. The Gateway has not accepted the route yet.",
+    ),
+    (
+        situation(
+            Phase.ROLLED_BACK,
+            history=(past(Outcome.ROLLED_BACK, explain(FAILED.judge, FAILED.state).words),),
+        ),
+        f"3 was taken back; all users on 2. {FAILURE} {RETRY}",
+    ),
+    (
+        situation(Phase.ROLLED_BACK, accepted=False),
+        "3 was taken back; all users on 2. The Gateway has not accepted the route yet, so users "
+        f"may be split as they were before. {RETRY}",
+    ),
+    (
+        situation(
+            Phase.UNDECIDED,
+            history=(past(Outcome.UNDECIDED, "Errors is under 0.8 %, 0.5 % is acceptable."),),
+        ),
+        "3 stayed undecided and was taken back; all users on 2. Errors is under 0.8 %, 0.5 % is "
+        f"acceptable. {RETRY}",
+    ),
+    (
+        situation(Phase.PAUSED, 0.25, **hold(Reason.PAUSED, "spec.paused is true")),
+        "Paused at 25 % of 3; users mostly on 2. Set spec.paused to false to go on.",
+    ),
+    (
+        situation(Phase.PAUSED, 0.25, trial=FAILED),
+        f"Paused at 25 % of 3; users mostly on 2. {FAILURE} Set spec.paused to false to go on.",
+    ),
+    (situation(Phase.FULL, **hold(Reason.NO_TRAFFIC, " ")), "All users on 3."),
+    (situation(Phase.PAUSED), "Paused; all users on 2. Set spec.paused to false to go on."),
+]
+
+
+@pytest.mark.parametrize(("given", "expected"), ROWS, ids=[row[1][:40] for row in ROWS])
+def test_the_sentence(given: Situation, expected: str) -> None:
+    assert sentence(given, proof.of(given)) == expected
+
+
+def test_the_sentence_is_cut_to_its_bound() -> None:
+    long = situation(Phase.CANARY, 0.25, **hold(Reason.ROUTE_CONFLICT, "x" * 5_000))
+
+    said = sentence(long, None)
+
+    assert (len(said), said[-1]) == (1024, "…")
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "expected"),
+    [("four", 4, "four"), ("fives", 4, "fiv…"), ("", 4, "")],
+)
+def test_a_text_is_cut_with_a_mark(text: str, longest: int, expected: str) -> None:
+    assert cut(text, longest) == expected
+
+
+@pytest.mark.parametrize(
+    ("seen_from", "expected"),
+    [
+        (None, "14:02 UTC"),
+        (NOON + 17 * HOUR, "14:02 UTC"),
+        (NOON + 19 * HOUR, "31 Mar 14:02 UTC"),
+        (NOON - 19 * HOUR, "31 Mar 14:02 UTC"),
+    ],
+)
+def test_a_far_moment_has_its_date(seen_from: float | None, expected: str) -> None:
+    assert clock(NOON, seen_from) == expected
+
+
+def test_a_clock_that_ticks_does_not_move_a_moment() -> None:
+    """Sums of floats are not exact, and the minute should not flicker."""
+    began = [
+        clock(NOON + passed - (passed + jitter))
+        for passed in (0.1, 1e3, 86_399.7)
+        for jitter in (-1e-6, 0.0, 1e-6)
+    ]
+
+    assert began == ["14:02 UTC"] * len(began)
