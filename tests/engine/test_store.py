@@ -114,6 +114,17 @@ def test_a_list_of_one_namespace_or_kind_says_nothing_about_others() -> None:
     assert version_of(store) == "2"
 
 
+def test_a_stranger_that_is_in_no_list_can_be_found_again() -> None:
+    store = Store()
+    stranger = child(2, owner=None)
+    del stranger["metadata"]["labels"]
+    for as_of in ("5", "6"):
+        store.put(DEPLOYMENT, stranger)
+        assert version_of(store) == "2"
+        store.sweep(DEPLOYMENT, None, [], as_of)
+        assert version_of(store) is None
+
+
 def test_managed_fields_are_not_kept() -> None:
     store = Store()
     store.put(MODEL_DEPLOYMENT, model(1, managedFields=[{"manager": "kubectl"}]))

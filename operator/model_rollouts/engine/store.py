@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
-from model_rollouts.resources.names import MODEL_LABEL
+from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
 
 Body = dict[str, Any]
 
@@ -45,6 +45,7 @@ class _Kept:
     owner: str | None
     model: Key
     generation: int
+    watched: bool
     text: bytes
 
     def read(self) -> Body:
@@ -113,7 +114,9 @@ class Store:
     ) -> frozenset[Key]:
         """Forget what a list of `kind` as of `version` does not have; `listed` are its names.
 
-        A list of one namespace says nothing about the others. Returns the models concerned.
+        A list of one namespace says nothing about the others. What does not carry our label is in
+        no list: it goes too, and whoever finds it in the way again puts it back. Returns the models
+        concerned.
         """
         there = set(listed)
         as_of = int(version)
@@ -128,7 +131,7 @@ class Store:
         self._gone = {
             place: at for place, at in self._gone.items() if place.kind is not kind or at > as_of
         }
-        return frozenset().union(*(self._remove(place, as_of) for place in vanished))
+        return frozenset().union(*(self._vanish(place, as_of) for place in vanished))
 
     def _keep(self, place: _Place, obj: Mapping[str, Any], version: int) -> None:
         metadata = dict(obj["metadata"])
@@ -142,6 +145,7 @@ class Store:
             controller(obj),
             Key(place.namespace, name),
             metadata.get("generation", 0),
+            is_model or labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
             _packed(msgspec.json.encode({**obj, "metadata": metadata})),
         )
         self._kept[place] = kept
@@ -161,6 +165,13 @@ class Store:
         if place.kind is MODEL_DEPLOYMENT:
             self._models.pop(kept.uid, None)
         return kept
+
+    def _vanish(self, place: _Place, as_of: int) -> frozenset[Key]:
+        kept = self._kept[place]
+        if kept.watched:
+            return self._remove(place, as_of)
+        self._forget(place)
+        return self._concerned(kept)
 
     def _remove(self, place: _Place, version: int) -> frozenset[Key]:
         kept = self._kept.get(place)
