@@ -23,7 +23,7 @@ from e2e.fixtures import Cluster
 from e2e.waiting import wait_until
 from tests.prometheus_server import free_port
 
-SCRAPE_INTERVAL = "5s"
+SCRAPE_SECONDS = 5
 """That of the Prometheus of `make cluster`."""
 REQUESTS = "model_rollouts_api_requests_total"
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
@@ -67,7 +67,7 @@ class Operator:
                 *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
                 *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
                 *("--proxy-image", _PROXY.reference),
-                *("--scrape-interval", SCRAPE_INTERVAL),
+                *("--scrape-interval", f"{SCRAPE_SECONDS}s"),
                 *("--port", str(self._port)),
                 *(("--crash-at", crash_at) if crash_at else ()),
             ],
