@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from e2e.scenes import past
 from e2e.scenes.manifest import Wanted
 from e2e.scenes.stage import Stage
 from e2e.scenes.stories import fall, first_version
@@ -35,6 +36,9 @@ def measure(stage: Stage, target: str, runs: int) -> Iterator[Reaction]:
     """The reactions to `runs` bad versions with 5 % errors; each run draws errors of its own."""
     first = Wanted("1", target=target, steps=STEPS, step_duration=STEP_DURATION)
     serving = first_version(stage, first, RATE)
+    revision = serving.object["status"]["stable"]["revision"]
+    good = 1 - float(target.removesuffix("%")) / 100
+    past.give(stage.cluster, stage.namespace, revision, RATE, errors=good / 2)
     for run in range(1, runs + 1):
         if run > 1:
             traffic = stage.traffic(RATE)

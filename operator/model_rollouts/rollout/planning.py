@@ -173,7 +173,8 @@ def _lacks_history(found: Found) -> bool:
 
 def _asks_history(found: Found) -> Plan:
     """The errors of what serves now and served before, asked once before it is compared with."""
-    served = [past.revision for past in found.deployment.status.history]
+    told = found.deployment.status.history
+    served = [past.revision for past in told if past.outcome in history.SERVES]
     known = [found.roles.stable, *served]
     names = {name for name in known if name in found.revisions and name != found.wanted.name}
     needs = frozenset({Need.HISTORY})
