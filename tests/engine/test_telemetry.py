@@ -23,7 +23,7 @@ def instruments() -> Instruments:
     """All metrics, with one ModelDeployment."""
     made = Instruments("1.2.3")
     made.follow(
-        shown=lambda: [Shown("shop", "arrival", "Canary", serves_spec=False)],
+        shown=lambda: [Shown("shop", "arrival", "Canary", serves_spec=False, available=True)],
         depth=lambda: 3.0,
         event_age=lambda: 7.0,
     )

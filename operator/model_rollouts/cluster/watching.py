@@ -70,6 +70,10 @@ class EventSource(Protocol):
         """Tell `sink`, in the loop of the caller, until cancelled. Raises SourceError."""
 
 
+_IDENTITY: Any = "model-rollouts"
+"""kopf's type for it is not public."""
+
+
 class KopfSource:
     """Watches ModelDeployments and their children, cluster-wide or in the `namespaces` given."""
 
@@ -160,6 +164,8 @@ class _Watching:
             await kopf.operator(
                 registry=self._registry(),
                 settings=_settings(),
+                # Its own would ask for the name of the user, which a container may not have.
+                identity=_IDENTITY,
                 clusterwide=not self._namespaces,
                 namespaces=self._namespaces,
             )

@@ -210,10 +210,12 @@ class Reconciler:
     def _show(self, key: Key, rollout: Rollout) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
         rollout.phase = str(status.get("phase", ""))
-        rollout.serves_spec = any(
-            each.get("type") == "Ready" and each.get("status") == "True"
+        true = {
+            each.get("type")
             for each in status.get("conditions") or ()
-        )
+            if each.get("status") == "True"
+        }
+        rollout.serves_spec, rollout.available = "Ready" in true, "Available" in true
 
 
 def _still_valid(answered: Answered | None, generation: int, now: float) -> Answered | None:

@@ -85,6 +85,7 @@ class Rollout:
     """Passes in a row that found something to do."""
     phase: str = ""
     serves_spec: bool = False
+    available: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 
