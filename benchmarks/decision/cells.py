@@ -69,6 +69,9 @@ class Result:
     mean_requests: float
     requests_error: float
     """Standard error of the mean."""
+    rolled_back_requests: float
+    rolled_back_requests_error: float
+    """The same over the trials that were rolled back, NaN when none was."""
 
     @property
     def undecided(self) -> int:
@@ -101,9 +104,12 @@ def run(cell: Cell, trials: int, seed: int) -> Result:
     outcomes = []
     for _ in range(trials):
         if cell.measured:
-            judge = Judge(
-                rules, {name: measure(*history(rng, cell.world, cell.requests_per_second))}
-            )
+            whole, halves = history(rng, cell.world, cell.requests_per_second)
+            # Halves take as long as the whole and say nothing about a fixed target.
+            if cell.objective.compare is Compare.TARGET:
+                judge = Judge(rules, {name: measure(whole)})
+            else:
+                judge = Judge(rules, {name: measure(whole, halves)})
         draw = draw_from(rng, cell.world, name, cell.requests_per_second, cell.scrape, cell.horizon)
         outcome = run_trial(
             judge,
@@ -122,7 +128,8 @@ def _summary(cell: Cell, outcomes: list[Outcome]) -> Result:
     promoted = [o for o in outcomes if o.end is End.PROMOTED]
     rolled_back = [o for o in outcomes if o.end is End.ROLLED_BACK and o.seconds > late]
     early = [o for o in outcomes if o.end is End.ROLLED_BACK and o.seconds <= late]
-    requests = [o.requests for o in outcomes]
+    requests, requests_error = _mean([o.requests for o in outcomes])
+    back_requests, back_requests_error = _mean([o.requests for o in rolled_back])
     return Result(
         trials=len(outcomes),
         promoted=len(promoted),
@@ -131,9 +138,18 @@ def _summary(cell: Cell, outcomes: list[Outcome]) -> Result:
         promoted_seconds=_quantiles([o.seconds for o in promoted]),
         rolled_back_seconds=_quantiles([o.seconds - late for o in rolled_back]),
         rolled_back_bad=_quantiles([o.bad for o in rolled_back]),
-        mean_requests=float(np.mean(requests)),
-        requests_error=float(np.std(requests) / math.sqrt(len(requests))),
+        mean_requests=requests,
+        requests_error=requests_error,
+        rolled_back_requests=back_requests,
+        rolled_back_requests_error=back_requests_error,
     )
+
+
+def _mean(values: list[float]) -> tuple[float, float]:
+    """Mean and its standard error."""
+    if not values:
+        return math.nan, math.nan
+    return float(np.mean(values)), float(np.std(values) / math.sqrt(len(values)))
 
 
 def _quantiles(values: list[float]) -> Quantiles:

@@ -31,17 +31,16 @@ VERSION_1 = (
     "AAAAAADKwwi8"
 )
 VERSION_2 = (
-    "AgEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAAPA/AAAAAAAA8D8AAAAAAAD4fwAAAAAAABRAAAAAAAAA"
-    "AAAAAAAAAAD4fxuDsV/q4u6/vSEvawTTC8By08hwADomwD0uSJJM3C/AAAAAAAAAIEAAAAAAAADwPwAAAAAA"
-    "AAAAAAAAAAAAAAAAAAAAAAAgQAAAAAAAAPA/AAAAAAAAAAAAAAAAAADwPwAAAAAAAAAAAAAAAAAAAAAAAAAA"
-    "AAAAAGmgKps="
+    "0s#R4z@I!v%>jtqohV?NtIhO<2C9|}0RR910002+KL7v#0002+KL7v#0002^e*gdg0000KKmY&$000000000"
+    "00002^e;b3bU+UuSzr7(ZYXs8^z;e^bZ~!_cz&$QVl1$t$zyJUM0000WKmY&$0002+KL7v#0000000000000"
+    "00000000000WKmY&$0002+KL7v#00000000000002+KL7v#00000000000000000000000000BN8qn*"
 )
 VERSION_2_BURSTY = (
-    "AgEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAABBAAAAAAAAACEAAAAAAAAA+QAAAAAAAABRAAAAAAAAA"
-    "AAAAAAAAAAD4f1fkDIhNd/W/ExE9i5oVBsAAAAAAAAAAAFVVVVVVVbU/VVVVVVVVhT8AAAAAAAAAAAAAAAAA"
-    "AAAAAAAAAAAAAAAAAAAAAAAAAOtRuB6F66E/61G4HoXrsT/rUbgehevBP+F6FK5H4co/61G4HoXrwT/hehSu"
-    "R+G6PwAAAAAAACBAAAAAAAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAIEAAAAAAAADwPwAAAAAAAAAAAAAA"
-    "AAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAACOJjUC"
+    "0s#R4z@I!v%>jtqohV?NtIhO<2C9|}0RR910000GKmY&$00008KmY&$0000!KmY&$0000KKmY&$000000000"
+    "00002^e^=xTh)s9(zY`HXi<%V%zyJUM000000000000000000000000WKvh*$RaI5BKUGy#RaI4mKL7v#000"
+    "0000000000000P9h>9);_nKkHGr9);_%KkHGr9);_{KjC^5u1Dd@KkHGr9);_{KjC^5u1DdzKL7v#0000WKm"
+    "Y&$0002+KL7v#000000000000000000000000WKmY&$0002+KL7v#00000000000002+KL7v#00000000000"
+    "000000000000000F*CX&;"
 )
 
 
@@ -65,7 +64,7 @@ def test_six_gates_stay_under_four_kilobytes(dispersion: Dispersion) -> None:
     text = filled(judge)
 
     assert len(judge.rules.objectives) == 6
-    assert len(text) < 4096
+    assert len(text) < 3900  # of 4,096: the status keeps a watermark beside it
     assert text.isascii()
     assert encode(*resume(text, judge.rules)) == text
 
@@ -118,10 +117,10 @@ def test_evidence_of_other_rules_is_refused(rules: Rules, reason: str) -> None:
 def test_damaged_evidence_is_refused() -> None:
     judge = judge_of(*all_kinds())
     text = filled(judge)
-    raw = bytearray(base64.b64decode(text))
+    raw = bytearray(base64.b85decode(text))
     raw[100] ^= 1
 
-    for damaged in ("", "?", text[:40], text[:-8], base64.b64encode(raw).decode()):
+    for damaged in ("", "?", text[:40], text[:-8], base64.b85encode(raw).decode()):
         with pytest.raises(EvidenceRefusedError, match=r"not readable|damaged"):
             resume(damaged, judge.rules)
 
@@ -157,5 +156,5 @@ def test_the_format_of_version_2_does_not_change() -> None:
 def test_version_1_knew_nothing_of_blocks_and_is_refused() -> None:
     judge = judge_of(dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET), steps=(0.5,))
 
-    with pytest.raises(EvidenceRefusedError, match="found version 1, this reads 2"):
+    with pytest.raises(EvidenceRefusedError, match="not readable"):
         resume(VERSION_1, judge.rules)

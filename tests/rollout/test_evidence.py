@@ -16,7 +16,7 @@ from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
 from tests.rollout.worlds import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
 
 CLOCKS = Clocks(f"Canary/{V3}/1", 1_774_965_720.125, 600.1, 0.1 + 0.2, running=False)
-BURSTY = Dispersion(3.25, 1.5)
+BURSTY = Dispersion(3.25, 1.5, plateau=30.0)
 
 
 def rules(changes: dict[str, Any] | None = None) -> Rules:
@@ -39,6 +39,16 @@ def test_everything_comes_back_exactly(dispersion: Dispersion | None) -> None:
     memory = remembered(dispersion)
 
     assert decode(encode(memory), V3, 2, rules()) == memory
+
+
+def test_a_dispersion_of_an_earlier_release_has_no_plateau() -> None:
+    memory = Memory(dispersion=BURSTY)
+    text = (encode(memory) or "").replace("[3.25,1.5,true,30.0]", "[3.25,1.5,true]")
+
+    assert decode(text, V3, 2, rules()).dispersion == Dispersion(3.25, 1.5)
+    for broken in ("0", "-1", "true", '"30"', "30,1"):
+        other = text.replace("true]", f"true,{broken}]")
+        assert decode(other, V3, 2, rules()).dispersion is None
 
 
 def test_what_belongs_to_a_pass_is_not_kept() -> None:
@@ -127,12 +137,18 @@ def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> Non
 
 
 def test_the_usual_evidence_is_short() -> None:
-    assert len(encode(remembered()) or "") < 1_000
+    assert len(encode(remembered()) or "") < 1_200
 
 
 numbers = st.floats(0, 1e12)
 clocks = st.builds(Clocks, st.text(max_size=120), numbers, numbers, numbers, st.booleans())
-dispersions = st.builds(Dispersion, st.floats(1, 1e6), st.floats(1, 1e6), known=st.booleans())
+dispersions = st.builds(
+    Dispersion,
+    st.floats(1, 1e6),
+    st.floats(1, 1e6),
+    known=st.booleans(),
+    plateau=st.none() | st.floats(1, 1e4),
+)
 counts = st.integers(0, 10**9).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 
 

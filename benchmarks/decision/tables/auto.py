@@ -69,10 +69,12 @@ def _write_auto(table: Table, results: Results) -> list[str]:
 
 
 _MIXED = {
-    "1 h each, once": HOUR,
-    "30 min each": HOUR / 2,
-    "5 min each": 300.0,
+    "1 h each, once": (HOUR, 1.0),
+    "30 min each": (HOUR / 2, 1.0),
+    "30 min each, clusters of 5": (HOUR / 2, 5.0),
+    "5 min each": (300.0, 1.0),
 }
+"""Seconds of each turn, and the mean size of clusters of errors."""
 
 
 def _mixed_cells() -> tuple[Cell, ...]:
@@ -82,14 +84,15 @@ def _mixed_cells() -> tuple[Cell, ...]:
             f"{name}, {'promotion allowed' if promotes else 'held at 50 %'}",
             f"{100 * stable:g} % / {100 * candidate:g} %",
             ERRORS,
-            World(candidate, stable, "alternating", (period, 0.003)),
+            World(candidate, stable, "alternating", (period, 0.003), burst),
             50,
             300,
             steps=(0.05, 0.25, 0.5),
             horizon=2 * HOUR,
             promotes=promotes,
+            measured=burst > 1,
         )
-        for name, period in _MIXED.items()
+        for name, (period, burst) in _MIXED.items()
         for promotes in (True, False)
         for stable, candidate in ((0.0005, 0.001), (0.0002, 0.001))
     )
@@ -104,34 +107,36 @@ def _write_mixed(table: Table, results: Results) -> list[str]:
     return markdown(["course", *(f"stable / candidate {c}: rolled back %" for c in columns)], rows)
 
 
+_REACTIONS = (
+    # objective, stable, req/s, first step, candidates, trials
+    (0.999, 0.0005, 50, 0.1, (0.05,), 2000),
+    (0.999, 0.0005, 50, 0.05, (0.05,), 1000),
+    (0.99, 0.0005, 50, 0.1, (0.0005, 0.05), 2000),
+    (0.99, 0.0005, 50, 0.05, (0.0005, 0.05), 1000),
+    (0.99, 0.0005, 1, 0.05, (0.0005, 0.05), 1000),
+    (0.99, 0.005, 50, 0.1, (0.005, 0.05), 2000),
+    (0.99, 0.005, 50, 0.05, (0.005, 0.05), 1000),
+    (0.99, 0.005, 1, 0.05, (0.005, 0.05), 1000),
+)
+
+
 def _reaction_cells() -> tuple[Cell, ...]:
-    cells = []
-    for target in (0.999, 0.99):
-        objective = errors("errors", target)
-        half = objective.good / 2
-        for rate, steps, trials in (
-            (50, (0.1, 0.25, 0.5), 2000),
-            (50, (0.05, 0.25, 0.5), 1000),
-            (1, (0.05, 0.25, 0.5), 300),
-        ):
-            for candidate in (half, 0.05):
-                if target == 0.999 and (rate == 1 or candidate == half):
-                    continue
-                cells.append(
-                    Cell(
-                        "reaction",
-                        f"objective {100 * target:g} %, {rate} req/s, first step "
-                        f"{100 * steps[0]:g} %",
-                        "bad" if candidate == 0.05 else "good",
-                        objective,
-                        World(candidate, half),
-                        rate,
-                        trials,
-                        steps=steps,
-                        horizon=24 * HOUR,
-                    )
-                )
-    return tuple(cells)
+    return tuple(
+        Cell(
+            "reaction",
+            f"objective {100 * target:g} %, {rate} req/s, stable at {100 * stable:g} %, "
+            f"first step {100 * first:g} %",
+            "bad" if candidate == 0.05 else "good",
+            errors("errors", target),
+            World(candidate, stable),
+            rate,
+            trials,
+            steps=(first, 0.25, 0.5),
+            horizon=24 * HOUR,
+        )
+        for target, stable, rate, first, candidates, trials in _REACTIONS
+        for candidate in candidates
+    )
 
 
 def _write_reaction(table: Table, results: Results) -> list[str]:
@@ -174,7 +179,8 @@ MIXED = Table(
 REACTION = Table(
     "reaction",
     "Auto: reaction to 5 % errors, and the objective of 99 %",
-    "A look every 5 s, stable at half the good limit, at least 60 s a step.",
+    "A look every 5 s, at least 60 s a step. The nearer stable is to its limit, the longer a "
+    "candidate takes to be told from it.",
     _reaction_cells(),
     _write_reaction,
 )

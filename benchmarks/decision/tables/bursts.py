@@ -1,7 +1,16 @@
 """Errors that come in bursts."""
 
 from benchmarks.decision.cells import Cell, share_text
-from benchmarks.decision.tables.common import ENGINES, HOUR, Results, Table, markdown, pick, rows_of
+from benchmarks.decision.tables.common import (
+    ENGINES,
+    ERRORS,
+    HOUR,
+    Results,
+    Table,
+    markdown,
+    pick,
+    rows_of,
+)
 from benchmarks.decision.worlds import World
 from model_rollouts.decision.wording import duration
 
@@ -17,8 +26,10 @@ def _burst_cells() -> tuple[Cell, ...]:
     cells = []
     for name, (kind, burst, horizon) in _BURSTS.items():
         for rate in (100, 1000):
-            for engine, objective in ENGINES.items():
-                if kind == "shared outages" and engine == "absolute":
+            for engine, objective in {**ENGINES, "auto": ERRORS}.items():
+                if (kind, engine) == ("shared outages", "absolute"):
+                    continue
+                if (rate, engine) == (1000, "auto"):
                     continue
                 for share in _BURST_SHARES:
                     cells.append(
@@ -29,7 +40,7 @@ def _burst_cells() -> tuple[Cell, ...]:
                             objective,
                             World(share, min(share, 0.001), kind, burst=burst),
                             rate,
-                            300 if kind == "outages" else 800,
+                            300 if kind == "outages" or engine == "auto" else 600,
                             horizon=horizon,
                             measured=True,
                         )

@@ -15,7 +15,7 @@ from benchmarks.decision.tables.common import (
 from benchmarks.decision.worlds import World
 from model_rollouts.decision.wording import duration
 
-_RATES = {1000: (4000, 4000), 100: (4000, 4000), 10: (4000, 1000), 1: (1500, 300)}
+_RATES = {1000: (4000, 4000), 100: (4000, 4000), 10: (4000, 1000), 1: (1500, 600)}
 _SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)
 
 

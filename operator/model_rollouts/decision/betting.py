@@ -23,27 +23,33 @@ _LARGEST = 1e250
 _TOLERANCE = 1e-6
 _START = tuple(START_WEIGHT * weight for weight in WEIGHTS)
 
+_MEMORY = 600.0
+"""Seconds over which the usual traffic is averaged."""
+
 State = tuple[float, ...]
-"""Number of the block, what it has seen so far (as `_Seen`), then the wealth of each share against
-the target and against stable. Empty when errors do not come in bursts."""
+"""Number of the block, usual requests per second (0 if unknown), what the block has seen so far
+(its requests; t, C, S and `largest` of `Betting`), then the wealth of each share against the
+target and against stable. Empty when errors do not come in bursts."""
 
 _SEEN: Final = 7
-_NOTHING: Final = (0.0,) * (_SEEN - 1)
+_NOTHING: Final = (0.0,) * (_SEEN - 2)
 
 
 class Betting:
     """Bets of one objective against the target, against stable, or both. Stateless.
 
-    With c_i the part of the block that interval i takes, a block's mean bad share is
-    C = sum c_i d_i / n_i for the candidate and S = sum c_i D_i / N_i for stable, over the
-    intervals with requests, which take the part t = sum c_i. Weighing by time and not by requests
-    keeps the mean fair when the split changes inside a block, as it does at every step. A bet of
-    the share b multiplies its wealth by
+    Interval i takes the part c_i of its block and brings n_i requests where so much time brought
+    m_i in earlier blocks. It weighs w_i = c_i n_i / max(n_i, m_i): by requests, so that an outage
+    in which few are served is not taken for a long one, but never by more than its time, so that
+    the weights are fixed before the bad ones are seen. (A mean by requests is not fair: after a
+    good half block the candidate may get more traffic.) With t = sum w_i, C = sum w_i d_i / n_i
+    for the candidate and S = sum w_i D_i / N_i for stable, a bet of the share b multiplies its
+    wealth by
 
         1 - b t + b C / good                                            against the target,
         1 - b t + b t C / (times (S + largest dispersion) + slack t)    against stable,
 
-    `largest` being the largest c_i / N_i. Adding the dispersion makes up for dividing by a random
+    `largest` being the largest w_i / N_i. Adding the dispersion makes up for dividing by a random
     S: E 1 / (D + phi) <= 1 / E D for every compound Poisson count D of dispersion phi or less, and
     a slack only helps (u / (1 + c u) is concave). While a block lasts, wealth is what is left if no
     bad answer comes any more; that makes it an e-process at every time and not only at ends.
@@ -80,7 +86,7 @@ class Betting:
     def start(self) -> State:
         """All wealth of these bets, without what is kept for later."""
         sides = self.target + self._pair
-        return (0.0, *_NOTHING, *(_START * sides))
+        return (0.0, 0.0, *_NOTHING, *(_START * sides))
 
     def update(self, state: State, start: float, end: float, sample: Sample) -> State:
         """The state after one interval, which belongs to the block in which it begins."""
@@ -89,22 +95,22 @@ class Betting:
             state = self.advance(state, start)
             over = (state[0] + 1) * self.block - _TOLERANCE
         candidate, stable = sample.candidate, sample.stable
-        if candidate.total > 0:
-            number, part, share, pair_part, pair_share, stable_share, largest, *bets = state
-            takes = (end - start) / self.block
-            bad = candidate.bad_at_least / candidate.total
-            if self.target:
-                taken = takes if part + takes < 1 else 1 - part
-                part += taken
-                share += taken * bad
-            if self._pair and stable.total > 0:
-                taken = takes if pair_part + takes < 1 else 1 - pair_part
-                pair_part += taken
-                pair_share += taken * bad
-                stable_share += taken * stable.bad_at_most / stable.total
-                if taken > largest * stable.total:
-                    largest = taken / stable.total
-            state = (number, part, share, pair_part, pair_share, stable_share, largest, *bets)
+        total = candidate.total
+        # One weight for both sides: without stable's requests neither has this interval.
+        if total > 0 and (stable.total > 0 or not self._pair):
+            number, pace, requests, part, share, stable_share, largest, *bets = state
+            weight = min((end - start) / self.block, 1 - part)
+            usual = pace * (end - start)
+            if total < usual:
+                weight *= total / usual
+            requests += total
+            part += weight
+            share += weight * candidate.bad_at_least / total
+            if self._pair:
+                stable_share += weight * stable.bad_at_most / stable.total
+                if weight > largest * stable.total:
+                    largest = weight / stable.total
+            state = (number, pace, requests, part, share, stable_share, largest, *bets)
         return state if end < over else self.advance(state, end)
 
     def advance(self, state: State, now: float) -> State:
@@ -118,21 +124,24 @@ class Betting:
             for side in self._settled(state)
             for wealth, weight in zip(side, WEIGHTS, strict=False)
         ]
-        return (number, *_NOTHING, *settled)
+        return (number, self._pace(state), *_NOTHING, *settled)
+
+    def _pace(self, state: State) -> float:
+        pace, requests = state[1:3]
+        now = requests / self.block
+        return pace + (now - pace) * min(self.block / _MEMORY, 1) if pace and now else now or pace
 
     def _kept(self, number: float) -> float:
         return unspent(int(number * self.block / 60))
 
     def _settled(self, state: State) -> tuple[list[float], list[float]]:
-        _, part, share, pair_part, pair_share, stable_share, largest = state[:_SEEN]
+        part, share, stable_share, largest = state[3:_SEEN]
         target, stable = self._wealth(state)
         won = share / self._good - part
         pair_won = 0.0
-        if pair_part:
-            expected = (
-                self._times * (stable_share + largest * self._smoothing) + self._slack * pair_part
-            )
-            pair_won = pair_part * (pair_share / expected - 1)
+        if part and self._pair:
+            expected = self._times * (stable_share + largest * self._smoothing) + self._slack * part
+            pair_won = part * (share / expected - 1)
         return (
             [wealth * (1 + bet * won) for bet, wealth in zip(SHARES, target, strict=False)],
             [wealth * (1 + bet * pair_won) for bet, wealth in zip(SHARES, stable, strict=False)],
@@ -148,15 +157,15 @@ class Betting:
         """The e-values against the target and against stable, with what is kept for later."""
         target, stable = self._wealth(state)
         kept = self._kept(state[0])
-        won = state[2] / self._good - (state[1] > 0)
-        lost = -float(state[3] > 0)
+        lost = float(state[3] > 0)
+        won = state[4] / self._good - lost
         return (
             kept + sum([wealth * (1 + b * won) for b, wealth in zip(SHARES, target, strict=False)]),
             kept
-            + sum([wealth * (1 + b * lost) for b, wealth in zip(SHARES, stable, strict=False)]),
+            + sum([wealth * (1 - b * lost) for b, wealth in zip(SHARES, stable, strict=False)]),
         )
 
     def bound(self, state: State) -> float:
         """No e-value is larger than this, and it costs less."""
-        won = state[2] / self._good
+        won = state[4] / self._good
         return RESTART_WEIGHT + sum(state[_SEEN:]) * (1 + won)

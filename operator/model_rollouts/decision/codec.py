@@ -1,12 +1,12 @@
 """Evidence as text for the status of the resource, and back.
 
-Compact (raw doubles in base64), versioned, exact, and bound to the objectives it was gathered
-for: evidence against other limits would be read as something it is not, so it is refused with
-the reason. The dispersions travel along because they are fixed for the rollout.
+Compact (raw doubles in base85, whose letters JSON leaves alone), versioned, exact, and bound to
+the objectives it was gathered for: evidence against other limits would be read as something it is
+not, so it is refused with the reason. The dispersions travel along because they are fixed for the
+rollout.
 """
 
 import base64
-import binascii
 import hashlib
 import itertools
 import math
@@ -55,7 +55,7 @@ def encode(judge: Judge, state: State) -> str:
     parts.append(_CLOCK.pack(state.elapsed, state.minute, failed_at))
     parts += [_floats(evidence) for evidence in state.evidence]
     body = b"".join(parts)
-    return base64.b64encode(body + _CHECKSUM.pack(zlib.crc32(body))).decode("ascii")
+    return base64.b85encode(body + _CHECKSUM.pack(zlib.crc32(body))).decode("ascii")
 
 
 def resume(text: str, rules: Rules) -> tuple[Judge, State]:
@@ -65,11 +65,11 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
     under other objectives or rules.
     """
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = base64.b85decode(text)
         body = raw[: -_CHECKSUM.size]
         (checksum,) = _CHECKSUM.unpack(raw[-_CHECKSUM.size :])
         version, arm, number, rules_print = _HEADER.unpack_from(body)
-    except (binascii.Error, ValueError, struct.error) as error:
+    except (ValueError, struct.error) as error:
         raise EvidenceRefusedError(f"evidence: not readable ({error})") from None
     if checksum != zlib.crc32(body):
         raise EvidenceRefusedError("evidence: damaged, its checksum does not fit")

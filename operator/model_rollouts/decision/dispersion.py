@@ -69,13 +69,12 @@ def against_target(history: Sequence[Block]) -> Curve:
     estimates = []
     blocks = [(n, d) for n, d in history if n > 0]
     while len(blocks) >= _LEAST_BLOCKS:
-        bad = math.fsum(d for _, d in blocks)
+        bad = sum([d for _, d in blocks])
         if not bad:
             break
-        share = bad / math.fsum(n for n, _ in blocks)
-        squares = math.fsum(
-            (d / n - e / m) ** 2 / (1 / n + 1 / m) for (n, d), (m, e) in itertools.pairwise(blocks)
-        )
+        share = bad / sum([n for n, _ in blocks])
+        scaled = [(d / n, 1 / n) for n, d in blocks]
+        squares = sum([(x - y) ** 2 / (v + w) for (x, v), (y, w) in itertools.pairwise(scaled)])
         estimates.append(_Estimate(squares / ((len(blocks) - 1) * share), bad, len(blocks)))
         blocks = _doubled(blocks)
     return _curve(estimates)
@@ -90,16 +89,15 @@ def between_halves(first: Sequence[Block], second: Sequence[Block]) -> Curve:
     estimates = []
     one, two = list(first), list(second)
     while len(one) >= _LEAST_BLOCKS:
-        squares, expected, bad, used = 0.0, 0.0, 0.0, 0
-        for (n, d), (m, e) in zip(one, two, strict=True):
-            if n > 0 and m > 0:
-                squares += (d - (d + e) * n / (n + m)) ** 2
-                expected += (d + e) * n * m / (n + m) ** 2
-                bad += d + e
-                used += 1
+        used = [
+            (d, d + e, n, n + m) for (n, d), (m, e) in zip(one, two, strict=True) if n > 0 and m > 0
+        ]
+        expected = sum([errors * n * (total - n) / total**2 for _, errors, n, total in used])
         if not expected:
             break
-        estimates.append(_Estimate(squares / expected, bad, used))
+        squares = sum([(d - errors * n / total) ** 2 for d, errors, n, total in used])
+        bad = sum([errors for _, errors, _, _ in used])
+        estimates.append(_Estimate(squares / expected, bad, len(used)))
         one, two = _doubled(one), _doubled(two)
     return _curve(estimates)
 

@@ -37,7 +37,7 @@ def encode(memory: Memory) -> str | None:
         kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
     if memory.dispersion is not None:
         known = memory.dispersion
-        kept["dispersion"] = [known.target, known.stable, known.known]
+        kept["dispersion"] = [known.target, known.stable, known.known, known.plateau]
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
     if trial is None:
@@ -110,10 +110,18 @@ def _clocks(values: Any) -> Clocks | None:
 
 def _dispersion(values: Any) -> Dispersion | None:
     match values:
-        case [target, stable, bool(known)] if (
+        # A release before this one kept no plateau.
+        case [target, stable, bool(known), *plateau] if (
             _numbers([target, stable]) and min(target, stable) >= 1
         ):
-            return Dispersion(float(target), float(stable), known=known)
+            match plateau:
+                case [] | [None]:
+                    return Dispersion(float(target), float(stable), known=known)
+                case [seconds] if _numbers(plateau) and seconds > 0:
+                    return Dispersion(
+                        float(target), float(stable), known=known, plateau=float(seconds)
+                    )
+            return None
         case _:
             return None
 

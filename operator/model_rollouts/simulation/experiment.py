@@ -19,6 +19,7 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
+from model_rollouts.decision.dispersion import BLOCK
 from model_rollouts.simulation.traffic import draw_from
 from model_rollouts.simulation.trial import End, Outcome, run_trial
 
@@ -35,7 +36,7 @@ class Scenario:
 
     `slow` and `stable_slow` are the true shares slower than `within`; without `within` there is no
     latency objective. Errors are independent when `dispersion` is 1; a larger one is what the
-    judge is told, the simulated errors stay independent.
+    judge is told, with the shortest bursts; the simulated errors stay independent.
     """
 
     target: float
@@ -89,7 +90,7 @@ class Scenario:
     def judge(self, assurance: Assurance) -> Judge:
         """The judge of these objectives."""
         rules = Rules(self.objectives(assurance), steps=self.steps)
-        dispersion = Dispersion(self.dispersion, self.dispersion)
+        dispersion = Dispersion(self.dispersion, self.dispersion, plateau=BLOCK)
         return Judge(rules, {o.name: dispersion for o in rules.objectives if o.name != "breaker"})
 
 
