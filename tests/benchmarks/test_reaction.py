@@ -22,7 +22,6 @@ def test_the_page_has_medians_and_ranges_beside_the_goal() -> None:
 
     text = page(report)
 
-    assert (
-        "| objective 99.9%, 3 runs | 22.0 s | 20.0-30.0 s | 5 | 4-9 | 25 s, 6 | 15 s, 4 |" in text
-    )
+    measured = "| objective 99.9%, 3 runs | 22.0 s | 20.0-30.0 s | 5 | 4-9 |"
+    assert f"{measured} 55 s, 14 | 15 s, 5 | 25 s, 6 |" in text
     assert "| objective 99% | 1.50 s, at most 1.50 s | 0.020 s, at most 0.020 s | 2 |" in text
