@@ -16,6 +16,18 @@ STEP_DURATION = "1h"
 TARGETS = ("99.9%", "99%")
 
 
+@dataclass(frozen=True)
+class Case:
+    """What is measured: an objective, of a service that has a day of history or is young."""
+
+    target: str
+    history: bool
+
+    def __str__(self) -> str:
+        """As the page names it."""
+        return f"objective {self.target}, {'a day of history' if self.history else 'young'}"
+
+
 @dataclass
 class Reaction:
     """One bad version. Seconds, and counts of users' requests.
@@ -32,13 +44,14 @@ class Reaction:
     behind_the_decision_s: float
 
 
-def measure(stage: Stage, target: str, runs: int) -> Iterator[Reaction]:
+def measure(stage: Stage, case: Case, runs: int) -> Iterator[Reaction]:
     """The reactions to `runs` bad versions with 5 % errors; each run draws errors of its own."""
-    first = Wanted("1", target=target, steps=STEPS, step_duration=STEP_DURATION)
+    first = Wanted("1", target=case.target, steps=STEPS, step_duration=STEP_DURATION)
     serving = first_version(stage, first, RATE)
-    revision = serving.object["status"]["stable"]["revision"]
-    good = 1 - float(target.removesuffix("%")) / 100
-    past.give(stage.cluster, stage.namespace, revision, RATE, errors=good / 2)
+    if case.history:
+        revision = serving.object["status"]["stable"]["revision"]
+        allowed = 1 - float(case.target.removesuffix("%")) / 100
+        past.give(stage.cluster, stage.namespace, revision, RATE, errors=allowed / 2)
     for run in range(1, runs + 1):
         if run > 1:
             traffic = stage.traffic(RATE)
