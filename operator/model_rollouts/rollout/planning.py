@@ -164,11 +164,11 @@ def _lacks_history(found: Found) -> bool:
     """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
     if found.seen.metrics_error is not None or found.seen.history is not None:
         return False
-    if found.judged is not None:
-        return found.memory.trial is None
-    candidate = found.candidate()
-    starts = found.phase is Phase.STARTING and not found.goes_all_the_way
-    return starts and candidate is not None and candidate.is_ready
+    if found.phase is Phase.STARTING and not found.goes_all_the_way:
+        # Whether or not the version before it is still being watched.
+        candidate = found.candidate()
+        return candidate is not None and candidate.is_ready
+    return found.judged is not None and found.memory.trial is None
 
 
 def _asks_history(found: Found) -> Plan:
