@@ -26,7 +26,10 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 @click.option("--runs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(runs: int, output: Path) -> None:
-    """Roll out bad versions one after the other, under two objectives at the same time."""
+    """Roll out bad versions one after the other, under two objectives at the same time.
+
+    A service with history takes RUNS of them, a young one half as many.
+    """
     # An end from outside must end the operators too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True)
@@ -45,7 +48,8 @@ def main(runs: int, output: Path) -> None:
             title = case.target.replace("%", "").replace(".", "-")
             with Stage(cluster, chronicles, title, Path(logs)) as stage:
                 found = []
-                for reaction in measure(stage, case, runs):
+                wanted = runs if case.history else -(-runs // 2)
+                for reaction in measure(stage, case, wanted):
                     found.append(reaction)
                     loads.append(os.getloadavg()[0])
                     console.print(f"{case}, run {reaction.run}: {reaction}")

@@ -43,8 +43,10 @@ def give(cluster: Cluster, namespace: str, revision: str, rate: float, errors: f
     seen = (
         f'count_over_time({COMPLETED}{{namespace="{namespace}",pod="{_pod(revision)}"}}[{HOURS}h])'
     )
+    # All blocks of it: half a day would be known, and half of it taken for the whole.
+    whole = 0.99 * HOURS * 3600 / SCRAPE_SECONDS
     wait_until(
-        lambda: any(value > 0 for _, value in cluster.query(seen)),
+        lambda: any(value >= whole for _, value in cluster.query(seen)),
         "Prometheus did not load the past",
         RELOAD_SECONDS,
     )
