@@ -3,7 +3,6 @@
 Each plays on a stage of its own, so that they run at the same time.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 from e2e.scenes.answers import Answers
 from e2e.scenes.chronicle import Object
 from e2e.scenes.manifest import Wanted
-from e2e.scenes.operator_process import SCRAPE_SECONDS, Move
+from e2e.scenes.operator_process import Move
 from e2e.scenes.rollout import RouteWrite, conditions
 from e2e.scenes.scrapes import Scrape, first_with, scrapes
 from e2e.scenes.stage import Stage
@@ -115,15 +114,6 @@ class TakenBack:
     def behind_the_scrape(self) -> float:
         """Seconds from that scrape to the decision."""
         return self.decided.at - self.scrape.at
-
-    @property
-    def behind_the_interval(self) -> float:
-        """Seconds from the end of the interval of that scrape to the decision.
-
-        Scrapes of one interval are counted together when it has ended (docs/samples.md).
-        """
-        end = math.ceil(self.scrape.at / SCRAPE_SECONDS) * SCRAPE_SECONDS
-        return self.decided.at - end
 
     @property
     def behind_the_decision(self) -> float:

@@ -115,6 +115,18 @@ def by_hand() -> World:
     return world.until("Full").run(10)
 
 
+def promoted_by_hand_without_traffic() -> World:
+    """What nobody asks cannot be judged, and is promoted by a person, Prometheus up or down."""
+    world = first(rate=0.0)
+    world.edit(version="2")
+    world.until("Canary").run(90)
+    world.prometheus_up = False
+    world.run(10)
+    name = world.revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-4"})
+    return world.until("Full").run(10)
+
+
 def immediate() -> World:
     """Not judged before, but watched after."""
     world = first(errors={"2": 0.3})
@@ -202,6 +214,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     the_deadline_comes,
     paused,
     by_hand,
+    promoted_by_hand_without_traffic,
     immediate,
     never_ready,
     without_pods_in_the_canary,

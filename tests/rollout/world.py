@@ -97,6 +97,7 @@ class World:
         self.wake_at: float | None = None
         self.broken: set[str] = set()
         self.scraped = True
+        self.scraped_ms: int | None = None
         self.asked_at = 0.0
         self.owed: dict[str, float] = {}
         self.obj: dict[str, Any] = {
@@ -330,8 +331,8 @@ class World:
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
-            scraped = round((NOON + self.time) * 1000) - 1_300 if self.scraped else None
-            self.history = History(self.dispersion, scraped)
+            scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
+            self.history = History(self.dispersion, scraped_ms if self.scraped else None)
 
     def do(self, action: Action) -> None:
         """Carry out one action."""

@@ -19,8 +19,7 @@ def test_the_numbers_of_a_rollback_are_in_its_words() -> None:
         judged("Decided by strategy.override")
 
 
-def test_a_decision_is_held_against_its_scrape_and_against_the_end_of_its_interval() -> None:
+def test_a_decision_is_held_against_its_scrape() -> None:
     found = TakenBack("3", {}, Answers([]), [], Move(1006.2, "RollBack"), Scrape(1001.9, 250, 15))
 
     assert found.behind_the_scrape == pytest.approx(4.3)
-    assert found.behind_the_interval == pytest.approx(1.2)

@@ -26,7 +26,7 @@ from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import judging, planning
-from model_rollouts.rollout.trials import SECOND_MS
+from model_rollouts.rollout.trials import PHASE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
                 phase: SampleReader(
                     _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
                 )
-                for phase in range(0, grid.step_ms, SECOND_MS)
+                for phase in range(0, grid.step_ms, PHASE_MS)
             },
             grid=grid,
             instruments=instruments,

@@ -38,7 +38,7 @@ class Reader(Protocol):
 class Ticker:
     """Reads what the active rollouts measure, and wakes each of them with what it counted.
 
-    The intervals of a rollout end where its counting began, in whole seconds of the scrape
+    The intervals of a rollout end where its counting began, in half seconds of the scrape
     interval. Each of these phases has a reader of its own, whose turn comes once in an interval.
     """
 

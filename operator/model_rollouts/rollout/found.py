@@ -108,9 +108,13 @@ class Found:
     @property
     def goes_all_the_way(self) -> bool:
         """Whether the wanted version, once ready, gets all users without being judged."""
+        if self.phase not in (Phase.ADMISSION, Phase.STARTING, Phase.CANARY):
+            return False
+        first_or_known = self.phase is not Phase.CANARY and (
+            self.roles.stable is None or self.known_good
+        )
         return (
-            self.roles.stable is None
-            or self.known_good
+            first_or_known
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
             or self.override(Action.PROMOTE, self.wanted.name)
         )
@@ -146,10 +150,7 @@ class Found:
 
     def needed(self) -> int:
         """Pods that the wanted version needs for the next share of users that it may get."""
-        if self.phase is Phase.CANARY:
-            full = self.past_deadline or self.override(Action.PROMOTE, self.wanted.name)
-        else:
-            full = self.goes_all_the_way
+        full = self.goes_all_the_way or self.past_deadline
         return capacity.pods(self.serving(), _ALL if full else self.next_weight)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_rollouts.api.deployment import ModelDeployment, read
-from model_rollouts.api.status import ObjectiveStatus, Outcome, Past, Phase, Status
+from model_rollouts.api.status import Phase
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.resources import controller_revision
@@ -20,10 +20,10 @@ from model_rollouts.rollout import (
     holds,
     moves,
     news,
-    proof,
     repair,
     revisions,
     roles,
+    showing,
     telling,
     trials,
     unreadable,
@@ -44,8 +44,9 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.found import Found, phase_of
 from model_rollouts.rollout.memory import Memory, Split, Written
+from model_rollouts.rollout.next_move import At, Next
 from model_rollouts.rollout.seen import Seen
-from model_rollouts.rollout.situation import Hold, Situation
+from model_rollouts.rollout.situation import Hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _plan(found: Found, settings: Settings) -> Plan:
     if _lacks_history(found):
         return _asks_history(found)
     held = (*refused, *holds.find(found))
-    following = moves.find(moves.At(found, held, admitted=not refused))
+    following = moves.find(At(found, held, admitted=not refused))
     following = following or repair.find(found, admitted=not refused)
     if following is not None:
         return _moved(found, following, held)
@@ -198,7 +199,7 @@ def _to_store(found: Found, settings: Settings) -> dict[str, Any]:
     return revisions.to_store(found.deployment, found.wanted, found.revisions, settings.proxy)
 
 
-def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
+def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
     """A write of the route. An advance has its evidence in the status before it."""
     route = found.seen.children.route
     write = WriteRoute(
@@ -212,14 +213,14 @@ def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000)),
         routed_at=found.now,
-        verdicts=_verdicts(found, held) if following.move is Move.ROLL_BACK else (),
+        verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
         note=following.why,
         dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
     if following.protects or found.phase is not Phase.CANARY:
         return Plan((write, told), memory, wake_at=found.now)
-    body = telling.body(_status(found, held))
+    body = telling.body(showing.status(found, held))
     memory = replace(memory, written=Written(body, found.now))
     return Plan((WriteStatus(body), write, told), memory, wake_at=found.now)
 
@@ -234,7 +235,7 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
             found.memory, repaired=_repaired(found, actions), grown=_grown(found, actions)
         )
         return Plan(actions, memory, measures=measures, wake_at=found.now)
-    memory, status = found.memory, _status(found, held)
+    memory, status = found.memory, showing.status(found, held)
     told: tuple[Action, ...] = ()
     due = telling.due(status, memory, found.now)
     if due is not None and not all(hold.told for hold in held):
@@ -281,41 +282,3 @@ def _grown(found: Found, actions: Iterable[Action]) -> dict[str, tuple[float, in
             if action.replicas > has:
                 grown[action.revision] = (found.now, has)
     return grown
-
-
-def _verdicts(found: Found, held: tuple[Hold, ...]) -> tuple[ObjectiveStatus, ...]:
-    shown = proof.of(_situation(found, held))
-    return () if shown is None else shown.objectives
-
-
-def _status(found: Found, held: tuple[Hold, ...]) -> Status:
-    before = found.deployment.status
-    return telling.tell(_situation(found, held), found.memory, before, found.now)
-
-
-def _situation(found: Found, held: tuple[Hold, ...]) -> Situation:
-    return Situation(
-        deployment=found.deployment,
-        phase=Phase.PAUSED if found.spec.paused else found.phase,
-        roles=found.roles,
-        weight=float(found.roles.weight),
-        step=found.step,
-        stable=found.stable(),
-        candidate=found.candidate(),
-        previous=found.previous(),
-        holds=held,
-        clocks=found.clocks,
-        trial=found.memory.trial,
-        history=_history(found),
-        watching=found.watching,
-        accepted=workloads.may_shrink(found),
-    )
-
-
-def _history(found: Found) -> tuple[Past, ...]:
-    past, memory, now = found.deployment.status.history, found.memory, found.now
-    dropped = memory.superseded
-    if dropped is not None and dropped in found.revisions:
-        attempt, outcome = found.roles.attempt, Outcome.SUPERSEDED
-        past = history.ended(past, dropped, found.revisions, attempt, outcome, memory.note, now)
-    return history.told(past, found.roles, found.revisions, memory.note, now)

@@ -6,7 +6,7 @@ from model_rollouts.resources.route_form import differences
 from model_rollouts.rollout import admission, routing
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.found import Found
-from model_rollouts.rollout.moves import Next
+from model_rollouts.rollout.next_move import Next
 from model_rollouts.rollout.situation import Roles
 
 

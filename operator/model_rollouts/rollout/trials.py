@@ -12,7 +12,11 @@ from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Trial
 from model_rollouts.rollout.situation import Roles
 
-SECOND_MS = 1000
+PHASE_MS = 500
+"""Intervals end in one of so few places that rollouts share their queries."""
+
+JITTER_MS = 100
+"""Scrapes are not quite regular: one just behind the end of its interval would leave it empty."""
 
 
 def restored(deployment: ModelDeployment, today: Roles) -> Memory:
@@ -59,14 +63,13 @@ def at_hand(found: Found, grid: Grid) -> Memory:
 def _start(grid: Grid, found: Found) -> int:
     """Where counting begins (Unix milliseconds): where an interval of the rollout begins.
 
-    Its intervals end within a second after the candidate's scrapes, so that what a scrape shows is
-    judged at once. In whole seconds, so that rollouts share their queries.
+    Its intervals end soon after the candidate's scrapes, so that what they show is judged at once.
     """
     history, now_ms = found.seen.history, round(found.now * 1000)
     scraped_ms = history.scraped_ms if history else None
     if scraped_ms is None:
         return grid.floor(now_ms)
-    after = -(-scraped_ms // SECOND_MS) * SECOND_MS
+    after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
     return replace(grid, phase_ms=after % grid.step_ms).floor(now_ms)
 
 

@@ -1,0 +1,120 @@
+"""Moves that give a version more users, and the one that ends its watch."""
+
+from fractions import Fraction
+
+from model_rollouts.api.ratio import ratio
+from model_rollouts.api.status import Phase
+from model_rollouts.api.strategy import Action, StrategyMode
+from model_rollouts.decision import Decision, explain
+from model_rollouts.rollout.actions import Move
+from model_rollouts.rollout.found import SETTLED, seconds
+from model_rollouts.rollout.memory import Trial
+from model_rollouts.rollout.next_move import At, Next
+from model_rollouts.rollout.situation import Roles
+
+_ALL = Fraction(1)
+_NONE = Fraction(0)
+
+
+def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next | None:
+    """All users, once enough pods are ready to serve them."""
+    found, roles = at.found, at.found.roles
+    candidate = found.candidate()
+    if candidate is None or candidate.ready < found.serving():
+        return None
+    after = Roles(
+        stable=found.wanted.name,
+        candidate=None,
+        previous=roles.stable,
+        phase=Phase.FULL,
+        weight=_NONE,
+        attempt=found.spec.strategy.attempt,
+        verdict=verdict,
+        sequence=roles.sequence + 1,
+    )
+    said = f"{at.version(found.wanted.name)} gets all users. {why}"
+    return Next(move, after, "Promoted", said, why)
+
+
+def by_hand(at: At) -> Next | None:
+    asked = at.found.spec.strategy.override
+    if asked is None or at.found.phase not in (Phase.STARTING, Phase.CANARY):
+        return None
+    if not at.found.override(Action.PROMOTE, at.found.wanted.name):
+        return None
+    return promoted(at, "Overridden", f"Decided by strategy.override: {asked.reason}.")
+
+
+def first(at: At) -> Next | None:
+    if at.found.phase is not Phase.STARTING or at.found.roles.stable is not None:
+        return None
+    return promoted(at, "First", "It is the first version.", Move.FIRST)
+
+
+def reverted(at: At) -> Next | None:
+    if at.found.phase is not Phase.STARTING or not at.found.known_good:
+        return None
+    why = "It served all users before and was not found worse."
+    return promoted(at, "Reverted", why, Move.REVERT)
+
+
+def immediate(at: At) -> Next | None:
+    """Also in the middle of a canary: it is how people end one that they need not have judged."""
+    if at.found.phase not in (Phase.STARTING, Phase.CANARY):
+        return None
+    if at.found.spec.strategy.mode is not StrategyMode.IMMEDIATE:
+        return None
+    return promoted(at, "Immediate", "strategy.mode is Immediate: it was not judged.")
+
+
+def begins(at: At) -> Next | None:
+    found, roles = at.found, at.found.roles
+    candidate = found.candidate()
+    if found.phase is not Phase.STARTING or candidate is None or not candidate.is_ready:
+        return None
+    weight = found.next_weight
+    after = Roles(
+        stable=roles.stable,
+        candidate=found.wanted.name,
+        previous=None,
+        phase=Phase.CANARY,
+        weight=weight,
+        attempt=found.spec.strategy.attempt,
+        verdict=None,
+        sequence=roles.sequence + 1,
+    )
+    said = f"{at.version(found.wanted.name)} gets its first users, {ratio(weight)} of them."
+    return Next(Move.BEGIN, after, "CanaryStarted", said, said)
+
+
+def advances(at: At) -> Next | None:
+    found, roles, trial = at.found, at.found.roles, at.trial
+    candidate = found.candidate()
+    if found.phase is not Phase.CANARY or trial is None or candidate is None:
+        return None
+    if found.clocks.step < seconds(found.spec.strategy.canary.min_step_duration):
+        return None
+    weight = found.next_weight
+    if not candidate.is_ready or not _passes(trial, weight):
+        return None
+    why = explain(trial.judge, trial.state, float(weight)).words
+    if weight == _ALL:
+        return promoted(at, "Pass", why)
+    after = roles._replace(weight=weight, sequence=roles.sequence + 1)
+    said = f"{at.version(roles.candidate)} gets {ratio(weight)} of the users. {why}"
+    return Next(Move.ADVANCE, after, "Advanced", said, why)
+
+
+def _passes(trial: Trial, weight: Fraction) -> bool:
+    return trial.judge.decide(trial.state, float(weight)) is Decision.PASS
+
+
+def settles(at: At) -> Next | None:
+    found, roles = at.found, at.found.roles
+    if not found.watching or found.phase is not Phase.FULL:
+        return None
+    if found.clocks.phase < seconds(found.spec.strategy.watch.duration):
+        return None
+    after = roles._replace(previous=None, verdict=SETTLED, sequence=roles.sequence + 1)
+    said = f"The watch of {at.version(roles.stable)} is over."
+    return Next(Move.SETTLE, after, "Settled", said, said)

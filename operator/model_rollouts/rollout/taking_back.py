@@ -1,0 +1,100 @@
+"""Moves that protect users: what has users and should not have them gives them back."""
+
+from fractions import Fraction
+
+from model_rollouts.api.status import Phase
+from model_rollouts.api.strategy import Action
+from model_rollouts.decision import explain
+from model_rollouts.rollout.actions import Move, Severity
+from model_rollouts.rollout.found import SETTLED, Found
+from model_rollouts.rollout.next_move import At, Next
+from model_rollouts.rollout.situation import Roles
+
+_TAKE_IT_BACK = "Take it back: "
+_NONE = Fraction(0)
+
+
+def back(at: At, verdict: str, why: str, phase: Phase = Phase.ROLLED_BACK) -> Next:
+    """All users to stable."""
+    failed = at.found.roles.candidate if at.found.roles.phase is Phase.CANARY else None
+    return _away(at, failed or at.found.wanted.name, at.found.roles.stable, verdict, why, phase)
+
+
+def _back_from_watch(at: At, verdict: str, why: str) -> Next:
+    """All users to what was stable before."""
+    roles = at.found.roles
+    return _away(at, roles.stable, roles.previous, verdict, why, Phase.ROLLED_BACK)
+
+
+def _away(
+    at: At, failed: str | None, stable: str | None, verdict: str, why: str, phase: Phase
+) -> Next:
+    roles = at.found.roles
+    attempt = roles.attempt if failed == roles.stable else at.found.spec.strategy.attempt
+    after = Roles(stable, failed, None, phase, _NONE, attempt, verdict, roles.sequence + 1)
+    said = f"{at.version(failed)} was taken back, all users get {at.version(stable)}: {why}"
+    return Next(Move.ROLL_BACK, after, phase.value, said, why, Severity.WARNING)
+
+
+def by_hand(at: At) -> Next | None:
+    found = at.found
+    asked = found.spec.strategy.override
+    if asked is None or asked.action is not Action.ROLLBACK:
+        return None
+    why = f"Decided by strategy.override: {asked.reason}."
+    if asked.revision == found.roles.stable and found.roles.previous is not None:
+        return _back_from_watch(at, "Overridden", why) if _can_go_back(found) else None
+    if found.phase in (Phase.STARTING, Phase.CANARY) and asked.revision == found.wanted.name:
+        return back(at, "Overridden", why) if found.roles.stable is not None else None
+    return None
+
+
+def dropped(at: At) -> Next | None:
+    """A candidate with users that the spec does not ask for any more."""
+    found, roles = at.found, at.found.roles
+    if roles.phase is not Phase.CANARY or found.phase is Phase.CANARY or found.spec.paused:
+        return None
+    after = roles._replace(
+        candidate=None,
+        phase=Phase.FULL,
+        weight=_NONE,
+        verdict=SETTLED,
+        sequence=roles.sequence + 1,
+    )
+    note = (
+        f"{at.version(roles.candidate)} is no longer asked for: all users get "
+        f"{at.version(roles.stable)}."
+    )
+    return Next(Move.DROP, after, "Superseded", note, "Another version came before it was decided.")
+
+
+def failed(at: At) -> Next | None:
+    trial, found = at.trial, at.found
+    if trial is None or found.spec.paused or trial.state.failed_at is None:
+        return None
+    words = _sentence(explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK))
+    if found.roles.phase is Phase.CANARY:
+        return back(at, "Fail", words)
+    return _back_from_watch(at, "Fail", words) if _can_go_back(found) else None
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _can_go_back(found: Found) -> bool:
+    """A rollback never lands on fewer pods than serve now."""
+    previous = found.previous()
+    return previous is not None and previous.is_ready
+
+
+def unready(at: At) -> Next | None:
+    """A weight on a candidate without pods is an outage that its own metrics do not show."""
+    found = at.found
+    candidate, stable = found.candidate(), found.stable()
+    if found.phase is not Phase.CANARY or found.spec.paused or candidate is None:
+        return None
+    if candidate.ready > 0 or stable is None or stable.ready == 0:
+        return None
+    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
+    return back(at, "Unready", f"None of its pods is ready{trouble}, while it had users.")

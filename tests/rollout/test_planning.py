@@ -1,0 +1,121 @@
+"""What holds for every plan, beside the stories."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from model_rollouts.rollout.actions import Emit, WriteStatus
+from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.planning import plan
+from model_rollouts.rollout.revisions import KEPT
+from tests.rollout.world import NOON, SETTINGS, World
+
+
+def settled() -> World:
+    """Version 1 serves all users, its watch over."""
+    world = World()
+    world.edit(version="1", strategy__watch={"duration": "10s"})
+    world.until("Full").run(30)
+    return world
+
+
+def test_a_rollout_that_is_over_asks_for_nothing_ever_again() -> None:
+    world = settled()
+
+    found = plan(world.seen(), world.memory, NOON + 1e6, SETTINGS)
+
+    assert (found.actions, found.needs, found.measures, found.wake_at) == (
+        (),
+        frozenset(),
+        None,
+        None,
+    )
+
+
+def test_an_operator_that_starts_writes_nothing() -> None:
+    world = settled()
+
+    found = plan(world.seen(), Memory(), NOON + 1e6, SETTINGS)
+
+    assert (found.actions, found.needs) == ((), frozenset())
+
+
+def test_the_same_is_planned_from_the_same() -> None:
+    world = settled()
+    world.edit(version="2")
+    world.until("Canary").run(20)
+
+    plans = [plan(world.seen(), world.memory, NOON + world.time, SETTINGS) for _ in range(2)]
+
+    assert plans[0] == plans[1]
+
+
+def test_a_status_that_somebody_wiped_is_written_again() -> None:
+    world = settled()
+    del world.obj["status"]
+
+    (written,) = plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
+
+    assert isinstance(written, WriteStatus)
+    assert written.status["phase"] == "Full"
+
+
+def test_an_object_that_goes_is_left_alone() -> None:
+    world = settled()
+    world.obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.edit(version="2")
+
+    assert plan(world.seen(), world.memory, NOON, SETTINGS).actions == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("replicas", 0, "spec.replicas: Input should be greater than or equal to 1"),
+        ("port", 17080, "port: found 17080; write the port of the model server"),
+        ("objectives", [{"name": "a"}], "spec.objectives.0.type: Field required"),
+    ],
+)
+def test_a_spec_older_than_a_rule_stalls_and_users_stay(field: str, value: Any, words: str) -> None:
+    world = settled()
+    route = copy.deepcopy(world.route)
+    world.edit(**{field: value})
+
+    written, told = plan(world.seen(), world.memory, NOON, SETTINGS).actions
+
+    assert isinstance(written, WriteStatus)
+    assert isinstance(told, Emit)
+    assert words in written.status["message"]
+    conditions = {each["type"]: each["status"] for each in written.status["conditions"]}
+    assert conditions == {"Ready": "False", "Stalled": "True", "Available": "True"}
+    assert world.route == route
+
+
+def test_what_the_api_server_refuses_is_told_before_it_is_tried_again() -> None:
+    world = settled()
+    world.edit(version="2")
+    world.until("Starting")
+    world.objects.pop(("Service", world.revision_of("2")))
+    seen = replace(world.seen(), refusal="exceeded quota: services")
+
+    first, *rest = plan(seen, world.memory, NOON + world.time, SETTINGS).actions
+
+    assert isinstance(first, WriteStatus)
+    assert "exceeded quota: services" in first.status["message"]
+    assert any(getattr(each, "body", {}).get("kind") == "Service" for each in rest)
+
+
+def test_old_revisions_go_and_those_with_a_role_stay() -> None:
+    world = settled()
+    for number in range(2, KEPT + 6):
+        world.edit(version=str(number), strategy__mode="Immediate")
+        world.until("Full").run(30)
+
+    kept = {name for kind, name in world.objects if kind == "ControllerRevision"}
+
+    assert len(kept) == KEPT + 1
+    assert world.revision_of(str(KEPT + 5)) in kept
+    assert {name for kind, name in world.objects if kind == "Deployment"} == kept
+    assert len([name for kind, name in world.objects if kind == "Service"]) == 2 * len(kept)
