@@ -7,5 +7,8 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY operator /src/operator
 RUN python3 -m pip install --no-cache-dir --break-system-packages ${PIP_OPTIONS} \
     --find-links /tmp/wheels -c /tmp/wheels/constraints.txt /src
+# kopf asks for the name of its user, and neither this number nor the one that OpenShift chooses has
+# one: without it no watch would ever stand.
+ENV USER=model-rollouts
 USER 65532:65532
 ENTRYPOINT ["model-rollouts"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks.reaction.measure import TARGETS, Reaction, measure
+from benchmarks.reaction.measure import TARGETS, Case, Reaction, measure
 from benchmarks.reaction.page import conditions, page
 from e2e.cluster import addons, progress
 from e2e.cluster.provider import choose
@@ -41,21 +41,26 @@ def main(runs: int, output: Path) -> None:
         ThreadPoolExecutor() as pool,
     ):
 
-        def play(target: str) -> list[Reaction]:
-            title = target.replace("%", "").replace(".", "-")
+        def play(case: Case) -> list[Reaction]:
+            title = case.target.replace("%", "").replace(".", "-")
             with Stage(cluster, chronicles, title, Path(logs)) as stage:
                 found = []
-                for reaction in measure(stage, target, runs):
+                for reaction in measure(stage, case, runs):
                     found.append(reaction)
                     loads.append(os.getloadavg()[0])
-                    console.print(f"{target} run {reaction.run}: {reaction}")
+                    console.print(f"{case}, run {reaction.run}: {reaction}")
                 return found
 
-        playing = {target: pool.submit(play, target) for target in TARGETS}
-        reactions = {target: each.result() for target, each in playing.items()}
+        reactions: dict[Case, list[Reaction]] = {}
+        for history in (True, False):
+            playing = [Case(target, history) for target in TARGETS]
+            reactions |= zip(playing, pool.map(play, playing), strict=True)
     report = {
         "conditions": conditions(runs, loads),
-        "runs": {target: [vars(each) for each in found] for target, found in reactions.items()},
+        "cases": [
+            {**vars(case), "runs": [vars(each) for each in found]}
+            for case, found in reactions.items()
+        ],
     }
     output.mkdir(parents=True, exist_ok=True)
     (output / "reaction.json").write_text(json.dumps(report, indent=2) + "\n")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from e2e.scenes import past
 from e2e.scenes.manifest import Wanted
 from e2e.scenes.stage import Stage
 from e2e.scenes.stories import fall, first_version
@@ -13,6 +14,18 @@ STEPS = ("10%",)
 STEP_DURATION = "1h"
 """Longer than any run: the canary stays at 10 %."""
 TARGETS = ("99.9%", "99%")
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: an objective, of a service that has a day of history or is young."""
+
+    target: str
+    history: bool
+
+    def __str__(self) -> str:
+        """As the page names it."""
+        return f"objective {self.target}, {'a day of history' if self.history else 'young'}"
 
 
 @dataclass
@@ -31,10 +44,14 @@ class Reaction:
     behind_the_decision_s: float
 
 
-def measure(stage: Stage, target: str, runs: int) -> Iterator[Reaction]:
+def measure(stage: Stage, case: Case, runs: int) -> Iterator[Reaction]:
     """The reactions to `runs` bad versions with 5 % errors; each run draws errors of its own."""
-    first = Wanted("1", target=target, steps=STEPS, step_duration=STEP_DURATION)
+    first = Wanted("1", target=case.target, steps=STEPS, step_duration=STEP_DURATION)
     serving = first_version(stage, first, RATE)
+    if case.history:
+        revision = serving.object["status"]["stable"]["revision"]
+        allowed = 1 - float(case.target.removesuffix("%")) / 100
+        past.give(stage.cluster, stage.namespace, revision, RATE, errors=allowed / 2)
     for run in range(1, runs + 1):
         if run > 1:
             traffic = stage.traffic(RATE)

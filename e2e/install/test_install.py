@@ -16,22 +16,12 @@ from e2e.chart import Release, Values
 from e2e.cluster import images
 from e2e.fixtures import Cluster
 from e2e.rights import OURS, allowed, rights
+from e2e.scenes.manifest import NAME, Wanted
 from e2e.waiting import wait_until
-from model_rollouts.api.crd import NAME
+from model_rollouts.api.crd import NAME as CRD
 
+MODEL = f"modeldeployment/{NAME}"
 IMAGES = {image.name: image.reference for image in (*images.OURS, *images.NODE)}
-MODEL = """\
-apiVersion: modelrollouts.dev/v1alpha1
-kind: ModelDeployment
-metadata: {name: arrival-delay}
-spec:
-  paused: true
-  model: {version: "1"}
-  provenance: {mode: Warn}
-  port: 8080
-  template: {spec: {containers: [{name: model, image: example.com/model}]}}
-  route: {parentRefs: [{name: models, namespace: gateways}], hostnames: [arrival.example.com]}
-"""
 
 
 def image(name: str) -> dict[str, str]:
@@ -42,7 +32,7 @@ def image(name: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def definition_as_before(cluster: Cluster) -> Iterator[None]:
     """The CRD is afterwards what it was, in case the cluster had one."""
-    found = cluster.kubectl("get", "crd", NAME, "--ignore-not-found", "-o", "json")
+    found = cluster.kubectl("get", "crd", CRD, "--ignore-not-found", "-o", "json")
     yield
     if found:
         before = json.loads(found)
@@ -77,11 +67,14 @@ def release(
     enforce = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", namespace, enforce)
     release = Release(cluster.provider.kubeconfig, namespace, cluster_namespace)
-    release.apply(values, "--wait", "--timeout=2m")
-    cluster.kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=MODEL)
-    yield release
-    release.uninstall()
-    cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    try:
+        release.apply(values, "--wait", "--timeout=2m")
+        model = Wanted().manifest(cluster_namespace, f"{cluster_namespace}.example.com")
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(model))
+        yield release
+    finally:
+        release.uninstall()
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def pods(cluster: Cluster, release: Release) -> list[Any]:
@@ -108,20 +101,22 @@ def test_the_operator_runs(cluster: Cluster, release: Release) -> None:
     assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
     assert ask(cluster, release, "/readyz")
     assert "modeldeployment_spec_not_serving" in ask(cluster, release, "/metrics")
-    crd = cluster.kubectl.get("crd", NAME)
+    crd = cluster.kubectl.get("crd", CRD)
     assert {"Established": "True"}.items() <= {
         each["type"]: each["status"] for each in crd["status"]["conditions"]
     }.items()
 
 
-def test_the_operator_acts_where_it_was_told_to(
+def test_it_rolls_out_with_the_rights_that_it_has(
     cluster: Cluster, cluster_namespace: str, release: Release
 ) -> None:
-    def phase() -> Any:
-        found = cluster.kubectl.get("modeldeployment", "arrival-delay", "-n", cluster_namespace)
-        return found.get("status", {}).get("phase")
+    ready = ("--for=condition=Ready", "--timeout=150s")
+    cluster.kubectl("wait", MODEL, "-n", cluster_namespace, *ready)
 
-    wait_until(lambda: phase() == "Paused", "the status was not written")
+    logs = cluster.kubectl("logs", f"deployment/{release.fullname}", "-n", release.namespace)
+    assert "forbidden" not in logs
+    events = cluster.kubectl.get("events.events.k8s.io", "-n", cluster_namespace)["items"]
+    assert "ModelDeployment" in {event["regarding"]["kind"] for event in events}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +159,7 @@ def test_only_the_resource_outlives_the_chart(
     release.uninstall()
 
     found = cluster.kubectl("get", "-f", "-", "--ignore-not-found", "-o=name", stdin=manifest)
-    assert found.split() == [f"customresourcedefinition.apiextensions.k8s.io/{NAME}"]
+    assert found.split() == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
     wait_until(
         lambda: (
             left(cluster, release.namespace)
@@ -172,4 +167,4 @@ def test_only_the_resource_outlives_the_chart(
         ),
         "something stayed in the operator's namespace",
     )
-    cluster.kubectl("get", "modeldeployment", "arrival-delay", "-n", cluster_namespace)
+    cluster.kubectl("get", MODEL, "-n", cluster_namespace)

@@ -68,6 +68,8 @@ def hands(stage: Stage, rate: float = 20) -> Hands:
     generation = rollout.apply(replace(second, override=order))
     overridden = rollout.wait_for_phase("RolledBack", generation).object
 
+    # A person looks at what happened before trying again; by then the pods are gone.
+    rollout.wait_until_stopped("2")
     again_at = now()
     generation = rollout.apply(replace(second, attempt=2))
     tried_again = rollout.wait_for_phase("Canary", generation, since=again_at).object

@@ -65,13 +65,6 @@ class Wanted:
     def _template(self) -> dict[str, Any]:
         environment = {"MODEL_VERSION": self.version, **self.switches}
         return {
-            "metadata": {
-                "annotations": {
-                    "prometheus.io/scrape": "true",
-                    "prometheus.io/port": str(names.METRICS_PORT),
-                    "prometheus.io/path": names.METRICS_PATH,
-                }
-            },
             "spec": {
                 "securityContext": {
                     "runAsNonRoot": True,

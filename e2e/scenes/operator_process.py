@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -23,7 +22,7 @@ from e2e.fixtures import Cluster
 from e2e.waiting import wait_until
 from tests.prometheus_server import free_port
 
-SCRAPE_INTERVAL = "5s"
+SCRAPE_SECONDS = 5
 """That of the Prometheus of `make cluster`."""
 REQUESTS = "model_rollouts_api_requests_total"
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
@@ -48,7 +47,6 @@ class Operator:
         self._namespace = namespace
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self._sink: IO[bytes] | None = None
         self._port = 0
 
     def start(self, crash_at: str = "") -> None:
@@ -59,22 +57,21 @@ class Operator:
         """
         assert not self.running, "the operator runs already"
         self._port = free_port()
-        self._sink = self.log.open("ab")
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
-                *("--namespace", self._namespace),
-                *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
-                *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
-                *("--proxy-image", _PROXY.reference),
-                *("--scrape-interval", SCRAPE_INTERVAL),
-                *("--port", str(self._port)),
-                *(("--crash-at", crash_at) if crash_at else ()),
-            ],
-            stdout=self._sink,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "operator")},
-        )
+        command = [
+            *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
+            *("--namespace", self._namespace),
+            *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
+            *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
+            *("--proxy-image", _PROXY.reference),
+            *("--scrape-interval", f"{SCRAPE_SECONDS}s"),
+            *("--port", str(self._port)),
+            *(("--crash-at", crash_at) if crash_at else ()),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "operator")}
+        with self.log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                command, stdout=sink, stderr=subprocess.STDOUT, env=environment
+            )
         wait_until(lambda: self._ready() or not self.running, "the operator was not ready")
         assert self.running or crash_at, f"the operator ended:\n{self.tail()}"
 
@@ -135,8 +132,6 @@ class Operator:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._sink is not None:
-            self._sink.close()
 
     def moves(self) -> list[Move]:
         """The route writes that it logged, in order."""

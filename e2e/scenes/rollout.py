@@ -1,7 +1,7 @@
 """A ModelDeployment of a scene: applied with kubectl, and read from what the cluster shows."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,18 +138,34 @@ class Rollout:
     def pods_started(self, version: str) -> dict[str, int]:
         """Starts of the model container of `version`, by pod: 1 each when nothing restarted."""
         starts: dict[str, int] = {}
+        for change in self._pods(version):
+            for status in change.object.get("status", {}).get("containerStatuses", []):
+                if status["name"] == names.MODEL_CONTAINER:
+                    name = change.object["metadata"]["name"]
+                    starts[name] = max(starts.get(name, 0), 1 + status["restartCount"])
+        return starts
+
+    def wait_until_stopped(self, version: str) -> None:
+        """Wait until no pod of `version` is left."""
+
+        def left() -> set[str]:
+            found: set[str] = set()
+            for change in self._pods(version):
+                name = {change.object["metadata"]["name"]}
+                found = found - name if change.type == "DELETED" else found | name
+            return found
+
+        wait_until(lambda: not left(), f"{self.namespace}: pods of {version} did not end", 120)
+
+    def _pods(self, version: str) -> Iterator[Change]:
         for change in self.chronicles.pods.of(self.namespace):
             containers = change.object["spec"]["containers"]
             model: Object = next(
                 (each for each in containers if each["name"] == names.MODEL_CONTAINER), {}
             )
-            environment = {e["name"]: e.get("value") for e in model.get("env", [])}
+            environment = {each["name"]: each.get("value") for each in model.get("env", [])}
             if environment.get("MODEL_VERSION") == version:
-                for status in change.object.get("status", {}).get("containerStatuses", []):
-                    if status["name"] == names.MODEL_CONTAINER:
-                        name = change.object["metadata"]["name"]
-                        starts[name] = max(starts.get(name, 0), 1 + status["restartCount"])
-        return starts
+                yield change
 
 
 def conditions(obj: Object) -> dict[str, Object]:

@@ -3,13 +3,15 @@
 Each plays on a stage of its own, so that they run at the same time.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from e2e.scenes.answers import Answers
 from e2e.scenes.chronicle import Object
 from e2e.scenes.manifest import Wanted
-from e2e.scenes.operator_process import Move
+from e2e.scenes.operator_process import SCRAPE_SECONDS, Move
 from e2e.scenes.rollout import RouteWrite, conditions
 from e2e.scenes.scrapes import Scrape, first_with, scrapes
 from e2e.scenes.stage import Stage
@@ -76,8 +78,8 @@ def promotion(stage: Stage, rate: float = 50) -> Promotion:
     route = rollout.route_writes(since)
 
     reverted_at = serving.traffic.so_far().last.sent
-    rollout.apply(first)
-    rollout.wait_for_condition("Ready=False")
+    reverted_generation = rollout.apply(first)
+    rollout.wait_for_phase("Full", reverted_generation)
     rollout.wait_for_condition("Ready")
     # A write that should not be there would follow soon: while users get this many answers.
     serving.traffic.wait_for_more(round(5 * rate), "1")
@@ -106,14 +108,22 @@ class TakenBack:
     """The writes of the route for the bad version: the first gave it users, the last took them."""
     decided: Move
     """The operator's own word of the last one."""
-    scrape: Scrape | None
+    scrape: Scrape
     """The first scrape that had seen what the decision was made from."""
 
     @property
     def behind_the_scrape(self) -> float:
         """Seconds from that scrape to the decision."""
-        assert self.scrape is not None
         return self.decided.at - self.scrape.at
+
+    @property
+    def behind_the_interval(self) -> float:
+        """Seconds from the end of the interval of that scrape to the decision.
+
+        Scrapes of one interval are counted together when it has ended (docs/samples.md).
+        """
+        end = math.ceil(self.scrape.at / SCRAPE_SECONDS) * SCRAPE_SECONDS
+        return self.decided.at - end
 
     @property
     def behind_the_decision(self) -> float:
@@ -139,9 +149,7 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     # Who still got the bad version would have told so by then.
     serving.traffic.wait_for_more(round(5 * serving.traffic.rate), "1")
     answers = serving.traffic.stop().since(serving.settled)
-    objective = next(
-        each for each in ended.object["status"]["objectives"] if each["name"] == "errors"
-    )
+    bad_ones, total = judged(ended.object["status"]["history"][0]["message"])
     found = scrapes(stage.cluster, stage.namespace, str(begun.record["candidate"]))
     return TakenBack(
         bad.version,
@@ -149,5 +157,13 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
         answers,
         rollout.route_writes(since),
         stage.operator.moves()[-1],
-        first_with(found, objective["total"], objective["bad"]),
+        first_with(found, total, bad_ones),
     )
+
+
+def judged(message: str) -> tuple[int, int]:
+    """Bad requests of the candidate and all of them, from the words of a rollback."""
+    found = re.search(r"it had ([\d,]+) bad of ([\d,]+)", message)
+    assert found is not None, f"a rollback without numbers: {message}"
+    bad, total = (int(number.replace(",", "")) for number in found.groups())
+    return bad, total

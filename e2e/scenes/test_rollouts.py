@@ -21,7 +21,7 @@ from e2e.scenes.stories import Promotion, TakenBack, promotion, taken_back
 
 MOST_WRITES = 18
 """Of the operator for one promotion, events apart; Flagger makes 18, Argo Rollouts 39."""
-MOST_SECONDS_BEHIND_THE_SCRAPE = 2.0
+MOST_SECONDS_BEHIND_THE_INTERVAL = 2.0
 MOST_SECONDS_BEHIND_THE_DECISION = 1.0
 
 Facts = TypeVar("Facts")
@@ -161,16 +161,17 @@ def test_users_lose_nothing_but_what_the_bad_version_failed(errors: TakenBack) -
     assert len(errors.answers.bad) == len(mine.bad) > 0
 
 
-def test_the_decision_follows_the_scrape_and_the_data_plane_the_decision(
+def test_the_decision_follows_the_samples_and_the_data_plane_the_decision(
     errors: TakenBack,
 ) -> None:
     print(
-        f"the decision came {errors.behind_the_scrape:.2f} s after the scrape that allowed it,"
-        f" the last request {errors.behind_the_decision:.3f} s after the decision"
+        f"the decision came {errors.behind_the_interval:.2f} s after the interval that allowed it"
+        f" ({errors.behind_the_scrape:.2f} s after its scrape), the last request of the version"
+        f" {errors.behind_the_decision:.3f} s after the decision"
     )
 
     assert errors.behind_the_decision <= MOST_SECONDS_BEHIND_THE_DECISION
-    assert errors.behind_the_scrape <= MOST_SECONDS_BEHIND_THE_SCRAPE
+    assert 0 < errors.behind_the_interval <= MOST_SECONDS_BEHIND_THE_INTERVAL
 
 
 def test_a_version_that_hangs_is_taken_back(hung: TakenBack) -> None:

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.cluster import connection
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
-from model_rollouts.cluster.requests import Requests
+from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.cluster.watching import KopfSource
 from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import Reach
@@ -21,7 +22,10 @@ from model_rollouts.engine.reconcile import Planner
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
+from tests.api.objects import changed
 from tests.engine.planners import take
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.kubernetes_world import connected, until
 
 
 class SilentReader:
@@ -49,71 +53,115 @@ class NoHistory:
 class Cluster:
     """The namespace of a test, and engines that run in it."""
 
-    def __init__(self, client: ClusterClient, server: ApiServer, namespace: str) -> None:
+    def __init__(self, client: ClusterClient, proxy: FaultProxy, namespace: str) -> None:
         self.client = client
-        self.server = server
+        self.proxy = proxy
         self.namespace = namespace
-        self.answers: list[tuple[str, str, str]] = []
+        self.instruments: Instruments
+        self.writes: list[tuple[str, str, str]] = []
 
     @contextlib.asynccontextmanager
     async def running(
-        self, planner: Planner, reach: Reach = lambda point: None, source: Any = None
+        self, planner: Planner, reach: Reach = lambda point: None
     ) -> AsyncIterator[Engine]:
-        """An engine that is at work, and has ended gracefully after that."""
-        instruments = Instruments("test")
+        """An engine that is at work behind the proxy, and has ended gracefully after that."""
         stop = asyncio.Event()
-        engine = Engine(
-            core=Core(planner, take),
-            client=self.client,
-            source=source or KopfSource(self.server.kubeconfig, (self.namespace,)),
-            recorder=EventRecorder(self.client, "test"),
-            readers={0: SilentReader()},
-            historian=NoHistory(),
-            grid=Grid(),
-            instruments=instruments,
-            namespaces=(self.namespace,),
-            reach=reach,
-        )
-        running = asyncio.create_task(engine.run(stop))
-        try:
-            yield engine
-        finally:
-            stop.set()
-            await running
+        self.instruments = Instruments("test")
+        async with connected(self.proxy.kubeconfig, self._observe) as client:
+            engine = Engine(
+                core=Core(planner, take),
+                client=client,
+                source=KopfSource(self.proxy.kubeconfig, (self.namespace,)),
+                recorder=EventRecorder(client, "test"),
+                readers={0: SilentReader()},
+                historian=NoHistory(),
+                grid=Grid(),
+                instruments=self.instruments,
+                namespaces=(self.namespace,),
+                reach=reach,
+            )
+            running = asyncio.create_task(engine.run(stop))
+            try:
+                await until(
+                    lambda: engine.supervisor.deaf_for == 0 or running.done(),
+                    "the watch did not stand",
+                )
+                yield engine
+            finally:
+                stop.set()
+                await running
+
+    def _observe(self, verb: str, resource: str, code: str) -> None:
+        if verb != "GET":
+            self.writes.append((verb, resource, code))
+
+    async def create_model(self, name: str = "arrival", replicas: int = 2) -> Any:
+        """A ModelDeployment."""
+        changes = {
+            "metadata.namespace": self.namespace,
+            "metadata.name": name,
+            "spec.replicas": replicas,
+        }
+        return await self.client.create(changed(changes))
+
+    async def change_spec(self, path: str, value: Any, name: str = "arrival") -> Any:
+        """The ModelDeployment with another spec."""
+        model = await self.get(MODEL_DEPLOYMENT, name)
+        return await self.client.apply(_applicable(changed({path: value}, model)))
+
+    async def get(self, kind: Kind, name: str) -> Any:
+        """An object of the namespace."""
+        return await self.client.get(kind, self.namespace, name)
+
+    async def all(self, kind: Kind) -> list[Any]:
+        """All objects of a kind in the namespace."""
+        pages = self.client.pages(kind, self.namespace)
+        return [obj async for page in pages for obj in page.items]
+
+    def tell(self, server: ApiServer, obj: Any, status: dict[str, Any]) -> None:
+        """Write a status, as the controller of another kind would."""
+        place = (f"{obj['kind']}/{obj['metadata']['name']}", "-n", self.namespace)
+        patch = json.dumps({"status": status})
+        server.kubectl("patch", *place, "--subresource=status", "--type=merge", "-p", patch)
+
+    async def status(self, name: str = "arrival") -> dict[str, Any]:
+        """What the status tells."""
+        model = await self.get(MODEL_DEPLOYMENT, name) or {}
+        found: dict[str, Any] = model.get("status") or {}
+        return found
+
+    async def conditions(self) -> dict[str, str]:
+        """The conditions of its status, by their type."""
+        status = await self.status()
+        return {each["type"]: each["status"] for each in status.get("conditions", [])}
+
+    async def await_message(self, message: str, name: str = "arrival") -> None:
+        """Return once the status has that message."""
+
+        async def told() -> bool:
+            return (await self.status(name)).get("message") == message
+
+        await until(told, f"the status of {name} did not tell '{message}'")
+
+
+def _applicable(model: dict[str, Any]) -> dict[str, Any]:
+    metadata = {name: model["metadata"][name] for name in ("name", "namespace")}
+    kept = {key: model[key] for key in ("apiVersion", "kind", "spec")}
+    return {**kept, "metadata": metadata}
+
+
+Test = Callable[[Cluster], Awaitable[None]]
 
 
 @pytest.fixture
-def with_cluster(api_server: ApiServer, namespace: str) -> Callable[[Any], None]:
-    """Runs an async test with a `Cluster`."""
+def with_cluster(api_server: ApiServer, namespace: str, tmp_path: Path) -> Callable[[Test], None]:
+    """Runs a test with a `Cluster`."""
 
-    def run(test: Callable[[Cluster], Any]) -> None:
-        async def go() -> None:
-            configuration = await connection.load(api_server.kubeconfig)
-            answers: list[tuple[str, str, str]] = []
-            requests = Requests(
-                configuration,
-                user_agent="test",
-                observe=lambda verb, resource, code: answers.append((verb, resource, code)),
-            )
-            async with ClusterClient(requests) as client:
-                cluster = Cluster(client, api_server, namespace)
-                cluster.answers = answers
-                await test(cluster)
+    async def go(test: Test) -> None:
+        async with (
+            fault_proxy(api_server, tmp_path) as proxy,
+            connected(api_server.kubeconfig) as client,
+        ):
+            await test(Cluster(client, proxy, namespace))
 
-        asyncio.run(go())
-
-    return run
-
-
-async def until(holds: Callable[[], Any], complaint: str, seconds: float = 20.0) -> Any:
-    """What `holds` gives once it is true (it may be a coroutine); fails after `seconds`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        found = holds()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return found
-        assert loop.time() < deadline, f"{complaint} within {seconds:.0f} s"
-        await asyncio.sleep(0.02)
+    return lambda test: asyncio.run(go(test))

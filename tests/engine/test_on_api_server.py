@@ -1,8 +1,11 @@
 """The whole engine on a real API server: from an object to what was planned for it, and back."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -10,46 +13,305 @@ from model_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
 )
-from tests.api.objects import changed
-from tests.engine.conftest import Cluster, until
-from tests.engine.planners import plan, revision_name
+from model_rollouts.engine.carrying_out import CrashPoint
+from model_rollouts.rollout.actions import Apply, Move, WriteRoute, WriteStatus
+from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.planning import Plan
+from model_rollouts.rollout.seen import Seen
+from tests.engine.conftest import Cluster, Test
+from tests.engine.planners import deployment, plan, revision_name, route
+from tests.kubernetes_world import until
 
-Run = Callable[[Any], None]
+Run = Callable[[Test], None]
 
-
-async def create_model(cluster: Cluster, name: str = "arrival", replicas: int = 2) -> Any:
-    """A ModelDeployment."""
-    changes = {
-        "metadata.namespace": cluster.namespace,
-        "metadata.name": name,
-        "spec.replicas": replicas,
-    }
-    return await cluster.client.create(changed(changes))
-
-
-async def phase(cluster: Cluster, name: str = "arrival") -> Any:
-    """The phase that its status tells."""
-    model = await cluster.client.get(MODEL_DEPLOYMENT, cluster.namespace, name)
-    return ((model or {}).get("status") or {}).get("phase")
+TWO = "2 replicas."
+NAME = "arrival-0123456789"
 
 
 def test_what_is_planned_for_a_new_object_is_carried_out(with_cluster: Run) -> None:
     async def test(cluster: Cluster) -> None:
-        async with cluster.running(plan) as engine:
-            await until(lambda: engine.supervisor.deaf_for == 0, "the watch did not stand")
-            model = await create_model(cluster)
-            await until(lambda: phase_is(cluster, "Full"), "the status was not written")
+        async with cluster.running(plan):
+            model = await cluster.create_model()
+            await cluster.await_message(TWO)
 
-            for kind in (CONTROLLER_REVISION, DEPLOYMENT):
-                assert await cluster.client.get(kind, cluster.namespace, revision_name(model))
-            assert await cluster.client.get(HTTP_ROUTE, cluster.namespace, "arrival")
-        events = [e async for e in cluster.client.pages(EVENT, cluster.namespace)]
-        (event,) = events[0].items
+        assert await cluster.get(CONTROLLER_REVISION, revision_name(model))
+        assert await cluster.get(DEPLOYMENT, revision_name(model))
+        assert await cluster.get(HTTP_ROUTE, "arrival")
+        (page,) = [page async for page in cluster.client.pages(EVENT, cluster.namespace)]
+        (event,) = page.items
         assert (event["reason"], event["regarding"]["name"]) == ("Serving", "arrival")
+        in_order = [write for write in cluster.writes if write[1] != "events"]
+        assert in_order == [
+            ("POST", "controllerrevisions", "201"),
+            ("PATCH", "deployments", "201"),
+            ("PATCH", "httproutes", "201"),
+            ("PATCH", "modeldeployments", "200"),
+        ]
 
     with_cluster(test)
 
 
-async def phase_is(cluster: Cluster, wanted: str, name: str = "arrival") -> bool:
-    """Whether the status tells that phase."""
-    return bool(await phase(cluster, name) == wanted)
+def test_a_restart_writes_nothing(with_cluster: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(plan):
+            await cluster.create_model()
+            await cluster.await_message(TWO)
+        cluster.writes.clear()
+        passes: list[str] = []
+
+        def counting(seen: Seen, memory: Memory, now: float) -> Plan:
+            passes.append(seen.obj["metadata"]["name"])
+            return plan(seen, memory, now)
+
+        async with cluster.running(counting):
+            await until(lambda: passes, "nothing was planned")
+
+        assert cluster.writes == []
+
+    with_cluster(test)
+
+
+def test_a_changed_spec_is_followed_and_a_deleted_child_comes_back(with_cluster: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(plan):
+            await cluster.create_model()
+            await cluster.await_message(TWO)
+            await cluster.change_spec("spec.replicas", 3)
+            await cluster.await_message("3 replicas.")
+            await cluster.client.delete(DEPLOYMENT, cluster.namespace, NAME)
+
+            async def is_back() -> bool:
+                found = await cluster.get(DEPLOYMENT, NAME)
+                return found is not None and found["spec"]["replicas"] == 3
+
+            await until(is_back, "the Deployment did not come back")
+
+    with_cluster(test)
+
+
+def test_a_repair_without_replicas_keeps_them(with_cluster: Run) -> None:
+    """Also before the Deployment was ever scaled, when the first apply owns its replicas."""
+
+    def repairing(seen: Seen, memory: Memory, now: float) -> Plan:
+        found = plan(seen, memory, now)
+        if found.actions or memory.last_request_ms is not None:
+            return found
+        actions = (Apply(deployment(seen.obj), why="as a repair"),)
+        return Plan(actions, replace(memory, last_request_ms=1))
+
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(repairing):
+            await cluster.create_model(replicas=4)
+            await until(
+                lambda: [w[1] for w in cluster.writes].count("deployments") == 2, "no repair"
+            )
+
+        assert (await cluster.get(DEPLOYMENT, NAME))["spec"]["replicas"] == 4
+
+    with_cluster(test)
+
+
+def test_what_was_deleted_while_nobody_watched_is_swept(with_cluster: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(plan) as engine:
+            for name in ("arrival", "departure"):
+                await cluster.create_model(name)
+                await cluster.await_message(TWO, name)
+            # The watch ends for good, and does not come back before all this has happened.
+            cluster.proxy.fail("GET", "watch=true", 500, times=500)
+            slow = {"kind": "Status", "code": 500, "message": "etcdserver: request timed out"}
+            await cluster.proxy.send_into_watches({"type": "ERROR", "object": slow})
+            await until(lambda: engine.supervisor.deaf_for > 0, "the source did not end")
+            await cluster.client.delete(MODEL_DEPLOYMENT, cluster.namespace, "departure")
+            await cluster.client.delete(DEPLOYMENT, cluster.namespace, NAME)
+            cluster.proxy.faults.clear()
+            await until(lambda: engine.supervisor.deaf_for == 0, "the source did not come back")
+
+            await until(lambda: len(engine.store.models()) == 1, "nothing was swept")
+
+            async def is_back() -> bool:
+                return await cluster.get(DEPLOYMENT, NAME) is not None
+
+            await until(is_back, "the Deployment did not come back")
+            assert [key.name for key, _ in engine.rollouts] == ["arrival"]
+            restarts = cluster.instruments.registry.get_sample_value(
+                "model_rollouts_source_restarts_total"
+            )
+            assert restarts is not None and restarts >= 1
+
+    with_cluster(test)
+
+
+def test_a_route_of_somebody_else_is_a_stranger_and_stays(
+    with_cluster: Run, api_server: ApiServer
+) -> None:
+    strangers: set[str] = set()
+
+    def careful(seen: Seen, memory: Memory, now: float) -> Plan:
+        strangers.update(seen.children.strangers)
+        return Plan((), memory) if strangers else plan(seen, memory, now)
+
+    async def test(cluster: Cluster) -> None:
+        theirs = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "arrival", "namespace": cluster.namespace},
+            "spec": {"parentRefs": [{"name": "theirs"}]},
+        }
+        api_server.kubectl.apply(json.dumps(theirs))
+        async with cluster.running(careful):
+            await cluster.create_model()
+            await until(lambda: strangers, "the stranger was not seen")
+
+        assert strangers == {"HTTPRoute/arrival"}
+        kept = await cluster.get(HTTP_ROUTE, "arrival")
+        assert kept["spec"]["parentRefs"][0]["name"] == "theirs"
+
+    with_cluster(test)
+
+
+def test_children_without_a_controller_are_taken_back(
+    with_cluster: Run, api_server: ApiServer
+) -> None:
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(plan):
+            model = await cluster.create_model()
+            await cluster.await_message(TWO)
+        # What `kubectl delete --cascade=orphan` leaves behind, once the garbage collector ran.
+        for kind, name in ((DEPLOYMENT, NAME), (HTTP_ROUTE, "arrival")):
+            patch = json.dumps({"metadata": {"ownerReferences": []}})
+            place = (f"{kind.plural}/{name}", "-n", cluster.namespace)
+            api_server.kubectl("patch", *place, "--type=merge", "-p", patch)
+        async with cluster.running(plan):
+
+            async def adopted() -> bool:
+                objs = [
+                    await cluster.get(DEPLOYMENT, NAME),
+                    await cluster.get(HTTP_ROUTE, "arrival"),
+                ]
+                return all(obj["metadata"].get("ownerReferences") for obj in objs)
+
+            await until(adopted, "they were not taken back")
+
+        owner = (await cluster.get(DEPLOYMENT, NAME))["metadata"]["ownerReferences"][0]
+        assert (owner["uid"], owner["controller"]) == (model["metadata"]["uid"], True)
+
+    with_cluster(test)
+
+
+def test_a_status_of_a_spec_that_has_changed_is_not_written(
+    with_cluster: Run, api_server: ApiServer
+) -> None:
+    """The object changes between the plan and its write: the write is refused, and planned anew."""
+    planned: list[int] = []
+
+    async def test(cluster: Cluster) -> None:
+        def interrupted(seen: Seen, memory: Memory, now: float) -> Plan:
+            planned.append(seen.obj["metadata"]["generation"])
+            if len(planned) == 1:
+                patch = json.dumps({"spec": {"replicas": 5}})
+                place = ("mdep/arrival", "-n", cluster.namespace)
+                api_server.kubectl("patch", *place, "--type=merge", "-p", patch)
+            return plan(seen, memory, now)
+
+        async with cluster.running(interrupted):
+            await cluster.create_model()
+            await cluster.await_message("5 replicas.")
+
+        statuses = [code for _, resource, code in cluster.writes if resource == "modeldeployments"]
+        assert statuses == ["409", "200"]
+        assert planned[:2] == [1, 2]
+
+    with_cluster(test)
+
+
+def test_a_failed_write_is_tried_again_and_its_memory_did_not_happen(with_cluster: Run) -> None:
+    memories: list[Memory] = []
+
+    def remembering(seen: Seen, memory: Memory, now: float) -> Plan:
+        memories.append(memory)
+        found = plan(seen, memory, now)
+        return replace(found, memory=replace(memory, last_request_ms=len(memories)))
+
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(remembering):
+            cluster.proxy.fail("PATCH", "httproutes", 500)
+            await cluster.create_model()
+            await cluster.await_message(TWO)
+
+        # The pass that failed is followed by one that begins where it began.
+        assert [memory.last_request_ms for memory in memories[:2]] == [None, None]
+        assert memories[2].last_request_ms == 2
+
+    with_cluster(test)
+
+
+def test_a_write_whose_answer_was_lost_is_found_done(with_cluster: Run) -> None:
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(plan):
+            cluster.proxy.lose_answer_to = "POST"
+            await cluster.create_model()
+            await cluster.await_message(TWO)
+
+        codes = [code for _, resource, code in cluster.writes if resource == "controllerrevisions"]
+        # Nobody creates it twice: the watch, or the refusal of the second try, tells that it is.
+        assert codes in (["none"], ["none", "409"])
+
+    with_cluster(test)
+
+
+def test_crash_points_lie_between_the_writes(with_cluster: Run) -> None:
+    """An advance writes evidence, route and status; what had been written says where it broke."""
+    reached: list[tuple[CrashPoint, list[str]]] = []
+
+    def advancing(seen: Seen, memory: Memory, now: float) -> Plan:
+        found = plan(seen, memory, now)
+        if found.actions or memory.last_request_ms is not None:
+            return found
+        known = seen.children.route
+        assert known is not None
+        version = known["metadata"]["resourceVersion"]
+        actions = (
+            WriteStatus({**seen.obj["status"], "evidence": "1"}),
+            WriteRoute(route(seen.obj, weight=5), version, Move.ADVANCE),
+            WriteStatus({**seen.obj["status"]}),
+        )
+        return Plan(actions, replace(memory, last_request_ms=1))
+
+    async def test(cluster: Cluster) -> None:
+        def reach(point: CrashPoint) -> None:
+            written = [resource for _, resource, _ in cluster.writes if resource != "events"]
+            reached.append((point, written))
+
+        async with cluster.running(advancing, reach):
+            await cluster.create_model()
+            await until(lambda: len(reached) == 5, "the advance was not carried out")
+
+        advance = reached[2:]
+        assert [(point, resources[-1]) for point, resources in advance] == [
+            (CrashPoint.AFTER_EVIDENCE, "modeldeployments"),
+            (CrashPoint.AFTER_ROUTE, "httproutes"),
+            (CrashPoint.AFTER_STATUS, "modeldeployments"),
+        ]
+
+    with_cluster(test)
+
+
+def test_an_error_of_a_planner_ends_only_its_own_pass(with_cluster: Run) -> None:
+    def moody(seen: Seen, memory: Memory, now: float) -> Plan:
+        if seen.obj["metadata"]["name"] == "arrival":
+            raise ZeroDivisionError
+        return plan(seen, memory, now)
+
+    async def test(cluster: Cluster) -> None:
+        async with cluster.running(moody):
+            await cluster.create_model("arrival")
+            await cluster.create_model("departure")
+            await cluster.await_message(TWO, "departure")
+        failed: Any = cluster.instruments.registry.get_sample_value(
+            "model_rollouts_pass_duration_seconds_count", {"outcome": "failed"}
+        )
+        assert failed >= 1
+        assert await cluster.status("arrival") == {}
+
+    with_cluster(test)

@@ -94,7 +94,10 @@ def test_a_gateway_that_has_not_taken_it_is_told(
     found = accepted()
     change(found)
 
-    assert words in (refused(found) or "")
+    refusal = refused(found)
+    assert refusal is not None
+    assert words in refusal.words
+    assert refusal.pending == ("yet" in words or "not said" in words)
 
 
 def test_a_namespace_that_is_implied_is_the_same_parent() -> None:

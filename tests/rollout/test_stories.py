@@ -141,6 +141,19 @@ def without_pods_in_the_canary() -> World:
     return world.until("RolledBack").run(10)
 
 
+def scraped_late() -> World:
+    """A candidate gets no users before it can be judged, also while the last one is watched."""
+    world = first()
+    world.edit(version="2", strategy__watch={"duration": "6h"})
+    world.until("Full").run(15)
+    world.scraped = False
+    world.edit(version="3")
+    world.until("Starting").run(60)
+    assert set(world.weights) == {"v2"}
+    world.scraped = True
+    return world.until("Canary").run(10)
+
+
 def refused_at_admission() -> World:
     """What only the operator can find out, in the order in which it is mended."""
     world = World(gateway=Gateway(missing=("gateways/models",)), refusal="image: required")
@@ -192,6 +205,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     immediate,
     never_ready,
     without_pods_in_the_canary,
+    scraped_late,
     refused_at_admission,
     edited_by_somebody_else,
 )

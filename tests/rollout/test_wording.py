@@ -30,7 +30,8 @@ def hold(reason: Reason, message: str, *, stalls: bool = False) -> dict[str, Any
 
 
 def watched(made: Situation) -> Situation:
-    return replace(made, watching=True, roles=made.roles._replace(previous=V2))
+    roles = made.roles._replace(previous=V2)
+    return replace(made, watching=True, roles=roles, previous=standing(V2))
 
 
 LATE = Clocks("", NOON + 86_000, phase=86_000.0, step=86_000.0)
@@ -119,7 +120,7 @@ ROWS = [
     (situation(Phase.FULL), "All users on 3."),
     (
         watched(situation(Phase.FULL)),
-        f"All users on 3, watched until 20:02 UTC; {V2} stays warm.",
+        "All users on 3, watched until 20:02 UTC; 2 stays warm.",
     ),
     (
         situation(Phase.FULL, trial=counted((200, 10), None)),

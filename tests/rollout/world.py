@@ -96,6 +96,8 @@ class World:
         self.pending: list[IntervalCounts] = []
         self.wake_at: float | None = None
         self.broken: set[str] = set()
+        self.scraped = True
+        self.asked_at = 0.0
         self.owed: dict[str, float] = {}
         self.obj: dict[str, Any] = {
             "apiVersion": "modelrollouts.dev/v1alpha1",
@@ -288,6 +290,8 @@ class World:
         """What the engine would gather; what was refused at admission is asked again."""
         if self.checked is not None and self.time - self.checked_at >= 30:
             self.checked = None
+        if self.history and self.history.scraped_ms is None and self.time > self.asked_at:
+            self.history = None
         kinds: dict[str, dict[str, Any]] = {"Deployment": {}, "Service": {}}
         revisions = []
         for (kind, name), obj in self.objects.items():
@@ -325,7 +329,9 @@ class World:
             self.checked = Checked(generation, self.gateway, self.refusal)
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
-            self.history = History(self.dispersion, round((NOON + self.time) * 1000) - 1_300)
+            self.asked_at = self.time
+            scraped = round((NOON + self.time) * 1000) - 1_300 if self.scraped else None
+            self.history = History(self.dispersion, scraped)
 
     def do(self, action: Action) -> None:
         """Carry out one action."""

@@ -119,6 +119,7 @@ def situation(phase: Phase, weight: float = 0.0, **more: Any) -> Situation:
         step=1 if phase is Phase.CANARY else None,
         stable=standing(stable),
         candidate=None if candidate is None else standing(candidate, 1, 1),
+        previous=None,
         holds=(),
         clocks=Clocks("Canary", NOON + 600, phase=600.0, step=600.0 if weight else 0.0),
         trial=None,

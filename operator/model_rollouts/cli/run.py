@@ -86,7 +86,7 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
 )
 @click.option(
     "--scrape-settle",
-    default="1s",
+    default="500ms",
     show_default=True,
     show_envvar=True,
     type=DURATION,

@@ -16,6 +16,9 @@ REPORTER = "modelrollouts.dev/operator"
 WAITING = 1_000
 """Events that wait to be written; more are dropped."""
 
+REMEMBERED = 1_000
+"""Events whose count is known; the API server keeps them for an hour or so."""
+
 _NOTE_BYTES = 1_024
 _NAME_DIGITS = 16
 
@@ -38,7 +41,10 @@ class Occurrence:
 
 
 class EventRecorder:
-    """Writes occurrences as Events. The same one again raises the count of the Event it made."""
+    """Writes occurrences as Events. The same one again raises the count of the Event it made.
+
+    Counts begin anew with each operator.
+    """
 
     def __init__(
         self, client: ClusterClient, instance: str, dropped: Callable[[], None] = lambda: None
@@ -46,6 +52,7 @@ class EventRecorder:
         self._client = client
         self._instance = instance
         self._dropped = dropped
+        self._counts: dict[str, int] = {}
         self._waiting: asyncio.Queue[Occurrence] = asyncio.Queue(WAITING)
 
     def record(self, occurrence: Occurrence) -> None:
@@ -72,16 +79,21 @@ class EventRecorder:
         await self._waiting.join()
 
     async def _write(self, body: Body) -> None:
+        name: str = body["metadata"]["name"]
         try:
             await self._client.create(body)
+            count = 1
         except ApiError as error:
             if not error.is_conflict:
                 raise
-            metadata = body["metadata"]
-            before = await self._client.get(EVENT, metadata["namespace"], metadata["name"])
-            count = ((before or {}).get("series") or {}).get("count", 1)
-            series = {"count": count + 1, "lastObservedTime": body["eventTime"]}
+            # Counted here, for reading Events would be one more right.
+            count = self._counts.get(name, 1) + 1
+            series = {"count": count, "lastObservedTime": body["eventTime"]}
             await self._client.patch_series(body, series)
+        self._counts.pop(name, None)
+        self._counts[name] = count
+        if len(self._counts) > REMEMBERED:
+            del self._counts[next(iter(self._counts))]
 
 
 def event(occurrence: Occurrence, instance: str) -> Body:

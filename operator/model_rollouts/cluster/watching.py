@@ -56,6 +56,8 @@ Sink = Callable[[Happening], None]
 
 _STOP_SECONDS = 5.0
 
+_log = logging.getLogger(__name__)
+
 
 class SourceError(Exception):
     """A source has ended, and why."""
@@ -66,6 +68,10 @@ class EventSource(Protocol):
 
     async def run(self, sink: Sink) -> None:
         """Tell `sink`, in the loop of the caller, until cancelled. Raises SourceError."""
+
+
+_IDENTITY: Any = "model-rollouts"
+"""kopf's type for it is not public."""
 
 
 class KopfSource:
@@ -93,6 +99,8 @@ class KopfSource:
             try:
                 asyncio.run(watching.operate())
                 why = "without a reason"
+            except asyncio.CancelledError:
+                why = "it was stopped"
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
             _hand_over(loop, ended.set_result, why)
@@ -131,6 +139,7 @@ class _Watching:
         scopes: Sequence[str | None] = namespaces or (None,)
         self._kinds = {kind.path(scope): kind for kind in WATCHED for scope in scopes}
         self._standing: set[str] = set()
+        self._sessions: list[aiohttp.ClientSession] = []
         self._stopping = False
         self._stop: Callable[[], object] = lambda: None
 
@@ -142,18 +151,28 @@ class _Watching:
 
     async def operate(self) -> None:
         """Watch until told to stop; raises what ends kopf."""
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        self._stop = lambda: loop.call_soon_threadsafe(stop.set)
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        # One error ends all tasks of kopf, and each would tell it again when it is collected.
+        loop.set_exception_handler(lambda _, context: _log.debug("kopf: %s", context["message"]))
         if self._stopping:
             return
-        # The flag is of asyncio: for one of threading, kopf waits in a thread that never ends.
-        await kopf.operator(
-            registry=self._registry(),
-            settings=_settings(),
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
-            stop_flag=stop,
-        )
+        try:
+            # It is stopped by cancelling and not by a flag: after an error it would wait for the
+            # flag, 5 s for one of asyncio and for ever for one of threading.
+            await kopf.operator(
+                registry=self._registry(),
+                settings=_settings(),
+                # Its own would ask for the name of the user, which a container may not have.
+                identity=_IDENTITY,
+                clusterwide=not self._namespaces,
+                namespaces=self._namespaces,
+            )
+        finally:
+            # After an error kopf leaves them open.
+            for session in self._sessions:
+                await session.close()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -192,6 +211,7 @@ class _Watching:
             read_bufsize=2**21,
             trace_configs=[trace],
         )
+        self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
 
     async def _started(self, _: object, __: object, request: Any) -> None:
@@ -233,8 +253,9 @@ def _settings() -> kopf.OperatorSettings:
     for kind in CHILDREN:
         watched = (kind.group, kind.version, kind.plural)
         settings.watching.label_selectors[watched] = MANAGED_SELECTOR
-    # It says a line for every event that it handles.
+    # It says a line for every event that it handles, and warns of not being the main thread.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     return settings
 
 

@@ -1,11 +1,12 @@
 """What is asked of the cluster before a new version is let in: gateways, routes, a dry run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE
+from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE, Kind
 from model_rollouts.engine.conflicts import is_conflict
 from model_rollouts.rollout.actions import Action, Apply
 from model_rollouts.rollout.seen import Checked, Gateway, Seen
@@ -57,7 +58,7 @@ class Checker:
                 claims.append(None)
                 continue
             namespace = parent.get("namespace", model["metadata"]["namespace"])
-            gateway = await self._client.get(GATEWAY, namespace, parent["name"])
+            gateway = await self._read(GATEWAY, namespace, parent["name"])
             if gateway is None:
                 missing.append(f"{namespace}/{parent['name']}")
             else:
@@ -72,10 +73,19 @@ class Checker:
             missing=tuple(dict.fromkeys(missing)),
         )
 
+    async def _read(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """The object; an empty one when we may not read it, so that nothing is known of it."""
+        try:
+            return await self._client.get(kind, namespace, name)
+        except ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                return {}
+            raise
+
     async def _features(self, gateway: Object) -> frozenset[str] | None:
         """What the class of a gateway claims to support; None when it claims nothing."""
-        name = gateway["spec"]["gatewayClassName"]
-        found = await self._client.get(GATEWAY_CLASS, None, name)
+        name = (gateway.get("spec") or {}).get("gatewayClassName")
+        found = None if name is None else await self._read(GATEWAY_CLASS, None, name)
         claimed = ((found or {}).get("status") or {}).get("supportedFeatures") or ()
         # Gateway API 1.1 had plain names in this place.
         return (

@@ -153,4 +153,6 @@ class Engine:
 
     def _shown(self) -> Iterator[Shown]:
         for key, rollout in self.rollouts:
-            yield Shown(key.namespace, key.name, rollout.phase, rollout.serves_spec)
+            yield Shown(
+                key.namespace, key.name, rollout.phase, rollout.serves_spec, rollout.available
+            )

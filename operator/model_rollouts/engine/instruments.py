@@ -18,6 +18,7 @@ class Shown(NamedTuple):
     name: str
     phase: str
     serves_spec: bool
+    available: bool
 
 
 class Instruments:
@@ -110,6 +111,11 @@ class _PerModel(Collector):
             "1 while not all users get what the spec says, else 0.",
             labels=labels,
         )
+        available = GaugeMetricFamily(
+            "modeldeployment_available",
+            "1 while users get answers, whichever version gives them, else 0.",
+            labels=labels,
+        )
         phase = GaugeMetricFamily(
             "modeldeployment_phase",
             "1 for the phase that the ModelDeployment is in.",
@@ -118,7 +124,9 @@ class _PerModel(Collector):
         for each in self._shown():
             place = [each.namespace, each.name]
             not_serving.add_metric(place, 0.0 if each.serves_spec else 1.0)
+            available.add_metric(place, float(each.available))
             if each.phase:
                 phase.add_metric([*place, each.phase], 1.0)
         yield not_serving
+        yield available
         yield phase

@@ -46,5 +46,3 @@ def configure(log_format: LogFormat, stream: TextIO, level: int = logging.INFO) 
         logging.Formatter("%(asctime)s %(levelname)-7s %(message)s") if as_text else JsonFormatter()
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Its lines are about itself; what ends a watch is told by the supervisor.
-    logging.getLogger("kopf").setLevel(logging.WARNING)

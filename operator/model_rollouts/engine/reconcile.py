@@ -12,7 +12,7 @@ from model_rollouts.engine.carrying_out import Executor, OutdatedError
 from model_rollouts.engine.checking import ASK_AGAIN_S, Checker
 from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.rollouts import Answered, Remembered, Rollout, Rollouts
+from model_rollouts.engine.rollouts import Answered, Measured, Remembered, Rollout, Rollouts
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
@@ -31,6 +31,9 @@ RESTLESS = 50
 
 HISTORY_AGAIN_S = 2.0
 """Seconds until Prometheus is asked again for what it did not know: users wait for it."""
+
+MEASURED_S = 600.0
+"""How long a dispersion holds that was measured on a day."""
 
 NEEDS = 3
 """How often a plan may ask for something more before it must say what to do."""
@@ -175,13 +178,13 @@ class Reconciler:
 
     async def _ask_history(self, model: Mapping[str, Any], rollout: Rollout, asked: Asked) -> None:
         metadata = model["metadata"]
-        known = rollout.last_dispersion
+        known, now = rollout.measured, self._clock()
         try:
-            if known is None or known[0] != asked.served:
-                measured = await self._historian.dispersion(metadata["namespace"], asked.served)
-                known = rollout.last_dispersion = (asked.served, measured)
+            if known is None or known.served != asked.served or now - known.at > MEASURED_S:
+                found = await self._historian.dispersion(metadata["namespace"], asked.served)
+                known = rollout.measured = Measured(asked.served, found, now)
             scraped = await self._historian.scraped_ms(metadata["namespace"], asked.candidate)
-            history = History(known[1], scraped)
+            history = History(known.dispersion, scraped)
             rollout.metrics_error = None
         except (QueryError, AnswerError) as error:
             history, rollout.metrics_error = None, str(error)
@@ -207,10 +210,12 @@ class Reconciler:
     def _show(self, key: Key, rollout: Rollout) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
         rollout.phase = str(status.get("phase", ""))
-        rollout.serves_spec = any(
-            each.get("type") == "Ready" and each.get("status") == "True"
+        true = {
+            each.get("type")
             for each in status.get("conditions") or ()
-        )
+            if each.get("status") == "True"
+        }
+        rollout.serves_spec, rollout.available = "Ready" in true, "Available" in true
 
 
 def _still_valid(answered: Answered | None, generation: int, now: float) -> Answered | None:

@@ -30,6 +30,15 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The dispersion of the errors of revisions that `served`, and when it was measured."""
+
+    served: tuple[str, ...]
+    dispersion: Dispersion
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Remembered:
     """What Prometheus said of the past of `asked` for one generation of the spec, and when.
 
@@ -68,8 +77,7 @@ class Rollout:
     measures: Request | None = None
     answered: Answered | None = None
     history: Remembered | None = None
-    last_dispersion: tuple[tuple[str, ...], Dispersion] | None = None
-    """The dispersion that was measured last, and of which revisions."""
+    measured: Measured | None = None
     refusal: str | None = None
     """What the API server said about an action of the last plan."""
     metrics_error: str | None = None
@@ -77,6 +85,7 @@ class Rollout:
     """Passes in a row that found something to do."""
     phase: str = ""
     serves_spec: bool = False
+    available: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 

@@ -1,9 +1,11 @@
 """What the operator knows of the cluster: the newest version of each watched object.
 
 Results of our own writes go in at once, so a pass never acts on a state older than its own writes.
-Objects are kept as JSON text: a tenth of the memory that they take as dicts.
+Objects are kept as JSON text, a tenth of the memory that they take as dicts, and long ones packed:
+renderings with the configuration of a proxy are most of what there is, and hardly ever read.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
-from model_rollouts.resources.names import MODEL_LABEL
+from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
 
 Body = dict[str, Any]
+
+LONG = 4_096
+"""Bytes of JSON from which on packing pays."""
 
 
 class Key(NamedTuple):
@@ -40,10 +45,12 @@ class _Kept:
     owner: str | None
     model: Key
     generation: int
+    watched: bool
     text: bytes
 
     def read(self) -> Body:
-        obj: Body = msgspec.json.decode(self.text)
+        text = self.text if self.text.startswith(b"{") else zlib.decompress(self.text)
+        obj: Body = msgspec.json.decode(text)
         return obj
 
 
@@ -107,7 +114,9 @@ class Store:
     ) -> frozenset[Key]:
         """Forget what a list of `kind` as of `version` does not have; `listed` are its names.
 
-        A list of one namespace says nothing about the others. Returns the models concerned.
+        A list of one namespace says nothing about the others. What does not carry our label is in
+        no list: it goes too, and whoever finds it in the way again puts it back. Returns the models
+        concerned.
         """
         there = set(listed)
         as_of = int(version)
@@ -122,7 +131,7 @@ class Store:
         self._gone = {
             place: at for place, at in self._gone.items() if place.kind is not kind or at > as_of
         }
-        return frozenset().union(*(self._remove(place, as_of) for place in vanished))
+        return frozenset().union(*(self._vanish(place, as_of) for place in vanished))
 
     def _keep(self, place: _Place, obj: Mapping[str, Any], version: int) -> None:
         metadata = dict(obj["metadata"])
@@ -136,7 +145,8 @@ class Store:
             controller(obj),
             Key(place.namespace, name),
             metadata.get("generation", 0),
-            msgspec.json.encode({**obj, "metadata": metadata}),
+            is_model or labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
+            _packed(msgspec.json.encode({**obj, "metadata": metadata})),
         )
         self._kept[place] = kept
         self._of_model[kept.model].add(place)
@@ -155,6 +165,13 @@ class Store:
         if place.kind is MODEL_DEPLOYMENT:
             self._models.pop(kept.uid, None)
         return kept
+
+    def _vanish(self, place: _Place, as_of: int) -> frozenset[Key]:
+        kept = self._kept[place]
+        if kept.watched:
+            return self._remove(place, as_of)
+        self._forget(place)
+        return self._concerned(kept)
 
     def _remove(self, place: _Place, version: int) -> frozenset[Key]:
         kept = self._kept.get(place)
@@ -175,6 +192,10 @@ def controller(obj: Mapping[str, Any]) -> str | None:
     """The uid of the controller of an object, None when it has none."""
     owners = obj["metadata"].get("ownerReferences") or ()
     return next((str(owner["uid"]) for owner in owners if owner.get("controller")), None)
+
+
+def _packed(text: bytes) -> bytes:
+    return zlib.compress(text, level=1) if len(text) > LONG else text
 
 
 def _place(kind: Kind, obj: Mapping[str, Any]) -> _Place:

@@ -17,6 +17,9 @@ from model_rollouts.rollout.situation import Roles, Standing
 SETTLED = "Settled"
 """The verdict in the record of a version whose watch is over."""
 
+GROWING_SECONDS = 2.0
+"""How long the ready pods of a Deployment are not believed after it was given more."""
+
 _ENDED = (Phase.ROLLED_BACK, Phase.UNDECIDED)
 _ALL = Fraction(1)
 
@@ -37,6 +40,7 @@ class Found:
     memory: Memory
     clocks: Clocks
     now: float
+    step_ms: int
 
     @property
     def spec(self) -> Spec:
@@ -130,7 +134,10 @@ class Found:
         return self._standing(self.roles.previous, capacity.least(self.spec.replicas))
 
     def _standing(self, name: str, needed: int) -> Standing:
-        return standing(self.revisions[name], self.seen.children, needed)
+        at, before = self.memory.grown.get(name, (0.0, 0))
+        # Just after a Deployment was given more pods its status may still be about those before.
+        most_ready = before if self.now - at < GROWING_SECONDS else None
+        return standing(self.revisions[name], self.seen.children, needed, most_ready)
 
     def serving(self) -> int:
         """Pods that serve all users now, or should: a share of users is a share of these."""

@@ -8,7 +8,8 @@ from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.situation import Roles
 
 _MESSAGE = 1024
-_SERVES = (Outcome.PROMOTED, Outcome.PROMOTED_WITH_BOUND)
+SERVES = (Outcome.PROMOTED, Outcome.PROMOTED_WITH_BOUND)
+"""Outcomes of a version that served all users."""
 _ENDS = {Phase.ROLLED_BACK: Outcome.ROLLED_BACK, Phase.UNDECIDED: Outcome.UNDECIDED}
 
 
@@ -25,8 +26,8 @@ def told(
     made up for, with a note that is shorter when the reason has gone with it.
     """
     if roles.phase is Phase.FULL and roles.stable is not None:
-        outcome = Outcome.PROMOTED_WITH_BOUND if roles.verdict == "PassWithBound" else _SERVES[0]
-        last = next((past for past in history if past.outcome in _SERVES), None)
+        outcome = Outcome.PROMOTED_WITH_BOUND if roles.verdict == "PassWithBound" else SERVES[0]
+        last = next((past for past in history if past.outcome in SERVES), None)
         if last is not None and last.revision == roles.stable:
             return history
         return ended(history, roles.stable, revisions, roles.attempt, outcome, note, now)

@@ -11,6 +11,12 @@ from model_rollouts.rollout import routing
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.situation import Hold
 
+GATEWAY_SECONDS = 5.0
+"""What a gateway may take to accept a route before anybody is told."""
+
+FIRST_INTERVALS = 3
+"""Intervals in which pods that have just started may be unknown to Prometheus."""
+
 _METRICS = {
     findings.Reason.DUPLICATE_TARGETS: Reason.DUPLICATE_TARGETS,
     findings.Reason.SCRAPE_MISSING: Reason.SCRAPE_MISSING,
@@ -70,7 +76,9 @@ def _not_accepted(found: Found) -> Hold | None:
     why = None if route is None else routing.refused(route)
     if why is None:
         return None
-    return Hold(Reason.GATEWAY_NOT_ACCEPTED, f"{why}.")
+    written_at = found.memory.routed_at
+    slow = written_at is None or found.now - written_at >= GATEWAY_SECONDS
+    return Hold(Reason.GATEWAY_NOT_ACCEPTED, f"{why.words}.", told=slow or not why.pending)
 
 
 def _blind(found: Found) -> Hold | None:
@@ -80,10 +88,19 @@ def _blind(found: Found) -> Hold | None:
         return None
     if found.seen.metrics_error is not None:
         return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {found.seen.metrics_error}.")
+    if found.judged is not None and _has_just_begun(found):
+        return None
     for finding in found.memory.findings:
         if (reason := _METRICS.get(finding.reason)) is not None:
             return Hold(reason, f"{finding.message[:1].upper()}{finding.message[1:]}.")
     return None
+
+
+def _has_just_begun(found: Found) -> bool:
+    trial = found.memory.trial
+    if trial is None or trial.watermark is None:
+        return True
+    return trial.watermark.at_ms - trial.started_ms < FIRST_INTERVALS * found.step_ms
 
 
 def _unscraped(found: Found) -> Hold | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.decision import Dispersion, Judge, State
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
@@ -90,6 +91,12 @@ class Memory:
     last_request_ms: int | None = None
     """The end of the last interval in which the candidate had a request."""
     written: Written | None = None
+    routed_at: float | None = None
+    """When the route was written last (Unix seconds), None when not by this process."""
+    grown: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    """When a revision was last given more pods (Unix seconds), and how many it had."""
+    verdicts: tuple[ObjectiveStatus, ...] = ()
+    """How the candidate that was taken back last stood."""
     note: str | None = None
     """What was said about the last write of the route, until the status tells it."""
     superseded: str | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_rollouts.api.deployment import ModelDeployment, read
-from model_rollouts.api.status import Outcome, Past, Phase, Status
+from model_rollouts.api.status import ObjectiveStatus, Outcome, Past, Phase, Status
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.resources import controller_revision
@@ -20,6 +20,7 @@ from model_rollouts.rollout import (
     holds,
     moves,
     news,
+    proof,
     repair,
     revisions,
     roles,
@@ -36,6 +37,7 @@ from model_rollouts.rollout.actions import (
     Emit,
     Move,
     Need,
+    Scale,
     Severity,
     WriteRoute,
     WriteStatus,
@@ -88,13 +90,15 @@ def plan(seen: Seen, memory: Memory, now: float, settings: Settings) -> Plan:
     if seen.obj["metadata"].get("deletionTimestamp"):
         return Plan((), memory)
     try:
-        found = _find(seen, read(dict(seen.obj)), memory, now)
+        found = _find(seen, read(dict(seen.obj)), memory, now, settings.grid.step_ms)
         return _plan(found, settings)
     except (ValidationError, ResourceError) as error:
         return _stalled(seen, memory, error, now)
 
 
-def _find(seen: Seen, deployment: ModelDeployment, memory: Memory, now: float) -> Found:
+def _find(
+    seen: Seen, deployment: ModelDeployment, memory: Memory, now: float, step_ms: int
+) -> Found:
     stored = revisions.read(seen.children)
     wanted = revisions.wanted(deployment.spec, deployment.metadata.name, stored)
     today = roles.find(seen.children, stored, deployment.status)
@@ -105,8 +109,16 @@ def _find(seen: Seen, deployment: ModelDeployment, memory: Memory, now: float) -
         memory = trials.restored(deployment, today)
     about = f"{phase}/{wanted.name}/{attempt}"
     ticked = clocks.tick(memory, about, now, paused=spec.paused)
-    memory = replace(memory, clocks=ticked)
-    return Found(seen, deployment, stored, wanted, today, phase, memory, ticked, now)
+    memory = replace(memory, clocks=ticked, written=_written(seen, memory, now))
+    return Found(seen, deployment, stored, wanted, today, phase, memory, ticked, now, step_ms)
+
+
+def _written(seen: Seen, memory: Memory, now: float) -> Written | None:
+    """The status as the object has it, whoever wrote it, with the times of our own writes."""
+    status, last = seen.obj.get("status"), memory.written
+    if not status:
+        return None
+    return Written(dict(status), last.at if last else now, last.refreshes if last else 0)
 
 
 def _stalled(seen: Seen, memory: Memory, error: Exception, now: float) -> Plan:
@@ -152,16 +164,17 @@ def _lacks_history(found: Found) -> bool:
     """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
     if found.seen.metrics_error is not None or found.seen.history is not None:
         return False
-    if found.judged is not None:
-        return found.memory.trial is None
-    candidate = found.candidate()
-    starts = found.phase is Phase.STARTING and not found.goes_all_the_way
-    return starts and candidate is not None and candidate.is_ready
+    if found.phase is Phase.STARTING and not found.goes_all_the_way:
+        # Whether or not the version before it is still being watched.
+        candidate = found.candidate()
+        return candidate is not None and candidate.is_ready
+    return found.judged is not None and found.memory.trial is None
 
 
 def _asks_history(found: Found) -> Plan:
     """The errors of what serves now and served before, asked once before it is compared with."""
-    served = [past.revision for past in found.deployment.status.history]
+    told = found.deployment.status.history
+    served = [past.revision for past in told if past.outcome in history.SERVES]
     known = [found.roles.stable, *served]
     names = {name for name in known if name in found.revisions and name != found.wanted.name}
     needs = frozenset({Need.HISTORY})
@@ -198,6 +211,8 @@ def _moved(found: Found, following: moves.Next, held: tuple[Hold, ...]) -> Plan:
         found.memory,
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000)),
+        routed_at=found.now,
+        verdicts=_verdicts(found, held) if following.move is Move.ROLL_BACK else (),
         note=following.why,
         dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
@@ -215,12 +230,17 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     actions = tuple(_objects(found, settings, admitted=admitted))
     if actions and found.seen.refusal is None:
         # What they change is told in the next pass, together with what follows from it.
-        memory = replace(found.memory, repaired=_repaired(found, actions))
+        memory = replace(
+            found.memory, repaired=_repaired(found, actions), grown=_grown(found, actions)
+        )
         return Plan(actions, memory, measures=measures, wake_at=found.now)
     memory, status = found.memory, _status(found, held)
     told: tuple[Action, ...] = ()
     due = telling.due(status, memory, found.now)
-    if due is not None and due <= found.now:
+    if due is not None and not all(hold.told for hold in held):
+        # The gateway is about to say what has become of the route: both are told together.
+        due = found.now + holds.GATEWAY_SECONDS
+    elif due is not None and due <= found.now:
         events = news.of(found.deployment.status, status)
         told = (WriteStatus(telling.body(status)), *events)
         memory = telling.written(memory, status, found.now)
@@ -253,8 +273,28 @@ def _repaired(found: Found, actions: Iterable[Action]) -> dict[str, str]:
     return repaired
 
 
+def _grown(found: Found, actions: Iterable[Action]) -> dict[str, tuple[float, int]]:
+    grown = dict(found.memory.grown)
+    for action in actions:
+        if isinstance(action, Scale):
+            has = int(found.seen.children.deployments[action.revision]["spec"]["replicas"])
+            if action.replicas > has:
+                grown[action.revision] = (found.now, has)
+    return grown
+
+
+def _verdicts(found: Found, held: tuple[Hold, ...]) -> tuple[ObjectiveStatus, ...]:
+    shown = proof.of(_situation(found, held))
+    return () if shown is None else shown.objectives
+
+
 def _status(found: Found, held: tuple[Hold, ...]) -> Status:
-    situation = Situation(
+    before = found.deployment.status
+    return telling.tell(_situation(found, held), found.memory, before, found.now)
+
+
+def _situation(found: Found, held: tuple[Hold, ...]) -> Situation:
+    return Situation(
         deployment=found.deployment,
         phase=Phase.PAUSED if found.spec.paused else found.phase,
         roles=found.roles,
@@ -262,6 +302,7 @@ def _status(found: Found, held: tuple[Hold, ...]) -> Status:
         step=found.step,
         stable=found.stable(),
         candidate=found.candidate(),
+        previous=found.previous(),
         holds=held,
         clocks=found.clocks,
         trial=found.memory.trial,
@@ -269,7 +310,6 @@ def _status(found: Found, held: tuple[Hold, ...]) -> Status:
         watching=found.watching,
         accepted=workloads.may_shrink(found),
     )
-    return telling.tell(situation, found.memory, found.deployment.status, found.now)
 
 
 def _history(found: Found) -> tuple[Past, ...]:

@@ -122,8 +122,13 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
     return ()
 
 
-def standing(revision: Revision, children: Children, needed: int) -> Standing:
-    """How `revision` runs, when its share of users takes `needed` pods."""
+def standing(
+    revision: Revision, children: Children, needed: int, most_ready: int | None = None
+) -> Standing:
+    """How `revision` runs, when its share of users takes `needed` pods.
+
+    No more than `most_ready` pods are believed to be ready, where that is given.
+    """
     found = children.deployments.get(revision.name)
     replicas, ready, trouble = 0, 0, None
     if found is not None:
@@ -132,6 +137,8 @@ def standing(revision: Revision, children: Children, needed: int) -> Standing:
         if int(status.get("observedGeneration", 0)) >= int(found["metadata"].get("generation", 0)):
             ready = min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0)))
         trouble = _trouble(status)
+    if most_ready is not None:
+        ready = min(ready, most_ready)
     return Standing(
         revision=revision.name,
         version=revision.version,

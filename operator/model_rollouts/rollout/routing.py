@@ -1,6 +1,7 @@
 """The HTTPRoute that should be, and whether the gateway has taken the one that is."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -48,8 +49,16 @@ def _scale(weight: Fraction) -> int:
     return next(scale for scale in _SCALES if (weight * scale).denominator == 1)
 
 
-def refused(route: Object) -> str | None:
-    """Why the gateway has not taken the route as it stands, in words; None when it has.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the gateway has not taken a route, in words; `pending` while it may only be slow."""
+
+    words: str
+    pending: bool
+
+
+def refused(route: Object) -> Refusal | None:
+    """Why the gateway has not taken the route as it stands; None when it has.
 
     Every parent must say Accepted and ResolvedRefs of this very generation, and PartiallyInvalid
     must be absent: a gateway that fell back to an older form goes on saying Accepted of that one.
@@ -60,10 +69,11 @@ def refused(route: Object) -> str | None:
     for wanted in spec.get("parentRefs") or []:
         told = [each for each in parents if _is_same_parent(each["parentRef"], wanted, namespace)]
         if not told:
-            return f"Gateway '{wanted['name']}' has not said anything about the route yet"
+            words = f"Gateway '{wanted['name']}' has not said anything about the route yet"
+            return Refusal(words, pending=True)
         for parent in told:
             if (why := _refusal(parent, int(metadata.get("generation", 0)))) is not None:
-                return f"Gateway '{wanted['name']}': {why}"
+                return replace(why, words=f"Gateway '{wanted['name']}': {why.words}")
     return None
 
 
@@ -75,17 +85,20 @@ def _is_same_parent(told: Mapping[str, Any], wanted: Mapping[str, Any], namespac
     )
 
 
-def _refusal(parent: Mapping[str, Any], generation: int) -> str | None:
+def _refusal(parent: Mapping[str, Any], generation: int) -> Refusal | None:
     conditions = {each["type"]: each for each in parent.get("conditions") or []}
     for kind, good in (("Accepted", "True"), ("ResolvedRefs", "True")):
         condition = conditions.get(kind)
         if condition is None or int(condition.get("observedGeneration", 0)) < generation:
-            return f"{kind} is not known yet for the route as it stands"
+            words = f"{kind} is not known yet for the route as it stands"
+            return Refusal(words, pending=True)
         if condition["status"] != good:
-            return f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"
+            words = f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"
+            return Refusal(words, pending=False)
     partly = conditions.get("PartiallyInvalid")
     if partly is not None and partly["status"] == "True":
-        return f"PartiallyInvalid ({partly['reason']}): {_said(partly)}"
+        words = f"PartiallyInvalid ({partly['reason']}): {_said(partly)}"
+        return Refusal(words, pending=False)
     return None
 
 

@@ -51,11 +51,16 @@ class Roles(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why the rollout does not move by itself. `stalls`: nothing happens until a person acts."""
+    """Why the rollout does not move by itself now.
+
+    `stalls`: nothing happens until a person acts. What is not `told` holds all the same: it is
+    expected to pass within seconds.
+    """
 
     reason: Reason
     message: str
     stalls: bool = False
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,7 @@ class Situation:
     step: int | None
     stable: Standing | None
     candidate: Standing | None
+    previous: Standing | None
     holds: tuple[Hold, ...]
     clocks: Clocks
     trial: Trial | None

@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import LONGEST_HISTORY, Arm, Phase, Status, Verdict
+from model_rollouts.api.status import LONGEST_HISTORY, Arm, ObjectiveStatus, Phase, Status, Verdict
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
 from model_rollouts.rollout.memory import Memory, Written
+from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Situation, Standing
 from model_rollouts.rollout.wording import cut, sentence
 
@@ -38,7 +39,7 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
         stable=None if stable is None else _arm(stable, 1 - situation.weight),
         candidate=None if candidate is None else _arm(candidate, situation.weight),
         step=situation.step,
-        objectives=() if shown is None else shown.objectives,
+        objectives=_objectives(situation, shown, memory, before),
         history=tuple(
             past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
             for past in situation.history[:LONGEST_HISTORY]
@@ -47,6 +48,17 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
         replicas=None if stable is None else stable.replicas,
         selector=None if stable is None else _selector(stable.revision),
     )
+
+
+def _objectives(
+    situation: Situation, shown: Proof | None, memory: Memory, before: Status
+) -> tuple[ObjectiveStatus, ...]:
+    """How what is judged stands; of a candidate that was taken back, how it stood."""
+    if shown is not None:
+        return shown.objectives
+    if situation.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
+        return ()
+    return memory.verdicts or before.objectives
 
 
 def body(status: Status) -> dict[str, Any]:

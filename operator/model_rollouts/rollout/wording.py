@@ -144,8 +144,8 @@ def _full(situation: Situation, wanted: str) -> str:
     clocks = situation.clocks
     watch = span(situation.deployment.spec.strategy.watch.duration).total_seconds()
     said += f", watched until {clock(clocks.as_of + watch - clocks.phase, clocks.as_of)}"
-    previous = situation.roles.previous
-    return f"{said}; {previous} stays warm" if previous else said
+    previous = situation.previous
+    return f"{said}; {previous.version} stays warm" if previous else said
 
 
 def _ended(situation: Situation) -> list[str]:

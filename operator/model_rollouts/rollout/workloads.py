@@ -104,4 +104,4 @@ def _tried(found: Found, body: Body, present: Object | None) -> bool:
 
 def applied(body: Body, why: str) -> Apply:
     """The action that writes an object."""
-    return Apply(body, why=f"{key(body)} is applied: {why}")
+    return Apply(body, why=why)

@@ -1,0 +1,138 @@
+"""`model-rollouts run`: its command line, and a process that starts, answers and stops."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from e2e.fixtures import ApiServer
+from e2e.waiting import wait_until
+from model_rollouts.cli.main import main
+from model_rollouts.cli.run import run
+from model_rollouts.engine import run as engine_run
+from model_rollouts.engine.carrying_out import CrashPoint
+from model_rollouts.engine.run import Options
+from tests.prometheus_server import free_port
+
+NEEDED = ["--prometheus-url", "http://prometheus:9090", "--proxy-image", "envoy:1"]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """What the command would have started."""
+    found: list[Options] = []
+    monkeypatch.setattr("model_rollouts.cli.run.run_operator", lambda made, _: found.append(made))
+    return found
+
+
+def invoke(*arguments: str, **env: str) -> Any:
+    """The command with these arguments."""
+    return CliRunner().invoke(main, ["run", *arguments], env=env)
+
+
+def test_it_starts_with_what_it_needs(started: list[Options]) -> None:
+    result = invoke(*NEEDED)
+
+    assert result.exit_code == 0, result.output
+    (options,) = started
+    assert options.settings.proxy.image == "envoy:1"
+    assert options.settings.grid.step_ms == 5_000
+    assert (options.namespaces, options.kubeconfig, options.port) == ((), None, 8080)
+
+
+def test_the_environment_says_the_same(started: list[Options]) -> None:
+    result = invoke(
+        MODEL_ROLLOUTS_PROMETHEUS_URL="http://prometheus:9090",
+        MODEL_ROLLOUTS_PROXY_IMAGE="envoy:1",
+        MODEL_ROLLOUTS_NAMESPACE="shop web",
+        MODEL_ROLLOUTS_SCRAPE_INTERVAL="15s",
+    )
+
+    assert result.exit_code == 0, result.output
+    assert started[0].namespaces == ("shop", "web")
+    assert started[0].settings.grid.step_ms == 15_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing option '--prometheus-url'"),
+        (NEEDED[:2], "Missing option '--proxy-image'"),
+        ([*NEEDED, "--prometheus-url", "prometheus:9090"], "such as http://prometheus:9090"),
+        ([*NEEDED, "--prometheus-token-file", "/none"], "'/none' does not exist"),
+        ([*NEEDED, "--scrape-interval", "0s"], "write a time such as"),
+        ([*NEEDED, "--crash-at", "somewhere"], "write one of after-evidence, after-route"),
+        ([*NEEDED, "--crash-at", "after-route:0"], "a count from 1"),
+    ],
+)
+def test_a_wrong_command_line_says_what_to_write(
+    started: list[Options], arguments: list[str], message: str
+) -> None:
+    result = invoke(*arguments)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert not started
+
+
+def test_without_an_api_server_it_says_what_it_tried(tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_text("{}")
+
+    result = invoke(*NEEDED, "--kubeconfig", str(tmp_path / "kubeconfig"))
+
+    assert result.exit_code == 1
+    assert str(tmp_path / "kubeconfig") in result.output
+
+
+def test_crash_points_are_for_tests_and_not_for_help() -> None:
+    assert "crash" not in invoke("--help").output
+
+
+def test_a_crash_point_ends_the_process_the_given_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *end: ends.append(end))
+    context = run.make_context("run", [*NEEDED, "--crash-at", "after-route:2"])
+    reach = engine_run._reach(context.params["crash_at"])
+
+    for point in (CrashPoint.AFTER_ROUTE, CrashPoint.AFTER_STATUS):
+        reach(point)
+    assert ends == []
+    reach(CrashPoint.AFTER_ROUTE)
+    assert ends == [(os.getpid(), signal.SIGKILL)]
+
+
+def test_it_runs_until_it_is_told_to_stop(api_server: ApiServer, namespace: str) -> None:
+    port = free_port()
+    arguments = [
+        *("--kubeconfig", str(api_server.kubeconfig), "--namespace", namespace),
+        *("--address", "127.0.0.1", "--port", str(port), "--log-format", "json"),
+    ]
+    command = [sys.executable, "-m", "model_rollouts.cli.main", "run", *NEEDED, *arguments]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+
+        def answers(path: str) -> int:
+            try:
+                url = f"http://127.0.0.1:{port}{path}"
+                return httpx.get(url, timeout=5, trust_env=False).status_code
+            except httpx.TransportError:
+                return 0
+
+        wait_until(lambda: answers("/readyz") == 200, "it was not ready", seconds=30)
+        assert answers("/healthz") == 200
+        assert answers("/metrics") == 200
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert process.returncode == 0, log
+    assert "stops: finishes what it has begun" in log
+    assert "Traceback" not in log

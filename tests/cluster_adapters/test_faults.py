@@ -1,0 +1,130 @@
+"""What a client does when the API server, or the way to it, fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.fixtures import ApiServer
+from model_rollouts.cluster.client import ClusterClient
+from model_rollouts.cluster.errors import ApiError
+from model_rollouts.cluster.kinds import CONTROLLER_REVISION
+from tests.cluster_adapters.test_client import revision
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.kubernetes_world import connected
+
+Setting = Callable[[], contextlib.AbstractAsyncContextManager[tuple[FaultProxy, ClusterClient]]]
+
+
+@pytest.fixture
+def setting(api_server: ApiServer, tmp_path: Path) -> Setting:
+    """A proxy, and a client that goes through it."""
+
+    @contextlib.asynccontextmanager
+    async def made() -> AsyncIterator[tuple[FaultProxy, ClusterClient]]:
+        async with (
+            fault_proxy(api_server, tmp_path) as proxy,
+            connected(proxy.kubeconfig) as client,
+        ):
+            yield proxy, client
+
+    return made
+
+
+def tried(proxy: FaultProxy, method: str) -> int:
+    """How many requests of a method there were."""
+    return sum(1 for each, _ in proxy.requests if each == method)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_read_is_asked_again(setting: Setting, namespace: str, status: int) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("GET", "controllerrevisions", status, times=4)
+
+            pages = [page async for page in client.pages(CONTROLLER_REVISION, namespace)]
+
+            assert [page.items for page in pages] == [()]
+            assert tried(proxy, "GET") == 5
+
+    asyncio.run(test())
+
+
+def test_a_read_gives_up_after_some_time(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("GET", "controllerrevisions", 500, times=99)
+
+            with pytest.raises(ApiError, match="HTTP 500: injected"):
+                await client.get(CONTROLLER_REVISION, namespace, "one")
+
+            assert tried(proxy, "GET") == 5
+
+    asyncio.run(test())
+
+
+def test_a_write_waits_when_the_server_has_too_much_to_do(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("POST", "controllerrevisions", 429, times=2, Retry_After="1")
+
+            made = await client.create(revision(namespace, "one"))
+
+            assert made["metadata"]["name"] == "one"
+            assert tried(proxy, "POST") == 3
+
+    asyncio.run(test())
+
+
+def test_a_write_that_failed_is_not_repeated(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("POST", "controllerrevisions", 500)
+
+            with pytest.raises(ApiError, match="HTTP 500"):
+                await client.create(revision(namespace, "one"))
+
+            assert tried(proxy, "POST") == 1
+
+    asyncio.run(test())
+
+
+def test_a_write_whose_answer_was_lost_is_not_repeated(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.lose_answer_to = "POST"
+
+            with pytest.raises(ApiError, match="no answer") as lost:
+                await client.create(revision(namespace, "one"))
+
+            assert lost.value.status is None
+            assert tried(proxy, "POST") == 1
+            # It was done, and whoever plans again sees it.
+            assert await client.get(CONTROLLER_REVISION, namespace, "one") is not None
+
+    asyncio.run(test())
+
+
+def test_every_answer_is_counted(api_server: ApiServer, tmp_path: Path, namespace: str) -> None:
+    async def test() -> None:
+        answers: list[Any] = []
+        async with (
+            fault_proxy(api_server, tmp_path) as proxy,
+            connected(proxy.kubeconfig, lambda *answer: answers.append(answer)) as client,
+        ):
+            proxy.fail("GET", "controllerrevisions", 503)
+            await client.get(CONTROLLER_REVISION, namespace, "one")
+            proxy.lose_answer_to = "POST"
+            with contextlib.suppress(ApiError):
+                await client.create(revision(namespace, "one"))
+
+        assert answers == [
+            ("GET", "controllerrevisions", "503"),
+            ("GET", "controllerrevisions", "404"),
+            ("POST", "controllerrevisions", "none"),
+        ]
+
+    asyncio.run(test())

@@ -1,0 +1,149 @@
+"""The newest version wins, whoever brings it; and a list tells what nobody told."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT
+from model_rollouts.engine.store import Key, Store
+from model_rollouts.resources.names import labels
+
+SHOP = Key("shop", "arrival")
+
+
+def model(version: int, uid: str = "u1", **more: Any) -> dict[str, Any]:
+    """The ModelDeployment `arrival`."""
+    metadata = {"namespace": "shop", "name": "arrival", "uid": uid}
+    return {"metadata": {**metadata, "resourceVersion": str(version), **more}}
+
+
+def child(version: int, owner: str | None = "u1", name: str = "arrival-1") -> dict[str, Any]:
+    """A Deployment that `owner` controls, with the labels of `arrival`."""
+    metadata: dict[str, Any] = {
+        "namespace": "shop",
+        "name": name,
+        "uid": f"of-{name}",
+        "resourceVersion": str(version),
+        "labels": labels("arrival"),
+    }
+    if owner is not None:
+        metadata["ownerReferences"] = [{"uid": owner, "controller": True}]
+    return {"kind": "Deployment", "metadata": metadata}
+
+
+def version_of(store: Store, name: str = "arrival-1") -> str | None:
+    """The version of the Deployment that is known."""
+    found = store.get(DEPLOYMENT, "shop", name)
+    return None if found is None else str(found["metadata"]["resourceVersion"])
+
+
+def test_a_child_concerns_its_model() -> None:
+    store = Store()
+
+    assert store.put(MODEL_DEPLOYMENT, model(1)) == {SHOP}
+    assert store.put(DEPLOYMENT, child(2)) == {SHOP}
+    assert store.remove(DEPLOYMENT, child(3)) == {SHOP}
+
+
+def test_a_child_that_changes_hands_concerns_both() -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1))
+    other = model(2, uid="u2", name="other")
+    store.put(MODEL_DEPLOYMENT, other)
+    store.put(DEPLOYMENT, child(3, owner="u1"))
+
+    assert store.put(DEPLOYMENT, child(4, owner="u2")) == {SHOP, Key("shop", "other")}
+    assert [list(store.owned("u1")), len(list(store.owned("u2")))] == [[], 1]
+
+
+def test_a_child_that_comes_before_its_model_is_known_by_its_label() -> None:
+    assert Store().put(DEPLOYMENT, child(1)) == {SHOP}
+
+
+def test_what_is_as_old_or_older_changes_nothing() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+
+    assert store.put(DEPLOYMENT, child(5)) == frozenset()
+    assert store.put(DEPLOYMENT, child(4)) == frozenset()
+    assert version_of(store) == "5"
+
+
+def test_news_of_before_a_deletion_do_not_bring_an_object_back() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+    store.remove(DEPLOYMENT, child(8))
+
+    store.put(DEPLOYMENT, child(7))
+    assert version_of(store) is None
+    store.put(DEPLOYMENT, child(9))
+    assert version_of(store) == "9"
+
+
+def test_a_deletion_of_before_an_object_was_made_again_is_old() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(9))
+    store.remove(DEPLOYMENT, child(8))
+
+    assert version_of(store) == "9"
+
+
+def test_a_list_sweeps_what_it_does_not_have() -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1))
+    store.put(DEPLOYMENT, child(2, name="arrival-1"))
+    store.put(DEPLOYMENT, child(3, name="arrival-2"))
+    store.put(DEPLOYMENT, child(9, name="arrival-3"))
+
+    concerned = store.sweep(DEPLOYMENT, None, [("shop", "arrival-1")], "5")
+
+    assert concerned == {SHOP}
+    names = {obj["metadata"]["name"] for obj in store.owned("u1")}
+    # The third is newer than the list.
+    assert names == {"arrival-1", "arrival-3"}
+
+
+def test_a_list_of_one_namespace_or_kind_says_nothing_about_others() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(2))
+
+    store.sweep(DEPLOYMENT, "elsewhere", [], "5")
+    store.sweep(HTTP_ROUTE, None, [], "5")
+
+    assert version_of(store) == "2"
+
+
+def test_a_stranger_that_is_in_no_list_can_be_found_again() -> None:
+    store = Store()
+    stranger = child(2, owner=None)
+    del stranger["metadata"]["labels"]
+    for as_of in ("5", "6"):
+        store.put(DEPLOYMENT, stranger)
+        assert version_of(store) == "2"
+        store.sweep(DEPLOYMENT, None, [], as_of)
+        assert version_of(store) is None
+
+
+def test_managed_fields_are_not_kept() -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1, managedFields=[{"manager": "kubectl"}]))
+
+    assert store.get(MODEL_DEPLOYMENT, "shop", "arrival") == model(1)
+
+
+NEWS = st.lists(st.tuples(st.sampled_from(["put", "remove"]), st.integers(1, 20)), max_size=12)
+
+
+@given(NEWS, st.randoms(use_true_random=False))
+def test_the_order_in_which_news_come_does_not_matter(news: Any, order: Any) -> None:
+    # Each version is told once: an object has it, or was deleted at it.
+    told = list({version: (what, version) for what, version in news}.values())
+    shuffled = list(told)
+    order.shuffle(shuffled)
+    stores = [Store(), Store()]
+    for store, each in zip(stores, (told, shuffled), strict=True):
+        for what, version in each:
+            getattr(store, what)(DEPLOYMENT, child(version))
+
+    assert version_of(stores[0]) == version_of(stores[1])

@@ -1,0 +1,247 @@
+"""One reading of samples for all rollouts, at its time; and counts that find their rollout."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from model_rollouts.cluster.kinds import HTTP_ROUTE
+from model_rollouts.decision import Judge, Rules, breaker
+from model_rollouts.decision import errors as errors_of
+from model_rollouts.engine.instruments import Instruments
+from model_rollouts.engine.queue import KeyedQueue
+from model_rollouts.engine.rollouts import Rollouts
+from model_rollouts.engine.store import Key, Store
+from model_rollouts.engine.ticker import Ticker
+from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
+from model_rollouts.metrics.objectives import errors
+from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout.memory import Memory, Trial
+
+KEY = Key("shop", "arrival")
+NOW_MS = 1_000_000
+
+
+def measured(started_ms: int = 0, since_ms: int | None = None) -> Request:
+    """What `arrival` measures."""
+    arms = (Arm("candidate", "arrival-2"), Arm("stable", "arrival-1"))
+    rollout = MeasuredRollout(str(KEY), "shop", arms, (errors("errors"),), started_ms)
+    return Request(rollout, None if since_ms is None else Watermark(since_ms))
+
+
+def counted(at_ms: int, *, behind: bool = False, empty: bool = False) -> Counted:
+    """One interval up to `at_ms`."""
+    interval = IntervalCounts(at_ms - 5_000, at_ms, {}, ())
+    return Counted(() if empty else (interval,), Watermark(at_ms), behind)
+
+
+UNAVAILABLE = Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), "prometheus: HTTP 503"))
+
+
+class Reader:
+    """Answers in turn, and remembers what it was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[Sequence[Request], int]] = []
+        self.meanwhile: Any = lambda: None
+
+    async def tick(
+        self, requests: Sequence[Request], now_ms: int
+    ) -> Mapping[str, Counted | Unavailable]:
+        """The next answer, for each that is asked for."""
+        self.asked.append((requests, now_ms))
+        answer = self.answers.pop(0)
+        self.meanwhile()
+        if isinstance(answer, Exception):
+            raise answer
+        return {request.rollout.key: answer for request in requests}
+
+
+class World:
+    """A ticker with one rollout, whose takes are remembered."""
+
+    def __init__(self, *answers: Any, measures: Request | None = None) -> None:
+        self.taken: list[tuple[Any, float]] = []
+        self.reader = Reader(*answers)
+        self.store = Store()
+        self.queue = KeyedQueue(lambda: 0.0)
+        self.rollouts = Rollouts(self.take)
+        self.rollout = self.rollouts.of(KEY, "u1")
+        self.rollout.measures = measures
+        self.ticker = Ticker(
+            readers=dict.fromkeys(range(0, 5000, 1000), self.reader),
+            store=self.store,
+            queue=self.queue,
+            rollouts=self.rollouts,
+            grid=Grid(5_000),
+            instruments=Instruments("test"),
+            clock=lambda: NOW_MS / 1000,
+            settle_s=1.0,
+        )
+
+    def take(self, memory: Memory, counts: Any, weight: float) -> Memory:
+        """Remember what was taken."""
+        self.taken.append((counts, weight))
+        return memory
+
+    def tick(self, phase_ms: int = 0) -> bool:
+        """One tick of a phase."""
+        return asyncio.run(self.ticker.tick(phase_ms))
+
+
+def test_without_rollouts_nothing_is_asked() -> None:
+    world = World()
+
+    assert world.tick() is False
+    assert world.reader.asked == []
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "pause"), [(1_000_000, 1.0), (1_000_999, 0.001), (1_001_000, 5.0), (1_003_500, 2.5)]
+)
+def test_an_interval_is_read_a_second_after_its_end(now_ms: int, pause: float) -> None:
+    world = World()
+    world.ticker._clock = lambda: now_ms / 1000
+
+    assert world.ticker.pause(0) == pytest.approx(pause)
+
+
+def test_intervals_of_another_phase_end_at_other_times() -> None:
+    assert World().ticker.pause(2_000) == pytest.approx(3.0)
+
+
+def test_a_rollout_is_read_in_the_phase_in_which_its_counting_began() -> None:
+    world = World(counted(1_002_000), measures=measured(started_ms=2_300))
+
+    for phase_ms in (0, 1_000, 3_000, 4_000):
+        world.tick(phase_ms)
+    assert world.reader.asked == []
+    world.tick(2_000)
+    assert len(world.reader.asked) == 1
+
+
+def test_the_last_interval_is_asked_for_and_not_the_one_before() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    world.ticker._clock = lambda: 1_001.0
+
+    world.tick()
+
+    ((_, as_if_ms),) = world.reader.asked
+    assert Grid(5_000).closed_until(as_if_ms) == 1_000_000
+
+
+def test_counts_are_taken_and_wake_the_rollout_first() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    world.queue.add(Key("shop", "another"))
+
+    world.tick()
+
+    assert [counts for counts, _ in world.taken] == [counted(1_000_000)]
+    assert world.queue.take() == KEY
+    assert world.rollout.measures == measured(since_ms=1_000_000)
+
+
+def test_who_is_behind_is_read_again_from_where_it_came() -> None:
+    world = World(counted(5_000, behind=True), counted(10_000), measures=measured())
+
+    assert world.tick() is True
+    assert world.tick() is False
+    assert [requests[0].since for requests, _ in world.reader.asked] == [None, Watermark(5_000)]
+
+
+def test_nothing_new_wakes_nobody() -> None:
+    world = World(counted(0, empty=True), measures=measured())
+
+    world.tick()
+
+    assert world.queue.take() is None
+
+
+def test_no_answer_is_told_and_moves_nothing() -> None:
+    world = World(UNAVAILABLE, counted(5_000), measures=measured())
+
+    world.tick()
+    assert world.rollout.metrics_error == "prometheus: HTTP 503"
+    assert world.rollout.measures == measured()
+    assert world.queue.take() == KEY
+    world.tick()
+    assert world.rollout.metrics_error is None
+
+
+def test_an_error_of_ours_does_not_end_the_beat() -> None:
+    world = World(InputError("key", "x", "another"), measures=measured())
+
+    assert world.tick() is False
+
+
+def test_the_weight_is_that_of_the_route() -> None:
+    world = World(counted(5_000), measures=measured())
+    judge = Judge(Rules((errors_of("errors", 0.999), breaker())))
+    trial = Trial("arrival-2", 1, 0, judge, judge.start())
+    world.rollout.memory = Memory(trial=trial)
+    backends = [{"name": "arrival-1", "weight": 3}, {"name": "arrival-2", "weight": 1}]
+    metadata = {"namespace": "shop", "name": "arrival", "uid": "r", "resourceVersion": "1"}
+    world.store.put(
+        HTTP_ROUTE, {"metadata": metadata, "spec": {"rules": [{"backendRefs": backends}]}}
+    )
+
+    world.tick()
+
+    assert [weight for _, weight in world.taken] == [0.25]
+
+
+def test_counts_that_come_during_a_pass_wait_for_its_end() -> None:
+    world = World(counted(5_000), measures=measured())
+    world.rollout.begin()
+
+    world.tick()
+    assert world.taken == []
+    # The plan was made before: it knows nothing of the tick and asks from where it began.
+    world.rollout.end(Memory(last_request_ms=1), measured())
+
+    assert len(world.taken) == 1
+    assert world.rollout.memory == Memory(last_request_ms=1)
+    assert world.rollout.measures == measured(since_ms=5_000)
+
+
+def test_counts_of_a_trial_that_has_ended_are_dropped() -> None:
+    world = World(counted(5_000), measures=measured())
+    world.rollout.begin()
+
+    world.tick()
+    world.rollout.end(Memory(), measured(started_ms=5_000))
+
+    assert world.taken == []
+    assert world.rollout.measures == measured(started_ms=5_000)
+
+
+def test_counts_that_do_not_go_on_from_the_watermark_are_dropped() -> None:
+    world = World(counted(10_000), measures=measured(since_ms=5_000))
+    world.reader.meanwhile = lambda: world.rollout.end(Memory(), None)
+
+    world.tick()
+
+    assert world.taken == []
+    assert world.queue.take() is None
+
+
+def test_counts_outlive_a_pass_that_failed() -> None:
+    world = World(counted(5_000), measures=measured())
+    world.rollout.begin()
+    world.tick()
+    world.rollout.end()
+
+    assert len(world.taken) == 1
+    assert world.rollout.measures == measured(since_ms=5_000)
+
+
+def test_another_object_of_the_same_name_begins_anew() -> None:
+    world = World(measures=measured())
+
+    assert world.rollouts.of(KEY, "u2").measures is None
