@@ -66,8 +66,8 @@ def page(report: dict[str, Any]) -> str:
         " its last answer.",
         "",
         "A stable version with history has a day of it in Prometheus, written there before the"
-        " first run and without errors as in the runs, so that the judge knows that they do not come"
-        " in bursts. A young one has served for minutes: less than six hours do not tell"
+        " first run and without errors as in the runs, so that the judge knows that they do not"
+        " come in bursts. A young one has served for minutes: less than six hours do not tell"
         " whether errors come in bursts, and the judge assumes that they do (dispersion 2,"
         " docs/decisions.md) and asks for twice the evidence. Simulated is the same without lag.",
         "",

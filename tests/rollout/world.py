@@ -264,16 +264,16 @@ class World:
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
         version = self.version_of(name)[1:]
         asked = obj["spec"]["replicas"]
-        status = obj.setdefault("status", {"readyReplicas": 0, "updatedReplicas": 0})
+        status = obj.setdefault("status", {"availableReplicas": 0, "updatedReplicas": 0})
         waited = self.time - self.changed_at.get(name, 0.0)
-        ready = min(asked, status["readyReplicas"])
+        ready = min(asked, status["availableReplicas"])
         if waited >= self.start_seconds.get(version, 8.0):
             ready = asked
         if version in self.broken:
             ready = 0
         obj["status"] = {
             "observedGeneration": obj["metadata"]["generation"],
-            "readyReplicas": ready,
+            "availableReplicas": ready,
             "updatedReplicas": asked,
         }
 

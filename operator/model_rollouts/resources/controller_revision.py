@@ -17,7 +17,7 @@ from model_rollouts.resources.pod import ProxySettings, pod_template
 from model_rollouts.resources.revision import RevisionInput, canonical, require_valid
 from model_rollouts.resources.services import services
 
-BUILDER_VERSION = 1
+BUILDER_VERSION = 2
 """Raised with every change of what is rendered; stored renderings show which made them."""
 
 

@@ -20,6 +20,7 @@ def deployment(model: str, revision: str, template: Mapping[str, Any]) -> dict[s
                 "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
             },
             "revisionHistoryLimit": 0,
+            "minReadySeconds": names.SETTLING_SECONDS,
             "template": dict(template),
         },
     }

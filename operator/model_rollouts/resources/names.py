@@ -40,6 +40,10 @@ DRAIN_SECONDS = 15
 """How long a model server goes on serving after the end of its pod was decided: gateways have to
 learn of it, and clients that keep connections alive are asked to leave within this time."""
 
+SETTLING_SECONDS = 3
+"""How long a pod must have been ready before it is counted on: gateways learn of it a little later,
+and one that had not yet answered users with 500."""
+
 DIGEST_DIGITS = 10
 SHADOW_SUFFIX = "-shadow"
 MAX_NAME = 63 - len(SHADOW_SUFFIX) - 1 - DIGEST_DIGITS

@@ -135,7 +135,10 @@ def standing(
         status = found.get("status") or {}
         replicas = int(found["spec"].get("replicas", 1))
         if int(status.get("observedGeneration", 0)) >= int(found["metadata"].get("generation", 0)):
-            ready = min(int(status.get("readyReplicas", 0)), int(status.get("updatedReplicas", 0)))
+            # Available is ready for long enough that gateways know of it.
+            ready = min(
+                int(status.get("availableReplicas", 0)), int(status.get("updatedReplicas", 0))
+            )
         trouble = _trouble(status)
     if most_ready is not None:
         ready = min(ready, most_ready)
