@@ -1,0 +1,181 @@
+"""What kube-controller-manager and a gateway would do, for the objects of one namespace."""
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from e2e.fixtures import ApiServer
+from model_rollouts.cluster.kinds import (
+    DEPLOYMENT,
+    GATEWAY,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    Kind,
+    kind_named,
+)
+from model_rollouts.resources import route_form
+from tests.engine.standin_prometheus import StandinPrometheus
+
+LOOK_S = 0.05
+TOO_EARLY = HTTPStatus.TOO_MANY_REQUESTS
+"""How an API server that has just got a kind of objects answers to a watch of it."""
+
+IMAGE = "registry.example.com/m"
+
+Object = dict[str, Any]
+
+
+class Direct:
+    """Requests of others to the API server, with the administrator's rights."""
+
+    def __init__(self, server: ApiServer, namespace: str) -> None:
+        self.namespace = namespace
+        self._session = aiohttp.ClientSession(
+            server.url,
+            headers={"Authorization": f"Bearer {server.token}"},
+            connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=str(server.ca))),
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Itself."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        await self._session.close()
+
+    async def all(self, kind: Kind) -> list[Object]:
+        """All objects of a kind."""
+        async with self._session.get(kind.path(self.namespace)) as answer:
+            answer.raise_for_status()
+            found: list[Object] = (await answer.json())["items"]
+            return found
+
+    async def tell(self, kind: Kind, name: str, status: Mapping[str, Any] | None) -> None:
+        """Merge `status` into that of an object; None wipes it."""
+        async with self._session.patch(
+            kind.path(self.namespace, name, "status"),
+            data=json.dumps({"status": status}),
+            headers={"Content-Type": "application/merge-patch+json"},
+        ) as answer:
+            # An object that was deleted since it was listed needs no status.
+            if answer.status != HTTPStatus.NOT_FOUND:
+                answer.raise_for_status()
+
+    async def apply(self, obj: Object) -> None:
+        """Apply an object as a person does."""
+        path = kind_named(obj["kind"]).path(self.namespace, obj["metadata"]["name"])
+        async with self._session.patch(
+            path,
+            params={"fieldManager": "person"},
+            data=json.dumps(obj),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        ) as answer:
+            assert answer.ok, await answer.text()
+
+    async def versions(self, since: str) -> AsyncIterator[Object]:
+        """Every ModelDeployment as it became, after the resource version `since`."""
+        query = {"watch": "1", "resourceVersion": since}
+        path = MODEL_DEPLOYMENT.path(self.namespace)
+        while True:
+            async with self._session.get(path, params=query, read_bufsize=2**20) as answer:
+                if answer.status == TOO_EARLY:
+                    await asyncio.sleep(LOOK_S)
+                    continue
+                answer.raise_for_status()
+                async for line in answer.content:
+                    told = json.loads(line)
+                    assert told["type"] in ("ADDED", "MODIFIED"), told
+                    yield told["object"]
+                raise AssertionError("the watch ended")
+
+
+class Controllers:
+    """Makes pods ready and routes accepted, and tells the stand-in what follows for users."""
+
+    def __init__(self, direct: Direct, prometheus: StandinPrometheus) -> None:
+        self._direct = direct
+        self._prometheus = prometheus
+        self._told: dict[tuple[str, str], int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            for deployment in await self._direct.all(DEPLOYMENT):
+                await self._deployment(deployment)
+            for route in await self._direct.all(HTTP_ROUTE):
+                await self._route(route)
+            await asyncio.sleep(LOOK_S)
+
+    async def _deployment(self, deployment: Object) -> None:
+        name, replicas = deployment["metadata"]["name"], deployment["spec"]["replicas"]
+        if replicas:
+            self._prometheus.starts(name, _version(deployment))
+        else:
+            self._prometheus.ends(name)
+        counts = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas")
+        await self._tell(DEPLOYMENT, deployment, dict.fromkeys(counts, replicas))
+
+    async def _route(self, route: Object) -> None:
+        self._prometheus.splits(route_form.weights(route))
+        generation = route["metadata"]["generation"]
+        (parent,) = route["spec"]["parentRefs"]
+        conditions = [
+            {
+                "type": type,
+                "status": "True",
+                "reason": type,
+                "message": "",
+                "observedGeneration": generation,
+                "lastTransitionTime": "2026-03-31T12:00:00Z",
+            }
+            for type in ("Accepted", "ResolvedRefs")
+        ]
+        told = {
+            "parentRef": {"group": GATEWAY.group, "kind": "Gateway", **parent},
+            "controllerName": "example.com/gateway",
+            "conditions": conditions,
+        }
+        await self._tell(HTTP_ROUTE, route, {"parents": [told]})
+
+    async def _tell(self, kind: Kind, obj: Object, status: Object) -> None:
+        """Write a status once for each generation."""
+        name, generation = obj["metadata"]["name"], obj["metadata"]["generation"]
+        if self._told.get((kind.name, name)) == generation:
+            return
+        if kind is DEPLOYMENT:
+            status = {"observedGeneration": generation, **status}
+        await self._direct.tell(kind, name, status)
+        self._told[kind.name, name] = generation
+
+
+@contextlib.asynccontextmanager
+async def background(work: Any) -> AsyncIterator[None]:
+    """Runs a coroutine meanwhile; what ended it early is raised at the end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _version(deployment: Object) -> str:
+    """The version that a Deployment serves: the tag of the model's image."""
+    images = [each["image"] for each in deployment["spec"]["template"]["spec"]["containers"]]
+    (version,) = [image.rpartition(":")[2] for image in images if image.startswith(IMAGE)]
+    return str(version)

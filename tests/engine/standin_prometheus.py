@@ -1,0 +1,231 @@
+"""A Prometheus on loopback whose samples are made up: users, pods and scrapes of one namespace.
+
+It answers the questions that the operator asks and refuses all others: a selector with a range,
+which is computed as Prometheus would, and the list of past pods, which is empty because this world
+has no past. `test_standin_prometheus.py` holds it against a real Prometheus.
+"""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+STEP_S = 1.0
+KEPT_S = 300.0
+JOB = "models"
+
+_SELECTOR = re.compile(r"(\w+)\{(.*)\}\[(\d+)ms\]")
+_MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
+_PAST_PODS = re.compile(r"count by \(pod\) \(\w+\{.*\}\)")
+_LISTENER = {"envoy_http_conn_manager_prefix": "live"}
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass
+class Pod:
+    """The pods of a revision, as one: its proxy counts from zero when it starts."""
+
+    revision: str
+    version: str
+    born: float
+    requests: float = 0.0
+    bad: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Its name as a target."""
+        return f"{self.revision}-pod"
+
+    def counters(self, now: float) -> dict[str, tuple[Mapping[str, str], int]]:
+        """Labels and value by metric, as its proxy shows them."""
+        completed, bad = int(self.requests + 1e-6), int(self.bad + 1e-6)
+        return {
+            "envoy_server_uptime": ({}, int(now - self.born)),
+            "envoy_http_downstream_rq_completed": (_LISTENER, completed),
+            "envoy_http_downstream_rq_rx_reset": (_LISTENER, 0),
+            "envoy_http_downstream_rq_xx": (
+                {**_LISTENER, "envoy_response_code_class": "5"},
+                bad,
+            ),
+        }
+
+    def page(self, now: float) -> str:
+        """The same in the text that Prometheus scrapes."""
+        lines = []
+        for metric, (labels, value) in self.counters(now).items():
+            shown = {**labels, "modelrollouts_revision": self.revision}
+            text = ",".join(f'{name}="{value}"' for name, value in shown.items())
+            lines.append(f"{metric}{{{text}}} {value}\n")
+        return "".join(lines)
+
+
+@dataclass
+class StandinPrometheus:
+    """Users who are split by weights, pods that answer them, and what was scraped of the pods."""
+
+    namespace: str
+    rate: float = 1_000.0
+    """Requests per second of all users."""
+    errors: dict[str, float] = field(default_factory=dict)
+    """Share of bad answers by version; none when it is not named."""
+    down: bool = False
+    """Every query is answered with 503. Pods are scraped all the same."""
+    unscraped: set[str] = field(default_factory=set)
+    """Versions of which nothing is scraped."""
+    doubled: set[str] = field(default_factory=set)
+    """Versions whose pods a second job scrapes as well."""
+    asked: set[str] = field(default_factory=set)
+    """The times that were asked about: one for each time that samples were read."""
+    unanswered: float = 0.0
+    """Requests that were sent to a revision without pods."""
+
+    def __post_init__(self) -> None:
+        self.pods: dict[str, Pod] = {}
+        self.ended: list[Pod] = []
+        self._weights: dict[str, int] = {}
+        self._served_until = time.time()
+        self._samples: dict[Labels, list[tuple[float, int]]] = {}
+        self.url = ""
+
+    # What happens in the cluster
+
+    def starts(self, revision: str, version: str) -> None:
+        """The pods of a revision are ready; nothing happens when they are already."""
+        self._serve()
+        self.pods.setdefault(revision, Pod(revision, version, time.time()))
+
+    def ends(self, revision: str) -> None:
+        """The pods of a revision are gone."""
+        self._serve()
+        pod = self.pods.pop(revision, None)
+        if pod is not None:
+            self.ended.append(pod)
+
+    def splits(self, weights: Mapping[str, int]) -> None:
+        """Users are split by these weights from now on."""
+        if dict(weights) != self._weights:
+            self._serve()
+            self._weights = dict(weights)
+
+    def requests_of(self, version: str) -> float:
+        """How many requests a version has answered."""
+        self._serve()
+        pods = [*self.pods.values(), *self.ended]
+        return sum(pod.requests for pod in pods if pod.version == version)
+
+    def _serve(self) -> None:
+        now = time.time()
+        due, self._served_until = self.rate * (now - self._served_until), now
+        total = sum(self._weights.values())
+        for revision, weight in self._weights.items():
+            requests, pod = due * weight / total, self.pods.get(revision)
+            if pod is None:
+                self.unanswered += requests
+                continue
+            pod.requests += requests
+            pod.bad += requests * self.errors.get(pod.version, 0.0)
+
+    # What is scraped
+
+    def scrape(self) -> None:
+        """Take one sample of everything."""
+        self._serve()
+        now = round(time.time(), 3)
+        for pod in self.pods.values():
+            if pod.version in self.unscraped:
+                continue
+            for job in (JOB, "again") if pod.version in self.doubled else (JOB,):
+                target = {
+                    "namespace": self.namespace,
+                    "pod": pod.name,
+                    "job": job,
+                    "instance": "10.0.0.1:9901",
+                    "modelrollouts_revision": pod.revision,
+                }
+                for metric, (labels, value) in pod.counters(now).items():
+                    series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
+                    kept = self._samples.setdefault(series, [])
+                    kept.append((now, value))
+                    if kept[0][0] < now - KEPT_S:
+                        kept.pop(0)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(STEP_S - (time.time() - 0.1) % STEP_S)
+            self.scrape()
+
+    # What is answered
+
+    def select(self, text: str, at: float) -> list[dict[str, Any]]:
+        """The answer to a selector with a range; ValueError for any other query."""
+        parsed = _SELECTOR.fullmatch(text)
+        if parsed is None:
+            raise ValueError(f"nobody asks such a thing: {text}")
+        metric, inside, range_ms = parsed.groups()
+        matchers = _MATCHER.findall(inside)
+        if _MATCHER.sub("", inside):
+            raise ValueError(f"matchers that are not understood: {inside}")
+        after = at - int(range_ms) / 1000
+        found = []
+        for series, samples in self._samples.items():
+            labels = dict(series)
+            if labels["__name__"] != metric or not all(_matches(labels, *m) for m in matchers):
+                continue
+            values = [(when, str(value)) for when, value in samples if after < when <= at]
+            if values:
+                found.append({"metric": labels, "values": values})
+        return found
+
+    async def _query(self, request: web.Request) -> web.Response:
+        form = await request.post()
+        text = str(form["query"])
+        self.asked.add(str(form.get("time", "")))
+        if self.down:
+            return web.Response(status=503, text="the stand-in is down")
+        try:
+            if request.path.endswith("query_range") and _PAST_PODS.fullmatch(text):
+                result: list[dict[str, Any]] = []
+            else:
+                result = self.select(text, float(str(form["time"])))
+        except (KeyError, ValueError) as error:
+            told = {"status": "error", "errorType": "bad_data", "error": str(error)}
+            return web.json_response(told, status=400)
+        return web.json_response(
+            {"status": "success", "data": {"resultType": "matrix", "result": result}}
+        )
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self._serve()
+        return web.Response(text=self.pods[request.match_info["revision"]].page(time.time()))
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["StandinPrometheus"]:
+        """Serves at `url` and scrapes, until the end of the context."""
+        app = web.Application()
+        app.router.add_post("/api/v1/query", self._query)
+        app.router.add_post("/api/v1/query_range", self._query)
+        app.router.add_get("/pods/{revision}", self._page)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        beat = asyncio.create_task(self._beat())
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield self
+        finally:
+            beat.cancel()
+            await asyncio.wait({beat})
+            await runner.cleanup()
+
+
+def _matches(labels: Mapping[str, str], label: str, how: str, quoted: str) -> bool:
+    wanted = re.sub(r"\\(.)", r"\1", quoted)
+    value = labels.get(label, "")
+    return value == wanted if how == "=" else re.fullmatch(wanted, value) is not None

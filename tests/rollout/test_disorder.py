@@ -1,0 +1,125 @@
+"""Whatever goes wrong on the way, and whenever: a rollout comes to the same end."""
+
+import random
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import pytest
+
+from model_rollouts.rollout.actions import Action, WriteRoute
+from tests.rollout.world import INTERVAL, World
+
+ERRORS = {"1": 0.002, "2": 0.002, "3": 0.2}
+STEPS = [10, 50, 100]
+"""The shares of users that the spec allows a new version."""
+
+OFTEN = 0.2
+"""How often each thing goes wrong, in an interval."""
+
+
+class Disorder(World):
+    """A world in which things go wrong by `chance`; None is a world in order."""
+
+    chance: random.Random | None = None
+
+    def __post_init__(self) -> None:
+        """Nothing has happened yet."""
+        super().__post_init__()
+        self.happened: Counter[str] = Counter()
+        self.given: list[tuple[str, int]] = []
+        """Each write of the route: the version of the spec then, and its share in percent."""
+
+    def run(self, seconds: float) -> "Disorder":
+        """Let time pass, in disorder."""
+        for _ in range(int(seconds // INTERVAL)):
+            self.time += INTERVAL
+            self.prometheus_up = not self.goes_wrong("Prometheus is down")
+            self.gateway_accepts = not self.goes_wrong("the gateway is slow")
+            self.cuts = self.chance  # killed between two writes
+            if self.goes_wrong("the operator is killed between two passes"):
+                super().restart()
+            self.serve()
+            self.measure()
+            if not self.goes_wrong("the operator is busy"):
+                self.reconcile()
+        return self
+
+    def goes_wrong(self, what: str) -> bool:
+        """Whether that happens now."""
+        wrong = self.chance is not None and self.chance.random() < OFTEN
+        self.happened[what] += wrong
+        return wrong
+
+    def restart(self) -> None:
+        """The operator is killed between two writes."""
+        self.happened["the operator is killed on the way"] += 1
+        super().restart()
+
+    def do(self, action: Action) -> None:
+        """Carry out one action, and note what it gives to the version that is asked for."""
+        super().do(action)
+        if isinstance(action, WriteRoute):
+            version = f"v{self.obj['spec']['model']['version']}"
+            share = 100 * self.weights.get(version, 0) // sum(self.weights.values())
+            if (version, share) not in self.given[-1:]:
+                self.given.append((version, share))
+
+    def end(self) -> dict[str, Any]:
+        """The state that people and tools see, without times and counts."""
+        status = self.status
+        return {
+            "weights": self.weights,
+            "pods": self.pods(),
+            "phase": status["phase"],
+            "conditions": sorted(
+                (each["type"], each["status"], each["reason"]) for each in status["conditions"]
+            ),
+            "history": [(past["version"], past["outcome"]) for past in status["history"]],
+        }
+
+
+def played(chance: random.Random | None, seed: int = 1) -> Disorder:
+    """A first version, a good one, and one with many errors; at last nothing goes wrong."""
+    world = Disorder(errors=ERRORS, seed=seed)
+    world.chance = chance
+    for version, phase in (("1", "Full"), ("2", "Full"), ("3", "RolledBack")):
+        world.edit(version=version, strategy__watch={"duration": "10s"})
+        world.until(phase)
+        # The one after it comes when the last one is no longer watched.
+        world.run(12 * INTERVAL)
+    world.chance = None
+    world.run(12 * INTERVAL)
+    return world
+
+
+@cache
+def in_order() -> dict[str, Any]:
+    """How it ends when nothing goes wrong."""
+    return played(None).end()
+
+
+def test_without_disorder_the_good_one_stays_and_the_bad_one_goes() -> None:
+    end = in_order()
+
+    assert end["weights"] == {"v2": 1}
+    assert end["phase"] == "RolledBack"
+    assert end["history"] == [("3", "RolledBack"), ("2", "Promoted"), ("1", "Promoted")]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_disorder_changes_neither_the_way_nor_the_end(seed: int) -> None:
+    world = played(random.Random(seed), seed)
+
+    assert len(+world.happened) == 5, world.happened
+    shares: dict[str, list[int]] = {"v1": [], "v2": [], "v3": []}
+    for version, share in world.given:
+        shares[version].append(share)
+    assert shares["v1"] == [100]
+    assert shares["v2"] == STEPS
+    # The bad one may fail on any step; the last write takes all users from it.
+    *steps, last = shares["v3"]
+    assert steps
+    assert (steps, last) == (STEPS[: len(steps)], 0)
+    assert 100 not in steps
+    assert world.end() == in_order()
