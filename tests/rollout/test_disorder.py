@@ -29,6 +29,8 @@ class Disorder(World):
         self.happened: Counter[str] = Counter()
         self.given: list[tuple[str, int]] = []
         """Each write of the route: the version of the spec then, and its share in percent."""
+        self.counted: dict[str, list[int]] = {}
+        """The requests that each status told of a candidate, by its version."""
 
     def run(self, seconds: float) -> "Disorder":
         """Let time pass, in disorder."""
@@ -64,6 +66,12 @@ class Disorder(World):
             share = 100 * self.weights.get(version, 0) // sum(self.weights.values())
             if (version, share) not in self.given[-1:]:
                 self.given.append((version, share))
+
+    def _written(self, status: dict[str, Any]) -> None:
+        super()._written(status)
+        if status["phase"] == "Canary":
+            told = self.counted.setdefault(status["candidate"]["version"], [])
+            told += [each["total"] for each in status["objectives"] if each["name"] == "errors"]
 
     def end(self) -> dict[str, Any]:
         """The state that people and tools see, without times and counts."""
@@ -122,4 +130,6 @@ def test_disorder_changes_neither_the_way_nor_the_end(seed: int) -> None:
     assert steps
     assert (steps, last) == (STEPS[: len(steps)], 0)
     assert 100 not in steps
+    for version, totals in world.counted.items():
+        assert totals == sorted(totals), f"evidence about {version} was lost"
     assert world.end() == in_order()
