@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-healing cluster cluster-down kwok \
+.PHONY: help venv tools lint format test test-unit test-operator test-healing cluster cluster-down kwok \
 	e2e e2e-install e2e-proxy e2e-slow e2e-smoke bench-decision bench-intake bench-reaction
 
 help: ## Show this list
@@ -34,10 +34,13 @@ format: $(INSTALLED) ## Put every file into the project's format
 	$(VENV)/bin/ruff check --fix .
 
 test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage
-	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 cluster-down=1
+	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 test-operator=3 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 cluster-down=1
 
 test-unit: $(INSTALLED) ## The fast lane: no cluster, under two minutes once `make tools` ran
-	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow"
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole"
+
+test-operator: $(INSTALLED) ## The whole operator on a real API server, with a Prometheus of the tests
+	$(PYTHON) -m pytest tests/engine -m whole
 
 cluster: $(INSTALLED) ## Start a real Kubernetes cluster, or repair it (PROVIDER=kind|local, AUDIT=1)
 	@$(PYTHON) -m e2e.cluster up $(if $(AUDIT),--audit)

@@ -19,8 +19,6 @@ LONGEST = 4096
 
 _LARGEST = 2.0**53
 
-_LARGEST = 2.0**53
-
 
 def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
