@@ -16,8 +16,8 @@ pytestmark = pytest.mark.whole
 Play = Callable[[Story], None]
 
 MOST_WRITES = 18
-"""Of one promotion, with the objects of the new version and what is only tried; Events of others may
-come late, and are not counted."""
+"""Of one promotion, with the objects of the new version and what is only tried; Events apart, which
+come late."""
 
 LONG = 3
 """Times that samples are read: more than a canary takes that nothing holds."""
