@@ -135,7 +135,7 @@ def test_an_error_in_the_stream_ends_it(watch: Watch) -> None:
             await watched.proxy.send_into_watches(ETCD_IS_SLOW)
 
             with pytest.raises(SourceError, match="etcdserver: request timed out"):
-                await asyncio.wait_for(watched.task, 10)
+                await asyncio.wait_for(watched.task, 30)
 
     asyncio.run(test())
 
@@ -148,7 +148,7 @@ def test_a_watch_that_is_gone_ends_it(watch: Watch) -> None:
                 await stream.write_eof()
 
             with pytest.raises(SourceError):
-                await asyncio.wait_for(watched.task, 10)
+                await asyncio.wait_for(watched.task, 30)
 
     asyncio.run(test())
 

@@ -19,6 +19,7 @@ from model_rollouts.engine.carrying_out import Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
 from model_rollouts.engine.reconcile import Planner
+from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
@@ -28,14 +29,15 @@ from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.kubernetes_world import connected, until
 
 
-class SilentReader:
-    """A Prometheus that is never asked."""
+class BlindReader:
+    """A Prometheus that is away: what serves is watched, and may be asked about at any time."""
 
     async def tick(
         self, requests: Sequence[Request], now_ms: int
     ) -> Mapping[str, Counted | Unavailable]:
-        """Fails: nothing is measured here."""
-        raise AssertionError(requests)
+        """Nothing for anybody."""
+        away = Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), "it is away"))
+        return {request.rollout.key: away for request in requests}
 
 
 class NoHistory:
@@ -73,7 +75,7 @@ class Cluster:
                 client=client,
                 source=KopfSource(self.proxy.kubeconfig, (self.namespace,)),
                 recorder=EventRecorder(client, "test"),
-                readers={0: SilentReader()},
+                readers={0: BlindReader()},
                 historian=NoHistory(),
                 grid=Grid(),
                 instruments=self.instruments,
