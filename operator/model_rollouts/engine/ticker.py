@@ -19,6 +19,7 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.invalid import InputError
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.resources import route_form
 
 SETTLE_S = 0.5
 """A scrape of a pod takes milliseconds; what comes later is not lost."""
@@ -129,10 +130,7 @@ class Ticker:
         trial = rollout.memory.trial
         if route is None or trial is None:
             return 0.0
-        weights: dict[str, int] = {}
-        for rule in route["spec"].get("rules") or ():
-            for backend in rule.get("backendRefs") or ():
-                weights[backend["name"]] = backend.get("weight", 1)
+        weights = route_form.weights(route)
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if total else 0.0
 
