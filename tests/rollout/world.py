@@ -17,6 +17,7 @@ from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.decision import INDEPENDENT, Dispersion
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import route_form
 from model_rollouts.resources.pod import ProxySettings
@@ -63,6 +64,21 @@ SPEC: dict[str, Any] = {
 }
 
 
+WARM_SECONDS = 60
+"""Copies to pods that started less than so long ago do not count."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """One interval: requests and bad ones by revision and listener, and the ready pods."""
+
+    start_ms: int
+    end_ms: int
+    arms: Mapping[tuple[str, Listener], tuple[int, int]]
+    pods: Mapping[str, int]
+    warming: frozenset[str]
+
+
 @dataclass
 class World:
     """One ModelDeployment and everything around it. Times are seconds since `NOON`."""
@@ -77,6 +93,10 @@ class World:
     refusal: str | None = None
     gateway: Gateway = field(default_factory=Gateway)
     dispersion: Dispersion = INDEPENDENT
+    copied: float = 1.0
+    """What the gateway makes of the share of requests that the route has copied."""
+    suffers: Mapping[int, float] = field(default_factory=dict)
+    """Share of bad answers of stable from so many percent of its requests copied on."""
     prometheus_up: bool = True
     gateway_accepts: bool = True
 
@@ -96,7 +116,8 @@ class World:
         self.measures: Any = None
         self.bad_answers: dict[str, int] = {}
         self.answers: dict[str, int] = {}
-        self.pending: list[IntervalCounts] = []
+        self.copies: dict[str, int] = {}
+        self.past: list[Served] = []
         self.wake_at: float | None = None
         self.broken: set[str] = set()
         self.scraped = True
@@ -204,24 +225,51 @@ class World:
         return self
 
     def serve(self) -> None:
-        """One interval of users' requests, split as the route says, and counted."""
+        """One interval of users' requests, split and copied as the route says, and counted."""
         end = round((NOON + self.time) * 1000)
-        arms: dict[str, tuple[int, int]] = {}
+        arms: dict[tuple[str, Listener], tuple[int, int]] = {}
         weights = {} if self.route is None else route_form.weights(self.route)
         total = sum(weights.values())
+        mirror, percent = (route_form.mirror(self.route) if self.route else None) or ("", 0)
+        harm = max((bad for least, bad in self.suffers.items() if percent >= least), default=0.0)
         for revision, weight in weights.items():
             version = self.version_of(revision)[1:]
             # Weighted round robin: what is left of a request is the next interval's.
             due = self.owed.get(revision, 0.0) + self.rate * INTERVAL * weight / total
             requests = int(due + 1e-9)
             self.owed[revision] = due - requests
-            share = self.errors.get(version, 0.0)
+            share = max(self.errors.get(version, 0.0), harm)
             bad = sum(self.random.random() < share for _ in range(requests))
-            arms[revision] = (requests, bad)
+            arms[revision, Listener.LIVE] = (requests, bad)
             self.answers[version] = self.answers.get(version, 0) + requests
             self.bad_answers[version] = self.bad_answers.get(version, 0) + bad
-        self.arms = arms
-        self.interval = (end - INTERVAL * 1000, end)
+        shadowed = mirror.removesuffix("-shadow")
+        pods, warming = self._ready_pods(), frozenset(filter(self._is_warming, self.changed_at))
+        if pods.get(shadowed):
+            arms[shadowed, Listener.SHADOW] = self._copies(shadowed, percent, warming)
+        self.past.append(Served(end - INTERVAL * 1000, end, arms, pods, warming))
+
+    def _copies(self, revision: str, percent: int, warming: frozenset[str]) -> tuple[int, int]:
+        version = self.version_of(revision)[1:]
+        due = self.owed.get(f"{revision}-shadow", 0.0)
+        due += self.rate * INTERVAL * percent / 100 * self.copied
+        copies = int(due + 1e-9)
+        self.owed[f"{revision}-shadow"] = due - copies
+        self.copies[version] = self.copies.get(version, 0) + copies
+        if revision in warming:
+            return 0, 0
+        share = self.errors.get(version, 0.0)
+        return copies, sum(self.random.random() < share for _ in range(copies))
+
+    def _is_warming(self, revision: str) -> bool:
+        return self.time - self.changed_at[revision] <= WARM_SECONDS
+
+    def _ready_pods(self) -> dict[str, int]:
+        return {
+            name: obj.get("status", {}).get("availableReplicas", 0)
+            for (kind, name), obj in self.objects.items()
+            if kind == "Deployment"
+        }
 
     def measure(self) -> None:
         """What Prometheus tells of the interval before, when the rollout asks."""
@@ -230,12 +278,11 @@ class World:
             return
         if not self.prometheus_up:
             finding = Finding(Reason.METRICS_UNAVAILABLE, "", (), "Prometheus does not answer")
-            self.pending.append(self._counts(request))
             self.memory = judging.take(self.memory, Unavailable(finding), self._weight())
             return
-        self.pending.append(self._counts(request))
-        counted = Counted(tuple(self.pending), Watermark(self.interval[1]), behind=False)
-        self.pending = []
+        begins_ms = request.since.at_ms if request.since else request.rollout.started_ms
+        fresh = [self._counts(request, each) for each in self.past if each.start_ms >= begins_ms]
+        counted = Counted(tuple(fresh), Watermark(self.past[-1].end_ms), behind=False)
         self.memory = judging.take(self.memory, counted, self._weight())
 
     def _weight(self) -> float:
@@ -245,16 +292,18 @@ class World:
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if trial and total else 0.0
 
-    def _counts(self, request: Any) -> IntervalCounts:
+    @staticmethod
+    def _counts(request: Any, served: "Served") -> IntervalCounts:
         arms = {}
         for arm in request.rollout.arms:
-            total, bad = self.arms.get(arm.revision, (0, 0))
+            total, bad = served.arms.get((arm.revision, arm.listener), (0, 0))
             tallies = {
                 each.name: Tally(total, (bad,) * len(each.bad))
                 for each in request.rollout.objectives
             }
-            arms[arm.name] = ArmCounts(tallies, 1, 0)
-        return IntervalCounts(*self.interval, arms, ())
+            warming = arm.listener is Listener.SHADOW and arm.revision in served.warming
+            arms[arm.name] = ArmCounts(tallies, served.pods.get(arm.revision, 0), 0, warming)
+        return IntervalCounts(served.start_ms, served.end_ms, arms, ())
 
     def _controllers(self) -> None:
         for (kind, name), obj in self.objects.items():
@@ -353,6 +402,10 @@ class World:
                 self._write(body)
                 self.writes.append("HTTPRoute")
                 shown = ", ".join(f"{k} {v}" for k, v in self.weights.items())
+                if (copied := route_form.mirror(body)) is not None:
+                    name, percent = copied
+                    version = self.version_of(name.removesuffix("-shadow"))
+                    shown += f"; {version} copies of {percent} %"
                 self.tell("operator", f"{move}: users get {shown}")
             case Scale(revision, replicas):
                 obj = self.objects["Deployment", revision]

@@ -47,6 +47,14 @@ class Reason(Word):
         "SplitNotObserved",
         "Requests do not arrive at candidate and stable as the weights say.",
     )
+    MIRROR_NOT_OBSERVED = (
+        "MirrorNotObserved",
+        "Copies of requests do not arrive at the candidate as the route says.",
+    )
+    SHADOW_HURTS_STABLE = (
+        "ShadowHurtsStable",
+        "Stable answered worse while its requests were copied; fewer of them are now.",
+    )
     CAPACITY_PENDING = "CapacityPending", "Pods for the next step start."
     NAME_TAKEN = "NameTaken", "An object that the rollout needs belongs to somebody else."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."

@@ -31,6 +31,7 @@ _UNJUDGED = frozenset(
         Reason.SCRAPE_MISSING,
         Reason.DUPLICATE_TARGETS,
         Reason.SPLIT_NOT_OBSERVED,
+        Reason.MIRROR_NOT_OBSERVED,
     }
 )
 """Reasons that keep a candidate where it is, and mean nothing to a version that all users get."""
@@ -120,7 +121,7 @@ def _cause(situation: Situation, message: str) -> _Cause | None:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
         return _Cause(waits, hold.reason, hold.message)
-    if phase in (Phase.CANARY, Phase.FULL) and not situation.accepted:
+    if phase in (Phase.SHADOW, Phase.CANARY, Phase.FULL) and not situation.accepted:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None

@@ -41,14 +41,14 @@ class Counting:
 
         A record without the arm of stable gives samples without a baseline.
         """
-        candidate = record.arms[CANDIDATE if traffic is Traffic.LIVE else SHADOW]
+        candidate = record.arms[arm_of(traffic)]
         stable = record.arms.get(STABLE)
         minutes = (record.end_ms - record.start_ms) / 60_000
         samples: dict[str, Sample] = {}
         if not self.held(record, traffic):
             for objective in self.objectives:
-                counts = self._counts(objective, candidate, minutes)
-                base = NOTHING if stable is None else self._counts(objective, stable, minutes)
+                counts = self.counts(objective, candidate, minutes)
+                base = NOTHING if stable is None else self.counts(objective, stable, minutes)
                 samples[objective.name] = Sample(counts, base)
         return Interval(
             (record.start_ms - started_ms) / 1000,
@@ -63,7 +63,7 @@ class Counting:
 
         A missing stable is no reason: the target stands without it.
         """
-        judged = CANDIDATE if traffic is Traffic.LIVE else SHADOW
+        judged = arm_of(traffic)
         return tuple(
             finding
             for finding in record.findings
@@ -74,7 +74,8 @@ class Counting:
             )
         )
 
-    def _counts(self, objective: Objective, arm: ArmCounts, minutes: float) -> Counts:
+    def counts(self, objective: Objective, arm: ArmCounts, minutes: float) -> Counts:
+        """What one arm had of an objective in an interval of so many `minutes`."""
         if objective.kind is Kind.RESTARTS:
             return Counts.events(arm.pods * minutes, arm.restarts)
         edges = self._edges(objective)
@@ -100,6 +101,11 @@ class Counting:
         bracket = objective.latency.edges
         edges = {bracket.lower, bracket.upper, bracket.far}
         return tuple(sorted(edge for edge in edges if edge is not None and 0 < edge < float("inf")))
+
+
+def arm_of(traffic: Traffic) -> str:
+    """The arm of the candidate that is judged on `traffic`."""
+    return CANDIDATE if traffic is Traffic.LIVE else SHADOW
 
 
 def requests(arm: ArmCounts) -> int:

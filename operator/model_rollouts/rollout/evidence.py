@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Judge, Kind, Rules
+from model_rollouts.decision import Dispersion, Judge, Kind, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout import straining
 from model_rollouts.rollout.judging import begin, judge
-from model_rollouts.rollout.memory import Clocks, Memory, Trial
+from model_rollouts.rollout.memory import Clocks, Load, Memory, Strain, Trial
 
 VERSION = 1
 
@@ -23,9 +24,9 @@ _LARGEST = 2.0**53
 def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
 
-    Clocks, dispersion, the time of the last request and the trial. Evidence about so many
-    objectives and steps that it does not fit is left out: after a restart it is counted again from
-    where the trial began.
+    Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
+    about so many objectives and steps that it does not fit is left out: after a restart it is
+    counted again from where the trial began.
     """
     trial, clocks = memory.trial, memory.clocks
     if trial is None and clocks is None and memory.dispersion is None:
@@ -38,16 +39,34 @@ def encode(memory: Memory) -> str | None:
         kept["dispersion"] = [known.target, known.stable, known.known, known.plateau]
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
+    kept |= _of_shadow(memory)
     if trial is None:
         return _text(kept)
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
+    if trial.entered:
+        kept["entered"] = trial.entered
     counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
+    strain = memory.strain
+    if strain is not None and strain.judge is not None and strain.state is not None:
+        counted["strain"] = decision.encode(strain.judge, strain.state)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
     text = _text(kept | counted)
     if len(text) <= LONGEST:
         return text
     return _text({**kept, "rules": _print(trial.judge.rules)})
+
+
+def _of_shadow(memory: Memory) -> dict[str, Any]:
+    """Stable before its requests were copied, how it suffered, and the highest load it bore."""
+    kept: dict[str, Any] = {}
+    strain, load = memory.strain, memory.load
+    if strain is not None:
+        before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
+        kept["before"] = [strain.until_ms, before, strain.words]
+    if load is not None and load.peak is not None:
+        kept["peak"] = load.peak
+    return kept
 
 
 def _text(kept: dict[str, Any]) -> str:
@@ -82,11 +101,50 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     started = _time(begun[-1])
     if started is None:
         return Memory(clocks=clocks)
-    trial = _trial(kept, begin(revision, attempt, judged_by, dispersion, started))
+    entered = kept.get("entered", 0.0)
+    if not _numbers([entered]):
+        return Memory(clocks=clocks)
+    anew = begin(revision, attempt, judged_by, dispersion, started, entered=float(entered))
+    trial, strain = _trial(kept, anew), _strain(kept)
+    load = Load(float(kept["peak"])) if _numbers([kept.get("peak")]) else None
     if trial is None:
-        return Memory(clocks=clocks, dispersion=dispersion)
+        return Memory(clocks=clocks, dispersion=dispersion, strain=strain, load=load)
+    if strain is not None:
+        strain = _with_state(strain, kept.get("strain"), trial)
     last = _time(kept.get("request"))
-    return Memory(clocks=clocks, trial=trial, dispersion=dispersion, last_request_ms=last)
+    return Memory(
+        clocks=clocks,
+        trial=trial,
+        strain=strain,
+        load=load,
+        dispersion=dispersion,
+        last_request_ms=last,
+    )
+
+
+def _strain(kept: dict[str, Any]) -> Strain | None:
+    match kept.get("before"):
+        case [int(until_ms), dict(before), str() | None as words] if _numbers([until_ms]):
+            if not all(isinstance(each, list) and len(each) == 2 for each in before.values()):
+                return None
+            if not all(_numbers(each) and each[1] <= each[0] for each in before.values()):
+                return None
+            seen = {str(name): Seen(*map(float, each)) for name, each in before.items()}
+            return Strain(until_ms, seen, words=words)
+        case _:
+            return None
+
+
+def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
+    """The strain with its evidence, as far as that is about the same past and objectives."""
+    judging = straining.judge_of(trial, strain.before)
+    if judging is None or not isinstance(text, str):
+        return strain
+    try:
+        _, state = decision.resume(text, judging.rules)
+    except (ValueError, struct.error):
+        return strain
+    return replace(strain, judge=judging, state=state)
 
 
 def _time(value: Any) -> int | None:

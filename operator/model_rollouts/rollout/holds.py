@@ -6,6 +6,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision
+from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
 from model_rollouts.rollout import routing
 from model_rollouts.rollout.found import Found, seconds
@@ -100,7 +101,7 @@ def _has_just_begun(found: Found) -> bool:
     trial = found.memory.trial
     if trial is None or trial.watermark is None:
         return True
-    return trial.watermark.at_ms - trial.started_ms < FIRST_INTERVALS * found.step_ms
+    return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * found.step_ms
 
 
 def _unscraped(found: Found) -> Hold | None:
@@ -117,6 +118,31 @@ def _unscraped(found: Found) -> Hold | None:
     )
 
 
+def _mirror(found: Found) -> Hold | None:
+    split = found.memory.split
+    if not found.mirror or split is None or split.mismatch is None:
+        return None
+    return Hold(
+        Reason.MIRROR_NOT_OBSERVED,
+        f"{split.mismatch}: the Gateway may not support it; strategy.shadow.percent: 0 goes on "
+        "without a shadow.",
+    )
+
+
+def _hurts(found: Found) -> Hold | None:
+    if found.hurt is None or not found.shadows:
+        return None
+    strain = found.memory.strain
+    seen = f": {strain.words}" if strain is not None and strain.words else ""
+    now = f"{percent(found.mirror / 100)} of them are" if found.mirror else "none of them is"
+    return Hold(
+        Reason.SHADOW_HURTS_STABLE,
+        f"Stable suffered while {percent(found.hurt / 100)} of its requests were copied{seen}; now "
+        f"{now}. Lower strategy.shadow.percent; or give stable more replicas and raise "
+        "strategy.attempt; or go on without with strategy.override SkipShadow.",
+    )
+
+
 def _split(found: Found) -> Hold | None:
     split = found.memory.split
     if found.phase is not Phase.CANARY or split is None or split.mismatch is None:
@@ -127,7 +153,16 @@ def _split(found: Found) -> Hold | None:
 def _capacity(found: Found) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
     candidate, trial = found.candidate(), found.memory.trial
-    if found.phase is not Phase.CANARY or candidate is None or candidate.is_ready or trial is None:
+    if candidate is None or candidate.is_ready or trial is None:
+        return None
+    if found.phase is Phase.SHADOW:
+        trouble = f" ({candidate.trouble})" if candidate.trouble else ""
+        return Hold(
+            Reason.CAPACITY_PENDING,
+            f"{candidate.ready} of {candidate.needed} pods of {candidate.version} are "
+            f"ready{trouble}.",
+        )
+    if found.phase is not Phase.CANARY:
         return None
     if trial.judge.decide(trial.state, float(found.next_weight)) is not Decision.PASS:
         return None
@@ -153,6 +188,8 @@ POLICIES: tuple[Policy, ...] = (
     _blind,
     _unscraped,
     _split,
+    _mirror,
+    _hurts,
     _capacity,
 )
 """In the order in which a person would want to hear of them."""

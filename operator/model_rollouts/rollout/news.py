@@ -13,7 +13,14 @@ _BAD = frozenset(
     {ConditionType.STALLED, ConditionType.UNDERPOWERED, ConditionType.SERVICE_DEGRADED}
 )
 _FOLLOWS = frozenset(
-    {Reason.ROLLED_BACK, Reason.UNDECIDED, Reason.JUDGING, Reason.STARTING, Reason.CHECKING}
+    {
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.ROLLED_BACK,
+        Reason.UNDECIDED,
+        Reason.JUDGING,
+        Reason.STARTING,
+        Reason.CHECKING,
+    }
 )
 
 

@@ -24,6 +24,7 @@ from model_rollouts.rollout import (
     revisions,
     roles,
     showing,
+    straining,
     telling,
     trials,
     unreadable,
@@ -42,7 +43,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.found import Found, phase_of
+from model_rollouts.rollout.found import Found, Pace, phase_of
 from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.next_move import At, Next
 from model_rollouts.rollout.seen import Seen
@@ -55,6 +56,7 @@ class Settings:
 
     proxy: ProxySettings
     grid: Grid = field(default_factory=Grid)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,14 @@ def plan(seen: Seen, memory: Memory, now: float, settings: Settings) -> Plan:
     if seen.obj["metadata"].get("deletionTimestamp"):
         return Plan((), memory)
     try:
-        found = _find(seen, read(dict(seen.obj)), memory, now, settings.grid.step_ms)
+        found = _find(seen, read(dict(seen.obj)), memory, now, settings)
         return _plan(found, settings)
     except (ValidationError, ResourceError) as error:
         return _stalled(seen, memory, error, now)
 
 
 def _find(
-    seen: Seen, deployment: ModelDeployment, memory: Memory, now: float, step_ms: int
+    seen: Seen, deployment: ModelDeployment, memory: Memory, now: float, settings: Settings
 ) -> Found:
     stored = revisions.read(seen.children)
     wanted = revisions.wanted(deployment.spec, deployment.metadata.name, stored)
@@ -108,10 +110,24 @@ def _find(
     attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
     if memory.clocks is None:
         memory = trials.restored(deployment, today)
-    about = f"{phase}/{wanted.name}/{attempt}"
+    # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
+    judged = Phase.CANARY if phase is Phase.SHADOW else phase
+    about = f"{judged}/{wanted.name}/{attempt}"
     ticked = clocks.tick(memory, about, now, paused=spec.paused)
     memory = replace(memory, clocks=ticked, written=_written(seen, memory, now))
-    return Found(seen, deployment, stored, wanted, today, phase, memory, ticked, now, step_ms)
+    return Found(
+        seen,
+        deployment,
+        stored,
+        wanted,
+        today,
+        phase,
+        memory,
+        ticked,
+        now,
+        settings.grid.step_ms,
+        settings.pace,
+    )
 
 
 def _written(seen: Seen, memory: Memory, now: float) -> Written | None:
@@ -191,7 +207,9 @@ def _refused(found: Found) -> tuple[Hold, ...]:
         return ()
     children = found.seen.children
     return admission.holds(
-        admission.Admission(found.deployment, found.wanted, found.revisions, children, checked)
+        admission.Admission(
+            found.deployment, found.wanted, found.revisions, children, checked, found.shadows
+        )
     )
 
 
@@ -208,16 +226,20 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         following.move,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
+    begins = found.phase is Phase.STARTING and following.move in (Move.MIRROR, Move.BEGIN)
     memory = replace(
         found.memory,
         clocks=replace(found.clocks, step=0.0),
-        split=Split(round(found.now * 1000)),
+        split=Split(round(found.now * 1000), mirror=following.roles.mirror),
         routed_at=found.now,
         verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
         note=following.why,
-        dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
+        dispersion=None if begins else found.memory.dispersion,
+        strain=None if begins else straining.anew(found.memory.strain),
+        load=None if begins else found.memory.load,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
+    # Evidence for users begins anew with the first of them: none of it could be lost.
     if following.protects or found.phase is not Phase.CANARY:
         return Plan((write, told), memory, wake_at=found.now)
     body = telling.body(showing.status(found, held))

@@ -7,6 +7,7 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.api.status import ObjectiveStatus, Verdict
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import (
     Decision,
     Forecast,
@@ -18,6 +19,7 @@ from model_rollouts.decision import (
     forecast,
 )
 from model_rollouts.decision import Verdict as Explained
+from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Situation
 
 LEAST_SECONDS = 60.0
@@ -61,9 +63,10 @@ def of(situation: Situation) -> Proof | None:
     if trial is None:
         return None
     judge, state = trial.judge, trial.state
-    above = (step for step in judge.rules.steps if step > situation.weight > 0)
+    copied = trial.traffic is Traffic.SHADOW
+    above = (step for step in judge.rules.steps if copied or step > situation.weight > 0)
     explained = explain(judge, state, next(above, 1.0))
-    return Proof(_objectives(judge, state, explained), explained, _rate(state))
+    return Proof(_objectives(judge, state, explained), explained, _rate(trial))
 
 
 def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
@@ -93,11 +96,16 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
     )
 
 
-def _rate(state: State) -> float | None:
-    if state.elapsed < LEAST_SECONDS:
+def _rate(trial: Trial) -> float | None:
+    """Requests of users per second: copies of them are none."""
+    state, copied = trial.state, trial.traffic is Traffic.SHADOW
+    judged = state.elapsed - trial.entered
+    if judged < LEAST_SECONDS:
         return None
-    requests = max(each.seen_total + each.seen_stable_total for each in state.evidence)
-    return requests / state.elapsed if requests else None
+    requests = max(
+        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in state.evidence
+    )
+    return requests / judged if requests else None
 
 
 def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | None:

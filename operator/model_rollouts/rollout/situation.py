@@ -37,6 +37,9 @@ class Roles(NamedTuple):
 
     `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
+    `mirror` is the share of stable's requests, in percent, of which it gets copies, `hurt` the
+    share at which stable suffered from that, None while it has not, and `since` when it got the
+    first copy (Unix seconds).
     """
 
     stable: str | None
@@ -47,6 +50,9 @@ class Roles(NamedTuple):
     attempt: int
     verdict: str | None
     sequence: int
+    mirror: int = 0
+    hurt: int | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

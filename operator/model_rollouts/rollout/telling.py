@@ -8,11 +8,20 @@ from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import LONGEST_HISTORY, Arm, ObjectiveStatus, Phase, Status, Verdict
+from model_rollouts.api.status import (
+    LONGEST_HISTORY,
+    Arm,
+    ObjectiveStatus,
+    Phase,
+    ShadowStatus,
+    Status,
+    Verdict,
+)
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.proof import Proof
+from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.situation import Situation, Standing
 from model_rollouts.rollout.wording import cut, sentence
 
@@ -39,6 +48,7 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
         stable=None if stable is None else _arm(stable, 1 - situation.weight),
         candidate=None if candidate is None else _arm(candidate, situation.weight),
         step=situation.step,
+        shadow=_shadow(situation, memory, before),
         objectives=_objectives(situation, shown, memory, before),
         history=tuple(
             past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
@@ -59,6 +69,24 @@ def _objectives(
     if situation.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
         return ()
     return memory.verdicts or before.objectives
+
+
+def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatus | None:
+    """What copies show; afterwards what they have shown, until another version is on its way."""
+    trial, roles = situation.trial, situation.roles
+    if roles.phase is Phase.SHADOW:
+        load = memory.load.peak if memory.load else None
+        return ShadowStatus(
+            copies=0 if trial is None else copies(trial),
+            mirror=f"{roles.mirror}%",
+            peak_load_per_pod=None if load is None else f"{load:.3g} req/s",
+        )
+    if before.shadow is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
+        return None
+    ended = situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED)
+    if not (ended or situation.watching or roles.phase is Phase.CANARY):
+        return None
+    return before.shadow.model_copy(update={"mirror": "0%"})
 
 
 def body(status: Status) -> dict[str, Any]:
@@ -83,7 +111,7 @@ def _selector(revision: str) -> str:
 
 def _kept(situation: Situation, memory: Memory) -> str | None:
     """Evidence, while something is judged or a clock runs."""
-    running = situation.phase in (Phase.STARTING, Phase.CANARY, Phase.PAUSED)
+    running = situation.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
     return evidence.encode(memory) if running or situation.watching else None
 
 

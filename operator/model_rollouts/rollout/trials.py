@@ -1,15 +1,17 @@
 """The trial of what has users now: taken from memory, from the status, or begun anew."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import UNKNOWN, Rules
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.rollout import evidence, judging
 from model_rollouts.rollout.found import Found
-from model_rollouts.rollout.memory import Memory, Split, Trial
+from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
 from model_rollouts.rollout.situation import Roles
 
 PHASE_MS = 500
@@ -18,13 +20,21 @@ PHASE_MS = 500
 JITTER_MS = 100
 """Scrapes are not quite regular: one just behind the end of its interval would leave it empty."""
 
+PAST_MS = 300_000
+"""How much of stable's past it is held against while its requests are copied."""
+
+LONGEST_BACK_MS = 3_600_000
+"""From how far back that past is still read, when it was lost with the status."""
+
+_BESIDE_STABLE = (Phase.SHADOW, Phase.CANARY)
+
 
 def restored(deployment: ModelDeployment, today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
-    canary = today.phase is Phase.CANARY
-    revision = today.candidate if canary else today.stable
-    attempt = deployment.spec.strategy.attempt if canary else today.attempt
-    judged_by = judging.rules(deployment.spec, baseline=canary)
+    beside = today.phase in _BESIDE_STABLE
+    revision = today.candidate if beside else today.stable
+    attempt = deployment.spec.strategy.attempt if beside else today.attempt
+    judged_by = judging.rules(deployment.spec, baseline=beside)
     return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
 
 
@@ -34,43 +44,84 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     A candidate's trial waits for the dispersion of stable's errors, which is asked once. Another
     spec of the objectives is another trial: its evidence is zero, and the weight stays.
     """
-    memory, canary = found.memory, found.roles.phase is Phase.CANARY
+    memory, beside = found.memory, found.roles.phase in _BESIDE_STABLE
     revision, now_ms = found.judged, round(found.now * 1000)
     if revision is None:
-        return replace(memory, trial=None, split=None, findings=())
-    judged_by = judging.rules(found.spec, baseline=canary)
-    if not _is_of(memory.trial, revision, found.attempt, judged_by):
+        return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
+    judged_by = judging.rules(found.spec, baseline=beside)
+    traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
+    if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
         history = found.seen.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
-        if dispersion is None and canary:
+        if dispersion is None and beside:
             return replace(memory, trial=None)
         # A watch goes on with what was measured before its canary.
         dispersion = dispersion or UNKNOWN
+        begins = _start(grid, found)
         memory = replace(
             memory,
             trial=judging.begin(
-                revision, found.attempt, judged_by, dispersion, _start(grid, found)
+                revision,
+                found.attempt,
+                judged_by,
+                dispersion,
+                begins.started_ms,
+                traffic,
+                begins.entered,
             ),
             dispersion=dispersion,
             findings=(),
             last_request_ms=None,
+            strain=begins.strain,
         )
-    if memory.split is None and canary:
-        memory = replace(memory, split=Split(now_ms))
+    elif memory.trial is not None:
+        memory = replace(memory, trial=_judged_on(memory.trial, traffic))
+    if memory.split is None and beside:
+        memory = replace(memory, split=Split(now_ms, mirror=found.roles.mirror))
     return memory
 
 
-def _start(grid: Grid, found: Found) -> int:
-    """Where counting begins (Unix milliseconds): where an interval of the rollout begins.
+def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
+    """The trial of what is judged on `traffic` now, whatever it was when it was stored."""
+    was_in_shadow = trial.state.arm is Traffic.SHADOW and trial.state.elapsed > 0
+    if traffic is Traffic.LIVE and was_in_shadow:
+        return judging.enters_live(trial)
+    return replace(trial, traffic=traffic)
 
-    Its intervals end soon after the candidate's scrapes, so that what they show is judged at once.
+
+class _Start(NamedTuple):
+    """Where counting begins (Unix milliseconds), and judging (so many seconds later).
+
+    `strain` is what is known of stable until then, None where nobody asks.
+    """
+
+    started_ms: int
+    entered: float
+    strain: Strain | None
+
+
+def _start(grid: Grid, found: Found) -> _Start:
+    """The beginning of a trial: now; in shadow, stable is counted from some time before its copies.
+
+    Intervals end soon after the candidate's scrapes, so that what they show is judged at once.
     """
     history, now_ms = found.seen.history, round(found.now * 1000)
     scraped_ms = history.scraped_ms if history else None
-    if scraped_ms is None:
-        return grid.floor(now_ms)
-    after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
-    return replace(grid, phase_ms=after % grid.step_ms).floor(now_ms)
+    if scraped_ms is not None:
+        after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
+        grid = replace(grid, phase_ms=after % grid.step_ms)
+    if found.roles.phase is not Phase.SHADOW:
+        return _Start(grid.floor(now_ms), 0.0, None)
+    known = found.memory.strain
+    if known is not None and known.before:
+        # Other objectives: what stable was without copies stays true.
+        strain = replace(known, judge=None, state=None)
+        return _Start(grid.floor(now_ms), 0.0, strain)
+    first_ms = now_ms if found.roles.since is None else found.roles.since * 1000
+    if now_ms - first_ms > LONGEST_BACK_MS:
+        return _Start(grid.floor(now_ms), 0.0, Strain(first_ms))
+    started_ms = grid.floor(max(0, first_ms - PAST_MS))
+    return _Start(started_ms, (now_ms - started_ms) / 1000, Strain(first_ms))
 
 
 def measures(found: Found) -> Request | None:
@@ -78,13 +129,14 @@ def measures(found: Found) -> Request | None:
     trial = found.memory.trial
     if trial is None:
         return None
-    beside = found.roles.stable if found.roles.phase is Phase.CANARY else None
-    return judging.request(found.key, found.deployment.metadata.namespace, trial, beside)
+    beside = found.roles.stable if found.roles.phase in _BESIDE_STABLE else None
+    namespace = found.deployment.metadata.namespace
+    return judging.request(found.key, namespace, trial, beside, found.pace.warmup_ms)
 
 
-def _is_of(trial: Trial | None, revision: str, attempt: int, judged_by: Rules) -> bool:
-    return trial is not None and (trial.revision, trial.attempt, trial.judge.rules) == (
-        revision,
-        attempt,
-        judged_by,
-    )
+def _is_of(
+    trial: Trial | None, revision: str, attempt: int, judged_by: Rules, traffic: Traffic
+) -> bool:
+    if trial is None or (traffic is Traffic.SHADOW and trial.state.arm is Traffic.LIVE):
+        return False
+    return (trial.revision, trial.attempt, trial.judge.rules) == (revision, attempt, judged_by)

@@ -21,12 +21,19 @@ def replicas(found: Found, *, admitted: bool) -> dict[str, int]:
         # Warm for the watch: going back must not land on fewer pods than serve now.
         previous = found.previous()
         wanted[roles.previous] = max(spec.replicas, previous.replicas if previous else 0)
-    if found.phase in (Phase.STARTING, Phase.CANARY) and admitted:
+    if found.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY) and admitted:
         candidate = found.candidate()
         has = 0 if candidate is None else candidate.replicas
-        # In a canary nothing is taken away: the share of users only grows.
-        wanted[found.wanted.name] = max(found.needed(), has if found.phase is Phase.CANARY else 0)
+        wanted[found.wanted.name] = max(found.needed(), has if _only_grows(found) else 0)
     return wanted
+
+
+def _only_grows(found: Found) -> bool:
+    """Whether no pod of the candidate is taken away: its share of users or copies only grows.
+
+    Where stable suffered from the copies it shrinks, and its pods have to bear comparable load.
+    """
+    return found.phase is Phase.CANARY or (found.phase is Phase.SHADOW and found.hurt is None)
 
 
 def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:

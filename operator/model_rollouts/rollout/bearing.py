@@ -1,0 +1,52 @@
+"""How much load the pods of a candidate bear while its objectives hold, as copies show it."""
+
+from dataclasses import replace
+
+from model_rollouts.decision import Kind, Objective, Role, Seen
+from model_rollouts.metrics.records import IntervalCounts
+from model_rollouts.rollout.counting import SHADOW, Counting, requests
+from model_rollouts.rollout.memory import Load
+
+WINDOW_SECONDS = 60.0
+"""Load and objectives are looked at in windows of this length, one after the other."""
+
+
+def counted(load: Load, counting: Counting, record: IntervalCounts) -> Load:
+    """The load with one more interval; those with cold pods, or whose counts are held, are out."""
+    arm = record.arms[SHADOW]
+    if arm.warming or not arm.pods or SHADOW in record.held_arms:
+        return load
+    seconds = (record.end_ms - record.start_ms) / 1000
+    seen = dict(load.seen)
+    for each in _that_tell(counting.objectives):
+        counts = counting.counts(each, arm, seconds / 60)
+        known = seen.get(each.name, Seen(0.0, 0.0))
+        seen[each.name] = Seen(known.total + counts.total, known.bad + counts.bad_at_most)
+    load = replace(
+        load,
+        seconds=load.seconds + seconds,
+        pod_seconds=load.pod_seconds + seconds * arm.pods,
+        requests=load.requests + requests(arm),
+        seen=seen,
+    )
+    if load.seconds < WINDOW_SECONDS:
+        return load
+    return Load(_peak(load, counting.objectives))
+
+
+def _peak(load: Load, objectives: tuple[Objective, ...]) -> float | None:
+    """The highest load that was borne, the window that has just closed included."""
+    held = all(
+        load.seen[each.name].bad <= each.good * load.seen[each.name].total
+        for each in _that_tell(objectives)
+    )
+    if not held or not load.requests:
+        return load.peak
+    return max(load.peak or 0.0, load.requests / load.pod_seconds)
+
+
+def _that_tell(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """Objectives on latency; those on errors when there is none."""
+    acting = [each for each in objectives if each.role is not Role.REPORT]
+    timed = tuple(each for each in acting if each.kind is Kind.LATENCY)
+    return timed or tuple(each for each in acting if each.kind is Kind.ERRORS)

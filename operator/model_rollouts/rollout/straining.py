@@ -1,0 +1,107 @@
+"""Whether stable bears the copies of its requests: counted, and judged against its own past."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import (
+    Dispersion,
+    Interval,
+    Judge,
+    Kind,
+    Objective,
+    Role,
+    Sample,
+    Seen,
+    explain,
+)
+from model_rollouts.decision.suffering import against_past
+from model_rollouts.decision.wording import count, percent
+from model_rollouts.metrics.records import ArmCounts, IntervalCounts
+from model_rollouts.rollout.counting import STABLE, Counting
+from model_rollouts.rollout.memory import Split, Strain, Trial
+
+FALSE_ALARM = 0.001
+"""The chance that a stable which does not suffer is said to, for one share of copies."""
+
+
+def counted(strain: Strain, trial: Trial, record: IntervalCounts, split: Split | None) -> Strain:
+    """What one more interval says of stable.
+
+    Before the first copy it is the past that stable is held against. An interval in which the
+    mirror was changed says nothing of either.
+    """
+    stable = record.arms.get(STABLE)
+    counting = Counting(trial.judge.rules.objectives)
+    if stable is None or STABLE in record.held_arms:
+        return strain
+    if record.end_ms <= strain.until_ms:
+        return replace(strain, before=_added(strain.before, counting, stable, record))
+    if split is None or not split.mirror or record.start_ms < split.since_ms:
+        return strain
+    judge = strain.judge or judge_of(trial, strain.before)
+    if judge is None:
+        return strain
+    started_ms, minutes = trial.started_ms, _minutes(record)
+    samples = {
+        each.name: Sample(counting.counts(each, stable, minutes)) for each in judge.rules.objectives
+    }
+    start, end = ((at - started_ms) / 1000 for at in (record.start_ms, record.end_ms))
+    state = judge.update(strain.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
+    after = replace(strain, judge=judge, state=state)
+    if state.failed_at is None or (strain.state and strain.state.failed_at is not None):
+        return after
+    return replace(after, words=_words(judge, after))
+
+
+def anew(strain: Strain | None) -> Strain | None:
+    """What is known of the past, without evidence: other copies are another question."""
+    return None if strain is None else replace(strain, state=None)
+
+
+def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
+    """The judge of stable against `before`; None when it has no objective that can be judged."""
+    rules = trial.judge.rules
+    dispersions: Mapping[str, Dispersion] = {
+        each.name: dispersion
+        for each, dispersion in zip(rules.objectives, trial.judge.dispersions, strict=True)
+    }
+    return against_past(rules.objectives, before, dispersions, false_alarm=FALSE_ALARM)
+
+
+def _added(
+    before: Mapping[str, Seen], counting: Counting, stable: ArmCounts, record: IntervalCounts
+) -> Mapping[str, Seen]:
+    added = dict(before)
+    for each in remembered(counting.objectives):
+        counts = counting.counts(each, stable, _minutes(record))
+        known = before.get(each.name, Seen(0.0, 0.0))
+        added[each.name] = Seen(known.total + counts.total, known.bad + counts.bad_at_least)
+    return added
+
+
+def remembered(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    """Those of which stable's past is known: errors and latency, as far as they act."""
+    return tuple(
+        each
+        for each in objectives
+        if each.kind in (Kind.ERRORS, Kind.LATENCY) and each.role is not Role.REPORT
+    )
+
+
+def _minutes(record: IntervalCounts) -> float:
+    return (record.end_ms - record.start_ms) / 60_000
+
+
+def _words(judge: Judge, strain: Strain) -> str:
+    """How stable suffered, in the objective that shows it most."""
+    assert strain.state is not None  # it has failed
+    worst = max(explain(judge, strain.state).objectives, key=lambda each: each.fail_evidence)
+    now, before = worst.candidate, strain.before.get(worst.name, Seen(0.0, 0.0))
+    return f"{worst.name} had {_share(now)}, and {_share(before)} without copies"
+
+
+def _share(seen: Seen) -> str:
+    if not seen.total:
+        return "no request"
+    return f"{count(seen.bad)} bad of {count(seen.total)} ({percent(seen.bad / seen.total)})"
