@@ -35,6 +35,7 @@ MINIMAL: Object = {
             "parentRefs": [{"name": "models", "namespace": "gateways"}],
             "hostnames": ["arrival.example.com"],
         },
+        "strategy": {"shadow": {"percent": 0}},
     },
 }
 
