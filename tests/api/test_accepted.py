@@ -9,9 +9,11 @@ from model_rollouts.api.status import Status
 from tests.api.objects import (
     ARTIFACT,
     BENCHMARK,
+    COUNTERS,
     DATASET,
     ERRORS,
     IMAGE,
+    LATENCY,
     MINIMAL,
     OTHER_DIGEST,
     OVERRIDE,
@@ -122,6 +124,61 @@ GOOD: dict[str, dict[str, Any]] = {
             {**ERRORS, "name": "loose", "availability": {"target": "80%"}, "role": "Report"},
         ]
     },
+    "an objective of each type": {
+        "spec.objectives": [ERRORS, LATENCY, {**COUNTERS, "role": "Guard", "compare": "Stable"}]
+    },
+    "shortest and longest time": {
+        "spec.objectives": [
+            {**LATENCY, "latency": {"within": "2ms", "share": "50%"}},
+            {**LATENCY, "name": "longest", "latency": {"within": "1m", "share": "99.9999%"}},
+        ]
+    },
+    "two significant digits however they are written": {
+        "spec.objectives": [
+            {**LATENCY, "name": name, "latency": {"within": within, "share": "99%"}}
+            for name, within in (
+                ("a", "99ms"),
+                ("b", "370ms"),
+                ("c", "1s500ms"),
+                ("d", "1500ms"),
+                ("e", "59s"),
+                ("f", "0h0m10s"),
+            )
+        ]
+    },
+    "a longer time with a higher share": {
+        "spec.objectives": [
+            {**LATENCY, "latency": {"within": "300ms", "share": "95%"}},
+            {**LATENCY, "name": "tail", "latency": {"within": "1s", "share": "99%"}},
+        ]
+    },
+    "less for a longer time of a Guard": {
+        "spec.objectives": [
+            LATENCY,
+            {**LATENCY, "name": "tail", "latency": {"within": "1s", "share": "95%"}}
+            | {"role": "Guard"},
+        ]
+    },
+    "lowest share of Fast": {
+        "spec.objectives": [{**LATENCY, "latency": {"within": "300ms", "share": "55%"}}],
+        "spec.strategy.assurance": "Fast",
+    },
+    "own counters alone": {"spec.objectives": [COUNTERS]},
+    "any name that a metric can have": {
+        "spec.objectives": [
+            COUNTERS
+            | {
+                "counters": {
+                    "bad": {"metric": ":job:wrong_Total9"},
+                    "total": {"metric": "_" * 200},
+                }
+            }
+        ]
+    },
+    "widest limits": {
+        "spec.objectives": [{**COUNTERS, "limits": {"good": "0.0001%", "bad": "90.0%"}}]
+    },
+    "closest limits": {"spec.objectives": [{**COUNTERS, "limits": {"good": "9.9%", "bad": "10%"}}]},
     "lowest target of Fast": {
         "spec.objectives": [{**ERRORS, "availability": {"target": "82%"}}],
         "spec.strategy.assurance": "Fast",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from model_rollouts.rollout.seen import Gateway
 from tests.rollout.world import World
 
 SHADOW: dict[str, Any] = {"sideEffects": "None", "minDuration": "1m"}

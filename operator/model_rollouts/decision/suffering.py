@@ -21,7 +21,9 @@ from model_rollouts.decision.objective import (
 from model_rollouts.decision.rules import UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.verdict import Seen
 
-_JUDGED = frozenset({Kind.ERRORS, Kind.LATENCY})
+HELD_TO_PAST = frozenset({Kind.ERRORS, Kind.LATENCY})
+"""What stable can suffer in: its users' errors and waiting."""
+
 _HALVINGS = 60
 _NO_STEP = 0.5
 """Rules ask for a step; nothing is ever decided toward it."""
@@ -65,7 +67,9 @@ def against_past(
     objective, a small share of its good limit. Without counts from before the target itself is the
     limit. None when no objective can be judged.
     """
-    judged = [each for each in objectives if each.kind in _JUDGED and each.role is not Role.REPORT]
+    judged = [
+        each for each in objectives if each.kind in HELD_TO_PAST and each.role is not Role.REPORT
+    ]
     held: list[Objective] = []
     for each in judged:
         seen = before.get(each.name, Seen(0.0, 0.0))

@@ -4,24 +4,25 @@ from dataclasses import replace
 
 from model_rollouts.decision import Kind, Objective, Role, Seen
 from model_rollouts.metrics.records import IntervalCounts
-from model_rollouts.rollout.counting import SHADOW, Counting, requests
+from model_rollouts.rollout.counting import SHADOW, counts, requests
 from model_rollouts.rollout.memory import Load
 
 WINDOW_SECONDS = 60.0
 """Load and objectives are looked at in windows of this length, one after the other."""
 
 
-def counted(load: Load, counting: Counting, record: IntervalCounts) -> Load:
+def counted(load: Load, objectives: tuple[Objective, ...], record: IntervalCounts) -> Load:
     """The load with one more interval; those with cold pods, or whose counts are held, are out."""
     arm = record.arms[SHADOW]
     if arm.warming or not arm.pods or SHADOW in record.held_arms:
         return load
     seconds = (record.end_ms - record.start_ms) / 1000
     seen = dict(load.seen)
-    for each in _that_tell(counting.objectives):
-        counts = counting.counts(each, arm, seconds / 60)
+    for each in _that_tell(objectives):
+        found = counts(each, arm, seconds / 60, stable=False)
         known = seen.get(each.name, Seen(0.0, 0.0))
-        seen[each.name] = Seen(known.total + counts.total, known.bad + counts.bad_at_most)
+        if found is not None:
+            seen[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_most)
     load = replace(
         load,
         seconds=load.seconds + seconds,
@@ -31,14 +32,15 @@ def counted(load: Load, counting: Counting, record: IntervalCounts) -> Load:
     )
     if load.seconds < WINDOW_SECONDS:
         return load
-    return Load(_peak(load, counting.objectives))
+    return Load(_peak(load, objectives))
 
 
 def _peak(load: Load, objectives: tuple[Objective, ...]) -> float | None:
     """The highest load that was borne, the window that has just closed included."""
     held = all(
-        load.seen[each.name].bad <= each.good * load.seen[each.name].total
+        seen.bad <= each.good * seen.total
         for each in _that_tell(objectives)
+        if (seen := load.seen.get(each.name)) is not None
     )
     if not held or not load.requests:
         return load.peak

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.api.status import Phase
+from model_rollouts.decision import ObjectiveError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.resources import controller_revision
@@ -95,7 +96,7 @@ def plan(seen: Seen, memory: Memory, now: float, settings: Settings) -> Plan:
     try:
         found = _find(seen, read(dict(seen.obj)), memory, now, settings)
         return _plan(found, settings)
-    except (ValidationError, ResourceError) as error:
+    except (ValidationError, ResourceError, ObjectiveError) as error:
         return _stalled(seen, memory, error, now)
 
 
@@ -109,7 +110,7 @@ def _find(
     phase = phase_of(spec, wanted, today)
     attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
     if memory.clocks is None:
-        memory = trials.restored(deployment, today)
+        memory = trials.restored(deployment, stored, today)
     # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
     judged = Phase.CANARY if phase is Phase.SHADOW else phase
     about = f"{judged}/{wanted.name}/{attempt}"

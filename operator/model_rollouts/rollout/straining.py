@@ -1,6 +1,6 @@
 """Whether stable bears the copies of its requests: counted, and judged against its own past."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from model_rollouts.decision import Arm as Traffic
@@ -8,17 +8,14 @@ from model_rollouts.decision import (
     Dispersion,
     Interval,
     Judge,
-    Kind,
-    Objective,
-    Role,
     Sample,
     Seen,
     explain,
 )
-from model_rollouts.decision.suffering import against_past
+from model_rollouts.decision.suffering import HELD_TO_PAST, against_past
 from model_rollouts.decision.wording import count, percent
 from model_rollouts.metrics.records import ArmCounts, IntervalCounts
-from model_rollouts.rollout.counting import STABLE, Counting
+from model_rollouts.rollout.counting import STABLE, counts
 from model_rollouts.rollout.memory import Split, Strain, Trial
 
 FALSE_ALARM = 0.001
@@ -32,21 +29,21 @@ def counted(strain: Strain, trial: Trial, record: IntervalCounts, split: Split |
     mirror was changed says nothing of either.
     """
     stable = record.arms.get(STABLE)
-    counting = Counting(trial.judge.rules.objectives)
     if stable is None or STABLE in record.held_arms:
         return strain
     if record.end_ms <= strain.until_ms:
-        return replace(strain, before=_added(strain.before, counting, stable, record))
+        return replace(strain, before=_added(strain.before, trial, stable, record))
     if split is None or not split.mirror or record.start_ms < split.since_ms:
         return strain
     judge = strain.judge or judge_of(trial, strain.before)
     if judge is None:
         return strain
-    started_ms, minutes = trial.started_ms, _minutes(record)
     samples = {
-        each.name: Sample(counting.counts(each, stable, minutes)) for each in judge.rules.objectives
+        each.name: Sample(found)
+        for each in judge.rules.objectives
+        if (found := counts(each, stable, _minutes(record), stable=True)) is not None
     }
-    start, end = ((at - started_ms) / 1000 for at in (record.start_ms, record.end_ms))
+    start, end = ((at - trial.started_ms) / 1000 for at in (record.start_ms, record.end_ms))
     state = judge.update(strain.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
     after = replace(strain, judge=judge, state=state)
     if state.failed_at is None or (strain.state and strain.state.failed_at is not None):
@@ -70,23 +67,15 @@ def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
 
 
 def _added(
-    before: Mapping[str, Seen], counting: Counting, stable: ArmCounts, record: IntervalCounts
+    before: Mapping[str, Seen], trial: Trial, stable: ArmCounts, record: IntervalCounts
 ) -> Mapping[str, Seen]:
     added = dict(before)
-    for each in remembered(counting.objectives):
-        counts = counting.counts(each, stable, _minutes(record))
-        known = before.get(each.name, Seen(0.0, 0.0))
-        added[each.name] = Seen(known.total + counts.total, known.bad + counts.bad_at_least)
+    for each in trial.judge.rules.objectives:
+        found = counts(each, stable, _minutes(record), stable=True)
+        if each.kind in HELD_TO_PAST and found is not None:
+            known = before.get(each.name, Seen(0.0, 0.0))
+            added[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_least)
     return added
-
-
-def remembered(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
-    """Those of which stable's past is known: errors and latency, as far as they act."""
-    return tuple(
-        each
-        for each in objectives
-        if each.kind in (Kind.ERRORS, Kind.LATENCY) and each.role is not Role.REPORT
-    )
 
 
 def _minutes(record: IntervalCounts) -> float:

@@ -1,5 +1,6 @@
 """The trial of what has users now: taken from memory, from the status, or begun anew."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from model_rollouts.decision import UNKNOWN, Rules
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
-from model_rollouts.rollout import evidence, judging
+from model_rollouts.rollout import evidence, judging, revisions
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
+from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.situation import Roles
 
 PHASE_MS = 500
@@ -29,12 +31,13 @@ LONGEST_BACK_MS = 3_600_000
 _BESIDE_STABLE = (Phase.SHADOW, Phase.CANARY)
 
 
-def restored(deployment: ModelDeployment, today: Roles) -> Memory:
+def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
     beside = today.phase in _BESIDE_STABLE
     revision = today.candidate if beside else today.stable
     attempt = deployment.spec.strategy.attempt if beside else today.attempt
-    judged_by = judging.rules(deployment.spec, baseline=beside)
+    edges = revisions.edges(stored, revision, today.stable if beside else None)
+    judged_by = judging.rules(deployment.spec, baseline=beside, edges=edges)
     return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
 
 
@@ -48,7 +51,8 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     revision, now_ms = found.judged, round(found.now * 1000)
     if revision is None:
         return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
-    judged_by = judging.rules(found.spec, baseline=beside)
+    edges = revisions.edges(found.revisions, revision, _beside(found))
+    judged_by = judging.rules(found.spec, baseline=beside, edges=edges)
     traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
     if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
         history = found.seen.history
@@ -129,9 +133,13 @@ def measures(found: Found) -> Request | None:
     trial = found.memory.trial
     if trial is None:
         return None
-    beside = found.roles.stable if found.roles.phase in _BESIDE_STABLE else None
-    namespace = found.deployment.metadata.namespace
-    return judging.request(found.key, namespace, trial, beside, found.pace.warmup_ms)
+    namespace, warmup_ms = found.deployment.metadata.namespace, found.pace.warmup_ms
+    return judging.request(found.key, namespace, trial, _beside(found), warmup_ms)
+
+
+def _beside(found: Found) -> str | None:
+    """The revision that what is judged is compared with, None when nothing serves beside it."""
+    return found.roles.stable if found.roles.phase in _BESIDE_STABLE else None
 
 
 def _is_of(
