@@ -30,6 +30,7 @@ _ABOUT_JUDGING = frozenset(
         Reason.DUPLICATE_TARGETS,
         Reason.NO_TRAFFIC,
         Reason.SPLIT_NOT_OBSERVED,
+        Reason.LOW_LOAD,
         Reason.CAPACITY_PENDING,
     }
 )
