@@ -16,9 +16,12 @@ from model_rollouts.api.conditions import Condition
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.decision import INDEPENDENT, Dispersion
 from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.objectives import CountedObjective
 from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.sources import MODEL_SERVER
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import route_form
+from model_rollouts.resources.controller_revision import counted_ms
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import judging
 from model_rollouts.rollout.actions import (
@@ -60,6 +63,33 @@ SPEC: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Served:
+    """What one revision answered in an interval."""
+
+    requests: int = 0
+    bad: int = 0
+    slow: Mapping[float, int] = field(default_factory=dict)
+    wrong: int = 0
+
+    def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
+        """What the proxy and the model server count for an objective."""
+        levels = []
+        for terms in objective.bad:
+            edges = [term.edge for term in terms if term.edge is not None]
+            if edges:
+                levels.append(self._slower(edges[0] + 1, counted_ms))
+            else:
+                levels.append(self.wrong if objective.source is MODEL_SERVER else self.bad)
+        return Tally(self.requests, tuple(levels))
+
+    def _slower(self, threshold_ms: float, counted_ms: tuple[int, ...]) -> int:
+        if threshold_ms not in counted_ms:
+            # A bucket that is not there has counted nothing.
+            return self.requests
+        return sum(number for seconds, number in self.slow.items() if seconds * 1000 > threshold_ms)
+
+
 @dataclass
 class World:
     """One ModelDeployment and everything around it. Times are seconds since `NOON`."""
@@ -68,6 +98,10 @@ class World:
     """Requests per second of all users."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
+    slow: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Shares of answers that take so many seconds, by version; all others take 50 ms."""
+    wrong: dict[str, float] = field(default_factory=dict)
+    """Share of answers that the model itself counts as wrong, by version."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
     """How long pods of a version take to become ready: 8 s when it is not named."""
     seed: int = 1
@@ -80,6 +114,7 @@ class World:
     def __post_init__(self) -> None:
         self.time = 0.0
         self.random = random.Random(self.seed)
+        self.dice = random.Random(-self.seed)
         self.version = 0
         self.memory = Memory()
         self.checked: Checked | None = None
@@ -203,7 +238,7 @@ class World:
     def serve(self) -> None:
         """One interval of users' requests, split as the route says, and counted."""
         end = round((NOON + self.time) * 1000)
-        arms: dict[str, tuple[int, int]] = {}
+        arms: dict[str, Served] = {}
         weights = {} if self.route is None else route_form.weights(self.route)
         total = sum(weights.values())
         for revision, weight in weights.items():
@@ -214,7 +249,15 @@ class World:
             self.owed[revision] = due - requests
             share = self.errors.get(version, 0.0)
             bad = sum(self.random.random() < share for _ in range(requests))
-            arms[revision] = (requests, bad)
+            arms[revision] = Served(
+                requests,
+                bad,
+                {
+                    seconds: sum(self.dice.random() < share for _ in range(requests))
+                    for seconds, share in self.slow.get(version, {}).items()
+                },
+                sum(self.dice.random() < self.wrong.get(version, 0.0) for _ in range(requests)),
+            )
             self.answers[version] = self.answers.get(version, 0) + requests
             self.bad_answers[version] = self.bad_answers.get(version, 0) + bad
         self.arms = arms
@@ -245,12 +288,14 @@ class World:
     def _counts(self, request: Any) -> IntervalCounts:
         arms = {}
         for arm in request.rollout.arms:
-            total, bad = self.arms.get(arm.revision, (0, 0))
+            served = self.arms.get(arm.revision, Served())
+            stored = self.objects["ControllerRevision", arm.revision]
             tallies = {
-                each.name: Tally(total, (bad,) * len(each.bad))
+                each.name: served.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives
             }
-            arms[arm.name] = ArmCounts(tallies, 1, 0)
+            ready = self.objects["Deployment", arm.revision]["status"]["availableReplicas"]
+            arms[arm.name] = ArmCounts(tallies, ready, 0)
         return IntervalCounts(*self.interval, arms, ())
 
     def _controllers(self) -> None:

@@ -65,7 +65,9 @@ def _wait(process: Process, evidence: Evidence, proof: Proof, needed: float) -> 
     if process.passing(evidence, proof) >= needed:
         return 0.0
     total, bad = counted(evidence, proof)
-    rate = (bad + 1) / (total + 1 / process.objective.good)
+    # The dual boundary has to stay below the good limit, and is taken as half as often crossed.
+    first = 0.5 if proof.is_far else 1
+    rate = (bad + first) / (total + 1 / process.objective.good)
     split = stable_rate = 0.0
     if evidence.seen_total > 0 and evidence.seen_stable_total > 0:
         split = evidence.seen_stable_total / evidence.seen_total

@@ -71,8 +71,8 @@ def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
     if edges.upper == math.inf:
         return f"{told} No answer is surely slower than {seconds(threshold)}, so it never fails."
     return (
-        f"{told} Until then slower than {seconds(edges.upper)} counts for Fail "
-        f"and slower than {seconds(edges.lower)} for Pass, and more often nothing is decided."
+        f"{told} Until then it is taken back for answers slower than {seconds(edges.upper)} and "
+        f"promoted for answers within {seconds(edges.lower)}: more often nothing is decided."
     )
 
 
