@@ -336,7 +336,8 @@ class World:
         """What the engine would gather; what was refused at admission is asked again."""
         if self.checked is not None and self.time - self.checked_at >= 30:
             self.checked = None
-        if self.history and self.history.scraped_ms is None and self.time > self.asked_at:
+        unscraped = self.history and self.history.candidate and not self.history.scraped_ms
+        if unscraped and self.time > self.asked_at:
             self.history = None
         kinds: dict[str, dict[str, Any]] = {"Deployment": {}, "Service": {}}
         revisions = []
@@ -377,7 +378,15 @@ class World:
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
             scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
-            self.history = History(self.dispersion, scraped_ms if self.scraped else None)
+            asked = found.history
+            assert asked is not None
+            self.history = History(
+                self.dispersion,
+                scraped_ms if self.scraped and asked.candidate else None,
+                candidate=asked.candidate,
+                rate=self.rate or None,
+                others=tuple((past.key, self.dispersion) for past, _ in asked.others),
+            )
 
     def do(self, action: Action) -> None:
         """Carry out one action."""
@@ -421,10 +430,12 @@ class World:
             conditions, generation=generation, observed_generation=status["observedGeneration"]
         )
         json.dumps(status)
-        self.obj["status"] = status
+        before, self.obj["status"] = self.status.get("plan"), status
         true = [each.type for each in conditions if each.status == "True"]
         said = self._without_digests(status["message"])
-        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}")
+        plan = status.get("plan")
+        new = f" (plan: {plan})" if plan is not None and plan != before else ""
+        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}{new}")
 
     def _write(self, body: dict[str, Any]) -> None:
         key = (body["kind"], body["metadata"]["name"])

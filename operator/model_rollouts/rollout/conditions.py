@@ -162,6 +162,9 @@ def _watching(situation: Situation) -> tuple[Reason, str]:
 
 
 def _underpowered(situation: Situation, shown: Proof | None, before: Status) -> str | None:
+    if situation.phase is Phase.STARTING or (shown is not None and shown.rate is None):
+        expected = situation.expected
+        return None if expected is None or not expected.underpowered else expected.words
     if shown is None or situation.phase not in (Phase.CANARY, Phase.PAUSED):
         return None
     was = find(before.conditions, ConditionType.UNDERPOWERED) is not None

@@ -6,6 +6,7 @@ from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.decision import Decision, explain
+from model_rollouts.rollout import stages
 from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.found import SETTLED, seconds
 from model_rollouts.rollout.memory import Trial
@@ -84,6 +85,8 @@ def begins(at: At) -> Next | None:
         sequence=roles.sequence + 1,
     )
     said = f"{at.version(found.wanted.name)} gets its first users, {ratio(weight)} of them."
+    if (coming := stages.plan(found)) is not None:
+        said += f" Plan: {coming}."
     return Next(Move.BEGIN, after, "CanaryStarted", said, said)
 
 
