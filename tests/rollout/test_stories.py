@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_rollouts.rollout.seen import Gateway
-from tests.rollout.world import World
+from tests.rollout.world import SPEC, World
 
 STORIES = Path(__file__).with_name("stories")
 GOOD_THEN_BAD = {"1": 0.002, "2": 0.002, "3": 0.05}
@@ -205,6 +205,75 @@ def edited_by_somebody_else() -> World:
     return world.run(15)
 
 
+LATENCY = {"name": "latency", "type": "Latency", "latency": {"within": "300ms", "share": "99%"}}
+COUNTERS = {
+    "name": "own",
+    "type": "Counters",
+    "counters": {"bad": {"metric": "my_wrong_total"}, "total": {"metric": "my_answers_total"}},
+    "limits": {"good": "1%", "bad": "2%"},
+}
+ERRORS = SPEC["objectives"][0]
+
+
+def slow_in_the_tail() -> World:
+    """One answer in twenty takes eight times as long: the mean is fine, the p99 is not."""
+    world = first(slow={"2": {0.4: 0.05}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY])
+    return world.until("RolledBack").run(10)
+
+
+def fast_enough() -> World:
+    """A latency Gate is passed at every step, and proven under the load of all users."""
+    world = first(slow={"2": {0.4: 0.002}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY])
+    return world.until("Full").run(10)
+
+
+def a_time_between_two_buckets() -> World:
+    """A threshold that is written in a canary is no edge of what runs; the next version has it."""
+    world = first(slow={"2": {0.31: 0.002}, "3": {0.31: 0.002}})
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    finer = {**LATENCY, "latency": {"within": "320ms", "share": "99%"}}
+    world.edit(objectives=[ERRORS, finer])
+    world.until("Full").run(10)
+    world.edit(version="3")
+    return world.until("Full").run(10)
+
+
+def too_little_load() -> World:
+    """A last step of 25 % never loads a pod as all users would; a larger one does."""
+    world = first()
+    world.edit(
+        version="2",
+        objectives=[ERRORS, LATENCY],
+        strategy__canary={"steps": ["10%", "25%"], "minStepDuration": "30s"},
+    )
+    world.until("Canary").run(300)
+    assert set(world.weights) == {"v1", "v2"}
+    world.edit(strategy__canary={"steps": ["10%", "25%", "50%"], "minStepDuration": "30s"})
+    return world.until("Full").run(10)
+
+
+def objectives_change_in_a_canary() -> World:
+    """Evidence begins anew, and the users stay where they are."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(50)
+    assert world.weights == {"v1": 50, "v2": 50}
+    world.edit(objectives=[ERRORS, LATENCY])
+    world.run(5)
+    assert world.weights == {"v1": 50, "v2": 50}
+    return world.until("Full").run(10)
+
+
+def wrong_by_its_own_count() -> World:
+    """The proxy sees nothing wrong, the model's own counters do."""
+    world = first(wrong={"1": 0.002, "2": 0.05})
+    world.edit(version="2", objectives=[ERRORS, COUNTERS])
+    return world.until("RolledBack").run(10)
+
+
 TOLD: tuple[Callable[[], World], ...] = (
     promoted_and_taken_back,
     prometheus_is_away,
@@ -221,6 +290,12 @@ TOLD: tuple[Callable[[], World], ...] = (
     scraped_late,
     refused_at_admission,
     edited_by_somebody_else,
+    slow_in_the_tail,
+    fast_enough,
+    a_time_between_two_buckets,
+    too_little_load,
+    objectives_change_in_a_canary,
+    wrong_by_its_own_count,
 )
 
 

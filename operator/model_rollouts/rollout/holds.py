@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
-from model_rollouts.decision import Decision
+from model_rollouts.decision import Decision, Role
 from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
 from model_rollouts.rollout import routing
+from model_rollouts.rollout.counting import COMPARABLE_LOAD
 from model_rollouts.rollout.found import Found, seconds
+from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Hold
 
 GATEWAY_SECONDS = 5.0
@@ -150,6 +153,43 @@ def _split(found: Found) -> Hold | None:
     return Hold(Reason.SPLIT_NOT_OBSERVED, f"{split.mismatch}.")
 
 
+def _low_load(found: Found) -> Hold | None:
+    """An idle pod is always fast: latency is proven for all users under a load like theirs."""
+    candidate, stable, trial = found.candidate(), found.stable(), found.memory.trial
+    split = found.memory.split
+    if found.phase is not Phase.CANARY or found.next_weight != 1 or trial is None:
+        return None
+    if split is None or not split.observed or candidate is None or stable is None:
+        return None
+    if not candidate.ready or not stable.ready:
+        return None
+    load = split.candidate * stable.ready / (candidate.ready * max(split.stable, 1))
+    waiting = _latency_gates(trial)
+    if load >= COMPARABLE_LOAD or not waiting:
+        return None
+    names = " and ".join(waiting)
+    weight = ratio(found.roles.weight)
+    return Hold(
+        Reason.LOW_LOAD,
+        f"{names}: a pod of {candidate.version} ({weight} of the users on {candidate.ready}) gets "
+        f"{load:.2f} times the requests of a pod of {stable.version} (the others on "
+        f"{stable.ready}); latency counts for promotion from {COMPARABLE_LOAD:g} on. Write a last "
+        "step of 50% into strategy.canary.steps.",
+    )
+
+
+def _latency_gates(trial: Trial) -> list[str]:
+    """The latency objectives that are not proven yet, and block promotion."""
+    judge, evidence = trial.judge, trial.state.evidence
+    return [
+        objective.name
+        for index, objective in enumerate(judge.rules.objectives)
+        if objective.latency is not None
+        and objective.role is Role.GATE
+        and not judge.passes(index, evidence[index], level=0)
+    ]
+
+
 def _capacity(found: Found) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
     candidate, trial = found.candidate(), found.memory.trial
@@ -190,6 +230,7 @@ POLICIES: tuple[Policy, ...] = (
     _split,
     _mirror,
     _hurts,
+    _low_load,
     _capacity,
 )
 """In the order in which a person would want to hear of them."""

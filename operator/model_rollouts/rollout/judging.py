@@ -15,7 +15,15 @@ from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS, Arm, MeasuredRoll
 from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.rollout import bearing, splits, straining
-from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting, arm_of, requests
+from model_rollouts.rollout.counting import (
+    CANDIDATE,
+    SHADOW,
+    STABLE,
+    Counting,
+    arm_of,
+    past,
+    requests,
+)
 from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
 from model_rollouts.rollout.wording import clock
@@ -46,18 +54,32 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     )
 
 
-@lru_cache(maxsize=4096)
-def judge(judged_by: Rules, dispersion: Dispersion | None) -> Judge:
+def judge(
+    judged_by: Rules,
+    dispersion: Dispersion | None,
+    others: tuple[tuple[str, Dispersion], ...] = (),
+) -> Judge:
     """The judge by these rules, always the same one: its tables cost much and hold no evidence.
 
-    `dispersion` is that of stable's errors, None while it is not known.
+    `dispersion` is that of stable's errors, None while it is not known; `others` are those of other
+    objectives by `Past.key`.
     """
-    if dispersion is None:
-        return Judge(judged_by)
-    return Judge(
-        judged_by,
-        {each.name: dispersion for each in judged_by.objectives if each.kind is Kind.ERRORS},
-    )
+    known = dict(others)
+
+    def of(objective: decision.Objective) -> Dispersion | None:
+        if objective.kind is Kind.ERRORS:
+            return dispersion
+        asked = past(objective)
+        return None if asked is None else known.get(asked.key)
+
+    found = ((each.name, of(each)) for each in judged_by.objectives)
+    return shared(judged_by, tuple((name, each) for name, each in found if each is not None))
+
+
+@lru_cache(maxsize=4096)
+def shared(judged_by: Rules, dispersions: tuple[tuple[str, Dispersion], ...]) -> Judge:
+    """The judge of all rollouts that have the same rules and dispersions, by objective name."""
+    return Judge(judged_by, dict(dispersions))
 
 
 def enters_live(trial: Trial) -> Trial:
@@ -72,11 +94,12 @@ def begin(
     judged_by: Rules,
     dispersion: Dispersion | None,
     started_ms: int,
+    others: tuple[tuple[str, Dispersion], ...] = (),
     traffic: Traffic = Traffic.LIVE,
     entered: float = 0.0,
 ) -> Trial:
     """A trial without evidence."""
-    judging = judge(judged_by, dispersion)
+    judging = judge(judged_by, dispersion, others)
     return Trial(
         revision,
         attempt,

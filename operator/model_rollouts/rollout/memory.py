@@ -132,6 +132,8 @@ class Memory:
     """The load that the candidate bore in shadow; None when it was in none."""
     dispersion: Dispersion | None = None
     """Of stable's errors, measured once for each trial; None until it is known."""
+    others: tuple[tuple[str, Dispersion], ...] = ()
+    """The same of other objectives, by `Past.key`."""
     findings: tuple[Finding, ...] = ()
     """What the last intervals had to say besides counts; empty when all is well."""
     last_request_ms: int | None = None

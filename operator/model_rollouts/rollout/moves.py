@@ -34,6 +34,7 @@ _ABOUT_JUDGING = frozenset(
         Reason.SPLIT_NOT_OBSERVED,
         Reason.MIRROR_NOT_OBSERVED,
         Reason.SHADOW_HURTS_STABLE,
+        Reason.LOW_LOAD,
         Reason.CAPACITY_PENDING,
     }
 )

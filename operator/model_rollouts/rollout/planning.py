@@ -44,6 +44,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
+from model_rollouts.rollout.counting import Past
 from model_rollouts.rollout.found import Found, Pace, phase_of
 from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.next_move import At, Next
@@ -62,10 +63,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose history is asked for: the revision that is to be judged, and those that served."""
+    """Whose history is asked for: the revision that is to be judged, and those that served.
 
-    candidate: str
+    `candidate` is None while it has no pods that could be scraped. `others` are the objectives
+    besides errors whose past is asked for, each with the revisions that have counted it.
+    """
+
+    candidate: str | None
     served: tuple[str, ...]
+    others: tuple[tuple[Past, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,24 +186,44 @@ def _asked(found: Found, settings: Settings) -> Plan | None:
 
 def _lacks_history(found: Found) -> bool:
     """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
-    if found.seen.metrics_error is not None or found.seen.history is not None:
+    history = found.seen.history
+    if found.seen.metrics_error is not None:
         return False
     if found.phase is Phase.STARTING and not found.goes_all_the_way:
         # Whether or not the version before it is still being watched.
-        candidate = found.candidate()
-        return candidate is not None and candidate.is_ready
-    return found.judged is not None and found.memory.trial is None
+        return history is None or (history.candidate is None and _can_be_scraped(found))
+    return history is None and found.judged is not None and found.memory.trial is None
+
+
+def _can_be_scraped(found: Found) -> bool:
+    candidate = found.candidate()
+    return candidate is not None and candidate.is_ready
 
 
 def _asks_history(found: Found) -> Plan:
-    """The errors of what serves now and served before, asked once before it is compared with."""
+    """What serves now and served before, asked once before it is compared with."""
     told = found.deployment.status.history
-    served = [past.revision for past in told if past.outcome in history.SERVES]
-    known = [found.roles.stable, *served]
+    before = [past.revision for past in told if past.outcome in history.SERVES]
+    known = [found.roles.stable, *before]
     names = {name for name in known if name in found.revisions and name != found.wanted.name}
-    needs = frozenset({Need.HISTORY})
-    asked = Asked(candidate=found.wanted.name, served=tuple(sorted(filter(None, names))))
-    return Plan((), found.memory, needs, history=asked)
+    served = tuple(sorted(filter(None, names)))
+    starting = found.phase is Phase.STARTING
+    asked = Asked(
+        candidate=None if starting and not _can_be_scraped(found) else found.wanted.name,
+        served=served,
+        others=tuple(
+            (each, _counted_by(found, each, served))
+            for each in trials.pasts(trials.candidates_rules(found))
+        ),
+    )
+    return Plan((), found.memory, frozenset({Need.HISTORY}), history=asked)
+
+
+def _counted_by(found: Found, past: Past, served: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `served` whose pods have counted it."""
+    return tuple(
+        name for name in served if past.edge is None or past.edge in found.revisions[name].counted
+    )
 
 
 def _refused(found: Found) -> tuple[Hold, ...]:
@@ -238,6 +264,7 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         dispersion=None if begins else found.memory.dispersion,
         strain=None if begins else straining.anew(found.memory.strain),
         load=None if begins else found.memory.load,
+        others=() if begins else found.memory.others,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
     # Evidence for users begins anew with the first of them: none of it could be lost.

@@ -11,6 +11,7 @@ from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.rollout import evidence, judging, revisions
+from model_rollouts.rollout.counting import Past, past
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
 from model_rollouts.rollout.revisions import Revision
@@ -44,8 +45,8 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
 def at_hand(found: Found, grid: Grid) -> Memory:
     """The memory with the trial of what is judged now, and without any when nothing is.
 
-    A candidate's trial waits for the dispersion of stable's errors, which is asked once. Another
-    spec of the objectives is another trial: its evidence is zero, and the weight stays.
+    A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
+    the objectives is another trial: its evidence is zero, and the weight stays.
     """
     memory, beside = found.memory, found.roles.phase in _BESIDE_STABLE
     revision, now_ms = found.judged, round(found.now * 1000)
@@ -57,8 +58,12 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
         history = found.seen.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
-        if dispersion is None and beside:
+        # What was measured for this rollout before stays as it was.
+        known = (dict(history.others) if history else {}) | dict(memory.others)
+        wanted = {each.key for each in pasts(judged_by)}
+        if beside and (dispersion is None or (history is None and not wanted <= known.keys())):
             return replace(memory, trial=None)
+        others = tuple((key, each) for key, each in known.items() if key in wanted)
         # A watch goes on with what was measured before its canary.
         dispersion = dispersion or UNKNOWN
         begins = _start(grid, found)
@@ -70,10 +75,12 @@ def at_hand(found: Found, grid: Grid) -> Memory:
                 judged_by,
                 dispersion,
                 begins.started_ms,
+                others,
                 traffic,
                 begins.entered,
             ),
             dispersion=dispersion,
+            others=others,
             findings=(),
             last_request_ms=None,
             strain=begins.strain,
@@ -91,6 +98,18 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     if traffic is Traffic.LIVE and was_in_shadow:
         return judging.enters_live(trial)
     return replace(trial, traffic=traffic)
+
+
+def candidates_rules(found: Found) -> Rules:
+    """What the wanted version is judged by, or will be once it has users."""
+    edges = revisions.edges(found.revisions, found.wanted.name, found.roles.stable)
+    return judging.rules(found.spec, baseline=True, edges=edges)
+
+
+def pasts(judged_by: Rules) -> tuple[Past, ...]:
+    """What has to be known of the past besides errors."""
+    asked = (past(each) for each in judged_by.objectives)
+    return tuple({each.key: each for each in asked if each is not None}.values())
 
 
 class _Start(NamedTuple):
