@@ -55,8 +55,7 @@ class Load:
 
     async def run(self, rate: float, seconds: float) -> Answers:
         """Change specs at `rate` per second, wait for the last statuses, and leave none paused."""
-        query = {"watch": "1", "resourceVersion": await self._version()}
-        watching = asyncio.create_task(self._watch(query))
+        watching = asyncio.create_task(self._watch(await self._version()))
         try:
             begun = time.monotonic()
             async with asyncio.TaskGroup() as tasks:
@@ -111,16 +110,21 @@ class Load:
             answer.raise_for_status()
             return str((await answer.json())["metadata"]["resourceVersion"])
 
-    async def _watch(self, query: dict[str, str]) -> None:
+    async def _watch(self, version: str) -> None:
+        """Hear what statuses tell; the API server ends watches that read too slowly."""
         path = MODEL_DEPLOYMENT.path(None)
-        async with self._session.get(path, params=query, read_bufsize=2**21) as answer:
-            answer.raise_for_status()
-            async for line in answer.content:
-                obj = msgspec.json.decode(line)["object"]
-                told = (obj.get("status") or {}).get("observedGeneration", 0)
-                metadata = obj["metadata"]
-                self._tell((metadata["namespace"], metadata["name"]), told)
-        raise RuntimeError("the watch ended")
+        while True:
+            query = {"watch": "1", "resourceVersion": version}
+            async with self._session.get(path, params=query, read_bufsize=2**21) as answer:
+                answer.raise_for_status()
+                async for line in answer.content:
+                    event = msgspec.json.decode(line)
+                    if event["type"] == "ERROR":
+                        raise RuntimeError(event["object"]["message"])
+                    metadata = event["object"]["metadata"]
+                    version = metadata["resourceVersion"]
+                    told = (event["object"].get("status") or {}).get("observedGeneration", 0)
+                    self._tell((metadata["namespace"], metadata["name"]), told)
 
     def _tell(self, key: tuple[str, str], generation: int) -> None:
         now, waiting = time.monotonic(), self._waiting[key]
