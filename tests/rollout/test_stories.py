@@ -197,7 +197,7 @@ def edited_by_somebody_else() -> World:
     world.run(15)
     deployment = world.objects["Deployment", world.revision_of("1")]
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
-    deployment["metadata"]["generation"] += 1
+    world.changed(deployment)
     world.tell("somebody", "changes the image of v1")
     world.run(15)
     del world.objects["HTTPRoute", "arrival"]

@@ -184,6 +184,14 @@ class World:
         self.checked = self.history = None
         self.tell("user", f"applies {', '.join(f'{k}={v}' for k, v in changes.items())}")
 
+    def changed(self, obj: dict[str, Any]) -> None:
+        """Somebody has changed the spec of an object: it has another version."""
+        self.version += 1
+        obj["metadata"] |= {
+            "resourceVersion": str(self.version),
+            "generation": obj["metadata"]["generation"] + 1,
+        }
+
     def restart(self) -> None:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None

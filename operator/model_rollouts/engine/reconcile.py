@@ -125,7 +125,8 @@ class Reconciler:
         rollout.begin()
         plan: Plan | None = None
         try:
-            for orphan in gathering.orphans(self._store, model):
+            # They may be taken back: another one's would have another controller.
+            for orphan in self._store.orphans(key):
                 await self._executor.adopt(orphan, gathering.owner_of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)

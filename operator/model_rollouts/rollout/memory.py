@@ -152,3 +152,6 @@ class Memory:
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
+    sound: Mapping[str, str] = field(default_factory=dict)
+    """The versions of everything that a revision is, when nothing of it had to be repaired: while
+    they stay, it is not compared again."""

@@ -1,6 +1,6 @@
 """The plan of one pass: what should be true now, and the one next move."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -278,7 +278,11 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
 def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitted: bool) -> Plan:
     """Objects as they should be, and the status when it has something to tell."""
     measures = trials.measures(found)
-    actions = tuple(_objects(found, settings, admitted=admitted))
+    pods = workloads.replicas(found, admitted=admitted)
+    actions = tuple(_objects(found, settings, pods, admitted=admitted))
+    if found.phase is not Phase.ADMISSION:
+        memory = replace(found.memory, sound=workloads.sound(found, pods, actions))
+        found = replace(found, memory=memory)
     if actions and found.seen.refusal is None:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(
@@ -300,12 +304,13 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     return Plan((*told, *actions), memory, measures=measures, wake_at=wake_at)
 
 
-def _objects(found: Found, settings: Settings, *, admitted: bool) -> Iterator[Action]:
+def _objects(
+    found: Found, settings: Settings, pods: Mapping[str, int], *, admitted: bool
+) -> Iterator[Action]:
     if found.phase is Phase.ADMISSION:
         if admitted:
             yield Create(_to_store(found, settings))
         return
-    pods = workloads.replicas(found, admitted=admitted)
     for body, why in workloads.running(found, pods):
         yield workloads.applied(body, why)
     yield from workloads.scaled(found, pods, up=True)
