@@ -20,7 +20,7 @@ from model_rollouts.cluster.kinds import (
     Kind,
     kind_named,
 )
-from model_rollouts.resources import route_form
+from model_rollouts.resources import names, route_form
 from tests.engine.standin_prometheus import StandinPrometheus
 
 LOOK_S = 0.05
@@ -130,7 +130,9 @@ class Controllers:
         await self._tell(DEPLOYMENT, deployment, dict.fromkeys(counts, replicas))
 
     async def _route(self, route: Object) -> None:
-        self._prometheus.splits(route_form.weights(route))
+        service, percent = route_form.mirror(route) or ("", 0)
+        shadowed = service.removesuffix(names.SHADOW_SUFFIX)
+        self._prometheus.splits(route_form.weights(route), (shadowed, percent))
         generation = route["metadata"]["generation"]
         (parent,) = route["spec"]["parentRefs"]
         conditions = [

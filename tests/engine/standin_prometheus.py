@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ JOB = "models"
 _SELECTOR = re.compile(r"(\w+)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
 _PAST_PODS = re.compile(r"count by \(pod\) \(\w+\{.*\}\)")
-_LISTENER = {"envoy_http_conn_manager_prefix": "live"}
+_LISTENER = "envoy_http_conn_manager_prefix"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -36,29 +36,29 @@ class Pod:
     born: float
     requests: float = 0.0
     bad: float = 0.0
+    copies: float = 0.0
+    bad_copies: float = 0.0
 
     @property
     def name(self) -> str:
         """Its name as a target."""
         return f"{self.revision}-pod"
 
-    def counters(self, now: float) -> dict[str, tuple[Mapping[str, str], int]]:
-        """Labels and value by metric, as its proxy shows them."""
-        completed, bad = int(self.requests + 1e-6), int(self.bad + 1e-6)
-        return {
-            "envoy_server_uptime": ({}, int(now - self.born)),
-            "envoy_http_downstream_rq_completed": (_LISTENER, completed),
-            "envoy_http_downstream_rq_rx_reset": (_LISTENER, 0),
-            "envoy_http_downstream_rq_xx": (
-                {**_LISTENER, "envoy_response_code_class": "5"},
-                bad,
-            ),
-        }
+    def counters(self, now: float) -> Iterator[tuple[str, Mapping[str, str], int]]:
+        """Metric, labels and value of each of its series, as its proxy shows them."""
+        yield "envoy_server_uptime", {}, int(now - self.born)
+        arms = (("live", self.requests, self.bad), ("shadow", self.copies, self.bad_copies))
+        for listener, requests, bad in arms:
+            of = {_LISTENER: listener}
+            errors = {**of, "envoy_response_code_class": "5"}
+            yield "envoy_http_downstream_rq_completed", of, int(requests + 1e-6)
+            yield "envoy_http_downstream_rq_rx_reset", of, 0
+            yield "envoy_http_downstream_rq_xx", errors, int(bad + 1e-6)
 
     def page(self, now: float) -> str:
         """The same in the text that Prometheus scrapes."""
         lines = []
-        for metric, (labels, value) in self.counters(now).items():
+        for metric, labels, value in self.counters(now):
             shown = {**labels, "modelrollouts_revision": self.revision}
             text = ",".join(f'{name}="{value}"' for name, value in shown.items())
             lines.append(f"{metric}{{{text}}} {value}\n")
@@ -89,6 +89,7 @@ class StandinPrometheus:
         self.pods: dict[str, Pod] = {}
         self.ended: list[Pod] = []
         self._weights: dict[str, int] = {}
+        self._copied: tuple[str, int] = ("", 0)
         self._served_until = time.time()
         self._samples: dict[Labels, list[tuple[float, int]]] = {}
         self.url = ""
@@ -107,17 +108,26 @@ class StandinPrometheus:
         if pod is not None:
             self.ended.append(pod)
 
-    def splits(self, weights: Mapping[str, int]) -> None:
-        """Users are split by these weights from now on."""
-        if dict(weights) != self._weights:
+    def splits(self, weights: Mapping[str, int], copied: tuple[str, int] = ("", 0)) -> None:
+        """Users are split by these weights from now on; a revision gets copies of so many percent.
+
+        A revision is given by the name of its Deployment.
+        """
+        if (dict(weights), copied) != (self._weights, self._copied):
             self._serve()
-            self._weights = dict(weights)
+            self._weights, self._copied = dict(weights), copied
 
     def requests_of(self, version: str) -> float:
         """How many requests a version has answered."""
         self._serve()
         pods = [*self.pods.values(), *self.ended]
         return sum(pod.requests for pod in pods if pod.version == version)
+
+    def copies_of(self, version: str) -> float:
+        """How many copies of requests a version has answered."""
+        self._serve()
+        pods = [*self.pods.values(), *self.ended]
+        return sum(pod.copies for pod in pods if pod.version == version)
 
     def _serve(self) -> None:
         now = time.time()
@@ -130,6 +140,11 @@ class StandinPrometheus:
                 continue
             pod.requests += requests
             pod.bad += requests * self.errors.get(pod.version, 0.0)
+        shadowed, percent = self._copied
+        if self._weights and (pod := self.pods.get(shadowed)) is not None:
+            copies = due * percent / 100
+            pod.copies += copies
+            pod.bad_copies += copies * self.errors.get(pod.version, 0.0)
 
     # What is scraped
 
@@ -148,7 +163,7 @@ class StandinPrometheus:
                     "instance": "10.0.0.1:9901",
                     "modelrollouts_revision": pod.revision,
                 }
-                for metric, (labels, value) in pod.counters(now).items():
+                for metric, labels, value in pod.counters(now):
                     series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
                     kept = self._samples.setdefault(series, [])
                     kept.append((now, value))

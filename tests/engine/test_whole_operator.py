@@ -8,7 +8,8 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from tests.engine.whole import NAME, Story, Whole, play
+from model_rollouts.resources import route_form
+from tests.engine.whole import NAME, ON, Story, Whole, play
 from tests.kubernetes_world import until
 
 pytestmark = pytest.mark.whole
@@ -75,6 +76,58 @@ def test_a_good_version_is_promoted_and_a_bad_one_is_taken_back(playing: Play) -
         assert failed.name == "errors"
         assert 0.15 < failed.bad / failed.total < 0.25
         assert whole.prometheus.requests_of("v3") > 0
+
+    playing(story)
+
+
+def test_a_version_is_judged_in_shadow_before_any_user_sees_it(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        whole.prometheus.errors = {"v3": 0.3}
+        async with whole.operator() as operator:
+            await whole.apply("v1", shadow=ON)
+            await whole.told("Full", "v1")
+            before = await operator.writes()
+            await whole.apply("v2", shadow=ON)
+            shadowed = await whole.told("Shadow", "v2")
+            unseen = whole.prometheus.requests_of("v2")
+            await promoted(whole)
+            written = await operator.writes() - before
+            copied = await whole.status()
+            await whole.apply("v3", shadow=ON)
+            ended = await whole.told("RolledBack", "v3")
+
+        assert unseen == 0
+        assert shadowed.shadow is not None
+        assert shadowed.candidate is not None
+        assert shadowed.candidate.weight == "0%"
+        assert whole.prometheus.copies_of("v2") >= 1_000
+        assert copied.shadow is None or copied.shadow.copies >= 1_000
+        assert written.total() - written["events"] <= MOST_WRITES, written
+        assert whole.prometheus.copies_of("v3") > 0
+        assert whole.prometheus.requests_of("v3") == 0
+        assert ended.history[0].message.startswith("No user saw it.")
+
+    playing(story)
+
+
+def test_a_status_that_is_wiped_in_shadow_is_found_again(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await whole.apply("v1")
+            await whole.told("Full", "v1")
+            await whole.apply("v2", shadow=ON)
+            await whole.told("Shadow", "v2")
+            whole.prometheus.rate = 0.0
+            before = route_form.mirror(await whole.route())
+            await whole.direct.tell(MODEL_DEPLOYMENT, NAME, None)
+            await whole.told("Shadow", "v2")
+            after = route_form.mirror(await whole.route())
+            whole.prometheus.rate = 1_000.0
+            await whole.told("Full", "v2")
+
+        assert before is not None
+        assert after is not None
+        assert after[0] == before[0]
 
     playing(story)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from model_rollouts.rollout.seen import Gateway
+from tests.rollout import shadow_stories
 from tests.rollout.world import SPEC, World
 
 STORIES = Path(__file__).with_name("stories")
@@ -301,6 +302,16 @@ TOLD: tuple[Callable[[], World], ...] = (
 
 @pytest.mark.parametrize("story", TOLD, ids=lambda story: story.__name__)
 def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    check(story)
+
+
+@pytest.mark.parametrize("story", shadow_stories.TOLD, ids=lambda story: story.__name__)
+def test_the_story_of_a_shadow_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    check(story)
+
+
+def check(story: Callable[[], World]) -> None:
+    """The story is that of its file."""
     path = STORIES / f"{story.__name__}.log"
     text = "\n".join(story().log) + "\n"
     if os.environ.get("UPDATE_STORIES"):

@@ -223,6 +223,11 @@ class World:
             return {}
         return {self.version_of(k): v for k, v in route_form.weights(self.route).items()}
 
+    @property
+    def mirror(self) -> int:
+        """Percent of the requests that the route has copied."""
+        return 0 if self.route is None else (route_form.mirror(self.route) or ("", 0))[1]
+
     def pods(self) -> dict[str, int]:
         """Pods asked for, by version."""
         return {

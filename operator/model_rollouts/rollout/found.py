@@ -126,12 +126,24 @@ class Found:
         return shadow.stages(self.spec, self.hurt)
 
     @property
+    def copies_arrive(self) -> bool:
+        """Whether copies have come for as long as a stage lasts, as many as they should be."""
+        split = self.memory.split
+        return (
+            self.clocks.step >= self.pace.stage_seconds
+            and split is not None
+            and split.candidate >= shadow.FEW
+            and split.mismatch is None
+        )
+
+    @property
     def leaves_shadow(self) -> bool:
         """Whether copies have shown enough: on the last stage, and what the first step asks for."""
         return (
             self.phase is Phase.SHADOW
             and bool(self.stages)
             and self.mirror >= self.stages[-1]
+            and self.copies_arrive
             and shadow.is_proven(self.spec, self.memory.trial, self.clocks)
         )
 

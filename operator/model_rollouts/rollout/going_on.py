@@ -83,7 +83,7 @@ def mirrors(at: At) -> Next | None:
     stage = next((stage for stage in found.stages if stage > found.mirror), None)
     if stage is None or candidate is None or not candidate.is_ready:
         return None
-    if found.mirror and not _arrive(found):
+    if found.mirror and not found.copies_arrive:
         return None
     after = Roles(
         stable=roles.stable,
@@ -103,17 +103,6 @@ def mirrors(at: At) -> Next | None:
         "no user sees its answers."
     )
     return Next(Move.MIRROR, after, "Mirrored", said, said)
-
-
-def _arrive(found: Found) -> bool:
-    """Whether copies have come long enough, as many as they should be."""
-    split = found.memory.split
-    return (
-        found.clocks.step >= found.pace.stage_seconds
-        and split is not None
-        and split.candidate >= shadow.FEW
-        and split.mismatch is None
-    )
 
 
 def begins(at: At) -> Next | None:

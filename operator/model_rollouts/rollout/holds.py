@@ -9,7 +9,7 @@ from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision, Role
 from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
-from model_rollouts.rollout import routing
+from model_rollouts.rollout import routing, shadow
 from model_rollouts.rollout.counting import COMPARABLE_LOAD
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.memory import Trial
@@ -137,12 +137,11 @@ def _hurts(found: Found) -> Hold | None:
         return None
     strain = found.memory.strain
     seen = f": {strain.words}" if strain is not None and strain.words else ""
-    now = f"{percent(found.mirror / 100)} of them are" if found.mirror else "none of them is"
     return Hold(
         Reason.SHADOW_HURTS_STABLE,
-        f"Stable suffered while {percent(found.hurt / 100)} of its requests were copied{seen}; now "
-        f"{now}. Lower strategy.shadow.percent; or give stable more replicas and raise "
-        "strategy.attempt; or go on without with strategy.override SkipShadow.",
+        f"Stable suffered while {percent(found.hurt / 100)} of its requests were copied{seen}; "
+        f"{shadow.words(found.mirror)}. Lower strategy.shadow.percent; or give stable more "
+        "replicas and raise strategy.attempt; or go on without with strategy.override SkipShadow.",
     )
 
 

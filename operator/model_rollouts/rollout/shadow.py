@@ -6,6 +6,7 @@ from model_rollouts.api import duration
 from model_rollouts.api.deployment import Spec
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Decision
+from model_rollouts.decision.wording import percent as shown
 from model_rollouts.rollout.memory import Clocks, Trial
 
 FIRST_STAGES = (1, 10)
@@ -41,6 +42,11 @@ def peak_factor(spec: Spec) -> Fraction | None:
     if asked is None or asked.peak_factor is None:
         return None
     return Fraction(asked.peak_factor)
+
+
+def words(mirror: int) -> str:
+    """How many of stable's requests are copied after it suffered."""
+    return f"now {shown(mirror / 100)} of them are copied" if mirror else "now none of them is"
 
 
 def copies(trial: Trial) -> int:

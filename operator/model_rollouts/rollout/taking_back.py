@@ -102,10 +102,10 @@ def eased(at: At) -> Next | None:
     if strain is None or strain.state is None or strain.state.failed_at is None:
         return None
     left = max(shadow.stages(found.spec, found.mirror), default=0)
-    copied, fewer = percent(found.mirror / 100), percent(left / 100) if left else "none"
+    copied, now = percent(found.mirror / 100), shadow.words(left)
     why = (
         f"{at.version(found.roles.stable)} suffered while {copied} of its requests were copied: "
-        f"{strain.words}. Now {fewer} of them are."
+        f"{strain.words}. {now[:1].upper()}{now[1:]}."
     )
     return _fewer(at, left, hurt=found.mirror, reason=Reason.SHADOW_HURTS_STABLE, why=why)
 

@@ -193,7 +193,10 @@ def _shown(situation: Situation, proof: Proof) -> Iterator[str]:
     """How far the proof is that the first users need, and the least that copies must show."""
     asked, trial = situation.deployment.spec.strategy.shadow, situation.trial
     slowest, aim = proof.slowest, f"the step to {percent(proof.explained.toward)}"
-    if asked is None or trial is None:
+    silent = not situation.roles.mirror or any(
+        hold.reason is Reason.MIRROR_NOT_OBSERVED for hold in situation.holds
+    )
+    if asked is None or trial is None or silent:
         return
     if proof.failed:
         yield f"it is to be stopped: {reason(proof.explained.words)}"
