@@ -77,9 +77,12 @@ class Whole:
         """Every status that was written, after the generation of its object."""
         self._server = server
 
-    async def apply(self, version: str, steps: tuple[str, ...] = ("50%",)) -> None:
-        """Apply the spec of a version."""
+    async def apply(
+        self, version: str, steps: tuple[str, ...] = ("50%",), *more: dict[str, Any]
+    ) -> None:
+        """Apply the spec of a version, with `more` objectives than the one on errors."""
         spec = copy.deepcopy(SPEC)
+        spec["objectives"] += more
         container = {"name": "model", "image": f"{IMAGE}:{version}"}
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Judge, Rules
+from model_rollouts.decision import Dispersion, Rules
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.judging import begin, shared
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
@@ -149,12 +149,4 @@ def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
         return None
     if not 0 <= state.elapsed < _LARGEST:
         return None
-    return replace(anew, judge=_shared(judging, anew.judge), state=state, watermark=watermark)
-
-
-def _shared(read: Judge, expected: Judge) -> Judge:
-    """The judge that all rollouts of the same rules and dispersions have."""
-    if read.dispersions == expected.dispersions:
-        return expected
-    names = (each.name for each in read.rules.objectives)
-    return shared(read.rules, tuple(zip(names, read.dispersions, strict=True)))
+    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)

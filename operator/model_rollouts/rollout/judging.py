@@ -45,6 +45,7 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     )
 
 
+@lru_cache(maxsize=4096)
 def judge(
     judged_by: Rules,
     dispersion: Dispersion | None,
@@ -63,14 +64,16 @@ def judge(
         asked = past(objective)
         return None if asked is None else known.get(asked.key)
 
-    found = ((each.name, of(each)) for each in judged_by.objectives)
-    return shared(judged_by, tuple((name, each) for name, each in found if each is not None))
+    found = {each.name: of(each) for each in judged_by.objectives}
+    judging = Judge(judged_by, {name: each for name, each in found.items() if each is not None})
+    return shared(judged_by, judging.dispersions)
 
 
 @lru_cache(maxsize=4096)
-def shared(judged_by: Rules, dispersions: tuple[tuple[str, Dispersion], ...]) -> Judge:
-    """The judge of all rollouts that have the same rules and dispersions, by objective name."""
-    return Judge(judged_by, dict(dispersions))
+def shared(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
+    """The judge of all rollouts that have these rules, and these dispersions of the objectives."""
+    names = (each.name for each in judged_by.objectives)
+    return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
 
 
 def begin(
