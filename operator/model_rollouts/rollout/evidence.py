@@ -39,6 +39,8 @@ def encode(memory: Memory) -> str | None:
         kept["others"] = {key: _values(each) for key, each in memory.others}
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
+    if memory.missed:
+        kept["missed"] = dict(memory.missed)
     if trial is None:
         return _text(kept)
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
@@ -70,11 +72,8 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     they are about and are kept in any case, the dispersion unless it was measured for another
     trial. What a newer release wrote is not read at all. Never raises.
     """
-    try:
-        kept = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return Memory()
-    if not isinstance(kept, dict) or kept.get("v") != VERSION:
+    kept = _kept(text)
+    if not kept:
         return Memory()
     clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
     others = _others(kept.get("others"))
@@ -91,8 +90,29 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     if trial is None:
         return Memory(clocks=clocks, dispersion=dispersion, others=others)
     return Memory(
-        clocks=clocks, trial=trial, dispersion=dispersion, others=others, last_request_ms=last
+        clocks=clocks,
+        trial=trial,
+        dispersion=dispersion,
+        others=others,
+        missed=missed(text),
+        last_request_ms=last,
     )
+
+
+def missed(text: str | None) -> tuple[tuple[str, float], ...]:
+    """What the version before missed by the evidence of a watch: the rules follow from it."""
+    kept = _kept(text).get("missed")
+    if not isinstance(kept, dict) or not _numbers(list(kept.values())):
+        return ()
+    return tuple((str(name), float(share)) for name, share in kept.items())
+
+
+def _kept(text: str | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
 
 
 def _time(value: Any) -> int | None:

@@ -13,7 +13,7 @@ from model_rollouts.decision import Dispersion, Judge, Kind, Rules
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
-from model_rollouts.rollout import splits
+from model_rollouts.rollout import budget, splits
 from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting, past, requests
 from model_rollouts.rollout.memory import Memory, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
@@ -124,15 +124,19 @@ def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memor
         return memory
     counting = Counting(trial.judge.rules.objectives)
     state, split, last = trial.state, memory.split, memory.last_request_ms
+    spent = trial.spent
     newest: IntervalCounts | None = None
     for record in _after(until_ms, counted.intervals):
-        state = trial.judge.update(state, counting.interval(record, trial.started_ms, Traffic.LIVE))
+        interval = counting.interval(record, trial.started_ms, Traffic.LIVE)
+        state = trial.judge.update(state, interval)
+        if not trial.judge.rules.baseline:
+            spent = budget.spent(spent, trial.judge, interval)
         if requests(record.arms[CANDIDATE]):
             last = record.end_ms
         if split is not None:
             split = splits.counted(split, record, weight)
         newest = record
-    trial = replace(trial, state=state, watermark=counted.watermark)
+    trial = replace(trial, state=state, watermark=counted.watermark, spent=spent)
     findings = memory.findings
     if newest is not None:
         findings = _findings(counting, newest, trial, last)

@@ -63,6 +63,7 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.by_hand,
     taking_back.dropped,
     taking_back.failed,
+    taking_back.burns,
     taking_back.unready,
     _deadline,
 )

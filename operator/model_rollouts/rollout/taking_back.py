@@ -5,6 +5,7 @@ from fractions import Fraction
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
+from model_rollouts.rollout import budget
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.found import SETTLED, Found
 from model_rollouts.rollout.next_move import At, Next
@@ -76,6 +77,17 @@ def failed(at: At) -> Next | None:
     if found.roles.phase is Phase.CANARY:
         return back(at, "Fail", words)
     return _back_from_watch(at, "Fail", words) if _can_go_back(found) else None
+
+
+def burns(at: At) -> Next | None:
+    """A promoted version that uses up its error budget goes before all of it is gone."""
+    found, trial = at.found, at.trial
+    if trial is None or found.spec.paused or found.roles.phase is not Phase.FULL:
+        return None
+    words = budget.burns(trial)
+    if words is None or not _can_go_back(found):
+        return None
+    return _back_from_watch(at, "Burn", f"{_sentence(words)}.")
 
 
 def _sentence(words: str) -> str:

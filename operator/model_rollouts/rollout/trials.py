@@ -8,7 +8,7 @@ from model_rollouts.api.status import Phase
 from model_rollouts.decision import UNKNOWN, Rules
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
-from model_rollouts.rollout import evidence, judging, revisions
+from model_rollouts.rollout import budget, evidence, judging, revisions
 from model_rollouts.rollout.counting import Past, past
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Trial
@@ -24,6 +24,7 @@ JITTER_MS = 100
 
 def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
+    text = deployment.status.evidence
     canary = today.phase is Phase.CANARY
     revision = today.candidate if canary else today.stable
     attempt = deployment.spec.strategy.attempt if canary else today.attempt
@@ -31,7 +32,9 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     judged_by = judging.rules(
         deployment.spec, baseline=canary, edges=revisions.edges(stored, revision, beside)
     )
-    return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
+    if not canary:
+        judged_by = budget.watched(judged_by, evidence.missed(text))
+    return evidence.decode(text, revision or "", attempt, judged_by)
 
 
 def at_hand(found: Found, grid: Grid) -> Memory:
@@ -46,6 +49,11 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         return replace(memory, trial=None, split=None, findings=())
     edges = revisions.edges(found.revisions, revision, _beside(found))
     judged_by = judging.rules(found.spec, baseline=canary, edges=edges)
+    if canary:
+        memory = replace(memory, missed=())
+    else:
+        memory = replace(memory, missed=_missed(memory, revision))
+        judged_by = budget.watched(judged_by, memory.missed)
     if not _is_of(memory.trial, revision, found.attempt, judged_by):
         history = found.seen.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
@@ -70,6 +78,14 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     if memory.split is None and canary:
         memory = replace(memory, split=Split(now_ms))
     return memory
+
+
+def _missed(memory: Memory, revision: str) -> budget.Missed:
+    """What the version before missed, as the canary of the one that is watched has shown."""
+    trial = memory.trial
+    if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
+        return memory.missed
+    return budget.missed(trial)
 
 
 def candidates_rules(found: Found) -> Rules:
