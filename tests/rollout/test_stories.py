@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from model_rollouts.decision import Dispersion
 from model_rollouts.rollout.seen import Gateway
 from tests.rollout import shadow_stories
 from tests.rollout.world import SPEC, World
@@ -275,6 +276,47 @@ def wrong_by_its_own_count() -> World:
     return world.until("RolledBack").run(10)
 
 
+def slow_in_the_watch() -> World:
+    """A version whose tail grows after promotion gives its users back by itself."""
+    world = first(slow={"2": {0.4: 0.002}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY], strategy__watch={"duration": "6h"})
+    world.until("Full").run(60)
+    world.slow["2"] = {0.4: 0.1}
+    return world.until("RolledBack").run(15)
+
+
+def burns_its_budget() -> World:
+    """Errors that come in bursts prove little one by one; together they use up the budget."""
+    world = first(rate=20.0)
+    world.dispersion = Dispersion(400.0, 400.0)
+    objectives = [{**ERRORS, "availability": {"target": "99.9%"}}]
+    world.edit(version="2", objectives=objectives, strategy__watch={"duration": "6h"})
+    name = world.until("Canary").run(60).revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-5"})
+    world.until("Full").edit(strategy__override=None)
+    world.run(600)
+    world.errors["2"] = 0.05
+    return world.until("RolledBack").run(15)
+
+
+def a_fix_for_a_burning_service() -> World:
+    """Stable misses its objective: what is better gets through, and stays."""
+    world = first(errors={"1": 0.06, "2": 0.025})
+    world.edit(version="2", strategy__watch={"duration": "30m"})
+    world.until("Full").run(1_860)
+    assert set(world.weights) == {"v2"}
+    return world
+
+
+def a_first_version_that_burns() -> World:
+    """There is nothing to go back to: it is told, and the next version is not held up."""
+    world = World(errors={"1": 0.06, "2": 0.002})
+    world.edit(version="1", strategy__watch={"duration": "6h"})
+    world.until("Full").run(120)
+    world.edit(version="2")
+    return world.until("Full").run(30)
+
+
 TOLD: tuple[Callable[[], World], ...] = (
     promoted_and_taken_back,
     prometheus_is_away,
@@ -297,6 +339,10 @@ TOLD: tuple[Callable[[], World], ...] = (
     too_little_load,
     objectives_change_in_a_canary,
     wrong_by_its_own_count,
+    slow_in_the_watch,
+    burns_its_budget,
+    a_fix_for_a_burning_service,
+    a_first_version_that_burns,
 )
 
 

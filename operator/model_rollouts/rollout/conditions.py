@@ -13,7 +13,7 @@ from model_rollouts.api.conditions import (
 )
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.decision import Reason as Shown
-from model_rollouts.rollout import proof
+from model_rollouts.rollout import budget, proof
 from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Hold, Situation
 from model_rollouts.rollout.wording import cut, pods, reason
@@ -188,9 +188,12 @@ def _between(shown: Proof | None) -> str | None:
 
 def _degraded(situation: Situation, shown: Proof | None) -> str | None:
     """How the service misses its objectives with every version that could serve."""
-    if shown is None:
+    trial = situation.trial
+    if shown is None or trial is None:
         return None
-    if situation.phase is Phase.FULL and shown.failed and situation.roles.previous is None:
-        return reason(shown.explained.words)
+    if situation.phase is Phase.FULL and situation.roles.previous is None:
+        return reason(shown.explained.words) if shown.failed else budget.burns(trial)
+    if trial.judge.rules.baseline and (words := budget.degraded(trial)) is not None:
+        return words
     found = (each for each in shown.explained.conditions if each.reason is Shown.SERVICE_DEGRADED)
     return next((each.message for each in found), None)

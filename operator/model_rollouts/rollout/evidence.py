@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Judge, Rules, Seen
+from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout import straining
 from model_rollouts.rollout.judging import begin, shared
@@ -41,6 +41,8 @@ def encode(memory: Memory) -> str | None:
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
     kept |= _of_shadow(memory)
+    if memory.missed:
+        kept["missed"] = dict(memory.missed)
     if trial is None:
         return _text(kept)
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
@@ -89,11 +91,8 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     they are about and are kept in any case, the dispersion unless it was measured for another
     trial. What a newer release wrote is not read at all. Never raises.
     """
-    try:
-        kept = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return Memory()
-    if not isinstance(kept, dict) or kept.get("v") != VERSION:
+    kept = _kept(text)
+    if not kept:
         return Memory()
     clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
     others = _others(kept.get("others"))
@@ -125,6 +124,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         load=load,
         dispersion=dispersion,
         others=others,
+        missed=missed(text),
         last_request_ms=last,
     )
 
@@ -152,6 +152,22 @@ def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
     except (ValueError, struct.error):
         return strain
     return replace(strain, judge=judging, state=state)
+
+
+def missed(text: str | None) -> tuple[tuple[str, float], ...]:
+    """What the version before missed by the evidence of a watch: the rules follow from it."""
+    kept = _kept(text).get("missed")
+    if not isinstance(kept, dict) or not _numbers(list(kept.values())):
+        return ()
+    return tuple((str(name), float(share)) for name, share in kept.items())
+
+
+def _kept(text: str | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
 
 
 def _time(value: Any) -> int | None:
@@ -208,14 +224,4 @@ def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
         return None
     if not 0 <= state.elapsed < _LARGEST:
         return None
-    return replace(anew, judge=_shared(judging, anew.judge), state=state, watermark=watermark)
-
-
-def _shared(read: Judge, expected: Judge) -> Judge:
-    """The judge that all rollouts of the same rules and dispersions have."""
-    if read.dispersions == expected.dispersions:
-        return expected
-    usual = shared(read.rules, ())
-    each = zip(read.rules.objectives, read.dispersions, usual.dispersions, strict=True)
-    known = ((objective.name, found) for objective, found, unsaid in each if found != unsaid)
-    return shared(read.rules, tuple(known))
+    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)

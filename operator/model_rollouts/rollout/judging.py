@@ -14,7 +14,7 @@ from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.sources import Listener
-from model_rollouts.rollout import bearing, splits, straining
+from model_rollouts.rollout import bearing, budget, splits, straining
 from model_rollouts.rollout.counting import (
     CANDIDATE,
     SHADOW,
@@ -54,6 +54,7 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     )
 
 
+@lru_cache(maxsize=4096)
 def judge(
     judged_by: Rules,
     dispersion: Dispersion | None,
@@ -72,14 +73,16 @@ def judge(
         asked = past(objective)
         return None if asked is None else known.get(asked.key)
 
-    found = ((each.name, of(each)) for each in judged_by.objectives)
-    return shared(judged_by, tuple((name, each) for name, each in found if each is not None))
+    found = {each.name: of(each) for each in judged_by.objectives}
+    judging = Judge(judged_by, {name: each for name, each in found.items() if each is not None})
+    return shared(judged_by, judging.dispersions)
 
 
 @lru_cache(maxsize=4096)
-def shared(judged_by: Rules, dispersions: tuple[tuple[str, Dispersion], ...]) -> Judge:
-    """The judge of all rollouts that have the same rules and dispersions, by objective name."""
-    return Judge(judged_by, dict(dispersions))
+def shared(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
+    """The judge of all rollouts that have these rules, and these dispersions of the objectives."""
+    names = (each.name for each in judged_by.objectives)
+    return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
 
 
 def enters_live(trial: Trial) -> Trial:
@@ -183,7 +186,10 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
             memory, load=bearing.counted(memory.load or Load(), counting.objectives, record)
         )
     interval = counting.interval(record, trial.started_ms, trial.traffic)
-    trial = replace(trial, state=trial.judge.update(trial.state, interval))
+    spent = trial.spent
+    if not trial.judge.rules.baseline:
+        spent = budget.spent(spent, trial.judge, interval)
+    trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
     if split is not None and in_shadow:
         split = splits.mirrored(split, record)
     elif split is not None:

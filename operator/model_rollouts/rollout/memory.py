@@ -7,6 +7,7 @@ from typing import Any
 from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Dispersion, Judge, Seen, State
+from model_rollouts.decision.burn import Block
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
@@ -45,6 +46,8 @@ class Trial:
     watermark: Watermark | None = None
     traffic: Traffic = Traffic.LIVE
     entered: float = 0.0
+    spent: tuple[tuple[Block, ...], ...] = ()
+    """In a watch, the counts of the last hours by objective; they begin anew with an operator."""
 
     @property
     def entered_ms(self) -> int:
@@ -134,6 +137,8 @@ class Memory:
     """Of stable's errors, measured once for each trial; None until it is known."""
     others: tuple[tuple[str, Dispersion], ...] = ()
     """The same of other objectives, by `Past.key`."""
+    missed: tuple[tuple[str, float], ...] = ()
+    """Objectives that the version before missed itself, each with its share of bad ones."""
     findings: tuple[Finding, ...] = ()
     """What the last intervals had to say besides counts; empty when all is well."""
     last_request_ms: int | None = None

@@ -74,6 +74,7 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.by_hand,
     taking_back.dropped,
     taking_back.failed,
+    taking_back.burns,
     taking_back.unready,
     taking_back.eased,
     taking_back.lowered,

@@ -10,7 +10,7 @@ from model_rollouts.decision import UNKNOWN, Rules
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
-from model_rollouts.rollout import evidence, judging, revisions
+from model_rollouts.rollout import budget, evidence, judging, revisions
 from model_rollouts.rollout.counting import Past, past
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
@@ -39,7 +39,10 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     attempt = deployment.spec.strategy.attempt if beside else today.attempt
     edges = revisions.edges(stored, revision, today.stable if beside else None)
     judged_by = judging.rules(deployment.spec, baseline=beside, edges=edges)
-    return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
+    text = deployment.status.evidence
+    if not beside:
+        judged_by = budget.watched(judged_by, evidence.missed(text))
+    return evidence.decode(text, revision or "", attempt, judged_by)
 
 
 def at_hand(found: Found, grid: Grid) -> Memory:
@@ -54,6 +57,11 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
     edges = revisions.edges(found.revisions, revision, _beside(found))
     judged_by = judging.rules(found.spec, baseline=beside, edges=edges)
+    if beside:
+        memory = replace(memory, missed=())
+    else:
+        memory = replace(memory, missed=_missed(memory, revision))
+        judged_by = budget.watched(judged_by, memory.missed)
     traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
     if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
         history = found.seen.history
@@ -98,6 +106,14 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     if traffic is Traffic.LIVE and was_in_shadow:
         return judging.enters_live(trial)
     return replace(trial, traffic=traffic)
+
+
+def _missed(memory: Memory, revision: str) -> budget.Missed:
+    """What the version before missed, as the canary of the one that is watched has shown."""
+    trial = memory.trial
+    if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
+        return memory.missed
+    return budget.missed(trial)
 
 
 def candidates_rules(found: Found) -> Rules:
