@@ -32,6 +32,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
+from model_rollouts.rollout.counting import CANDIDATE
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.planning import Plan, Settings, plan
 from model_rollouts.rollout.seen import Checked, Children, Gateway, History, Seen
@@ -99,10 +100,11 @@ class World:
         self.pending: list[IntervalCounts] = []
         self.wake_at: float | None = None
         self.broken: set[str] = set()
-        self.scraped = True
+        self.unscraped: set[str] = set()
         self.scraped_ms: int | None = None
         self.asked_at = 0.0
         self.owed: dict[str, float] = {}
+        self.hidden: dict[str, tuple[int, int]] = {}
         self.obj: dict[str, Any] = {
             "apiVersion": "modelrollouts.dev/v1alpha1",
             "kind": "ModelDeployment",
@@ -254,15 +256,23 @@ class World:
         return weights.get(trial.revision, 0) / total if trial and total else 0.0
 
     def _counts(self, request: Any) -> IntervalCounts:
-        arms = {}
+        arms: dict[str, ArmCounts] = {}
+        findings = []
         for arm in request.rollout.arms:
-            total, bad = self.arms.get(arm.revision, (0, 0))
+            hidden = self.hidden.pop(arm.revision, (0, 0))
+            total, bad = map(sum, zip(self.arms.get(arm.revision, (0, 0)), hidden, strict=True))
+            blind = arm.name == CANDIDATE and self.version_of(arm.revision)[1:] in self.unscraped
+            if blind:
+                # The next sample shows what the pods have counted meanwhile.
+                self.hidden[arm.revision], total, bad = (total, bad), 0, 0
+                message = f"no pod of {arm.revision} was scraped"
+                findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             tallies = {
                 each.name: Tally(total, (bad,) * len(each.bad))
                 for each in request.rollout.objectives
             }
-            arms[arm.name] = ArmCounts(tallies, 1, 0)
-        return IntervalCounts(*self.interval, arms, ())
+            arms[arm.name] = ArmCounts(tallies, 0 if blind else 1, 0)
+        return IntervalCounts(*self.interval, arms, tuple(findings))
 
     def _controllers(self) -> None:
         for (kind, name), obj in self.objects.items():
@@ -342,8 +352,10 @@ class World:
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
+            assert found.history is not None
+            known = self.version_of(found.history.candidate)[1:] not in self.unscraped
             scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
-            self.history = History(self.dispersion, scraped_ms if self.scraped else None)
+            self.history = History(self.dispersion, scraped_ms if known else None)
 
     def do(self, action: Action) -> None:
         """Carry out one action."""

@@ -102,11 +102,14 @@ def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memor
         return memory
     counting = Counting(trial.judge.rules.objectives)
     state, split, last = trial.state, memory.split, memory.last_request_ms
+    scraped_ms = memory.scraped_ms
     newest: IntervalCounts | None = None
     for record in _after(until_ms, counted.intervals):
         state = trial.judge.update(state, counting.interval(record, trial.started_ms, Traffic.LIVE))
         if requests(record.arms[CANDIDATE]):
             last = record.end_ms
+        if record.arms[CANDIDATE].pods:
+            scraped_ms = record.end_ms
         if split is not None:
             split = splits.counted(split, record, weight)
         newest = record
@@ -114,7 +117,14 @@ def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memor
     findings = memory.findings
     if newest is not None:
         findings = _findings(counting, newest, trial, last)
-    return replace(memory, trial=trial, split=split, findings=findings, last_request_ms=last)
+    return replace(
+        memory,
+        trial=trial,
+        split=split,
+        findings=findings,
+        last_request_ms=last,
+        scraped_ms=scraped_ms,
+    )
 
 
 def _taken_until(trial: Trial) -> int:

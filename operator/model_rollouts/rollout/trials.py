@@ -60,6 +60,7 @@ def at_hand(found: Found, grid: Grid) -> Memory:
             dispersion=dispersion,
             findings=(),
             last_request_ms=None,
+            scraped_ms=None,
         )
     if memory.split is None and canary:
         memory = replace(memory, split=Split(now_ms))
