@@ -167,8 +167,7 @@ def scraped_late() -> World:
 
 
 def scrape_stops() -> World:
-    """Pods answer and nobody scrapes them: told after two intervals, and nothing that is counted is
-    lost."""
+    """Pods answer and nobody scrapes them: told after two intervals, and no count is lost."""
     world = first()
     world.edit(version="2")
     world.until("Canary").run(15)
