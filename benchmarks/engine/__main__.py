@@ -33,9 +33,24 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
     help="How many ModelDeployments, ascending; may be given several times.",
 )
 @click.option("--versions", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--idle", type=float, default=630.0, show_default=True, help="Seconds; one list.")
-@click.option("--rate", type=float, default=200.0, show_default=True, help="Changes per second.")
-@click.option("--seconds", type=float, default=60.0, show_default=True, help="Of changes.")
+@click.option(
+    "--idle",
+    type=float,
+    multiple=True,
+    default=(60.0, 60.0, 60.0, 630.0, 630.0),
+    show_default=True,
+    help="Seconds that nothing happens; once for each size. In 630 everything is listed once.",
+)
+@click.option(
+    "--rate",
+    "rates",
+    type=float,
+    multiple=True,
+    default=(20.0, 50.0, 200.0),
+    show_default=True,
+    help="Changes per second; may be given several times.",
+)
+@click.option("--seconds", type=float, default=30.0, show_default=True, help="Of each rate.")
 @click.option(
     "--canaries",
     type=click.IntRange(1),
@@ -48,18 +63,22 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 def main(
     sizes: tuple[int, ...],
     versions: int,
-    idle: float,
-    rate: float,
+    idle: tuple[float, ...],
+    rates: tuple[float, ...],
     seconds: float,
     canaries: tuple[int, ...],
     output: Path,
 ) -> None:
     """Measure the operator with many idle ModelDeployments, and with many that change."""
+    if len(sizes) != len(idle):
+        raise click.UsageError(
+            f"found {len(sizes)} --models and {len(idle)} --idle, give as many of each"
+        )
     # An end from outside must end the operator and the API server too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True)
     report: dict[str, Any] = {
-        "conditions": conditions(versions, rate, seconds),
+        "conditions": conditions(versions, seconds),
         "imports_mib": round(measure.imports_mib(), 1),
         "ticks": [],
         "sizes": [],
@@ -72,8 +91,8 @@ def main(
         audit_log = directory / "audit" / "audit.log"
         with api_server_in(directory / "server", audit_log) as server:
             bench = measure.Bench(server, audit_log, directory, versions, console.print)
-            for size in sizes:
-                report["sizes"].append(bench.size(size, idle, rate, seconds))
+            for size, nothing_s in zip(sizes, idle, strict=True):
+                report["sizes"].append(bench.size(size, nothing_s, rates, seconds))
                 write(report, output)
     click.echo((output / "engine.md").read_text())
 
@@ -85,7 +104,7 @@ def write(report: dict[str, Any], output: Path) -> None:
     (output / "engine.md").write_text(page(report))
 
 
-def conditions(versions: int, rate: float, seconds: float) -> dict[str, Any]:
+def conditions(versions: int, seconds: float) -> dict[str, Any]:
     """Where and with what it was measured."""
     return {
         "command": f"python -m benchmarks.engine {' '.join(sys.argv[1:])}".strip(),
@@ -95,7 +114,6 @@ def conditions(versions: int, rate: float, seconds: float) -> dict[str, Any]:
         "kopf": version("kopf"),
         "kubernetes": version("kubernetes"),
         "versions": versions,
-        "asked_rate": rate,
         "load_seconds": seconds,
         "load_average_at_start": round(os.getloadavg()[0], 1),
     }

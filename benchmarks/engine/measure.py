@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ class Bench:
         self._there = 0
         self._last: Counter[tuple[str, str]] = Counter()
 
-    def size(self, models: int, idle_s: float, rate: float, load_s: float) -> dict[str, Any]:
+    def size(
+        self, models: int, idle_s: float, rates: Sequence[float], load_s: float
+    ) -> dict[str, Any]:
         """Measure with that many ModelDeployments, at least as many as there are already."""
         self._grow_to(models)
         log = self._logs / f"{models}.log"
@@ -80,9 +82,10 @@ class Bench:
             self._say(f"{models}: settled, {found}")
             found["idle"] = self._idle(operator, idle_s)
             self._say(f"{models}: {found['idle']}")
-            if models and rate:
-                found["load"] = self._load(operator, models, rate, load_s)
-                self._say(f"{models}: {found['load']}")
+            found["loads"] = []
+            for rate in rates if models else ():
+                found["loads"].append(self._load(operator, models, rate, load_s))
+                self._say(f"{models}: {found['loads'][-1]}")
             return found
         finally:
             operator.stop()
@@ -121,6 +124,7 @@ class Bench:
         spent = answers.lasted
         writes = _requests(operator) - before
         return {
+            "asked": rate,
             "rate": round(answers.changes / spent, 1),
             "changes": answers.changes,
             "lost": answers.lost,

@@ -211,6 +211,24 @@ def test_a_candidate_that_cannot_be_judged_is_held(playing: Play) -> None:
     playing(story)
 
 
+def test_a_scrape_that_stops_in_a_canary_holds_it_and_is_named(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await in_canary(whole)
+            whole.prometheus.unscraped = {"v2"}
+            await whole.told("Canary", "v2", "ScrapeMissing")
+            route = await whole.route()
+            await whole.reads(LONG)
+            await whole.told("Canary", "v2", "ScrapeMissing")
+            held = await whole.route()
+            whole.prometheus.unscraped = set()
+            await promoted(whole)
+
+        assert held["metadata"]["resourceVersion"] == route["metadata"]["resourceVersion"]
+
+    playing(story)
+
+
 def test_a_status_that_is_wiped_in_a_canary_is_found_again(playing: Play) -> None:
     async def story(whole: Whole) -> None:
         async with whole.operator():

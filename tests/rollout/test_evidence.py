@@ -34,7 +34,7 @@ def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
     )
     assert memory.trial is not None
     watermark = replace(memory.trial.watermark or Watermark(0), carry=(("candidate/errors/0", 2),))
-    return replace(memory, trial=replace(memory.trial, watermark=watermark))
+    return replace(memory, trial=replace(memory.trial, watermark=watermark), scraped_ms=None)
 
 
 @pytest.mark.parametrize("dispersion", [BURSTY, UNKNOWN, None])
@@ -57,9 +57,10 @@ def test_a_dispersion_of_an_earlier_release_has_no_plateau() -> None:
 def test_what_belongs_to_a_pass_is_not_kept() -> None:
     memory = remembered()
 
-    again = decode(encode(replace(memory, split=Split(STARTED_MS))), V3, 2, rules())
+    passing = replace(memory, split=Split(STARTED_MS), scraped_ms=STARTED_MS, unscraped_since=1.0)
+    again = decode(encode(passing), V3, 2, rules())
 
-    assert again.split is None
+    assert (again.split, again.scraped_ms, again.unscraped_since) == (None, None, None)
 
 
 def test_nothing_is_kept_of_nothing() -> None:

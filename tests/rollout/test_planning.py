@@ -148,6 +148,19 @@ def test_what_a_revision_runs_as_is_compared_once_for_each_of_its_versions(
     assert while_nothing_changes == []
 
 
+def test_fresh_pods_are_not_scraped_at_once_and_nobody_is_told() -> None:
+    world = settled()
+    world.unscraped.add("2")
+    world.edit(version="2")
+    world.until("Starting").run(15)
+    held = set(world.weights)
+    world.unscraped.clear()
+    world.until("Canary")
+
+    assert held == {"v1"}
+    assert "ScrapeMissing" not in "".join(world.log)
+
+
 def test_a_repair_that_was_lost_is_seen_again() -> None:
     world = settled()
     name = world.revision_of("1")

@@ -160,12 +160,23 @@ def scraped_late() -> World:
     world = first()
     world.edit(version="2", strategy__watch={"duration": "6h"})
     world.until("Full").run(15)
-    world.scraped = False
+    world.unscraped.add("3")
     world.edit(version="3")
     world.until("Starting").run(60)
     assert set(world.weights) == {"v2"}
-    world.scraped = True
+    world.unscraped.clear()
     return world.until("Canary").run(10)
+
+
+def scrape_stops() -> World:
+    """Pods answer and nobody scrapes them: told after two intervals, and no count is lost."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    world.unscraped.add("2")
+    world.run(60)
+    world.unscraped.clear()
+    return world.until("Full")
 
 
 def refused_at_admission() -> World:
@@ -331,6 +342,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     never_ready,
     without_pods_in_the_canary,
     scraped_late,
+    scrape_stops,
     refused_at_admission,
     edited_by_somebody_else,
     slow_in_the_tail,

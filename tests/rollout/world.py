@@ -8,6 +8,7 @@ and on the cluster. Every plan is carried out action by action, so that it can b
 import copy
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,6 +80,12 @@ class Answered:
     slow: Mapping[float, int] = field(default_factory=dict)
     wrong: int = 0
 
+    def __add__(self, other: "Answered") -> "Answered":
+        slow = Counter(self.slow) + Counter(other.slow)
+        return Answered(
+            self.requests + other.requests, self.bad + other.bad, slow, self.wrong + other.wrong
+        )
+
     def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
         """What the proxy and the model server count for an objective."""
         levels = []
@@ -99,13 +106,17 @@ class Answered:
 
 @dataclass(frozen=True)
 class Served:
-    """One interval: the answers by revision and listener, and the ready pods."""
+    """One interval: the answers by revision and listener, and the ready pods.
+
+    Nobody saw what the revisions `unscraped` answered.
+    """
 
     start_ms: int
     end_ms: int
     arms: Mapping[tuple[str, Listener], Answered]
     pods: Mapping[str, int]
     warming: frozenset[str]
+    unscraped: frozenset[str]
 
 
 @dataclass
@@ -154,10 +165,11 @@ class World:
         self.past: list[Served] = []
         self.wake_at: float | None = None
         self.broken: set[str] = set()
-        self.scraped = True
+        self.unscraped: set[str] = set()
         self.scraped_ms: int | None = None
         self.asked_at = 0.0
         self.owed: dict[str, float] = {}
+        self.hidden: dict[tuple[str, Listener], Answered] = {}
         self.obj: dict[str, Any] = {
             "apiVersion": "modelrollouts.dev/v1alpha1",
             "kind": "ModelDeployment",
@@ -294,7 +306,16 @@ class World:
         pods, warming = self._ready_pods(), frozenset(filter(self._is_warming, self.changed_at))
         if pods.get(shadowed):
             arms[shadowed, Listener.SHADOW] = self._copies(shadowed, percent, warming)
-        self.past.append(Served(end - INTERVAL * 1000, end, arms, pods, warming))
+        unscraped = frozenset(
+            revision for revision, _ in arms if self.version_of(revision)[1:] in self.unscraped
+        )
+        for arm, given in arms.items():
+            # The next sample shows what the pods have counted meanwhile.
+            given += self.hidden.pop(arm, Answered())
+            if arm[0] in unscraped:
+                self.hidden[arm], given = given, Answered()
+            arms[arm] = given
+        self.past.append(Served(end - INTERVAL * 1000, end, arms, pods, warming, unscraped))
 
     def _answered(self, version: str, requests: int, bad: float) -> Answered:
         return Answered(
@@ -350,17 +371,23 @@ class World:
         return weights.get(trial.revision, 0) / total if trial and total else 0.0
 
     def _counts(self, request: Any, served: Served) -> IntervalCounts:
-        arms = {}
+        arms: dict[str, ArmCounts] = {}
+        findings = []
         for arm in request.rollout.arms:
             given = served.arms.get((arm.revision, arm.listener), Answered())
             stored = self.objects["ControllerRevision", arm.revision]
+            blind = arm.revision in served.unscraped
+            if blind:
+                message = f"no pod of {arm.revision} was scraped"
+                findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             tallies = {
                 each.name: given.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives
             }
             warming = arm.listener is Listener.SHADOW and arm.revision in served.warming
-            arms[arm.name] = ArmCounts(tallies, served.pods.get(arm.revision, 0), 0, warming)
-        return IntervalCounts(served.start_ms, served.end_ms, arms, ())
+            pods = 0 if blind else served.pods.get(arm.revision, 0)
+            arms[arm.name] = ArmCounts(tallies, pods, 0, warming)
+        return IntervalCounts(served.start_ms, served.end_ms, arms, tuple(findings))
 
     def _controllers(self) -> None:
         for (kind, name), obj in self.objects.items():
@@ -441,12 +468,13 @@ class World:
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
+            assert found.history is not None
             scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
             asked = found.history
-            assert asked is not None
+            known = asked.candidate and self.version_of(asked.candidate)[1:] not in self.unscraped
             self.history = History(
                 self.dispersion,
-                scraped_ms if self.scraped and asked.candidate else None,
+                scraped_ms if known else None,
                 candidate=asked.candidate,
                 rate=self.rate or None,
                 others=tuple((past.key, self.dispersion) for past, _ in asked.others),

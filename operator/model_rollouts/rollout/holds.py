@@ -21,6 +21,9 @@ GATEWAY_SECONDS = 5.0
 FIRST_INTERVALS = 3
 """Intervals in which pods that have just started may be unknown to Prometheus."""
 
+MISSED_INTERVALS = 2
+"""Intervals without a sample of pods that were scraped before, until anybody is told."""
+
 _METRICS = {
     findings.Reason.DUPLICATE_TARGETS: Reason.DUPLICATE_TARGETS,
     findings.Reason.SCRAPE_MISSING: Reason.SCRAPE_MISSING,
@@ -95,6 +98,10 @@ def _blind(found: Found) -> Hold | None:
     if found.judged is not None and _has_just_begun(found):
         return None
     for finding in found.memory.findings:
+        if finding.reason is findings.Reason.METRICS_UNAVAILABLE and finding.arm:
+            stopped = _scrape_stopped(found)
+            if stopped is not None:
+                return stopped
         if (reason := _METRICS.get(finding.reason)) is not None:
             return Hold(reason, f"{finding.message[:1].upper()}{finding.message[1:]}.")
     return None
@@ -107,17 +114,45 @@ def _has_just_begun(found: Found) -> bool:
     return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * found.step_ms
 
 
-def _unscraped(found: Found) -> Hold | None:
-    history = found.seen.history
-    if found.phase is not Phase.STARTING or found.goes_all_the_way or history is None:
+def _scrape_stopped(found: Found) -> Hold | None:
+    """Pods that answer, and of which the last interval had no sample; None when none answer."""
+    judged, trial, last_ms = found.on_trial(), found.memory.trial, found.memory.scraped_ms
+    if judged is None or not judged.ready or trial is None or trial.watermark is None:
         return None
-    candidate = found.candidate()
-    if history.scraped_ms is not None or candidate is None or not candidate.is_ready:
+    silent_ms = trial.watermark.at_ms - (trial.entered_ms if last_ms is None else last_ms)
+    return Hold(
+        Reason.SCRAPE_MISSING,
+        f"Pods of {judged.version} run, and Prometheus has no new sample of them: nothing is "
+        "decided before it has.",
+        told=silent_ms >= MISSED_INTERVALS * found.step_ms,
+    )
+
+
+def unscraped_since(found: Found) -> float | None:
+    """`Memory.unscraped_since` as of this pass."""
+    history, candidate = found.seen.history, found.candidate()
+    awaited = (
+        found.phase is Phase.STARTING
+        and not found.goes_all_the_way
+        and candidate is not None
+        and candidate.is_ready
+        and history is not None
+        and history.scraped_ms is None
+    )
+    since = found.memory.unscraped_since
+    return (found.now if since is None else since) if awaited else None
+
+
+def _unscraped(found: Found) -> Hold | None:
+    """The first scrape of fresh pods comes within an interval; only a late one is told."""
+    since, candidate = found.memory.unscraped_since, found.candidate()
+    if since is None or candidate is None:
         return None
     return Hold(
         Reason.SCRAPE_MISSING,
         f"Pods of {candidate.version} run, and Prometheus has no sample of them yet: it gets no "
         "users before it can be judged.",
+        told=1000 * (found.now - since) >= FIRST_INTERVALS * found.step_ms,
     )
 
 

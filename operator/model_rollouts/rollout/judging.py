@@ -195,11 +195,13 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     elif split is not None:
         split = splits.counted(split, record, weight)
     last = memory.last_request_ms
+    judged = record.arms[arm_of(trial.traffic)]
     # What is not asked of stable cannot be copied either.
-    asked = record.arms.get(STABLE) if in_shadow else record.arms[CANDIDATE]
+    asked = record.arms.get(STABLE) if in_shadow else judged
     if asked is not None and requests(asked):
         last = record.end_ms
-    return replace(memory, trial=trial, split=split, last_request_ms=last)
+    scraped_ms = record.end_ms if judged.pods else memory.scraped_ms
+    return replace(memory, trial=trial, split=split, last_request_ms=last, scraped_ms=scraped_ms)
 
 
 def _taken_until(trial: Trial) -> int:

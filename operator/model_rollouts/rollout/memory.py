@@ -143,6 +143,11 @@ class Memory:
     """What the last intervals had to say besides counts; empty when all is well."""
     last_request_ms: int | None = None
     """The end of the last interval in which the candidate had a request; in shadow, stable."""
+    scraped_ms: int | None = None
+    """The end of the last interval in which a pod of what is judged was scraped."""
+    unscraped_since: float | None = None
+    """When the candidate's pods were seen ready without any sample of them (Unix seconds), None
+    while there is one, or no pod is ready."""
     written: Written | None = None
     routed_at: float | None = None
     """When the route was written last (Unix seconds), None when not by this process."""

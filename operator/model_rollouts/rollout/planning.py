@@ -160,6 +160,8 @@ def _plan(found: Found, settings: Settings) -> Plan:
     found = replace(found, memory=trials.at_hand(found, settings.grid))
     if _lacks_history(found):
         return _asks_history(found)
+    since = holds.unscraped_since(found)
+    found = replace(found, memory=replace(found.memory, unscraped_since=since))
     held = (*refused, *holds.find(found))
     following = moves.find(At(found, held, admitted=not refused))
     following = following or repair.find(found, admitted=not refused)
@@ -293,7 +295,7 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     told: tuple[Action, ...] = ()
     due = telling.due(status, memory, found.now)
     if due is not None and not all(hold.told for hold in held):
-        # The gateway is about to say what has become of the route: both are told together.
+        # What is about to pass by itself, such as the first scrape, is told only if it does not.
         due = found.now + holds.GATEWAY_SECONDS
     elif due is not None and due <= found.now:
         events = news.of(found.deployment.status, status)

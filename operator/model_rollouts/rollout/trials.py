@@ -92,6 +92,7 @@ def at_hand(found: Found, grid: Grid) -> Memory:
             findings=(),
             last_request_ms=None,
             strain=begins.strain,
+            scraped_ms=None,
         )
     elif memory.trial is not None:
         memory = replace(memory, trial=_judged_on(memory.trial, traffic))
