@@ -60,6 +60,20 @@ NO_GATE = (
     "found no objective with the role Gate, write at least one: "
     "nothing would have to be proven before promotion"
 )
+NO_SHADOW = (
+    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
+    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version"
+)
+NO_SIDE_EFFECTS = (
+    "found no sideEffects, write None when answering a request does nothing but answer, "
+    "or Suppressed when the model server leaves the rest out for requests with the header "
+    "x-model-shadow: true; percent: 0 switches shadow off"
+)
+FACTOR = 'write a decimal number in quotes, such as "2" or "1.5"'
+LONGER = "write more than shadow and steps take at least, or fewer or shorter steps"
+OFF = {"percent": 0}
+ON = {"sideEffects": "None"}
 TAG = (
     "found no digest in the image of the container 'model', write registry/name@sha256:…: "
     "behind a tag the bytes can change. provenance.mode Warn only reports it"
@@ -356,7 +370,7 @@ OBJECTIVES: list[Row] = [
         MINIMAL["spec"]
         | {
             "objectives": objective(availability={"target": "81.9%"}),
-            "strategy": {"assurance": "Fast"},
+            "strategy": {"assurance": "Fast", "shadow": OFF},
         },
         "spec.objectives",
         FAST,
@@ -601,8 +615,75 @@ STRATEGY: list[Row] = [
         "spec.strategy.deadline",
         "3m",
         "spec.strategy.deadline",
-        "found 3m for steps of at least 1m, "
-        "write more than the steps take at least, or fewer or shorter steps",
+        f"found 3m for steps of at least 1m, {LONGER}",
+    ),
+    (
+        "spec.strategy",
+        {"shadow": ON, "deadline": "8m"},
+        "spec.strategy.deadline",
+        f"found 8m for steps of at least 1m after a shadow of at least 5m, {LONGER}",
+    ),
+    ("spec.strategy", ABSENT, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy", {}, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy", {"mode": "Progressive"}, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy.shadow", {}, "spec.strategy.shadow.sideEffects", NO_SIDE_EFFECTS),
+    ("spec.strategy.shadow", {"percent": 1}, "spec.strategy.shadow.sideEffects", NO_SIDE_EFFECTS),
+    (
+        "spec.strategy",
+        {"mode": "Immediate", "shadow": {}},
+        "spec.strategy.shadow.sideEffects",
+        NO_SIDE_EFFECTS,
+    ),
+    (
+        "spec.strategy.shadow",
+        {"sideEffects": "Some"},
+        "spec.strategy.shadow.sideEffects",
+        '"None", "Suppressed"',
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": 101},
+        "spec.strategy.shadow.percent",
+        "less than or equal to 100",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": -1},
+        "spec.strategy.shadow.percent",
+        "greater than or equal to 0",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": "10%"},
+        "spec.strategy.shadow.percent",
+        "must be of type integer",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "minRequests": 0},
+        "spec.strategy.shadow.minRequests",
+        "greater than or equal to 1",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "minDuration": "5 m"},
+        "spec.strategy.shadow.minDuration",
+        f"found '5 m', {TIME}",
+    ),
+    *(
+        (
+            "spec.strategy.shadow",
+            {**ON, "peakFactor": factor},
+            "spec.strategy.shadow.peakFactor",
+            f"found '{factor}', {advice}",
+        )
+        for factor, advice in (
+            ("2x", FACTOR),
+            ("1.", FACTOR),
+            ("1", "write more than 1 and at most 10"),
+            ("0.5", "write more than 1 and at most 10"),
+            ("10.01", "write more than 1 and at most 10"),
+        )
     ),
     ("spec.strategy.onDeadline", "Promote", "spec.strategy.onDeadline", '"PromoteWithBound"'),
     (
@@ -638,7 +719,7 @@ STRATEGY: list[Row] = [
         "spec.strategy.override",
         {**OVERRIDE, "action": "Abort"},
         "spec.strategy.override.action",
-        '"Promote", "Rollback", "Hold"',
+        '"Promote", "Rollback", "Hold", "SkipShadow"',
     ),
     (
         "spec.strategy.override",

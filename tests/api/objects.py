@@ -42,6 +42,7 @@ MINIMAL: Object = {
             "parentRefs": [{"name": "models", "namespace": "gateways"}],
             "hostnames": ["arrival.example.com"],
         },
+        "strategy": {"shadow": {"percent": 0}},
     },
 }
 

@@ -76,8 +76,22 @@ _ROOM_FOR_A_BAD_LIMIT = (
     ),
 )
 
+# Not of the strategy itself: its default, for a spec without one, has no shadow either.
+_SHADOW_IS_SAID = Rule(
+    "self.strategy.mode != 'Progressive' || has(self.strategy.shadow)",
+    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
+    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version",
+    field=".strategy.shadow",
+)
 
-class Spec(Part, json_schema_extra=rules(*_DECLARATIONS, _IMAGE_BY_DIGEST, *_ROOM_FOR_A_BAD_LIMIT)):
+
+class Spec(
+    Part,
+    json_schema_extra=rules(
+        *_DECLARATIONS, _IMAGE_BY_DIGEST, *_ROOM_FOR_A_BAD_LIMIT, _SHADOW_IS_SAID
+    ),
+):
     """What is wanted."""
 
     model: Model
