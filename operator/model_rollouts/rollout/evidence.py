@@ -64,8 +64,8 @@ def _of_shadow(memory: Memory) -> dict[str, Any]:
     if strain is not None:
         before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
         kept["before"] = [strain.until_ms, before, strain.words]
-    if load is not None and load.peak is not None:
-        kept["peak"] = load.peak
+    if load is not None:
+        kept["load"] = [load.peak, load.copies]
     return kept
 
 
@@ -106,7 +106,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         return Memory(clocks=clocks)
     anew = begin(revision, attempt, judged_by, dispersion, started, entered=float(entered))
     trial, strain = _trial(kept, anew), _strain(kept)
-    load = Load(float(kept["peak"])) if _numbers([kept.get("peak")]) else None
+    load = _load(kept.get("load"))
     if trial is None:
         return Memory(clocks=clocks, dispersion=dispersion, strain=strain, load=load)
     if strain is not None:
@@ -120,6 +120,16 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         dispersion=dispersion,
         last_request_ms=last,
     )
+
+
+def _load(values: Any) -> Load | None:
+    match values:
+        case [None | int() | float() as peak, int(copies)] if _numbers([copies]):
+            if peak is not None and not _numbers([peak]):
+                return None
+            return Load(None if peak is None else float(peak), copies)
+        case _:
+            return None
 
 
 def _strain(kept: dict[str, Any]) -> Strain | None:

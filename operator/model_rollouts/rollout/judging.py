@@ -18,6 +18,7 @@ from model_rollouts.rollout import bearing, splits, straining
 from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting, arm_of, requests
 from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
+from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.wording import clock
 
 QUIET_MS = 60_000
@@ -156,11 +157,11 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
         memory = replace(memory, strain=strain)
         if record.end_ms <= trial.entered_ms:
             return memory
-        memory = replace(
-            memory, load=bearing.counted(memory.load or Load(), counting.objectives, record)
-        )
     interval = counting.interval(record, trial.started_ms, trial.traffic)
     trial = replace(trial, state=trial.judge.update(trial.state, interval))
+    if in_shadow:
+        load = bearing.counted(memory.load or Load(), counting.objectives, record)
+        memory = replace(memory, load=replace(load, copies=copies(trial)))
     if split is not None and in_shadow:
         split = splits.mirrored(split, record)
     elif split is not None:
