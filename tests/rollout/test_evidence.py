@@ -205,6 +205,25 @@ def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> Non
     assert decode(text, V3, 1, rules(_many(7))).trial is None
 
 
+def test_a_past_that_is_counted_again_is_not_counted_twice() -> None:
+    judged_by = rules(_many())
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, Traffic.SHADOW, 30.0)
+    split = Split(STARTED_MS + 30_000, mirror=10)
+    memory = Memory(trial=begun, strain=Strain(STARTED_MS + 30_000), split=split)
+    ticks = counted([record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)])
+    whole = judging.take(memory, ticks, 0.0)
+
+    again = decode(encode(whole), V3, 1, judged_by)
+    assert again.trial is not None
+    resumed = replace(again, trial=replace(again.trial, traffic=Traffic.SHADOW), split=split)
+
+    assert judging.take(resumed, ticks, 0.0).trial == whole.trial
+    after = judging.take(resumed, ticks, 0.0).strain
+    assert whole.strain is not None
+    assert after is not None
+    assert after.before == whole.strain.before
+
+
 def test_the_usual_evidence_is_short() -> None:
     assert len(encode(remembered()) or "") < 1_200
 

@@ -25,8 +25,8 @@ def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
 
     Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
-    about so many objectives and steps that it does not fit is left out: after a restart it is
-    counted again from where the trial began.
+    about so many objectives and steps that it does not fit is left out, that about stable first:
+    after a restart it is counted again from where the trial began.
     """
     trial, clocks = memory.trial, memory.clocks
     if trial is None and clocks is None and memory.dispersion is None:
@@ -51,9 +51,11 @@ def encode(memory: Memory) -> str | None:
         counted["strain"] = decision.encode(strain.judge, strain.state)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
-    text = _text(kept | counted)
-    if len(text) <= LONGEST:
-        return text
+    for left_out in ("", "strain"):
+        counted.pop(left_out, None)
+        text = _text(kept | counted)
+        if len(text) <= LONGEST:
+            return text
     return _text({**kept, "rules": _print(trial.judge.rules)})
 
 
@@ -109,7 +111,10 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     load = _load(kept.get("load"))
     if trial is None:
         return Memory(clocks=clocks, dispersion=dispersion, strain=strain, load=load)
-    if strain is not None:
+    if strain is not None and "judge" not in kept:
+        # The past is counted again with everything else.
+        strain = Strain(strain.until_ms, words=strain.words)
+    elif strain is not None:
         strain = _with_state(strain, kept.get("strain"), trial)
     last = _time(kept.get("request"))
     return Memory(
