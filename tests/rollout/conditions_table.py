@@ -90,6 +90,18 @@ ROWS: dict[str, tuple[Situation, dict[str, str]]] = {
     ),
     "candidate checked": (situation(Phase.ADMISSION), waits("Checking")),
     "candidate starting": (situation(Phase.STARTING), waits("Starting")),
+    "candidate judged on copies": (situation(Phase.SHADOW), waits("Judging")),
+    "candidate judged on copies, route not accepted": (
+        situation(Phase.SHADOW, accepted=False),
+        waits("GatewayNotAccepted", "False GatewayNotAccepted"),
+    ),
+    **{
+        f"candidate held in shadow: {reason}": (
+            situation(Phase.SHADOW, holds=(hold(reason),)),
+            waits(reason),
+        )
+        for reason in (Reason.MIRROR_NOT_OBSERVED, Reason.SHADOW_HURTS_STABLE)
+    },
     "candidate judged": (situation(Phase.CANARY, 0.25), waits("Judging")),
     **{
         f"candidate held: {reason}": (

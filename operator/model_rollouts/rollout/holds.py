@@ -170,6 +170,13 @@ def _mirror(found: Found) -> Hold | None:
 def _hurts(found: Found) -> Hold | None:
     if found.hurt is None or not found.shadows:
         return None
+    if found.roles.verdict == shadow.REFUSED:
+        return Hold(
+            Reason.GATEWAY_INCAPABLE,
+            "The Gateway refused the route while it copied requests: write "
+            "strategy.shadow.percent: 0 to go without a shadow, or use a Gateway that supports "
+            "RequestMirror with a percentage and raise strategy.attempt.",
+        )
     strain = found.memory.strain
     seen = f": {strain.words}" if strain is not None and strain.words else ""
     return Hold(

@@ -66,7 +66,12 @@ def _deadline(at: At) -> Next | None:
 
 
 _ABOUT_COPIES = frozenset(
-    {Reason.NO_TRAFFIC, Reason.MIRROR_NOT_OBSERVED, Reason.SHADOW_HURTS_STABLE}
+    {
+        Reason.NO_TRAFFIC,
+        Reason.MIRROR_NOT_OBSERVED,
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.GATEWAY_INCAPABLE,
+    }
 )
 """What does not hold a version whose shadow a person ends: its first users are judged."""
 
@@ -77,6 +82,7 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.burns,
     taking_back.unready,
     taking_back.eased,
+    taking_back.refused,
     taking_back.lowered,
     _deadline,
 )
