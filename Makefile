@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
 .PHONY: help venv tools lint format test test-unit test-operator test-healing cluster cluster-down kwok \
-	e2e e2e-install e2e-proxy e2e-slow e2e-smoke bench-decision bench-intake bench-reaction
+	e2e e2e-install e2e-proxy e2e-slow e2e-smoke bench-decision bench-engine bench-intake bench-reaction
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; doe
 
 bench-decision: $(INSTALLED) ## Slow: measure the decision engine, write benchmarks/results/decision.md
 	$(PYTHON) -m benchmarks.decision
+
+bench-engine: $(INSTALLED) ## Slow: the operator with many ModelDeployments, write benchmarks/results/engine.md
+	$(PYTHON) -m benchmarks.engine
 
 bench-intake: $(INSTALLED) ## Slow: measure the intake of samples, write benchmarks/results/intake.md
 	$(PYTHON) -m benchmarks.intake

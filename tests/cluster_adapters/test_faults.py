@@ -47,7 +47,7 @@ def test_a_read_is_asked_again(setting: Setting, namespace: str, status: int) ->
 
             pages = [page async for page in client.pages(CONTROLLER_REVISION, namespace)]
 
-            assert [page.items for page in pages] == [()]
+            assert [list(page.items) for page in pages] == [[]]
             assert tried(proxy, "GET") == 5
 
     asyncio.run(test())

@@ -1,8 +1,8 @@
 """A Prometheus on loopback whose samples are made up: users, pods and scrapes of one namespace.
 
 It answers the questions that the operator asks and refuses all others: a selector with a range,
-which is computed as Prometheus would, and the list of past pods, which is empty because this world
-has no past. `test_standin_prometheus.py` holds it against a real Prometheus.
+which is computed as Prometheus would, and questions about the past, which are answered with nothing
+because this world has none. `test_standin_prometheus.py` holds it against a real Prometheus.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ JOB = "models"
 
 _SELECTOR = re.compile(r"(\w+)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
-_PAST_PODS = re.compile(r"count by \(pod\) \(\w+\{.*\}\)")
+_PAST = re.compile(r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\) / 2\)\)")
 _LISTENER = "envoy_http_conn_manager_prefix"
 
 Labels = tuple[tuple[str, str], ...]
@@ -34,10 +34,14 @@ class Pod:
     revision: str
     version: str
     born: float
+    counted_ms: tuple[int, ...] = ()
+    """The latency thresholds that its proxy has an edge for."""
     requests: float = 0.0
     bad: float = 0.0
     copies: float = 0.0
     bad_copies: float = 0.0
+    slow: dict[tuple[str, float], float] = field(default_factory=dict)
+    """By listener and seconds: answers that took so long; all others took none."""
 
     @property
     def name(self) -> str:
@@ -45,15 +49,28 @@ class Pod:
         return f"{self.revision}-pod"
 
     def counters(self, now: float) -> Iterator[tuple[str, Mapping[str, str], int]]:
-        """Metric, labels and value of each of its series, as its proxy shows them."""
+        """Metrics with labels and value, as its proxy shows them."""
         yield "envoy_server_uptime", {}, int(now - self.born)
         arms = (("live", self.requests, self.bad), ("shadow", self.copies, self.bad_copies))
         for listener, requests, bad in arms:
-            of = {_LISTENER: listener}
+            of, completed = {_LISTENER: listener}, int(requests + 1e-6)
             errors = {**of, "envoy_response_code_class": "5"}
-            yield "envoy_http_downstream_rq_completed", of, int(requests + 1e-6)
+            yield "envoy_http_downstream_rq_completed", of, completed
             yield "envoy_http_downstream_rq_rx_reset", of, 0
             yield "envoy_http_downstream_rq_xx", errors, int(bad + 1e-6)
+            yield "envoy_http_downstream_rq_time_count", of, completed
+            for threshold in self.counted_ms:
+                slower = self._slower(listener, threshold)
+                labels = {**of, "le": str(threshold - 1)}
+                yield "envoy_http_downstream_rq_time_bucket", labels, completed - slower
+
+    def _slower(self, listener: str, threshold_ms: int) -> int:
+        found = (
+            number
+            for (arm, seconds), number in self.slow.items()
+            if arm == listener and seconds * 1000 > threshold_ms
+        )
+        return int(sum(found) + 1e-6)
 
     def page(self, now: float) -> str:
         """The same in the text that Prometheus scrapes."""
@@ -74,6 +91,8 @@ class StandinPrometheus:
     """Requests per second of all users."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
+    slow: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Shares of answers that take so many seconds, by version."""
     down: bool = False
     """Every query is answered with 503. Pods are scraped all the same."""
     unscraped: set[str] = field(default_factory=set)
@@ -96,10 +115,10 @@ class StandinPrometheus:
 
     # What happens in the cluster
 
-    def starts(self, revision: str, version: str) -> None:
+    def starts(self, revision: str, version: str, counted_ms: tuple[int, ...] = ()) -> None:
         """The pods of a revision are ready; nothing happens when they are already."""
         self._serve()
-        self.pods.setdefault(revision, Pod(revision, version, time.time()))
+        self.pods.setdefault(revision, Pod(revision, version, time.time(), counted_ms))
 
     def ends(self, revision: str) -> None:
         """The pods of a revision are gone."""
@@ -140,11 +159,18 @@ class StandinPrometheus:
                 continue
             pod.requests += requests
             pod.bad += requests * self.errors.get(pod.version, 0.0)
+            self._slow_down(pod, "live", requests)
         shadowed, percent = self._copied
         if self._weights and (pod := self.pods.get(shadowed)) is not None:
             copies = due * percent / 100
             pod.copies += copies
             pod.bad_copies += copies * self.errors.get(pod.version, 0.0)
+            self._slow_down(pod, "shadow", copies)
+
+    def _slow_down(self, pod: Pod, listener: str, requests: float) -> None:
+        for seconds, share in self.slow.get(pod.version, {}).items():
+            arm = listener, seconds
+            pod.slow[arm] = pod.slow.get(arm, 0.0) + requests * share
 
     # What is scraped
 
@@ -204,7 +230,7 @@ class StandinPrometheus:
         if self.down:
             return web.Response(status=503, text="the stand-in is down")
         try:
-            if request.path.endswith("query_range") and _PAST_PODS.fullmatch(text):
+            if request.path.endswith("query_range") and _PAST.fullmatch(text):
                 result: list[dict[str, Any]] = []
             else:
                 result = self.select(text, float(str(form["time"])))

@@ -90,11 +90,15 @@ class Whole:
         self,
         version: str,
         steps: tuple[str, ...] = ("50%",),
-        *,
+        *more: dict[str, Any],
         shadow: dict[str, Any] | None = None,
     ) -> None:
-        """Apply the spec of a version, without a shadow unless one is given."""
+        """Apply the spec of a version, with `more` objectives than the one on errors.
+
+        It has no shadow unless one is given.
+        """
         spec = copy.deepcopy(SPEC)
+        spec["objectives"] += more
         container = {"name": "model", "image": f"{IMAGE}:{version}"}
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)

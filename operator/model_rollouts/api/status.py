@@ -117,6 +117,9 @@ class Status(Part):
     """Where the rollout is."""
     message: Message | None = None
     """One sentence: who serves, what is awaited, how long, and what can be done."""
+    plan: Message | None = None
+    """What is before the candidate, with times that follow from the traffic of the last half hour,
+    e.g. `canary about 7 min at 48 req/s`."""
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,

@@ -8,7 +8,7 @@ certain that nothing was done.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -36,6 +36,9 @@ Observe = Callable[[str, str, str], None]
 
 def nobody(verb: str, resource: str, code: str) -> None:
     """An observer that looks away."""
+
+
+Shape = TypeVar("Shape")
 
 
 class Requests:
@@ -71,15 +74,33 @@ class Requests:
         content_type: str = JSON,
     ) -> dict[str, Any]:
         """The answer of the API server; raises ApiError. `verb` is a method of HTTP."""
+        return await self._repeated(verb, kind, path, query, body, content_type, dict[str, Any])
+
+    async def read(
+        self, kind: Kind, path: str, query: Mapping[str, str], shape: type[Shape]
+    ) -> Shape:
+        """What is there, decoded as `shape`; raises ApiError."""
+        return await self._repeated("GET", kind, path, query, None, JSON, shape)
+
+    async def _repeated(
+        self,
+        verb: str,
+        kind: Kind,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content_type: str,
+        shape: type[Shape],
+    ) -> Shape:
         for tried in range(1, TRIES):
             try:
-                return await self._once(verb, kind, path, query, body, content_type)
+                return await self._once(verb, kind, path, query, body, content_type, shape)
             except _PassingError as error:
                 if verb != "GET" and error.status != 429:
                     raise
                 backoff = FIRST_DELAY_S * 2 ** (tried - 1) * (0.5 + self._jitter())
                 await self._sleep(min(max(backoff, error.retry_after_s), LONGEST_DELAY_S))
-        return await self._once(verb, kind, path, query, body, content_type)
+        return await self._once(verb, kind, path, query, body, content_type, shape)
 
     async def _once(
         self,
@@ -89,7 +110,8 @@ class Requests:
         query: Mapping[str, str] | None,
         body: Any,
         content_type: str,
-    ) -> dict[str, Any]:
+        shape: type[Shape],
+    ) -> Shape:
         code = "none"
         try:
             request = await self._api.param_serialize(
@@ -109,10 +131,12 @@ class Requests:
             raise _PassingError(verb, path, None, words) from error
         finally:
             self._observe(verb, kind.plural, code)
-        answer = _decoded(data)
-        if 200 <= response.status < 300 and isinstance(answer, dict):
-            return answer
-        message, reason = told(answer)
+        if 200 <= response.status < 300:
+            try:
+                return msgspec.json.decode(data, type=shape)
+            except msgspec.DecodeError as error:
+                raise ApiError(verb, path, response.status, f"no such answer: {error}") from None
+        message, reason = told(_decoded(data))
         if response.status == 429 or response.status >= 500:
             passing = _PassingError(verb, path, response.status, message, reason)
             passing.retry_after_s = _seconds(response.headers.get("Retry-After"))

@@ -1,8 +1,9 @@
 """Watches objects and hands over what happens to them. Nothing is kept, decided or written.
 
-kopf lists and watches in a thread and a loop of its own: it cancels every task of its loop when it
-ends, and it ends for good on errors that a watch has every few weeks. Whoever runs a source starts
-it again, and lists once more: what was deleted meanwhile is reported by nobody.
+kopf watches in a thread and a loop of its own: it cancels every task of its loop when it ends, and
+it ends for good on errors that a watch has every few weeks. Whoever runs a source starts it again,
+and lists once more: what was deleted meanwhile is reported by nobody. So kopf need not list too. It
+would hold every object at once, a hundred kilobytes each, and learns only where to begin.
 """
 
 import asyncio
@@ -19,7 +20,6 @@ import kopf
 from kubernetes.aio.client.rest import RESTClientObject
 
 from model_rollouts.cluster import connection
-from model_rollouts.cluster.client import PAGE
 from model_rollouts.cluster.kinds import CHILDREN, WATCHED, Kind
 from model_rollouts.cluster.requests import Observe, nobody
 from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL
@@ -29,7 +29,7 @@ MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An object as it is now; also sent for each object that is there when watching begins."""
+    """An object as it is now. What is there when watching begins is not told: a list does that."""
 
     kind: Kind
     obj: dict[str, Any]
@@ -45,10 +45,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """All watches stand, and a list began before them: from now on nothing is missed.
-
-    What was deleted before that was seen by nobody, and only a list tells it.
-    """
+    """All watches stand: from now on nothing is missed. What happened before, only a list tells."""
 
 
 Happening = Changed | Gone | Listening
@@ -221,6 +218,7 @@ class _Watching:
             # A line of the watch is an object, and objects have up to 1.5 MB.
             read_bufsize=2**21,
             trace_configs=[trace],
+            response_class=_Beginning,
         )
         self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
@@ -255,8 +253,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.process.ultimate_exiting_timeout = None
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.watching.chunk_size = PAGE
-    # Workers that idle count as workers: few that go at once list 10,000 objects in seconds.
+    # Of what it lists, it only needs the version (see `_Beginning`).
+    settings.watching.chunk_size = 1
+    # Its task for an object goes when nothing more comes, and there are not thousands at once.
     settings.queueing.worker_limit = 200
     settings.queueing.idle_timeout = 0.02
     settings.persistence.progress_storage = _NoProgress()
@@ -268,6 +267,18 @@ def _settings() -> kopf.OperatorSettings:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     return settings
+
+
+class _Beginning(aiohttp.ClientResponse):
+    """A list is taken for empty and whole: its version is where the watch begins."""
+
+    async def json(self, **options: Any) -> Any:
+        """The content; without items and further pages when it is a list."""
+        answer = await super().json(**options)
+        if not isinstance(answer, dict) or "items" not in answer:
+            return answer
+        version = answer.get("metadata", {}).get("resourceVersion")
+        return {**answer, "items": [], "metadata": {"resourceVersion": version}}
 
 
 class _NoProgress(kopf.ProgressStorage):

@@ -104,7 +104,7 @@ class Interval:
     `start` and `end` are seconds since judging began; shadow and live share that clock. An
     objective without a sample was not seen (no data): its evidence stays as it is.
     `comparable_load` is whether a candidate pod carried at least 0.7 of a stable pod's load: a
-    latency objective passes only on evidence from such intervals.
+    latency objective is proven for promotion only on evidence from such intervals.
     """
 
     start: float

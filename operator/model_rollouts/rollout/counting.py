@@ -29,6 +29,31 @@ _ERRORS = "errors of requests"
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What is asked of the past for an objective: how much its bad answers come in bursts.
+
+    `edge` (seconds) is the bucket edge that a revision must have to have counted it, None for none.
+    """
+
+    key: str
+    counted: CountedObjective
+    edge: float | None = None
+
+
+def past(objective: Objective) -> Past | None:
+    """The past of an objective; None for those that are counted as errors are, or not at all."""
+    if objective.counters is not None:
+        pair = objective.counters
+        key = f"{pair.bad}/{pair.total}"
+        return Past(key, own_counters(objective.name, bad=pair.bad, total=pair.total))
+    if objective.latency is None:
+        return None
+    bracket = objective.latency.stable
+    edge = bracket.lower if math.isinf(bracket.upper) else bracket.upper
+    return Past(f"{edge:g}", latency(objective.name, (edge,)), edge) if edge else None
+
+
+@dataclass(frozen=True, slots=True)
 class Counting:
     """What has to be counted for a set of objectives, and how to hand it on."""
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Judge, Kind, Rules, Seen
+from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout import straining
-from model_rollouts.rollout.judging import begin, judge
+from model_rollouts.rollout.judging import begin, shared
 from model_rollouts.rollout.memory import Clocks, Load, Memory, Strain, Trial
 
 VERSION = 1
@@ -35,11 +35,14 @@ def encode(memory: Memory) -> str | None:
     if clocks is not None:
         kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
     if memory.dispersion is not None:
-        known = memory.dispersion
-        kept["dispersion"] = [known.target, known.stable, known.known, known.plateau]
+        kept["dispersion"] = _values(memory.dispersion)
+    if memory.others:
+        kept["others"] = {key: _values(each) for key, each in memory.others}
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
     kept |= _of_shadow(memory)
+    if memory.missed:
+        kept["missed"] = dict(memory.missed)
     if trial is None:
         return _text(kept)
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
@@ -71,6 +74,10 @@ def _of_shadow(memory: Memory) -> dict[str, Any]:
     return kept
 
 
+def _values(of: Dispersion) -> list[float | bool | None]:
+    return [of.target, of.stable, of.known, of.plateau]
+
+
 def _text(kept: dict[str, Any]) -> str:
     return json.dumps(kept, separators=(",", ":"))
 
@@ -86,17 +93,14 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     they are about and are kept in any case, the dispersion unless it was measured for another
     trial. What a newer release wrote is not read at all. Never raises.
     """
-    try:
-        kept = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return Memory()
-    if not isinstance(kept, dict) or kept.get("v") != VERSION:
+    kept = _kept(text)
+    if not kept:
         return Memory()
     clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
+    others = _others(kept.get("others"))
+    last = _time(kept.get("request"))
     if "trial" not in kept:
-        return Memory(
-            clocks=clocks, dispersion=dispersion, last_request_ms=_time(kept.get("request"))
-        )
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, last_request_ms=last)
     begun = kept["trial"]
     if not isinstance(begun, list) or begun[:-1] != [revision, attempt]:
         return Memory(clocks=clocks)
@@ -106,23 +110,26 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     entered = kept.get("entered", 0.0)
     if not _numbers([entered]):
         return Memory(clocks=clocks)
-    anew = begin(revision, attempt, judged_by, dispersion, started, entered=float(entered))
+    anew = begin(
+        revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
+    )
     trial, strain = _trial(kept, anew), _strain(kept)
     load = _load(kept.get("load"))
     if trial is None:
-        return Memory(clocks=clocks, dispersion=dispersion, strain=strain, load=load)
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, strain=strain, load=load)
     if strain is not None and "judge" not in kept:
         # The past is counted again with everything else.
         strain = Strain(strain.until_ms, words=strain.words)
     elif strain is not None:
         strain = _with_state(strain, kept.get("strain"), trial)
-    last = _time(kept.get("request"))
     return Memory(
         clocks=clocks,
         trial=trial,
         strain=strain,
         load=load,
         dispersion=dispersion,
+        others=others,
+        missed=missed(text),
         last_request_ms=last,
     )
 
@@ -162,6 +169,22 @@ def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
     return replace(strain, judge=judging, state=state)
 
 
+def missed(text: str | None) -> tuple[tuple[str, float], ...]:
+    """What the version before missed by the evidence of a watch: the rules follow from it."""
+    kept = _kept(text).get("missed")
+    if not isinstance(kept, dict) or not _numbers(list(kept.values())):
+        return ()
+    return tuple((str(name), float(share)) for name, share in kept.items())
+
+
+def _kept(text: str | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
+
+
 def _time(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < _LARGEST else None
 
@@ -197,6 +220,13 @@ def _dispersion(values: Any) -> Dispersion | None:
             return None
 
 
+def _others(values: Any) -> tuple[tuple[str, Dispersion], ...]:
+    if not isinstance(values, dict):
+        return ()
+    found = ((str(key), _dispersion(each)) for key, each in values.items())
+    return tuple((key, each) for key, each in found if each is not None)
+
+
 def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
     """The trial with its evidence; `anew` is the same one without."""
     rules = anew.judge.rules
@@ -209,20 +239,4 @@ def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
         return None
     if not 0 <= state.elapsed < _LARGEST:
         return None
-    return replace(anew, judge=_shared(judging, anew.judge), state=state, watermark=watermark)
-
-
-def _shared(read: Judge, expected: Judge) -> Judge:
-    """The judge that all rollouts of the same rules have; `read` when it was begun otherwise."""
-    if read.dispersions == expected.dispersions:
-        return expected
-    for known in (None, *_of_errors(read)):
-        shared = judge(read.rules, known)
-        if shared.dispersions == read.dispersions:
-            return shared
-    return read
-
-
-def _of_errors(read: Judge) -> tuple[Dispersion, ...]:
-    pairs = zip(read.rules.objectives, read.dispersions, strict=True)
-    return tuple(dispersion for objective, dispersion in pairs if objective.kind is Kind.ERRORS)
+    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)

@@ -200,6 +200,12 @@ class Found:
             return None
         return self._standing(self.roles.previous, capacity.least(self.spec.replicas))
 
+    def on_trial(self) -> Standing | None:
+        """How what is judged runs; None when nobody is judged."""
+        if self.judged is None:
+            return None
+        return self._standing(self.judged, capacity.least(self.spec.replicas))
+
     def _standing(self, name: str, needed: int) -> Standing:
         at, before = self.memory.grown.get(name, (0.0, 0))
         # Just after a Deployment was given more pods its status may still be about those before.

@@ -7,7 +7,7 @@ from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.decision import Decision, explain
 from model_rollouts.decision.wording import count, percent
-from model_rollouts.rollout import shadow
+from model_rollouts.rollout import shadow, stages
 from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.found import SETTLED, Found, seconds
 from model_rollouts.rollout.memory import Trial
@@ -131,6 +131,8 @@ def begins(at: At) -> Next | None:
         said += f" {count(shadow.copies(trial))} copies of requests showed nothing against it."
     elif after.verdict == SKIPPED:
         said += f" {skipped(found)}"
+    if (coming := stages.plan(found)) is not None:
+        said += f" Plan: {coming}."
     return Next(Move.BEGIN, after, "CanaryStarted", said, said)
 
 

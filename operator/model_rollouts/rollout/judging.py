@@ -14,8 +14,16 @@ from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.sources import Listener
-from model_rollouts.rollout import bearing, splits, straining
-from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting, arm_of, requests
+from model_rollouts.rollout import bearing, budget, splits, straining
+from model_rollouts.rollout.counting import (
+    CANDIDATE,
+    SHADOW,
+    STABLE,
+    Counting,
+    arm_of,
+    past,
+    requests,
+)
 from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
 from model_rollouts.rollout.shadow import copies
@@ -48,17 +56,34 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
 
 
 @lru_cache(maxsize=4096)
-def judge(judged_by: Rules, dispersion: Dispersion | None) -> Judge:
+def judge(
+    judged_by: Rules,
+    dispersion: Dispersion | None,
+    others: tuple[tuple[str, Dispersion], ...] = (),
+) -> Judge:
     """The judge by these rules, always the same one: its tables cost much and hold no evidence.
 
-    `dispersion` is that of stable's errors, None while it is not known.
+    `dispersion` is that of stable's errors, None while it is not known; `others` are those of other
+    objectives by `Past.key`.
     """
-    if dispersion is None:
-        return Judge(judged_by)
-    return Judge(
-        judged_by,
-        {each.name: dispersion for each in judged_by.objectives if each.kind is Kind.ERRORS},
-    )
+    known = dict(others)
+
+    def of(objective: decision.Objective) -> Dispersion | None:
+        if objective.kind is Kind.ERRORS:
+            return dispersion
+        asked = past(objective)
+        return None if asked is None else known.get(asked.key)
+
+    found = {each.name: of(each) for each in judged_by.objectives}
+    judging = Judge(judged_by, {name: each for name, each in found.items() if each is not None})
+    return shared(judged_by, judging.dispersions)
+
+
+@lru_cache(maxsize=4096)
+def shared(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
+    """The judge of all rollouts that have these rules, and these dispersions of the objectives."""
+    names = (each.name for each in judged_by.objectives)
+    return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
 
 
 def enters_live(trial: Trial) -> Trial:
@@ -73,11 +98,12 @@ def begin(
     judged_by: Rules,
     dispersion: Dispersion | None,
     started_ms: int,
+    others: tuple[tuple[str, Dispersion], ...] = (),
     traffic: Traffic = Traffic.LIVE,
     entered: float = 0.0,
 ) -> Trial:
     """A trial without evidence."""
-    judging = judge(judged_by, dispersion)
+    judging = judge(judged_by, dispersion, others)
     return Trial(
         revision,
         attempt,
@@ -158,7 +184,10 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
         if record.end_ms <= trial.entered_ms:
             return memory
     interval = counting.interval(record, trial.started_ms, trial.traffic)
-    trial = replace(trial, state=trial.judge.update(trial.state, interval))
+    spent = trial.spent
+    if not trial.judge.rules.baseline:
+        spent = budget.spent(spent, trial.judge, interval)
+    trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
     if in_shadow:
         load = bearing.counted(memory.load or Load(), counting.objectives, record)
         memory = replace(memory, load=replace(load, copies=copies(trial)))
@@ -167,11 +196,13 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     elif split is not None:
         split = splits.counted(split, record, weight)
     last = memory.last_request_ms
+    judged = record.arms[arm_of(trial.traffic)]
     # What is not asked of stable cannot be copied either.
-    asked = record.arms.get(STABLE) if in_shadow else record.arms[CANDIDATE]
+    asked = record.arms.get(STABLE) if in_shadow else judged
     if asked is not None and requests(asked):
         last = record.end_ms
-    return replace(memory, trial=trial, split=split, last_request_ms=last)
+    scraped_ms = record.end_ms if judged.pods else memory.scraped_ms
+    return replace(memory, trial=trial, split=split, last_request_ms=last, scraped_ms=scraped_ms)
 
 
 def _taken_until(trial: Trial) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Dispersion, Judge, Seen, State
+from model_rollouts.decision.burn import Block
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
@@ -45,6 +46,8 @@ class Trial:
     watermark: Watermark | None = None
     traffic: Traffic = Traffic.LIVE
     entered: float = 0.0
+    spent: tuple[tuple[Block, ...], ...] = ()
+    """In a watch, the counts of the last hours by objective; they begin anew with an operator."""
 
     @property
     def entered_ms(self) -> int:
@@ -134,10 +137,19 @@ class Memory:
     """The load that the candidate bore in shadow; None when it was in none."""
     dispersion: Dispersion | None = None
     """Of stable's errors, measured once for each trial; None until it is known."""
+    others: tuple[tuple[str, Dispersion], ...] = ()
+    """The same of other objectives, by `Past.key`."""
+    missed: tuple[tuple[str, float], ...] = ()
+    """Objectives that the version before missed itself, each with its share of bad ones."""
     findings: tuple[Finding, ...] = ()
     """What the last intervals had to say besides counts; empty when all is well."""
     last_request_ms: int | None = None
     """The end of the last interval in which the candidate had a request; in shadow, stable."""
+    scraped_ms: int | None = None
+    """The end of the last interval in which a pod of what is judged was scraped."""
+    unscraped_since: float | None = None
+    """When the candidate's pods were seen ready without any sample of them (Unix seconds), None
+    while there is one, or no pod is ready."""
     written: Written | None = None
     routed_at: float | None = None
     """When the route was written last (Unix seconds), None when not by this process."""
@@ -152,3 +164,6 @@ class Memory:
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
+    sound: Mapping[str, str] = field(default_factory=dict)
+    """The versions of everything that a revision is, when nothing of it had to be repaired: while
+    they stay, it is not compared again."""

@@ -34,6 +34,7 @@ _ABOUT_JUDGING = frozenset(
         Reason.SPLIT_NOT_OBSERVED,
         Reason.MIRROR_NOT_OBSERVED,
         Reason.SHADOW_HURTS_STABLE,
+        Reason.LOW_LOAD,
         Reason.CAPACITY_PENDING,
     }
 )
@@ -78,6 +79,7 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.by_hand,
     taking_back.dropped,
     taking_back.failed,
+    taking_back.burns,
     taking_back.unready,
     taking_back.eased,
     taking_back.refused,

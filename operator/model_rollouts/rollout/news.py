@@ -10,7 +10,12 @@ from model_rollouts.api.status import Status
 from model_rollouts.rollout.actions import Emit, Severity
 
 _BAD = frozenset(
-    {ConditionType.STALLED, ConditionType.UNDERPOWERED, ConditionType.SERVICE_DEGRADED}
+    {
+        ConditionType.STALLED,
+        ConditionType.UNDERPOWERED,
+        ConditionType.NO_BUCKET_BOUNDARY,
+        ConditionType.SERVICE_DEGRADED,
+    }
 )
 _FOLLOWS = frozenset(
     {

@@ -2,23 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-from model_rollouts.api.deployment import Spec
-from model_rollouts.api.duration import span
 from model_rollouts.api.status import ObjectiveStatus, Verdict
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import (
     Decision,
-    Forecast,
     Judge,
     ObjectiveVerdict,
     Role,
     State,
     explain,
-    forecast,
 )
 from model_rollouts.decision import Verdict as Explained
+from model_rollouts.rollout import forecasts
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Situation
 
@@ -117,20 +113,6 @@ def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | N
     if trial is None or proof.rate is None or not trial.judge.rules.baseline:
         return None
     spec = situation.deployment.spec
-    # Two digits: the forecast is then found in the cache, and the words do not change all the time.
-    expected = _forecast(trial.judge, float(f"{proof.rate:.1e}"), *_times(spec))
-    needs = expected.seconds / _times(spec)[0]
-    return expected.words if expected.underpowered or (before and needs > _SOON) else None
-
-
-def _times(spec: Spec) -> tuple[float, float]:
-    strategy = spec.strategy
-    return (
-        span(strategy.deadline).total_seconds(),
-        span(strategy.canary.min_step_duration).total_seconds(),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
-    return forecast(judge, rate, deadline=deadline, min_step=min_step)
+    found = forecasts.canary(trial.judge, proof.rate, spec)
+    needs = found.seconds / forecasts.times(spec)[0]
+    return found.words if found.underpowered or (before and needs > _SOON) else None

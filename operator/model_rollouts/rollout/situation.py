@@ -7,6 +7,7 @@ from typing import NamedTuple
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.status import Past, Phase
+from model_rollouts.decision import Forecast
 from model_rollouts.rollout.memory import Clocks, Trial
 
 
@@ -94,3 +95,7 @@ class Situation:
     history: tuple[Past, ...]
     watching: bool
     accepted: bool
+    plan: str | None = None
+    """What is before the candidate, with its times; None when it is not known now."""
+    expected: Forecast | None = None
+    """What was expected of its canary before it began."""

@@ -8,7 +8,7 @@ from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
 from model_rollouts.decision.wording import percent
-from model_rollouts.rollout import routing, shadow
+from model_rollouts.rollout import budget, routing, shadow
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.found import SETTLED, Found
 from model_rollouts.rollout.going_on import SKIPPED, skipped
@@ -145,6 +145,17 @@ def _fewer(at: At, mirror: int, *, hurt: int | None, reason: Reason | None, why:
     if reason is None:
         return Next(Move.EASE, after, "Mirrored", why, why)
     return Next(Move.EASE, after, reason.value, why, why, Severity.WARNING)
+
+
+def burns(at: At) -> Next | None:
+    """A promoted version that uses up its error budget goes before all of it is gone."""
+    found, trial = at.found, at.trial
+    if trial is None or found.spec.paused or found.roles.phase is not Phase.FULL:
+        return None
+    words = budget.burns(trial)
+    if words is None or not _can_go_back(found):
+        return None
+    return _back_from_watch(at, "Burn", f"{_sentence(words)}.")
 
 
 def _sentence(words: str) -> str:

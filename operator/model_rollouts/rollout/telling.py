@@ -43,6 +43,7 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
         observed_generation=situation.deployment.metadata.generation,
         phase=situation.phase,
         message=message,
+        plan=_plan(situation, before),
         conditions=conditions.of(situation, shown, message, before, now),
         stable=None if stable is None else _arm(stable, 1 - situation.weight),
         candidate=None if candidate is None else _arm(candidate, situation.weight),
@@ -81,6 +82,18 @@ def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatu
         return None
     borne = None if load.peak is None else f"{load.peak:.3g} req/s"
     return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
+
+
+def _plan(situation: Situation, before: Status) -> str | None:
+    """What is before the candidate, as it was told first when it is not known any more."""
+    if situation.phase not in (Phase.STARTING, Phase.CANARY, Phase.PAUSED):
+        return None
+    if situation.plan is not None:
+        return cut(situation.plan, _LONGEST_MESSAGE)
+    known, candidate = before.candidate, situation.candidate
+    if known is None or candidate is None or known.revision != candidate.revision:
+        return None
+    return before.plan
 
 
 def body(status: Status) -> dict[str, Any]:

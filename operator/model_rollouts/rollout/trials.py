@@ -10,7 +10,8 @@ from model_rollouts.decision import UNKNOWN, Rules
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
-from model_rollouts.rollout import evidence, judging, revisions
+from model_rollouts.rollout import budget, evidence, judging, revisions
+from model_rollouts.rollout.counting import Past, past
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
 from model_rollouts.rollout.revisions import Revision
@@ -38,14 +39,17 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     attempt = deployment.spec.strategy.attempt if beside else today.attempt
     edges = revisions.edges(stored, revision, today.stable if beside else None)
     judged_by = judging.rules(deployment.spec, baseline=beside, edges=edges)
-    return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
+    text = deployment.status.evidence
+    if not beside:
+        judged_by = budget.watched(judged_by, evidence.missed(text))
+    return evidence.decode(text, revision or "", attempt, judged_by)
 
 
 def at_hand(found: Found, grid: Grid) -> Memory:
     """The memory with the trial of what is judged now, and without any when nothing is.
 
-    A candidate's trial waits for the dispersion of stable's errors, which is asked once. Another
-    spec of the objectives is another trial: its evidence is zero, and the weight stays.
+    A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
+    the objectives is another trial: its evidence is zero, and the weight stays.
     """
     memory, beside = found.memory, found.roles.phase in _BESIDE_STABLE
     revision, now_ms = found.judged, round(found.now * 1000)
@@ -53,12 +57,21 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
     edges = revisions.edges(found.revisions, revision, _beside(found))
     judged_by = judging.rules(found.spec, baseline=beside, edges=edges)
+    if beside:
+        memory = replace(memory, missed=())
+    else:
+        memory = replace(memory, missed=_missed(memory, revision))
+        judged_by = budget.watched(judged_by, memory.missed)
     traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
     if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
         history = found.seen.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
-        if dispersion is None and beside:
+        # What was measured for this rollout before stays as it was.
+        known = (dict(history.others) if history else {}) | dict(memory.others)
+        wanted = {each.key for each in pasts(judged_by)}
+        if beside and (dispersion is None or (history is None and not wanted <= known.keys())):
             return replace(memory, trial=None)
+        others = tuple((key, each) for key, each in known.items() if key in wanted)
         # A watch goes on with what was measured before its canary.
         dispersion = dispersion or UNKNOWN
         begins = _start(grid, found)
@@ -70,13 +83,16 @@ def at_hand(found: Found, grid: Grid) -> Memory:
                 judged_by,
                 dispersion,
                 begins.started_ms,
+                others,
                 traffic,
                 begins.entered,
             ),
             dispersion=dispersion,
+            others=others,
             findings=(),
             last_request_ms=None,
             strain=begins.strain,
+            scraped_ms=None,
         )
     elif memory.trial is not None:
         memory = replace(memory, trial=_judged_on(memory.trial, traffic))
@@ -91,6 +107,26 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     if traffic is Traffic.LIVE and was_in_shadow:
         return judging.enters_live(trial)
     return replace(trial, traffic=traffic)
+
+
+def _missed(memory: Memory, revision: str) -> budget.Missed:
+    """What the version before missed, as the canary of the one that is watched has shown."""
+    trial = memory.trial
+    if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
+        return memory.missed
+    return budget.missed(trial)
+
+
+def candidates_rules(found: Found) -> Rules:
+    """What the wanted version is judged by, or will be once it has users."""
+    edges = revisions.edges(found.revisions, found.wanted.name, found.roles.stable)
+    return judging.rules(found.spec, baseline=True, edges=edges)
+
+
+def pasts(judged_by: Rules) -> tuple[Past, ...]:
+    """What has to be known of the past besides errors."""
+    asked = (past(each) for each in judged_by.objectives)
+    return tuple({each.key: each for each in asked if each is not None}.values())
 
 
 class _Start(NamedTuple):

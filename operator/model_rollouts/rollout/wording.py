@@ -226,6 +226,8 @@ def _proven(situation: Situation, proof: Proof) -> Iterator[str]:
     if explained.decision is Decision.FAIL:
         yield f"it is to be taken back: {reason(explained.words)}"
         return
+    if any(hold.reason is Reason.LOW_LOAD for hold in situation.holds):
+        return  # More requests prove nothing; what does is said already.
     if slowest is None:
         shortest = strategy.canary.min_step_duration
         yield f"every gate is proven for {aim}; each step lasts at least {shortest}"

@@ -1,6 +1,6 @@
 """The objects that revisions run as: what has to be made, repaired, scaled and cleared away."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from model_rollouts.api.status import Phase
 from model_rollouts.resources import controller_revision, names
@@ -41,10 +41,8 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
 
     Objects that are as they are stored are left out, and so are those that a repair did not change.
     """
-    for name, count in pods.items():
-        if count == 0 and name != found.roles.candidate:
-            continue
-        if count == 0 and name not in found.seen.children.deployments:
+    for name, count in _present(found, pods):
+        if found.memory.sound.get(name) == _versions(found, name):
             continue
         owner, stored = owner_of(found.deployment), found.revisions[name].stored
         for body in controller_revision.objects(stored, owner):
@@ -55,6 +53,38 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
                 body["spec"]["replicas"] = count
             why = "it is new" if present is None else "somebody else changed it"
             yield body, why
+
+
+def sound(found: Found, pods: Mapping[str, int], actions: Iterable[Action]) -> dict[str, str]:
+    """`Memory.sound` after a pass that found these actions to do."""
+    applied = {action.body["metadata"]["name"] for action in actions if isinstance(action, Apply)}
+    return {
+        name: _versions(found, name)
+        for name, _ in _present(found, pods)
+        if applied.isdisjoint((name, names.shadow_service(name)))
+    }
+
+
+def _present(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The revisions that have pods or should have some, with how many they should have."""
+    for name, count in pods.items():
+        if count == 0 and name != found.roles.candidate:
+            continue
+        if count == 0 and name not in found.seen.children.deployments:
+            continue
+        yield name, count
+
+
+def _versions(found: Found, name: str) -> str:
+    """What changes with a revision's rendering, and with each object that it runs as."""
+    children = found.seen.children
+    parts = (
+        found.revisions[name].stored,
+        children.deployments.get(name),
+        children.services.get(name),
+        children.services.get(names.shadow_service(name)),
+    )
+    return "/".join("" if each is None else each["metadata"]["resourceVersion"] for each in parts)
 
 
 def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:
