@@ -18,7 +18,8 @@ from kubernetes.aio.client.configuration import Configuration
 
 from model_rollouts.cluster import connection
 from model_rollouts.cluster.errors import ApiError, told
-from model_rollouts.cluster.kinds import Kind
+from model_rollouts.cluster.kinds import HTTP_ROUTE, Kind
+from model_rollouts.cluster.pace import Pace
 
 TRIES = 5
 FIRST_DELAY_S = 0.2
@@ -54,6 +55,7 @@ class Requests:
         *,
         user_agent: str,
         observe: Observe = nobody,
+        pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -61,6 +63,7 @@ class Requests:
         self._api: Any = ApiClient(configuration)  # half of its signatures carry no types
         self._api.user_agent = user_agent
         self._observe = observe
+        self._pace = pace or Pace()
         self._sleep = sleep
         self._jitter = jitter
 
@@ -97,6 +100,9 @@ class Requests:
         content_type: str,
         shape: type[Shape],
     ) -> Shape:
+        if verb != "GET" and (wait := self._pace.take()) and kind is not HTTP_ROUTE:
+            # A route takes users off a bad version: it counts, and goes before what waits.
+            await self._sleep(wait)
         for tried in range(1, TRIES):
             try:
                 return await self._once(verb, kind, path, query, body, content_type, shape)
