@@ -202,7 +202,7 @@ SIX = {
 def test_six_gates_with_all_that_is_known_of_them_fit() -> None:
     asked = judging.rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(3.456789, 2.345678)) for each in pasts(asked))
-    begun = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others)
+    begun = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others)
     memory = replace(remembered(), trial=replace(begun, watermark=Watermark(STARTED_MS, CARRY)))
 
     text = encode(replace(memory, others=others)) or ""
@@ -217,7 +217,7 @@ def test_each_objective_keeps_the_dispersion_of_what_it_counts() -> None:
     asked = judging.rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(float(i))) for i, each in enumerate(pasts(asked), 2))
 
-    judge = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others).judge
+    judge = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others).judge
 
     found = {
         objective.name: dispersion.target

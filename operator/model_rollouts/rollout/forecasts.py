@@ -5,10 +5,7 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.decision import Forecast, Judge, forecast
-from model_rollouts.rollout.counting import COMPARABLE_LOAD
-
-_COMPARABLE_FROM = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
-"""The share of users from which on a candidate with as many pods as stable has a load like its."""
+from model_rollouts.decision.counts import COMPARABLE_WEIGHT
 
 
 def canary(judge: Judge, rate: float, spec: Spec) -> Forecast:
@@ -33,5 +30,5 @@ def times(spec: Spec) -> tuple[float, float]:
 @lru_cache(maxsize=4096)
 def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
     return forecast(
-        judge, rate, deadline=deadline, min_step=min_step, comparable_from=_COMPARABLE_FROM
+        judge, rate, deadline=deadline, min_step=min_step, comparable_from=COMPARABLE_WEIGHT
     )

@@ -7,10 +7,10 @@ from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision, Role
+from model_rollouts.decision.counts import COMPARABLE_LOAD
 from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
 from model_rollouts.rollout import routing, shadow
-from model_rollouts.rollout.counting import COMPARABLE_LOAD
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Hold

@@ -98,9 +98,9 @@ def begin(
     judged_by: Rules,
     dispersion: Dispersion | None,
     started_ms: int,
-    others: tuple[tuple[str, Dispersion], ...] = (),
     traffic: Traffic = Traffic.LIVE,
     entered: float = 0.0,
+    others: tuple[tuple[str, Dispersion], ...] = (),
 ) -> Trial:
     """A trial without evidence."""
     judging = judge(judged_by, dispersion, others)
