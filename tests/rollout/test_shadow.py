@@ -52,6 +52,22 @@ def test_stages_end_below_what_stable_does_not_bear(
     assert shadow.stages(asked(percent=percent), hurt) == stages
 
 
+@pytest.mark.parametrize(
+    ("fields", "rate", "seconds"),
+    [
+        ({"minDuration": "0s"}, 50.0, 60 + 15 + 15 + 20),
+        ({"minDuration": "0s"}, 1.0, 60 + 300 + 30 + 1_000),
+        ({"minDuration": "0s", "percent": 10}, 50.0, 60 + 15 + 200),
+        ({"minDuration": "5m"}, 50.0, 300),
+        ({"percent": 0}, 50.0, 0),
+    ],
+)
+def test_the_time_of_a_shadow_is_that_of_its_stages(
+    fields: dict[str, Any], rate: float, seconds: float
+) -> None:
+    assert shadow.expected_seconds(asked(**fields), rate, 15.0, 60.0) == seconds
+
+
 def test_a_spec_without_a_shadow_has_no_stages() -> None:
     assert shadow.stages(spec({"spec.strategy": {"mode": "Immediate"}}), None) == ()
 

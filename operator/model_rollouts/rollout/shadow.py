@@ -48,6 +48,21 @@ def peak_factor(spec: Spec) -> Fraction | None:
     return Fraction(asked.peak_factor)
 
 
+def expected_seconds(spec: Spec, rate: float, stage_seconds: float, warmup: float) -> float:
+    """How long a shadow takes at `rate` requests of users per second, if all goes well.
+
+    `warmup` (seconds) passes before the copies of a pod count, and each stage has its least.
+    """
+    asked = spec.strategy.shadow
+    every = stages(spec, None)
+    if asked is None or not every:
+        return 0.0
+    least = (max(stage_seconds, FEW / (rate * stage / 100)) for stage in every[:-1])
+    last = max(stage_seconds, asked.min_requests / (rate * every[-1] / 100))
+    shortest = duration.span(asked.min_duration).total_seconds()
+    return max(shortest, warmup + sum(least) + last)
+
+
 def words(mirror: int) -> str:
     """How many of stable's requests are copied after it suffered."""
     return f"now {shown(mirror / 100)} of them are copied" if mirror else "now none of them is"
