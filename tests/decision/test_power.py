@@ -2,7 +2,15 @@
 
 import pytest
 
-from model_rollouts.decision import Decision, forecast, latency
+from model_rollouts.decision import (
+    Decision,
+    Judge,
+    Rules,
+    errors,
+    forecast,
+    forecast_shadow,
+    latency,
+)
 from tests.decision.worlds import EDGES, all_kinds, errors_judge, judge_of
 
 DAY = 86_400.0
@@ -75,3 +83,34 @@ def test_latency_is_proven_for_promotion_where_the_load_is_comparable() -> None:
     assert everywhere.decision is at_the_end.decision is Decision.PASS
     assert everywhere.seconds < at_the_end.seconds
     assert nowhere.underpowered
+
+
+@pytest.mark.parametrize(("share", "slower_than"), [(1.0, 1.0), (0.1, 4.0)])
+def test_copies_of_fewer_requests_take_longer(share: float, slower_than: float) -> None:
+    judge = errors_judge()
+    everything = forecast_shadow(judge, 50, share=1.0, least=0, deadline=DAY).elapsed
+
+    state = forecast_shadow(judge, 50, share=share, least=0, deadline=DAY)
+
+    assert judge.decide(state, judge.rules.steps[0]) is Decision.PASS
+    assert state.elapsed >= slower_than * everything
+
+
+def test_a_shadow_lasts_at_least_as_long_as_it_must_and_at_most_to_the_deadline() -> None:
+    judge = errors_judge()
+
+    assert forecast_shadow(judge, 50, share=1.0, least=900, deadline=DAY).elapsed >= 900
+    assert forecast_shadow(judge, 0.01, share=0.1, least=0, deadline=600).elapsed == 600
+
+
+def test_what_copies_have_shown_makes_the_canary_shorter() -> None:
+    objectives = (errors("errors", 0.999),)
+    forgetful, judge = Judge(Rules(objectives)), Judge(Rules(objectives, shadow_carry=4.0))
+
+    def after_copies(judge: Judge) -> float:
+        copies = forecast_shadow(judge, 50, share=1.0, least=300, deadline=DAY)
+        return forecast(judge, 50, deadline=DAY, min_step=1, begun=copies).seconds
+
+    alone = forecast(judge, 50, deadline=DAY, min_step=1).seconds
+    assert after_copies(judge) < alone
+    assert after_copies(forgetful) == pytest.approx(alone)

@@ -276,7 +276,7 @@ def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> Non
 
 def test_a_past_that_is_counted_again_is_not_counted_twice() -> None:
     judged_by = rules(_many())
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, Traffic.SHADOW, 30.0)
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
     split = Split(STARTED_MS + 30_000, mirror=10)
     memory = Memory(trial=begun, strain=Strain(STARTED_MS + 30_000), split=split)
     ticks = counted([record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)])

@@ -59,7 +59,7 @@ def test_a_spec_without_a_shadow_has_no_stages() -> None:
 def after(copies: int, bad: int = 0) -> Memory:
     """The memory after ten minutes in which so many copies came in each interval of 5 s."""
     judged_by = judging.rules(asked(), baseline=True)
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, Traffic.SHADOW)
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
     records = (record(i, (copies, bad), (copies, 0), traffic=Traffic.SHADOW) for i in range(120))
     return judging.take(Memory(trial=begun), counted(records), 0.0)
 
@@ -116,7 +116,7 @@ def strained(
     """What is known of stable: copies begin where `during` does."""
     begins_ms = STARTED_MS + len(before) * STEP_MS
     trial = judging.begin(
-        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, Traffic.SHADOW
+        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
     )
     strain, split = Strain(begins_ms), Split(begins_ms, mirror=mirror)
     for each in (*before, *during):
@@ -155,7 +155,7 @@ def test_no_interval_is_past_and_present() -> None:
 @pytest.mark.parametrize("mirror", [0, 10])
 def test_an_interval_in_which_the_mirror_changed_says_nothing(mirror: int) -> None:
     trial = judging.begin(
-        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, Traffic.SHADOW
+        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
     )
     split = Split(STARTED_MS + 1, mirror=mirror)
 

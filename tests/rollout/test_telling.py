@@ -199,8 +199,8 @@ PLAN = "canary about 7 min at 48 req/s"
     ("given", "expected"),
     [
         (situation(Phase.STARTING, plan=PLAN), PLAN),
-        (situation(Phase.CANARY, 0.25, plan=PLAN), PLAN),
-        # Once told it stays, also with an operator that does not know where it came from.
+        # Once it has begun it stays: what comes of it is held against what was said first.
+        (situation(Phase.CANARY, 0.25, plan=PLAN), "as it was"),
         (situation(Phase.CANARY, 0.25), "as it was"),
         (situation(Phase.PAUSED, 0.25), "as it was"),
         (situation(Phase.CANARY, 0.25, candidate=standing("arrival-9999999999")), None),

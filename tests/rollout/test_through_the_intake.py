@@ -101,7 +101,7 @@ COPIES_MS = STARTED_MS + 60_000
 def in_shadow() -> Memory:
     """All requests are copied from the second minute on."""
     judged_by = judging.rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
-    made = judging.begin(V3, 1, judged_by, None, STARTED_MS, Traffic.SHADOW, 60.0)
+    made = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=60.0)
     return Memory(trial=made, strain=Strain(COPIES_MS), split=Split(COPIES_MS, mirror=100))
 
 

@@ -84,7 +84,7 @@ def finding(reason: Reason, arm: str = CANDIDATE) -> Finding:
 def shadowed(copies: int, mirror: int = 10, changes: dict[str, Any] | None = None) -> Memory:
     """The memory after a minute in which so many copies and 600 requests came in each interval."""
     judged_by = judging.rules(spec(changes), baseline=True)
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, Traffic.SHADOW)
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
     records = (record(i, (copies, 0), (600, 0), traffic=Traffic.SHADOW) for i in range(12))
     memory = Memory(trial=begun, split=Split(STARTED_MS - STEP_MS, mirror=mirror))
     return judging.take(memory, counted(records), 0.0)

@@ -37,7 +37,7 @@ from model_rollouts.decision.objective import (
     Role,
     promise,
 )
-from model_rollouts.decision.power import Excluded, Forecast, forecast
+from model_rollouts.decision.power import Excluded, Forecast, forecast, forecast_shadow
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.verdict import (
     Condition,
@@ -89,6 +89,7 @@ __all__ = [
     "errors",
     "explain",
     "forecast",
+    "forecast_shadow",
     "latency",
     "measure",
     "no_bucket_boundary",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from model_rollouts.decision.bound import upper_bound
-from model_rollouts.decision.counts import Counts, Interval, Sample
+from model_rollouts.decision.counts import Arm, Counts, Interval, Sample
 from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.objective import Objective, Role, bound_words
 from model_rollouts.decision.process import Process
@@ -55,9 +55,11 @@ def forecast(
     comparable_from: float = 0.0,
     candidate: Mapping[str, float] = MappingProxyType({}),
     stable: Mapping[str, float] = MappingProxyType({}),
+    begun: State | None = None,
 ) -> Forecast:
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
+    It goes on from `begun` when that is given, and tells what comes after it.
     Below the weight `comparable_from` a candidate's pods have less load than stable's. Times in
     seconds. A missing guess for stable is half the good limit, one for the candidate is
     stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
@@ -73,12 +75,13 @@ def forecast(
     if not 0 < deadline < float("inf"):
         raise ValueError(f"deadline: found {deadline:g} s, write a positive time")
     weights = (*judge.rules.steps, 1.0)
-    step, step_began = 0, 0.0
-    state = judge.start()
+    state = judge.start() if begun is None else judge.enter_live(begun)
+    before = state.elapsed
+    step, step_began = 0, before
     decision = Decision.INCONCLUSIVE
-    while decision is Decision.INCONCLUSIVE and state.elapsed < deadline:
-        length = max(_FIRST_INTERVAL, _GROWTH * state.elapsed)
-        end = min(state.elapsed + length, deadline)
+    while decision is Decision.INCONCLUSIVE and state.elapsed < before + deadline:
+        length = max(_FIRST_INTERVAL, _GROWTH * (state.elapsed - before))
+        end = min(state.elapsed + length, before + deadline)
         state = judge.update(
             state,
             _expected(
@@ -114,14 +117,37 @@ def forecast(
         for process, evidence in zip(judge.processes, state.evidence, strict=True)
         if process.objective.role is Role.GATE
     )
+    seconds = state.elapsed - before
     return Forecast(
         decision,
-        state.elapsed,
+        seconds,
         requests,
         decision is Decision.INCONCLUSIVE,
         excluded,
-        _words(decision, state, requests, requests_per_second, excluded),
+        _words(decision, seconds, requests, requests_per_second, excluded),
     )
+
+
+def forecast_shadow(
+    judge: Judge, requests_per_second: float, *, share: float, least: float, deadline: float
+) -> State:
+    """The expected state once copies of a `share` of the requests have proven the first step.
+
+    That takes `least` seconds or more, and ends at the deadline in any case. Nobody is worse than
+    the stable that a forecast assumes.
+    """
+    state = judge.start()
+    while state.elapsed < deadline:
+        length = max(_FIRST_INTERVAL, _GROWTH * state.elapsed)
+        end = min(state.elapsed + length, deadline)
+        interval = _expected(
+            judge, state.elapsed, end, requests_per_second, share, {}, {}, arm=Arm.SHADOW
+        )
+        state = judge.update(state, interval)
+        proven = judge.decide(state, judge.rules.steps[0]) is not Decision.INCONCLUSIVE
+        if proven and state.elapsed >= least:
+            break
+    return state
 
 
 def _expected(
@@ -133,8 +159,12 @@ def _expected(
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
     *,
-    comparable_load: bool,
+    comparable_load: bool = True,
+    arm: Arm = Arm.LIVE,
 ) -> Interval:
+    # Copies leave stable all of its requests.
+    others = 1.0 if arm is Arm.SHADOW else 1 - weight
+
     def sample(objective: Objective) -> Sample:
         total = requests_per_second * (end - start)
         if objective.is_rate:
@@ -145,13 +175,13 @@ def _expected(
         return Sample(
             Counts(weight * total, *(weight * total * r for r in (rate, rate, rate / 2))),
             Counts(
-                (1 - weight) * total,
-                *((1 - weight) * total * r for r in (stable_rate, stable_rate, stable_rate / 2)),
+                others * total,
+                *(others * total * r for r in (stable_rate, stable_rate, stable_rate / 2)),
             ),
         )
 
     samples = {o.name: sample(o) for o in judge.rules.objectives}
-    return Interval(start, end, samples, comparable_load=comparable_load)
+    return Interval(start, end, samples, arm, comparable_load)
 
 
 def _excluded(process: Process, rate: float | None) -> Excluded:
@@ -164,19 +194,19 @@ def _excluded(process: Process, rate: float | None) -> Excluded:
 
 def _words(
     decision: Decision,
-    state: State,
+    seconds: float,
     requests: float,
     requests_per_second: float,
     excluded: tuple[Excluded, ...],
 ) -> str:
     at = f"At {requests_per_second:g} req/s"
-    needs = f"about {duration(state.elapsed)} and {about(requests)} requests to the candidate"
+    needs = f"about {duration(seconds)} and {about(requests)} requests to the candidate"
     if decision is Decision.PASS:
         return f"{at} promotion needs {needs}."
     if decision is Decision.FAIL:
         return f"{at} it is taken back after {needs}."
     shown = " and ".join(bound.words for bound in excluded)
     return (
-        f"{at} this stays undecided until the deadline, {duration(state.elapsed)}; "
+        f"{at} this stays undecided until the deadline, {duration(seconds)}; "
         f"excluded by then: {shown}."
     )

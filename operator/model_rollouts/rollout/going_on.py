@@ -102,6 +102,8 @@ def mirrors(at: At) -> Next | None:
         f"{at.version(found.wanted.name)} gets copies of {percent(stage / 100)} of the requests; "
         "no user sees its answers."
     )
+    if not found.mirror:
+        said += _planned(found)
     return Next(Move.MIRROR, after, "Mirrored", said, said)
 
 
@@ -131,9 +133,15 @@ def begins(at: At) -> Next | None:
         said += f" {count(shadow.copies(trial))} copies of requests showed nothing against it."
     elif after.verdict == SKIPPED:
         said += f" {skipped(found)}"
-    if (coming := stages.plan(found)) is not None:
-        said += f" Plan: {coming}."
+    else:
+        said += _planned(found)
     return Next(Move.BEGIN, after, "CanaryStarted", said, said)
+
+
+def _planned(found: Found) -> str:
+    """What is before the version, told where it begins."""
+    coming = stages.plan(found)
+    return "" if coming is None else f" Plan: {coming}."
 
 
 def skipped(found: Found) -> str:

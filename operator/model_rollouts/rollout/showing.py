@@ -37,7 +37,7 @@ def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
         watching=found.watching,
         accepted=workloads.may_shrink(found),
         plan=stages.plan(found),
-        expected=next((stage.expected for stage in stages.stages(found)), None),
+        expected=None if (coming := stages.expected(found)) is None else coming.canary,
     )
 
 

@@ -85,15 +85,14 @@ def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatu
 
 
 def _plan(situation: Situation, before: Status) -> str | None:
-    """What is before the candidate, as it was told first when it is not known any more."""
-    if situation.phase not in (Phase.STARTING, Phase.CANARY, Phase.PAUSED):
+    """What was before the candidate when it was told first: that is what came of it in the end."""
+    if situation.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
         return None
-    if situation.plan is not None:
-        return cut(situation.plan, _LONGEST_MESSAGE)
     known, candidate = before.candidate, situation.candidate
-    if known is None or candidate is None or known.revision != candidate.revision:
-        return None
-    return before.plan
+    is_same = known is not None and candidate is not None and known.revision == candidate.revision
+    first = before.plan if is_same else None
+    fresh = None if situation.plan is None else cut(situation.plan, _LONGEST_MESSAGE)
+    return fresh or first if situation.phase is Phase.STARTING else first or fresh
 
 
 def body(status: Status) -> dict[str, Any]:
