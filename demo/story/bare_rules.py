@@ -22,7 +22,8 @@ from model_rollouts.replay.story import intervals
 from model_rollouts.rollout.counting import Counting
 
 TARGET, WITHIN, SHARE = 0.99, 0.3, 0.99
-"""The objectives of the manifests."""
+"""The objectives of the manifests, by which the replay judges too, with their steps; a service
+without history is taken for bursty: dispersion 2."""
 WINDOW_SECONDS = 60.0
 
 
@@ -90,7 +91,8 @@ def record(course: Course, prometheus: str, folder: Path) -> tuple[Path, str]:
             *("--stable", stable, "--candidate", candidate, "--step", f"{SCRAPE_SECONDS}s"),
             *("--from", _time(course.met_users_at()), "--until", _time(course.ended)),
             *("--target", f"{TARGET:.0%}", "--within", f"{1000 * WITHIN:.0f}ms"),
-            *("--share", f"{SHARE:.0%}", "--output", "jsonl"),
+            *("--share", f"{SHARE:.0%}", "--steps", "20%,50%", "--min-step", "60s"),
+            *("--dispersion", "2", "--output", "jsonl"),
         )
     )
     events = [event for line in replayed.splitlines() for event in json.loads(line)["events"]]
