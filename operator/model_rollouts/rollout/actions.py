@@ -99,6 +99,10 @@ class Move(StrEnum):
     """A version that served all users before serves them again."""
     SETTLE = "Settle"
     """The watch is over: roles change, weights do not."""
+    EXCHANGE = "Exchange"
+    """Users follow the pods: those of one version start as those of the other end."""
+    EASE = "Ease"
+    """The candidate gets fewer users: its pods do not carry more."""
     REPAIR = "Repair"
     """Somebody else changed the route, or the spec of the route changed."""
 

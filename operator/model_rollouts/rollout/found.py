@@ -9,6 +9,7 @@ from model_rollouts.api.deployment import ModelDeployment, Spec
 from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.rollout import capacity
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.memory import Clocks, Memory
 from model_rollouts.rollout.revisions import Revision, Wanted, standing
 from model_rollouts.rollout.seen import Seen
@@ -16,6 +17,9 @@ from model_rollouts.rollout.situation import Roles, Standing
 
 SETTLED = "Settled"
 """The verdict in the record of a version whose watch is over."""
+
+PASS, PASS_WITH_BOUND = "Pass", "PassWithBound"
+"""Verdicts of versions that were judged, before all users got them."""
 
 GROWING_SECONDS = 2.0
 """How long the ready pods of a Deployment are not believed after it was given more."""
@@ -53,22 +57,50 @@ class Found:
         return f"{self.deployment.metadata.namespace}/{self.deployment.metadata.name}"
 
     @property
-    def steps(self) -> tuple[Fraction, ...]:
-        """The weights of the canary, ascending, and all at the end."""
-        return (*map(ratio.share, self.spec.strategy.canary.steps), _ALL)
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the canary that its pods allow, ascending, and all at the end."""
+        asked = map(ratio.share, self.spec.strategy.canary.steps)
+        return capacity.steps(asked, self.serving(), self.extra)
 
     @property
-    def next_weight(self) -> Fraction:
+    def next_step(self) -> Step:
         """The first step above the weight that the candidate has."""
         weight = self.roles.weight if self.phase is Phase.CANARY else Fraction(0)
-        return next(step for step in self.steps if step > weight)
+        return next(step for step in self.steps if step.weight > weight)
 
     @property
     def step(self) -> int | None:
         """The step of the canary that the candidate is on, from 1."""
         if self.phase is not Phase.CANARY:
             return None
-        return max(1, sum(step <= self.roles.weight for step in self.steps))
+        return max(1, sum(step.weight <= self.roles.weight for step in self.steps))
+
+    @property
+    def extra(self) -> int | None:
+        """Pods that the rollout may run beyond those of stable, None for no bound."""
+        return self.spec.strategy.max_extra_replicas
+
+    @property
+    def is_short(self) -> bool:
+        """Whether stable and another version cannot both have pods for all users."""
+        return self.extra is not None and self.extra < self.serving()
+
+    @property
+    def exchanging(self) -> bool:
+        """Whether two versions have users, each with pods for its share alone."""
+        decided = self.roles.phase is not Phase.CANARY or self.roles.verdict is not None
+        return self.roles.candidate is not None and self.roles.weight > 0 and decided
+
+    @property
+    def decided(self) -> str | None:
+        """The verdict with which the wanted version gets all users, pod by pod."""
+        return self.roles.verdict if self.phase is Phase.CANARY else None
+
+    @property
+    def leaving(self) -> str | None:
+        """The revision that was taken back and still has users, until pods are ready for them."""
+        taken_back = self.exchanging and self.roles.phase is not Phase.CANARY
+        return self.roles.candidate if taken_back else None
 
     @property
     def watching(self) -> bool:
@@ -115,6 +147,7 @@ class Found:
         )
         return (
             first_or_known
+            or self.decided not in (None, PASS, PASS_WITH_BOUND)
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
             or self.override(Action.PROMOTE, self.wanted.name)
         )
@@ -123,7 +156,9 @@ class Found:
         """How stable runs."""
         if self.roles.stable is None:
             return None
-        return self._standing(self.roles.stable, capacity.least(self.spec.replicas))
+        share = 1 - self.roles.weight if self.exchanging else _ALL
+        needed = capacity.least(capacity.carrying(self.spec.replicas, share))
+        return self._standing(self.roles.stable, needed)
 
     def candidate(self) -> Standing | None:
         """How the wanted version runs, when it is not stable; None while it is not stored."""
@@ -136,6 +171,21 @@ class Found:
         if self.roles.previous is None:
             return None
         return self._standing(self.roles.previous, capacity.least(self.spec.replicas))
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether a version has users beside stable that nobody wants, or that was taken back.
+
+        While a rollout is paused it has them for as long.
+        """
+        return self.leaving is not None or self.roles.candidate != self.wanted.name
+
+    def beside(self) -> Standing | None:
+        """How the version runs that has users beside stable, wanted or not."""
+        if self.roles.candidate is None or not self.roles.weight:
+            return None
+        needed = capacity.carrying(self.spec.replicas, self.roles.weight)
+        return self._standing(self.roles.candidate, needed)
 
     def _standing(self, name: str, needed: int) -> Standing:
         at, before = self.memory.grown.get(name, (0.0, 0))
@@ -150,14 +200,31 @@ class Found:
 
     def needed(self) -> int:
         """Pods that the wanted version needs for the next share of users that it may get."""
+        if self.decided is not None:
+            return min(self.spec.replicas, self._beside_stable())
         full = self.goes_all_the_way or self.past_deadline
-        return capacity.pods(self.serving(), _ALL if full else self.next_weight)
+        share = _ALL if full else self.next_step.weight
+        # Without a stable the first version is what serves, and nothing beyond it.
+        extra = None if self.roles.stable is None else self.extra
+        return capacity.pods(self.serving(), share, extra)
+
+    @property
+    def most(self) -> int | None:
+        """Pods that all revisions together may have, None for no bound."""
+        return None if self.extra is None else self.spec.replicas + self.extra
+
+    def _beside_stable(self) -> int:
+        if self.most is None:
+            return self.spec.replicas
+        return self.most - capacity.carrying(self.spec.replicas, 1 - self.roles.weight)
 
     @property
     def past_deadline(self) -> bool:
-        """Whether a canary has lasted longer than it may."""
-        return self.phase is Phase.CANARY and (
-            self.clocks.phase >= seconds(self.spec.strategy.deadline)
+        """Whether a canary has lasted longer than it may without a decision."""
+        return (
+            self.phase is Phase.CANARY
+            and self.decided is None
+            and self.clocks.phase >= seconds(self.spec.strategy.deadline)
         )
 
 

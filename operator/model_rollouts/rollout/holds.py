@@ -7,7 +7,7 @@ from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision
 from model_rollouts.metrics import findings
-from model_rollouts.rollout import routing
+from model_rollouts.rollout import exchange, routing
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.situation import Hold
 
@@ -129,12 +129,20 @@ def _capacity(found: Found) -> Hold | None:
     candidate, trial = found.candidate(), found.memory.trial
     if found.phase is not Phase.CANARY or candidate is None or candidate.is_ready or trial is None:
         return None
-    if trial.judge.decide(trial.state, float(found.next_weight)) is not Decision.PASS:
+    if found.decided or (
+        trial.judge.decide(trial.state, float(found.next_step.proof)) is not Decision.PASS
+    ):
         return None
     return Hold(
         Reason.CAPACITY_PENDING,
         f"{candidate.ready} of {candidate.needed} pods for the next step are ready.",
     )
+
+
+def _exchanging(found: Found) -> Hold | None:
+    """Users move as fast as pods become ready, and until then nothing else begins."""
+    words = exchange.awaited(found)
+    return None if words is None else Hold(Reason.EXCHANGING, words)
 
 
 def _write_refused(found: Found) -> Hold | None:
@@ -154,6 +162,7 @@ POLICIES: tuple[Policy, ...] = (
     _unscraped,
     _split,
     _capacity,
+    _exchanging,
 )
 """In the order in which a person would want to hear of them."""
 

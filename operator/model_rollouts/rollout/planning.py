@@ -214,11 +214,16 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000)),
         routed_at=found.now,
-        verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
-        note=following.why,
         dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
-        superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
+    if following.move is not Move.EXCHANGE:
+        # What was decided before an exchange is still to be told.
+        memory = replace(
+            memory,
+            verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
+            note=following.why,
+            superseded=found.roles.candidate if following.move is Move.DROP else None,
+        )
     if following.protects or found.phase is not Phase.CANARY:
         return Plan((write, told), memory, wake_at=found.now)
     body = telling.body(showing.status(found, held))
@@ -252,15 +257,15 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
 
 
 def _objects(found: Found, settings: Settings, *, admitted: bool) -> Iterator[Action]:
-    if found.phase is Phase.ADMISSION:
-        if admitted:
-            yield Create(_to_store(found, settings))
+    if found.phase is Phase.ADMISSION and admitted:
+        yield Create(_to_store(found, settings))
         return
     pods = workloads.replicas(found, admitted=admitted)
-    for body, why in workloads.running(found, pods):
+    raised = workloads.raised(found, pods)
+    for body, why in workloads.running(found, raised):
         yield workloads.applied(body, why)
-    yield from workloads.scaled(found, pods, up=True)
-    if workloads.may_shrink(found):
+    yield from workloads.scaled(found, raised, up=True)
+    if found.roles.stable is None or workloads.may_shrink(found):
         yield from workloads.scaled(found, pods, up=False)
         yield from workloads.retired(found)
 

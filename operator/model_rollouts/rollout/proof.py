@@ -18,6 +18,7 @@ from model_rollouts.decision import (
     forecast,
 )
 from model_rollouts.decision import Verdict as Explained
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.situation import Situation
 
 LEAST_SECONDS = 60.0
@@ -61,9 +62,21 @@ def of(situation: Situation) -> Proof | None:
     if trial is None:
         return None
     judge, state = trial.judge, trial.state
-    above = (step for step in judge.rules.steps if step > situation.weight > 0)
-    explained = explain(judge, state, next(above, 1.0))
+    step = ahead(situation)
+    explained = (
+        explain(judge, state)
+        if step is None
+        else explain(judge, state, float(step.proof), weight=float(step.weight))
+    )
     return Proof(_objectives(judge, state, explained), explained, _rate(state))
+
+
+def ahead(situation: Situation) -> Step | None:
+    """The step of a canary that comes next, None where the next move gives all users or none."""
+    if not situation.weight or situation.decided or situation.leaving is not None:
+        return None
+    above = (step for step in situation.steps if float(step.weight) > situation.weight)
+    return next((step for step in above if step.weight < 1), None)
 
 
 def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
@@ -108,9 +121,12 @@ def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | N
     trial = situation.trial
     if trial is None or proof.rate is None or not trial.judge.rules.baseline:
         return None
+    if situation.decided:
+        return None
     spec = situation.deployment.spec
     # Two digits: the forecast is then found in the cache, and the words do not change all the time.
-    expected = _forecast(trial.judge, float(f"{proof.rate:.1e}"), *_times(spec))
+    given = tuple(float(step.weight) for step in situation.steps for _ in step.asked)
+    expected = _forecast(trial.judge, float(f"{proof.rate:.1e}"), *_times(spec), given)
     needs = expected.seconds / _times(spec)[0]
     return expected.words if expected.underpowered or (before and needs > _SOON) else None
 
@@ -124,5 +140,7 @@ def _times(spec: Spec) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
-    return forecast(judge, rate, deadline=deadline, min_step=min_step)
+def _forecast(
+    judge: Judge, rate: float, deadline: float, min_step: float, weights: tuple[float, ...]
+) -> Forecast:
+    return forecast(judge, rate, deadline=deadline, min_step=min_step, weights=weights)

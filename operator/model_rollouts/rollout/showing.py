@@ -36,6 +36,9 @@ def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
         history=history(found),
         watching=found.watching,
         accepted=workloads.may_shrink(found),
+        steps=found.steps,
+        leaving=found.beside() if found.is_unwanted else None,
+        decided=found.decided is not None,
     )
 
 

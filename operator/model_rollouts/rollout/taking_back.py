@@ -2,38 +2,105 @@
 
 from fractions import Fraction
 
+from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
+from model_rollouts.rollout import capacity, exchange
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.found import SETTLED, Found
 from model_rollouts.rollout.next_move import At, Next
-from model_rollouts.rollout.situation import Roles
+from model_rollouts.rollout.situation import Roles, Standing
 
 _TAKE_IT_BACK = "Take it back: "
 _NONE = Fraction(0)
+_ALL = Fraction(1)
 
 
 def back(at: At, verdict: str, why: str, phase: Phase = Phase.ROLLED_BACK) -> Next:
-    """All users to stable."""
-    failed = at.found.roles.candidate if at.found.roles.phase is Phase.CANARY else None
-    return _away(at, failed or at.found.wanted.name, at.found.roles.stable, verdict, why, phase)
+    """All users to stable; in an exchange those that its pods carry, the others later."""
+    found, roles = at.found, at.found.roles
+    failed = roles.candidate if roles.phase is Phase.CANARY else None
+    weight = _kept_beside_stable(found)
+    return _away(at, failed or found.wanted.name, roles.stable, weight, verdict, why, phase)
 
 
 def _back_from_watch(at: At, verdict: str, why: str) -> Next:
-    """All users to what was stable before."""
-    roles = at.found.roles
-    return _away(at, roles.stable, roles.previous, verdict, why, Phase.ROLLED_BACK)
+    """All users to what was stable before, or those that its pods carry."""
+    found, roles = at.found, at.found.roles
+    weight = _kept(found, found.previous(), found.stable())
+    return _away(at, roles.stable, roles.previous, weight, verdict, why, Phase.ROLLED_BACK)
+
+
+def _kept_beside_stable(found: Found) -> Fraction:
+    stable = found.stable()
+    if stable is None or not (found.exchanging or stable.replicas < found.spec.replicas):
+        # It has all its pods still: whatever they lack, they do not wait for those of a candidate.
+        return _NONE
+    return _kept(found, stable, found.beside())
+
+
+def _kept(found: Found, taking: Standing | None, leaving: Standing | None) -> Fraction:
+    """The share of users that stays for now with the version that is taken back."""
+    has = found.roles.weight if found.roles.phase is Phase.CANARY else _ALL
+    if taking is None or leaving is None:
+        return _NONE
+    return capacity.kept(found.spec.replicas, taking.ready, leaving.ready, has)
 
 
 def _away(
-    at: At, failed: str | None, stable: str | None, verdict: str, why: str, phase: Phase
+    at: At,
+    failed: str | None,
+    stable: str | None,
+    weight: Fraction,
+    verdict: str,
+    why: str,
+    phase: Phase,
 ) -> Next:
     roles = at.found.roles
     attempt = roles.attempt if failed == roles.stable else at.found.spec.strategy.attempt
-    after = Roles(stable, failed, None, phase, _NONE, attempt, verdict, roles.sequence + 1)
-    said = f"{at.version(failed)} was taken back, all users get {at.version(stable)}: {why}"
+    after = Roles(stable, failed, None, phase, weight, attempt, verdict, roles.sequence + 1)
+    said = f"{at.version(failed)} was taken back, {_who_gets(at, stable, weight)}: {why}"
     return Next(Move.ROLL_BACK, after, phase.value, said, why, Severity.WARNING)
+
+
+def _who_gets(at: At, stable: str | None, weight: Fraction) -> str:
+    if not weight:
+        return f"all users get {at.version(stable)}"
+    if weight == _ALL:
+        return f"all users get {at.version(stable)} as its pods get ready"
+    return (
+        f"{ratio(1 - weight)} of the users get {at.version(stable)}, the others as pods get ready"
+    )
+
+
+def goes_on(at: At) -> Next | None:
+    """Users that a version still has after it was taken back."""
+    return exchange.away(at)
+
+
+def eased(at: At) -> Next | None:
+    """A share that grew beyond what the pods carry that it may have.
+
+    Stable was scaled up meanwhile, or the bound lowered: no pod comes that it could wait for.
+    """
+    found, roles = at.found, at.found.roles
+    if found.phase is not Phase.CANARY or found.decided is not None or found.spec.paused:
+        return None
+    needs = capacity.carrying(found.spec.replicas, roles.weight)
+    if found.extra is None or needs <= found.extra:
+        return None
+    allowed = capacity.largest_share(found.spec.replicas, found.extra)
+    weight = max(allowed, _kept(found, found.stable(), found.candidate()))
+    if weight >= roles.weight:
+        return None
+    after = roles._replace(weight=weight, sequence=roles.sequence + 1)
+    why = (
+        f"{ratio(roles.weight)} would take {needs} of {found.spec.replicas} pods, "
+        f"strategy.maxExtraReplicas allows {found.extra}."
+    )
+    said = f"{at.version(roles.candidate)} goes back to {ratio(weight)} of the users: {why}"
+    return Next(Move.EASE, after, "StepReduced", said, why)
 
 
 def by_hand(at: At) -> Next | None:
@@ -43,7 +110,10 @@ def by_hand(at: At) -> Next | None:
         return None
     why = f"Decided by strategy.override: {asked.reason}."
     if asked.revision == found.roles.stable and found.roles.previous is not None:
-        return _back_from_watch(at, "Overridden", why) if _can_go_back(found) else None
+        return _back_from_watch(at, "Overridden", why)
+    if found.leaving is not None:
+        # The record has room for one that has users; what is asked about has none.
+        return None
     if found.phase in (Phase.STARTING, Phase.CANARY) and asked.revision == found.wanted.name:
         return back(at, "Overridden", why) if found.roles.stable is not None else None
     return None
@@ -54,17 +124,16 @@ def dropped(at: At) -> Next | None:
     found, roles = at.found, at.found.roles
     if roles.phase is not Phase.CANARY or found.phase is Phase.CANARY or found.spec.paused:
         return None
+    weight = _kept_beside_stable(found)
     after = roles._replace(
-        candidate=None,
+        candidate=roles.candidate if weight else None,
         phase=Phase.FULL,
-        weight=_NONE,
+        weight=weight,
         verdict=SETTLED,
         sequence=roles.sequence + 1,
     )
-    note = (
-        f"{at.version(roles.candidate)} is no longer asked for: all users get "
-        f"{at.version(roles.stable)}."
-    )
+    gets = _who_gets(at, roles.stable, weight)
+    note = f"{at.version(roles.candidate)} is no longer asked for: {gets}."
     return Next(Move.DROP, after, "Superseded", note, "Another version came before it was decided.")
 
 
@@ -75,17 +144,11 @@ def failed(at: At) -> Next | None:
     words = _sentence(explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK))
     if found.roles.phase is Phase.CANARY:
         return back(at, "Fail", words)
-    return _back_from_watch(at, "Fail", words) if _can_go_back(found) else None
+    return _back_from_watch(at, "Fail", words) if found.roles.previous is not None else None
 
 
 def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-def _can_go_back(found: Found) -> bool:
-    """A rollback never lands on fewer pods than serve now."""
-    previous = found.previous()
-    return previous is not None and previous.is_ready
 
 
 def unready(at: At) -> Next | None:
