@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
+from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
 from tests.engine.whole import NAME, Story, Whole, play
 from tests.kubernetes_world import until
 
@@ -75,6 +75,31 @@ def test_a_good_version_is_promoted_and_a_bad_one_is_taken_back(playing: Play) -
         assert failed.name == "errors"
         assert 0.15 < failed.bad / failed.total < 0.25
         assert whole.prometheus.requests_of("v3") > 0
+
+    playing(story)
+
+
+def test_with_one_pod_to_spare_users_move_with_the_pods(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await whole.apply("v1", replicas=3, extra=1)
+            await whole.told("Full", "v1")
+            await whole.apply("v2", replicas=3, extra=1)
+            canary = await whole.told("Canary", "v2")
+            exchange = await whole.told("Canary", "v2", reason="Exchanging")
+            await promoted(whole)
+
+        assert canary.candidate is not None
+        assert exchange.candidate is not None
+        assert canary.candidate.weight == "27%"
+        assert exchange.candidate.weight in ("33.3333%", "66.6667%")
+        pods = {
+            deployment["metadata"]["name"]: deployment["spec"]["replicas"]
+            for deployment in await whole.direct.all(DEPLOYMENT)
+        }
+        (serving,) = await whole.weights()
+        assert pods.pop(serving) == 3
+        assert list(pods.values()) in ([0], [1])  # the watch is just over, or not yet
 
     playing(story)
 

@@ -78,12 +78,22 @@ class Whole:
         """Every status that was written, after the generation of its object."""
         self._server = server
 
-    async def apply(self, version: str, steps: tuple[str, ...] = ("50%",)) -> None:
-        """Apply the spec of a version."""
+    async def apply(
+        self,
+        version: str,
+        steps: tuple[str, ...] = ("50%",),
+        *,
+        replicas: int = 1,
+        extra: int | None = None,
+    ) -> None:
+        """Apply the spec of a version, with so many pods and so many to spare (None: no bound)."""
         spec = copy.deepcopy(SPEC)
         container = {"name": "model", "image": f"{IMAGE}:{version}"}
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)
+        spec["replicas"] = replicas
+        if extra is not None:
+            spec["strategy"]["maxExtraReplicas"] = extra
         metadata = {"namespace": self.direct.namespace, "name": NAME}
         api = f"{GROUP}/{VERSION}"
         await self.direct.apply(
