@@ -49,7 +49,7 @@ def asked(**fields: Any) -> Any:
 def test_stages_end_below_what_stable_does_not_bear(
     percent: int, hurt: int | None, stages: tuple[int, ...]
 ) -> None:
-    assert shadow.stages(asked(percent=percent), hurt) == stages
+    assert shadow.stages(shadow.percent(asked(percent=percent)), hurt) == stages
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,16 @@ def test_stages_end_below_what_stable_does_not_bear(
 def test_the_time_of_a_shadow_is_that_of_its_stages(
     fields: dict[str, Any], rate: float, seconds: float
 ) -> None:
-    assert shadow.expected_seconds(asked(**fields), rate, 15.0, 60.0) == seconds
+    given = asked(**fields)
+    every = shadow.stages(shadow.percent(given), None)
+
+    assert shadow.expected_seconds(given, every, rate, 15.0, 60.0) == seconds
 
 
 def test_a_spec_without_a_shadow_has_no_stages() -> None:
-    assert shadow.stages(spec({"spec.strategy": {"mode": "Immediate"}}), None) == ()
+    none = spec({"spec.strategy": {"mode": "Immediate"}})
+
+    assert shadow.stages(shadow.percent(none), None) == ()
 
 
 def after(copies: int, bad: int = 0) -> Memory:
