@@ -20,7 +20,7 @@ from model_rollouts.decision.objective import Objective
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import Dispersion, Rules
 
-VERSION = 2
+VERSION = 3
 
 _HEADER = struct.Struct("<BBH8s")
 """Version, arm, number of objectives, fingerprint of the rules beside the objectives."""
