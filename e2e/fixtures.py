@@ -225,7 +225,8 @@ def _install_crds(kubectl: Kubectl) -> None:
 
 
 def _established(crd: dict[str, Any]) -> bool:
-    conditions = crd.get("status", {}).get("conditions", [])
+    # While it is being accepted the API server shows the list as null.
+    conditions = crd.get("status", {}).get("conditions") or []
     return {"Established": "True"}.items() <= {c["type"]: c["status"] for c in conditions}.items()
 
 

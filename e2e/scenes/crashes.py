@@ -17,6 +17,7 @@ EVIDENCE, ROUTE, STATUS = "after-evidence", "after-route", "after-status"
 IN_A_PROMOTION = (STATUS, ROUTE, STATUS, EVIDENCE, ROUTE, STATUS, EVIDENCE, ROUTE, STATUS)
 IN_A_ROLLBACK = (STATUS, ROUTE, STATUS, ROUTE, STATUS)
 ENDS = ("Full", "RolledBack")
+JUDGED = ("Canary", *ENDS)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def _end(
     counted = [
         (at, objective["total"])
         for at, status in rollout.statuses(since)
+        # Until the candidate has users the objectives are those of what is watched beside it.
+        if status.get("observedGeneration", 0) >= generation and status["phase"] in JUDGED
         for objective in status.get("objectives", ())
         if objective["name"] == "errors"
     ]

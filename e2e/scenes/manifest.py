@@ -28,6 +28,8 @@ class Wanted:
     def manifest(self, namespace: str, host: str) -> dict[str, Any]:
         """The resource in `namespace`, reached under `host`."""
         strategy: dict[str, Any] = {
+            # These scenes are about users: none of them waits for a shadow.
+            "shadow": {"percent": 0},
             "canary": {"steps": list(self.steps), "minStepDuration": self.step_duration},
             "watch": {"duration": "10m"},
             "progressDeadline": "3m",

@@ -6,9 +6,11 @@ from tests.api.objects import (
     ABSENT,
     ARTIFACT,
     BENCHMARK,
+    COUNTERS,
     DATASET,
     DIGEST,
     ERRORS,
+    LATENCY,
     MINIMAL,
     OVERRIDE,
 )
@@ -36,10 +38,42 @@ FAST = (
     "found a target below 82% with the assurance Fast, write a higher target or Standard: "
     "Fast rules out five times the target's errors, which would be more than 90%"
 )
+FAST_LATENCY = (
+    "found a share below 55% with the assurance Fast, write a higher share or Standard: "
+    "Fast rules out twice the slow answers that the share allows, which would be more than 90%"
+)
+SHARE = "write at least 50% and less than 100%: no number of requests proves 100%"
+DIGITS = (
+    "write at most two significant digits of milliseconds, such as 370ms or 1500ms: "
+    "the proxy counts no other times"
+)
+LESS_FOR_LONGER = (
+    "found a latency Gate that asks for less than another one of the same or a shorter time, "
+    "write a higher share for the longer time, or drop it"
+)
+METRIC = "write the name of a metric without labels, such as my_answers_total"
+ROOM = (
+    "write a larger bad limit: between the two either verdict is legitimate, "
+    "and without room for it no number of requests decides"
+)
 NO_GATE = (
     "found no objective with the role Gate, write at least one: "
     "nothing would have to be proven before promotion"
 )
+NO_SHADOW = (
+    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
+    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version"
+)
+NO_SIDE_EFFECTS = (
+    "found no sideEffects, write None when answering a request does nothing but answer, "
+    "or Suppressed when the model server leaves the rest out for requests with the header "
+    "x-model-shadow: true; percent: 0 switches shadow off"
+)
+FACTOR = 'write a decimal number in quotes, such as "2" or "1.5"'
+LONGER = "write more than shadow and steps take at least, or fewer or shorter steps"
+OFF = {"percent": 0}
+ON = {"sideEffects": "None"}
 TAG = (
     "found no digest in the image of the container 'model', write registry/name@sha256:…: "
     "behind a tag the bytes can change. provenance.mode Warn only reports it"
@@ -59,6 +93,26 @@ Row = tuple[str, Any, str, str]
 def objective(**fields: Any) -> list[dict[str, Any]]:
     """One objective on errors with other fields than usual."""
     return [{**ERRORS, **fields}]
+
+
+def latency(**fields: Any) -> list[dict[str, Any]]:
+    """One objective on latency with other numbers than usual."""
+    numbers = {"within": "300ms", "share": "99%", **fields}
+    return [{**LATENCY, "latency": _written(numbers)}]
+
+
+def _written(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not ABSENT}
+
+
+def counters(**fields: Any) -> list[dict[str, Any]]:
+    """One objective on counters of the model server with other fields than usual."""
+    return [{**COUNTERS, **fields}]
+
+
+def metrics(bad: str, total: str) -> list[dict[str, Any]]:
+    """One objective on counters of those names."""
+    return counters(counters={"bad": {"metric": bad}, "total": {"metric": total}})
 
 
 def path(value: str, type: str = "PathPrefix") -> list[dict[str, Any]]:
@@ -316,7 +370,7 @@ OBJECTIVES: list[Row] = [
         MINIMAL["spec"]
         | {
             "objectives": objective(availability={"target": "81.9%"}),
-            "strategy": {"assurance": "Fast"},
+            "strategy": {"assurance": "Fast", "shadow": OFF},
         },
         "spec.objectives",
         FAST,
@@ -339,13 +393,61 @@ OBJECTIVES: list[Row] = [
         "spec.objectives[0].name",
         "found 'breaker', write another name: this one belongs to the objective that is always on",
     ),
-    ("spec.objectives", objective(type="Latency"), "spec.objectives[0].type", '"Availability"'),
     (
         "spec.objectives",
-        [{"name": "errors", "type": "Availability"}],
-        "spec.objectives[0]",
-        "found type Availability without availability, "
-        "write `availability` with its target, exactly when the type is Availability",
+        objective(type="Cost"),
+        "spec.objectives[0].type",
+        '"Availability", "Latency", "Counters"',
+    ),
+    *(
+        (
+            "spec.objectives",
+            [found],
+            "spec.objectives[0]",
+            f"found type {found['type']} {said}, exactly when the type is {type}",
+        )
+        for type, found, said in (
+            (
+                "Availability",
+                {"name": "errors", "type": "Availability"},
+                "without availability, write `availability` with its target",
+            ),
+            (
+                "Availability",
+                {**LATENCY, "availability": {"target": "99%"}},
+                "with availability, write `availability` with its target",
+            ),
+            (
+                "Latency",
+                {"name": "latency", "type": "Latency"},
+                "without latency, write `latency` with a time and a share",
+            ),
+            (
+                "Latency",
+                {**ERRORS, "latency": LATENCY["latency"]},
+                "with latency, write `latency` with a time and a share",
+            ),
+            (
+                "Counters",
+                {"name": "own", "type": "Counters", "limits": COUNTERS["limits"]},
+                "without counters, write `counters` with the metrics bad and total",
+            ),
+            (
+                "Counters",
+                {**ERRORS, "counters": COUNTERS["counters"]},
+                "with counters, write `counters` with the metrics bad and total",
+            ),
+            (
+                "Counters",
+                {"name": "own", "type": "Counters", "counters": COUNTERS["counters"]},
+                "without limits, write `limits` with the shares good and bad",
+            ),
+            (
+                "Counters",
+                {**LATENCY, "limits": COUNTERS["limits"]},
+                "with limits, write `limits` with the shares good and bad",
+            ),
+        )
     ),
     ("spec.objectives", objective(role="Watch"), "spec.objectives[0].role", '"Gate", "Guard"'),
     ("spec.objectives", objective(compare="Past"), "spec.objectives[0].compare", '"Auto"'),
@@ -367,6 +469,113 @@ OBJECTIVES: list[Row] = [
             ("9%", TARGET),
             ("8.5%", TARGET),
             ("0%", TARGET),
+        )
+    ),
+]
+TIMES = "spec.objectives[0].latency.within"
+METRICS = "spec.objectives[0].counters"
+LATENCIES: list[Row] = [
+    ("spec.objectives", latency(within=ABSENT), TIMES, "Required value"),
+    ("spec.objectives", latency(share=ABSENT), "spec.objectives[0].latency.share", "Required"),
+    *(
+        ("spec.objectives", latency(within=within), TIMES, f"found '{within}', {advice}")
+        for within, advice in (
+            ("300", "write a time such as 300ms or 1s500ms"),
+            ("0.3s", "write a time such as 300ms or 1s500ms"),
+            ("1ms", "write 2ms to 1m"),
+            ("0s", "write 2ms to 1m"),
+            ("1m1s", "write 2ms to 1m"),
+            ("24h", "write 2ms to 1m"),
+            ("375ms", DIGITS),
+            ("1s501ms", DIGITS),
+            ("1234ms", DIGITS),
+            ("10s500ms", DIGITS),
+        )
+    ),
+    *(
+        (
+            "spec.objectives",
+            latency(share=share),
+            "spec.objectives[0].latency.share",
+            f"found '{share}', {advice}",
+        )
+        for share, advice in (
+            ("99", TARGET_RATIO),
+            ("100%", SHARE),
+            ("49.9%", SHARE),
+            ("9%", SHARE),
+            ("0%", SHARE),
+        )
+    ),
+    (
+        "spec",
+        MINIMAL["spec"] | {"objectives": latency(share="54.9%"), "strategy": {"assurance": "Fast"}},
+        "spec.objectives",
+        FAST_LATENCY,
+    ),
+    *(
+        (
+            "spec.objectives",
+            [LATENCY, {**LATENCY, "name": "tail", "latency": {"within": within, "share": "95%"}}],
+            "spec.objectives",
+            LESS_FOR_LONGER,
+        )
+        for within in ("300ms", "1s", "400ms")
+    ),
+]
+OWN: list[Row] = [
+    *(
+        ("spec.objectives", metrics(bad, "b"), f"{METRICS}.bad.metric", f"found '{bad}', {METRIC}")
+        for bad in ("my-wrong", 'x{namespace="other"}', "9_total", "a b", "", "sum(a)")
+    ),
+    ("spec.objectives", metrics("a", "b,c"), f"{METRICS}.total.metric", f"found 'b,c', {METRIC}"),
+    ("spec.objectives", metrics("a", "b" * 201), f"{METRICS}.total.metric", "more than 200 bytes"),
+    (
+        "spec.objectives",
+        metrics("time_bucket", "time_count"),
+        f"{METRICS}.bad.metric",
+        "found 'time_bucket', "
+        "write a counter: the buckets of a histogram count the same answer many times",
+    ),
+    (
+        "spec.objectives",
+        metrics("a", "time_bucket"),
+        f"{METRICS}.total.metric",
+        "found 'time_bucket', "
+        "write a counter: the buckets of a histogram count the same answer many times",
+    ),
+    (
+        "spec.objectives",
+        metrics("a", "a"),
+        METRICS,
+        "found 'a' for both, write two metrics: what is bad is a part of the total",
+    ),
+    (
+        "spec.objectives",
+        counters(counters={"bad": {"metric": "a"}}),
+        f"{METRICS}.total",
+        "Required value",
+    ),
+    *(
+        (
+            "spec.objectives",
+            counters(limits=_written({"good": "1%", "bad": "2%", **limits})),
+            f"spec.objectives[0].limits{field}",
+            message,
+        )
+        for limits, field, message in (
+            ({"good": "1"}, ".good", f"found '1', {RATE_RATIO}"),
+            ({"bad": "2"}, ".bad", f"found '2', {RATE_RATIO}"),
+            (
+                {"good": "0.0%"},
+                ".good",
+                "found '0.0%', write more than 0%: no number of requests proves 0%",
+            ),
+            ({"bad": "90.1%"}, ".bad", "found '90.1%', write at most 90%"),
+            ({"bad": "100%"}, ".bad", "found '100%', write at most 90%"),
+            ({"good": "2%"}, "", f"found good 2% and bad 2%, {ROOM}"),
+            ({"good": "10%", "bad": "9.9%"}, "", f"found good 10% and bad 9.9%, {ROOM}"),
+            ({"good": ABSENT}, ".good", "Required value"),
         )
     ),
 ]
@@ -406,8 +615,75 @@ STRATEGY: list[Row] = [
         "spec.strategy.deadline",
         "3m",
         "spec.strategy.deadline",
-        "found 3m for steps of at least 1m, "
-        "write more than the steps take at least, or fewer or shorter steps",
+        f"found 3m for steps of at least 1m, {LONGER}",
+    ),
+    (
+        "spec.strategy",
+        {"shadow": ON, "deadline": "8m"},
+        "spec.strategy.deadline",
+        f"found 8m for steps of at least 1m after a shadow of at least 5m, {LONGER}",
+    ),
+    ("spec.strategy", ABSENT, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy", {}, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy", {"mode": "Progressive"}, "spec.strategy.shadow", NO_SHADOW),
+    ("spec.strategy.shadow", {}, "spec.strategy.shadow.sideEffects", NO_SIDE_EFFECTS),
+    ("spec.strategy.shadow", {"percent": 1}, "spec.strategy.shadow.sideEffects", NO_SIDE_EFFECTS),
+    (
+        "spec.strategy",
+        {"mode": "Immediate", "shadow": {}},
+        "spec.strategy.shadow.sideEffects",
+        NO_SIDE_EFFECTS,
+    ),
+    (
+        "spec.strategy.shadow",
+        {"sideEffects": "Some"},
+        "spec.strategy.shadow.sideEffects",
+        '"None", "Suppressed"',
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": 101},
+        "spec.strategy.shadow.percent",
+        "less than or equal to 100",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": -1},
+        "spec.strategy.shadow.percent",
+        "greater than or equal to 0",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "percent": "10%"},
+        "spec.strategy.shadow.percent",
+        "must be of type integer",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "minRequests": 0},
+        "spec.strategy.shadow.minRequests",
+        "greater than or equal to 1",
+    ),
+    (
+        "spec.strategy.shadow",
+        {**ON, "minDuration": "5 m"},
+        "spec.strategy.shadow.minDuration",
+        f"found '5 m', {TIME}",
+    ),
+    *(
+        (
+            "spec.strategy.shadow",
+            {**ON, "peakFactor": factor},
+            "spec.strategy.shadow.peakFactor",
+            f"found '{factor}', {advice}",
+        )
+        for factor, advice in (
+            ("2x", FACTOR),
+            ("1.", FACTOR),
+            ("1", "write more than 1 and at most 10"),
+            ("0.5", "write more than 1 and at most 10"),
+            ("10.01", "write more than 1 and at most 10"),
+        )
     ),
     ("spec.strategy.onDeadline", "Promote", "spec.strategy.onDeadline", '"PromoteWithBound"'),
     (
@@ -443,7 +719,7 @@ STRATEGY: list[Row] = [
         "spec.strategy.override",
         {**OVERRIDE, "action": "Abort"},
         "spec.strategy.override.action",
-        '"Promote", "Rollback", "Hold"',
+        '"Promote", "Rollback", "Hold", "SkipShadow"',
     ),
     (
         "spec.strategy.override",
@@ -466,4 +742,14 @@ STRATEGY: list[Row] = [
     ),
     ("spec.paused", "yes", "spec.paused", "must be of type boolean"),
 ]
-ROWS = [*METADATA, *MODEL, *PROVENANCE, *PODS, *ROUTE, *OBJECTIVES, *STRATEGY]
+ROWS = [
+    *METADATA,
+    *MODEL,
+    *PROVENANCE,
+    *PODS,
+    *ROUTE,
+    *OBJECTIVES,
+    *LATENCIES,
+    *OWN,
+    *STRATEGY,
+]

@@ -21,6 +21,13 @@ ARTIFACT = {"uri": "s3://models/arrival/3", "digest": DIGEST}
 DATASET = {"uri": "s3://data/2026q1", "digest": DIGEST, "asOf": "2026-03-31"}
 BENCHMARK = {"name": "holdout", "metric": "brier", "value": "0.0663", "better": "Lower"}
 ERRORS = {"name": "errors", "type": "Availability", "availability": {"target": "99.9%"}}
+LATENCY = {"name": "latency", "type": "Latency", "latency": {"within": "300ms", "share": "99%"}}
+COUNTERS = {
+    "name": "own",
+    "type": "Counters",
+    "counters": {"bad": {"metric": "my_wrong_total"}, "total": {"metric": "my_answers_total"}},
+    "limits": {"good": "1%", "bad": "2%"},
+}
 OVERRIDE = {"revision": "arrival-0123456789", "action": "Promote", "reason": "INC-42"}
 
 MINIMAL: Object = {
@@ -35,6 +42,7 @@ MINIMAL: Object = {
             "parentRefs": [{"name": "models", "namespace": "gateways"}],
             "hostnames": ["arrival.example.com"],
         },
+        "strategy": {"shadow": {"percent": 0}},
     },
 }
 

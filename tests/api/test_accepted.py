@@ -9,9 +9,11 @@ from model_rollouts.api.status import Status
 from tests.api.objects import (
     ARTIFACT,
     BENCHMARK,
+    COUNTERS,
     DATASET,
     ERRORS,
     IMAGE,
+    LATENCY,
     MINIMAL,
     OTHER_DIGEST,
     OVERRIDE,
@@ -19,6 +21,8 @@ from tests.api.objects import (
     Object,
     changed,
 )
+
+OFF = {"percent": 0}
 
 DEFAULTS: Object = {
     "provenance": {"mode": "Enforce", "require": ["image"]},
@@ -35,6 +39,7 @@ DEFAULTS: Object = {
     "strategy": {
         "mode": "Progressive",
         "assurance": "Standard",
+        "shadow": {"percent": 0, "minRequests": 1000, "minDuration": "5m"},
         "canary": {"steps": ["5%", "25%", "50%"], "minStepDuration": "1m"},
         "watch": {"duration": "6h"},
         "deadline": "24h",
@@ -119,6 +124,61 @@ GOOD: dict[str, dict[str, Any]] = {
             {**ERRORS, "name": "loose", "availability": {"target": "80%"}, "role": "Report"},
         ]
     },
+    "an objective of each type": {
+        "spec.objectives": [ERRORS, LATENCY, {**COUNTERS, "role": "Guard", "compare": "Stable"}]
+    },
+    "shortest and longest time": {
+        "spec.objectives": [
+            {**LATENCY, "latency": {"within": "2ms", "share": "50%"}},
+            {**LATENCY, "name": "longest", "latency": {"within": "1m", "share": "99.9999%"}},
+        ]
+    },
+    "two significant digits however they are written": {
+        "spec.objectives": [
+            {**LATENCY, "name": name, "latency": {"within": within, "share": "99%"}}
+            for name, within in (
+                ("a", "99ms"),
+                ("b", "370ms"),
+                ("c", "1s500ms"),
+                ("d", "1500ms"),
+                ("e", "59s"),
+                ("f", "0h0m10s"),
+            )
+        ]
+    },
+    "a longer time with a higher share": {
+        "spec.objectives": [
+            {**LATENCY, "latency": {"within": "300ms", "share": "95%"}},
+            {**LATENCY, "name": "tail", "latency": {"within": "1s", "share": "99%"}},
+        ]
+    },
+    "less for a longer time of a Guard": {
+        "spec.objectives": [
+            LATENCY,
+            {**LATENCY, "name": "tail", "latency": {"within": "1s", "share": "95%"}}
+            | {"role": "Guard"},
+        ]
+    },
+    "lowest share of Fast": {
+        "spec.objectives": [{**LATENCY, "latency": {"within": "300ms", "share": "55%"}}],
+        "spec.strategy.assurance": "Fast",
+    },
+    "own counters alone": {"spec.objectives": [COUNTERS]},
+    "any name that a metric can have": {
+        "spec.objectives": [
+            COUNTERS
+            | {
+                "counters": {
+                    "bad": {"metric": ":job:wrong_Total9"},
+                    "total": {"metric": "_" * 200},
+                }
+            }
+        ]
+    },
+    "widest limits": {
+        "spec.objectives": [{**COUNTERS, "limits": {"good": "0.0001%", "bad": "90.0%"}}]
+    },
+    "closest limits": {"spec.objectives": [{**COUNTERS, "limits": {"good": "9.9%", "bad": "10%"}}]},
     "lowest target of Fast": {
         "spec.objectives": [{**ERRORS, "availability": {"target": "82%"}}],
         "spec.strategy.assurance": "Fast",
@@ -129,11 +189,32 @@ GOOD: dict[str, dict[str, Any]] = {
         "spec.strategy.canary.minStepDuration": "0s",
         "spec.strategy.deadline": "1ms",
     },
+    "shadow": {"spec.strategy.shadow": {"sideEffects": "None"}},
+    "shadow of a model that acts on requests": {
+        "spec.strategy.shadow": {"sideEffects": "Suppressed", "percent": 1, "minRequests": 1}
+    },
+    "peak load": {"spec.strategy.shadow": {"sideEffects": "None", "peakFactor": "1.01"}},
+    "highest peak load": {"spec.strategy.shadow": {"sideEffects": "None", "peakFactor": "10.00"}},
+    "deadline just long enough for a shadow": {
+        "spec.strategy": {"shadow": {"sideEffects": "None"}, "deadline": "8m1ms"}
+    },
+    "no time in shadow": {
+        "spec.strategy": {
+            "shadow": {"sideEffects": "None", "minDuration": "0s"},
+            "deadline": "3m1ms",
+        }
+    },
     "no watch": {"spec.strategy.watch.duration": "0s"},
     "deadline just long enough": {"spec.strategy.deadline": "3m1ms"},
-    "immediate needs no time": {
-        "spec.strategy.mode": "Immediate",
-        "spec.strategy.deadline": "1s",
+    "immediate needs no time and no shadow": {
+        "spec.strategy": {"mode": "Immediate", "deadline": "1s"}
+    },
+    "immediate may keep its shadow for later": {
+        "spec.strategy": {"mode": "Immediate", "shadow": {"sideEffects": "None"}}
+    },
+    "shadow skipped by hand": {
+        "spec.strategy.override": {**OVERRIDE, "action": "SkipShadow"},
+        "spec.strategy.shadow": {"sideEffects": "None"},
     },
     "override": {"spec.strategy.override": OVERRIDE},
     "largest error rates": {
@@ -192,9 +273,8 @@ def test_a_route_that_is_accepted_can_be_an_httproute(
 @pytest.mark.parametrize(
     "partial",
     [
-        {"spec.strategy": {}},
-        {"spec.strategy": {"canary": {}, "watch": {}, "advanced": {}}},
-        {"spec.strategy": {"canary": {"steps": ["5%", "25%", "50%"]}}},
+        {"spec.strategy": {"shadow": OFF, "canary": {}, "watch": {}, "advanced": {}}},
+        {"spec.strategy": {"shadow": OFF, "canary": {"steps": ["5%", "25%", "50%"]}}},
         {"spec.provenance": {}},
     ],
 )
@@ -252,13 +332,13 @@ def test_a_list_written_later_replaces_the_default(client: Client, path: str, va
 
 
 def test_a_status_of_a_newer_release_counts_as_lost() -> None:
-    newer = changed({"metadata.namespace": "default", "status": {"phase": "Shadow"}})
+    newer = changed({"metadata.namespace": "default", "status": {"phase": "Comparing"}})
 
     assert read(newer).status == Status()
 
 
 def test_fields_of_a_newer_release_are_ignored() -> None:
-    newer = changed({"metadata.namespace": "default", "spec.strategy.shadow": {"percent": 100}})
+    newer = changed({"metadata.namespace": "default", "spec.holdout": {"percent": 1}})
 
     assert read(newer).spec == read(changed({"metadata.namespace": "default"})).spec
 

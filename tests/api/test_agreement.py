@@ -7,9 +7,9 @@ import pytest
 from model_rollouts import decision
 from model_rollouts.api import objectives, strategy
 from model_rollouts.api.base import Word
-from model_rollouts.api.deployment import Spec, read
-from model_rollouts.api.ratio import share
-from tests.api.objects import ERRORS, Client, RefusedError, changed
+from model_rollouts.api.deployment import read
+from model_rollouts.rollout.judging import rules
+from tests.api.objects import COUNTERS, ERRORS, LATENCY, Client, Object, RefusedError, changed
 
 
 @pytest.mark.parametrize(
@@ -29,27 +29,6 @@ def test_the_reserved_name_is_the_breakers() -> None:
     assert decision.breaker().name == objectives.BREAKER
 
 
-def judged(spec: Spec) -> decision.Rules:
-    """The rules that the engine makes of the spec; raises ValueError when it cannot."""
-    promised = [
-        decision.errors(
-            objective.name,
-            float(share(objective.availability.target)),
-            assurance=decision.Assurance(spec.strategy.assurance.value),
-            compare=decision.Compare(objective.compare.value),
-            role=decision.Role(objective.role.value),
-        )
-        for objective in spec.objectives
-        if objective.availability is not None
-    ]
-    return decision.Rules(
-        (*promised, decision.breaker()),
-        steps=tuple(float(share(step)) for step in spec.strategy.canary.steps),
-        false_rollback=float(share(spec.strategy.advanced.false_rollback)),
-        false_promotion=float(share(spec.strategy.advanced.false_promotion)),
-    )
-
-
 @pytest.mark.parametrize("assurance", strategy.Assurance)
 @pytest.mark.parametrize("target", ["79.9%", "80%", "81.9%", "81.9999%", "82%", "99.9999%"])
 def test_a_target_is_accepted_exactly_when_it_can_be_judged(
@@ -62,8 +41,59 @@ def test_a_target_is_accepted_exactly_when_it_can_be_judged(
             "spec.strategy.assurance": assurance.value,
         }
     )
+    assert_judged_exactly_when_accepted(dry, written)
+
+
+@pytest.mark.parametrize("assurance", strategy.Assurance)
+@pytest.mark.parametrize("share", ["49.9%", "50%", "54.9999%", "55%", "99.9999%", "100%"])
+def test_a_share_is_accepted_exactly_when_it_can_be_judged(
+    dry: Client, assurance: strategy.Assurance, share: str
+) -> None:
+    latency = {"within": "300ms", "share": share}
+    written = changed(
+        {
+            "metadata.namespace": "default",
+            "spec.objectives": [{**LATENCY, "latency": latency}],
+            "spec.strategy.assurance": assurance.value,
+        }
+    )
+    # The engine could judge less than half, too; nobody promises that.
+    if share == "49.9%":
+        with pytest.raises(RefusedError):
+            dry.create(written, dry_run=True)
+        return
+    assert_judged_exactly_when_accepted(dry, written)
+
+
+@pytest.mark.parametrize("good", ["0%", "0.0001%", "1.9999%", "2%", "2.0001%"])
+@pytest.mark.parametrize("bad", ["2%", "90%", "90.0001%"])
+def test_limits_are_accepted_exactly_when_they_can_be_judged(
+    dry: Client, good: str, bad: str
+) -> None:
+    limits = {"good": good, "bad": bad}
+    written = changed(
+        {
+            "metadata.namespace": "default",
+            "spec.objectives": [{**COUNTERS, "limits": limits}],
+        }
+    )
+    assert_judged_exactly_when_accepted(dry, written)
+
+
+@pytest.mark.parametrize("within", ["300ms", "1s", "200ms"])
+@pytest.mark.parametrize("share", ["95%", "99%", "99.9%"])
+def test_two_latency_gates_are_accepted_exactly_when_they_can_be_judged(
+    dry: Client, within: str, share: str
+) -> None:
+    other = {**LATENCY, "name": "other", "latency": {"within": within, "share": share}}
+    written = changed({"metadata.namespace": "default", "spec.objectives": [LATENCY, other]})
+    assert_judged_exactly_when_accepted(dry, written)
+
+
+def assert_judged_exactly_when_accepted(dry: Client, written: Object) -> None:
+    """The API server takes an object whose objectives can be judged, and refuses all others."""
     try:
-        judged(read(written).spec)
+        rules(read(written).spec, baseline=True)
     except ValueError:
         with pytest.raises(RefusedError):
             dry.create(written, dry_run=True)
@@ -72,7 +102,7 @@ def test_a_target_is_accepted_exactly_when_it_can_be_judged(
 
 
 def test_the_defaults_can_be_judged() -> None:
-    rules = judged(read(changed({"metadata.namespace": "default"})).spec)
+    found = rules(read(changed({"metadata.namespace": "default"})).spec, baseline=True)
 
-    assert rules.steps == (0.05, 0.25, 0.5)
-    assert (rules.false_rollback, rules.false_promotion) == (0.01, 0.05)
+    assert found.steps == (0.05, 0.25, 0.5)
+    assert (found.false_rollback, found.false_promotion) == (0.01, 0.05)

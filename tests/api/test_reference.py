@@ -59,7 +59,7 @@ def test_a_field_tells_its_type_default_bounds_and_rules() -> None:
         "\nWhen a rollout that is still undecided ends. "
         "The clock stops while the rollout is paused.\n"
         "\nRefused with:\n\n"
-        "- found …, write more than the steps take at least, or fewer or shorter steps\n"
+        "- found …, write more than shadow and steps take at least, or fewer or shorter steps\n"
         "- found …, write a time such as 24h, 1m30s or 300ms\n"
         "- found …, write more than zero\n"
     )

@@ -43,8 +43,8 @@ def test_everything_that_is_wrong_is_told_at_once(dry: Client) -> None:
 
 
 def test_a_field_that_does_not_exist_is_named(dry: Client) -> None:
-    with pytest.raises(AssertionError, match=r"unknown field \"spec.strategy.shadow\""):
-        dry.create(changed({"spec.strategy.shadow": {}}), dry_run=True, strict=True)
+    with pytest.raises(AssertionError, match=r"unknown field \"spec.holdout\""):
+        dry.create(changed({"spec.holdout": {}}), dry_run=True, strict=True)
 
 
 def test_a_version_has_one_artifact(client: Client) -> None:

@@ -94,7 +94,12 @@ def test_writing_the_status_does_not_make_a_generation(client: Client) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "field", "message"),
     [
-        ("status.phase", "Shadow", "status.phase", '"Admission", "Starting", "Canary"'),
+        (
+            "status.phase",
+            "Comparing",
+            "status.phase",
+            '"Admission", "Starting", "Shadow", "Canary"',
+        ),
         ("status.evidence", "e" * 8193, "status.evidence", "may not be more than 8192 bytes"),
         ("status.step", -1, "status.step", "greater than or equal to 0"),
         (

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.client import ClusterClient
@@ -174,5 +176,50 @@ def test_it_ends_quickly_and_leaves_no_thread(watch: Watch) -> None:
             pass
 
         assert "kopf" not in {thread.name for thread in threading.enumerate()}
+
+    asyncio.run(test())
+
+
+@contextlib.asynccontextmanager
+async def wire(server: ApiServer, directory: Path) -> AsyncIterator[tuple[Path, asyncio.Event]]:
+    """A kubeconfig that leads to the API server over a wire.
+
+    It passes nothing on while the event is cleared.
+    """
+    url, passes = URL(server.url), asyncio.Event()
+    passes.set()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            while data := await reader.read(2**16):
+                await passes.wait()
+                writer.write(data)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind = await asyncio.open_connection(url.host, url.port)
+        await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer))
+
+    wired = await asyncio.start_server(connect, "127.0.0.1", 0)
+    here = f"https://127.0.0.1:{wired.sockets[0].getsockname()[1]}"
+    kubeconfig = directory / "wired"
+    kubeconfig.write_text(server.kubeconfig.read_text().replace(server.url, here))
+    async with wired:
+        yield kubeconfig, passes
+        passes.set()
+
+
+def test_it_leaves_no_connection_open_to_a_server_that_does_not_say_goodbye(
+    api_server: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    async def test() -> None:
+        told: list[Happening] = []
+        async with wire(api_server, tmp_path) as (kubeconfig, passes):
+            task = asyncio.create_task(KopfSource(kubeconfig, (namespace,)).run(told.append))
+            await until(lambda: Listening() in told, "the watches did not stand")
+            passes.clear()
+            task.cancel()
+            await asyncio.wait({task})
+            # What was left open is told when it is collected, and fails this test.
+            gc.collect()
 
     asyncio.run(test())

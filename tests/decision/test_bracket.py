@@ -29,6 +29,15 @@ def test_edges_around_a_threshold(threshold: float, expected: Bracket) -> None:
 
 
 @pytest.mark.parametrize(
+    ("far_from", "far"), [(0.0, 0.5), (0.3, 0.5), (0.5, 0.5), (0.7, 1.0), (2.0, None)]
+)
+def test_the_dual_boundary_of_stable_is_not_below_the_candidates(
+    far_from: float, far: float | None
+) -> None:
+    assert bracket(0.3, EDGES, far_from=far_from) == Bracket(0.3, 0.3, far)
+
+
+@pytest.mark.parametrize(
     ("threshold", "words"),
     [
         (0.4, "usable: 350 ms or 500 ms. Until then slower than 500 ms counts for Fail"),
@@ -42,6 +51,13 @@ def test_a_missing_edge_is_explained_with_usable_ones(threshold: float, words: s
 
     assert message is not None
     assert words in message
+
+
+def test_a_histogram_without_edges_is_explained() -> None:
+    found = bracket(0.3, ())
+
+    assert found == Bracket(0.0, math.inf, None)
+    assert "neither passes nor fails" in (no_bucket_boundary(0.3, found) or "")
 
 
 def test_nothing_is_said_when_no_edge_is_missing() -> None:

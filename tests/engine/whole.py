@@ -39,6 +39,7 @@ SPEC: dict[str, Any] = {
     "route": {"parentRefs": [{"name": "models"}], "hostnames": ["arrival.example.com"]},
     "objectives": [{"name": "errors", "type": "Availability", "availability": {"target": "99%"}}],
     "strategy": {
+        "shadow": {"percent": 0},
         "canary": {"steps": ["50%"], "minStepDuration": "1s"},
         "watch": {"duration": "0s"},
     },

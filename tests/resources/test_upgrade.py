@@ -10,13 +10,16 @@ import yaml
 from e2e.fixtures import ApiServer
 from model_rollouts.resources.controller_revision import (
     BUILDER_VERSION,
+    counted_ms,
     objects,
+    render,
     rendered_by,
     stored_input,
 )
+from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.revision import find
-from tests.resources.example import OWNER, revision_input, stored
+from tests.resources.example import MODEL, OWNER, SETTINGS, revision_input, stored
 
 PREVIOUS = Path(__file__).with_name("previous_release") / "controller-revision.yaml"
 
@@ -51,6 +54,19 @@ def test_replicas_are_left_to_who_set_them() -> None:
     deployment, *_ = objects(previous(), OWNER)
 
     assert "replicas" not in deployment["spec"]
+
+
+def test_what_a_revision_counts_is_read_from_its_rendering() -> None:
+    made = render(MODEL, "arrival-delay-1", revision_input(), [320, 75_000], SETTINGS)
+
+    counted = counted_ms({"metadata": {"name": "arrival-delay-1"}, "data": {"rendered": made}})
+
+    assert counted == tuple(sorted({*LADDER_MS, 320, 75_000}))
+
+
+def test_nothing_is_known_of_a_proxy_that_was_rendered_otherwise() -> None:
+    """Counting at an edge that is not there would take every answer for a slow one."""
+    assert counted_ms(previous()) == ()
 
 
 def test_the_input_of_the_previous_release_is_still_its_revision() -> None:

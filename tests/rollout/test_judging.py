@@ -6,15 +6,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_rollouts.decision import Assurance, Compare, Decision, Role
+from model_rollouts.api.objectives import Objective, ObjectiveType
+from model_rollouts.api.strategy import Assurance as AskedAssurance
+from model_rollouts.decision import (
+    Assurance,
+    Bracket,
+    Compare,
+    CounterPair,
+    Decision,
+    ObjectiveError,
+    Role,
+)
 from model_rollouts.decision import Rules as Judged
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.measured import Arm
 from model_rollouts.metrics.records import Unavailable
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout import evidence, judging
+from model_rollouts.rollout import evidence, judging, promises
 from model_rollouts.rollout.counting import CANDIDATE, STABLE
 from model_rollouts.rollout.memory import Memory, Split
+from model_rollouts.rollout.promises import Edges
+from tests.api.objects import COUNTERS, LATENCY
 from tests.rollout.worlds import (
     STARTED_MS,
     STEP_MS,
@@ -61,6 +73,51 @@ def test_every_target_that_the_schema_takes_can_be_judged(
     asked = spec({"spec.objectives": [objective], "spec.strategy.assurance": assurance.value})
 
     judging.begin(V3, 1, judging.rules(asked, baseline=baseline), None, STARTED_MS)
+
+
+EDGES = Edges(candidate=(0.3, 0.32, 0.4), stable=(0.3, 0.35, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("within", "candidate", "stable"),
+    [
+        ("300ms", Bracket(0.3, 0.3, 0.4), Bracket(0.3, 0.3, 0.5)),
+        ("320ms", Bracket(0.32, 0.32, 0.4), Bracket(0.3, 0.35, 0.5)),
+        ("350ms", Bracket(0.32, 0.4, None), Bracket(0.35, 0.35, 0.5)),
+    ],
+)
+def test_each_revision_is_read_at_the_edges_that_it_has(
+    within: str, candidate: Bracket, stable: Bracket
+) -> None:
+    promised = LATENCY | {"latency": {"within": within, "share": "99%"}}
+
+    made = judging.rules(spec({"spec.objectives": [promised]}), baseline=True, edges=EDGES)
+
+    latency = next(each.latency for each in made.objectives if each.latency)
+    assert (latency.edges, latency.stable) == (candidate, stable)
+    assert (latency.within, latency.share) == (int(within[:-2]) / 1000, 0.99)
+
+
+def test_the_metrics_of_counters_are_part_of_the_rules() -> None:
+    other = COUNTERS | {
+        "counters": {"bad": {"metric": "a"}, "total": {"metric": "my_answers_total"}}
+    }
+    made = [
+        judging.rules(spec({"spec.objectives": [each]}), baseline=True)
+        for each in (COUNTERS, other)
+    ]
+
+    own = next(each for each in made[0].objectives if each.counters)
+    assert own.counters == CounterPair("my_wrong_total", "my_answers_total")
+    assert (own.good, own.bad, own.role) == (0.01, 0.02, Role.GATE)
+    assert made[0] != made[1]
+
+
+def test_an_objective_without_the_member_of_its_type_is_refused() -> None:
+    bare = Objective(name="latency", type=ObjectiveType.LATENCY)
+
+    with pytest.raises(ObjectiveError, match="found Latency without its member, write `latency`"):
+        promises.judged(bare, AskedAssurance.STANDARD, promises.LADDER)
 
 
 def test_without_a_baseline_the_target_alone_decides() -> None:

@@ -56,7 +56,10 @@ SPEC: dict[str, Any] = {
     "objectives": [
         {"name": "errors", "type": "Availability", "availability": {"target": "99%"}},
     ],
-    "strategy": {"canary": {"steps": ["10%", "50%"], "minStepDuration": "30s"}},
+    "strategy": {
+        "shadow": {"percent": 0},
+        "canary": {"steps": ["10%", "50%"], "minStepDuration": "30s"},
+    },
 }
 
 

@@ -38,7 +38,7 @@ class Reason(Word):
     STABLE_READY = "StableReady", "Stable has the ready pods that its users need."
     CHECKING = "Checking", "The version is checked before pods of it start."
     STARTING = "Starting", "Pods become ready."
-    JUDGING = "Judging", "The candidate is judged on the users it has."
+    JUDGING = "Judging", "The candidate is judged on the requests it gets."
     NO_TRAFFIC = "NoTraffic", "No request came that could be judged."
     METRICS_UNAVAILABLE = "MetricsUnavailable", "Prometheus does not answer; the weight is held."
     SCRAPE_MISSING = "ScrapeMissing", "Pods run, and Prometheus does not scrape them."

@@ -58,16 +58,40 @@ _IMAGE_BY_DIGEST = Rule(
     field=".template.spec.containers",
 )
 
-_ROOM_FOR_A_BAD_LIMIT = Rule(
-    "self.strategy.assurance != 'Fast' || self.objectives.all(o, "
-    "!has(o.availability) || !o.availability.target.matches('^8[01][.%]'))",
-    "found a target below 82% with the assurance Fast, write a higher target or Standard: "
-    "Fast rules out five times the target's errors, which would be more than 90%",
-    field=".objectives",
+_ROOM_FOR_A_BAD_LIMIT = (
+    Rule(
+        "self.strategy.assurance != 'Fast' || self.objectives.all(o, "
+        "!has(o.availability) || !o.availability.target.matches('^8[01][.%]'))",
+        "found a target below 82% with the assurance Fast, write a higher target or Standard: "
+        "Fast rules out five times the target's errors, which would be more than 90%",
+        field=".objectives",
+    ),
+    Rule(
+        "self.strategy.assurance != 'Fast' || self.objectives.all(o, "
+        "!has(o.latency) || !o.latency.share.matches('^5[0-4][.%]'))",
+        "found a share below 55% with the assurance Fast, write a higher share or Standard: "
+        "Fast rules out twice the slow answers that the share allows, "
+        "which would be more than 90%",
+        field=".objectives",
+    ),
+)
+
+# Not of the strategy itself: its default, for a spec without one, has no shadow either.
+_SHADOW_IS_SAID = Rule(
+    "self.strategy.mode != 'Progressive' || has(self.strategy.shadow)",
+    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
+    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version",
+    field=".strategy.shadow",
 )
 
 
-class Spec(Part, json_schema_extra=rules(*_DECLARATIONS, _IMAGE_BY_DIGEST, _ROOM_FOR_A_BAD_LIMIT)):
+class Spec(
+    Part,
+    json_schema_extra=rules(
+        *_DECLARATIONS, _IMAGE_BY_DIGEST, *_ROOM_FOR_A_BAD_LIMIT, _SHADOW_IS_SAID
+    ),
+):
     """What is wanted."""
 
     model: Model

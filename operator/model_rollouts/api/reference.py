@@ -38,6 +38,9 @@ spec:
       - name: models
         namespace: gateways
     hostnames: [arrival.example.com]
+  strategy:
+    shadow:
+      sideEffects: None      # answering a request does nothing but answer
 ```
 
 `kubectl get -o yaml` shows it with every default filled in. Times are written as in the Gateway

@@ -24,6 +24,7 @@ class Phase(Word):
 
     ADMISSION = "Admission", "The version is checked; no pod of it runs."
     STARTING = "Starting", "Its pods become ready and warm; no user gets it."
+    SHADOW = "Shadow", "It gets copies of requests and is judged on them; no user gets its answers."
     CANARY = "Canary", "A share of users gets it, and it is judged."
     FULL = "Full", "All users get it."
     ROLLED_BACK = "RolledBack", "It was worse and was taken back; all users get stable."

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from model_rollouts.api import duration, ratio
-from model_rollouts.api.base import ATOMIC, Part, Rule, Word, Written, matches, rules, shown
+from model_rollouts.api.base import ATOMIC, INT32, Part, Rule, Word, Written, matches, rules, shown
 from model_rollouts.api.strings import Duration, Label, PartRatio, PositiveDuration
 
 LONGEST_NAME = 45
@@ -44,6 +44,63 @@ class Action(Word):
     PROMOTE = "Promote", "The revision gets all users."
     ROLLBACK = "Rollback", "The revision gets no users."
     HOLD = "Hold", "The revision keeps the users it has."
+    SKIP_SHADOW = "SkipShadow", "The revision gets its first users without being judged in shadow."
+
+
+class SideEffects(Word):
+    """What answering a request does besides the answer; a copy of a request would do it again."""
+
+    NONE = "None", "Nothing: a request may be answered twice."
+    SUPPRESSED = (
+        "Suppressed",
+        "The model server leaves them out for requests with the header `x-model-shadow: true`.",
+    )
+
+
+PeakFactor = Annotated[
+    str,
+    Written(
+        r"^[0-9]{1,2}(\.[0-9]{1,2})?$",
+        'write a decimal number in quotes, such as "2" or "1.5"',
+        5,
+        (
+            Rule(
+                "(double(self) > 1.0 && double(self) <= 10.0)",
+                "write more than 1 and at most 10",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+
+
+class Shadow(
+    Part,
+    json_schema_extra=rules(
+        Rule(
+            "self.percent == 0 || has(self.sideEffects)",
+            "found no sideEffects, write None when answering a request does nothing but answer, "
+            "or Suppressed when the model server leaves the rest out for requests with the header "
+            "x-model-shadow: true; percent: 0 switches shadow off",
+            field=".sideEffects",
+        )
+    ),
+):
+    """How a version is judged on copies of requests, before it gets users."""
+
+    percent: Annotated[int, Field(ge=0, le=100, json_schema_extra=INT32)] = 100
+    """The share of stable's requests, in percent, of which the candidate gets copies; no user gets
+    its answers. 0 switches shadow off: users are then the first to meet a version."""
+    side_effects: SideEffects | None = None
+    """What answering a request does besides the answer. Required when shadow is on: a model that
+    acts on requests would act twice."""
+    min_requests: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra=INT32)] = 1000
+    """The least number of copies before the candidate gets users."""
+    min_duration: Duration = "5m"
+    """The shortest time in shadow, however good the candidate looks."""
+    peak_factor: PeakFactor | None = None
+    """Judges the candidate under the load per pod of a peak: at 100 % it runs on so many times
+    fewer pods than stable, e.g. `"1.5"`. Nothing is sent twice for it."""
 
 
 _SHARES = "self.map(s, double(s.replace('%', '')))"
@@ -121,17 +178,23 @@ class Advanced(Part):
 _TIMES_READABLE = " && ".join(
     matches(field, duration.PATTERN) for field in ("self.deadline", "self.canary.minStepDuration")
 )
+_SHADOWS = "has(self.shadow) && self.shadow.percent > 0"
+_IN_SHADOW = (
+    f"({_SHADOWS} && {matches('self.shadow.minDuration', duration.PATTERN)} "
+    "? duration(self.shadow.minDuration) : duration('0s'))"
+)
 
 
 class Strategy(
     Part,
     json_schema_extra=rules(
         Rule(
-            f"self.mode != 'Progressive' || !({_TIMES_READABLE}) || "
+            f"self.mode != 'Progressive' || !({_TIMES_READABLE}) || {_IN_SHADOW} + "
             "self.canary.steps.map(step, duration(self.canary.minStepDuration)).sum() "
             "< duration(self.deadline)",
-            "write more than the steps take at least, or fewer or shorter steps",
-            found="self.deadline + ' for steps of at least ' + self.canary.minStepDuration",
+            "write more than shadow and steps take at least, or fewer or shorter steps",
+            found="self.deadline + ' for steps of at least ' + self.canary.minStepDuration + "
+            f"({_SHADOWS} ? ' after a shadow of at least ' + self.shadow.minDuration : '')",
             field=".deadline",
         )
     ),
@@ -143,6 +206,10 @@ class Strategy(
     assurance: Assurance = Assurance.STANDARD
     """How small a worsening must be ruled out before promotion. The stricter, the more requests
     it takes."""
+    shadow: Shadow | None = None
+    """How a version is judged on copies of requests, before it gets users. Required when the mode
+    is Progressive: whoever wants users to be the first to meet a version says so, with
+    `percent: 0`."""
     canary: Canary = Canary()
     """How users are moved over."""
     watch: Watch = Watch()

@@ -93,5 +93,22 @@ Label = Annotated[
 ]
 """A DNS label."""
 
+MetricName = Annotated[
+    str,
+    Written(
+        r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        "write the name of a metric without labels, such as my_answers_total",
+        200,
+        (
+            Rule(
+                "!self.endsWith('_bucket')",
+                "write a counter: the buckets of a histogram count the same answer many times",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+"""A counter in Prometheus."""
+
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 """A short text without a form."""

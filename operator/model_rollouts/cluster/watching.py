@@ -153,7 +153,7 @@ class _Watching:
         """Watch until told to stop; raises what ends kopf."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        self._stop = lambda: loop.call_soon_threadsafe(task.cancel)
+        self._stop = lambda: asyncio.run_coroutine_threadsafe(self._end(task), loop)
         # One error ends all tasks of kopf, and each would tell it again when it is collected.
         loop.set_exception_handler(lambda _, context: _log.debug("kopf: %s", context["message"]))
         if self._stopping:
@@ -171,8 +171,19 @@ class _Watching:
             )
         finally:
             # After an error kopf leaves them open.
-            for session in self._sessions:
-                await session.close()
+            await self._close_sessions()
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        # The connections are cut first. A watch that is cancelled closes its own in order, by a
+        # goodbye over TLS, and a loop that ends before the answer leaves it open. What kopf says of
+        # the cut is no news; the next life sets its level again.
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)
+        await self._close_sessions()
+        task.cancel()
+
+    async def _close_sessions(self) -> None:
+        for session in self._sessions:
+            await session.close()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

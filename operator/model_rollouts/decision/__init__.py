@@ -13,6 +13,7 @@ derives the method and shows what it achieves.
 """
 
 from model_rollouts.decision.bracket import Bracket, bracket, no_bucket_boundary
+from model_rollouts.decision.catalogue import breaker, counters, errors, latency, restarts
 from model_rollouts.decision.codec import EvidenceRefusedError, encode, resume
 from model_rollouts.decision.counts import Arm, Counts, Interval, Sample
 from model_rollouts.decision.deadline import (
@@ -28,17 +29,13 @@ from model_rollouts.decision.explain import explain
 from model_rollouts.decision.objective import (
     Assurance,
     Compare,
+    CounterPair,
     Kind,
     Latency,
     Objective,
     ObjectiveError,
     Role,
-    breaker,
-    counters,
-    errors,
-    latency,
     promise,
-    restarts,
 )
 from model_rollouts.decision.power import Excluded, Forecast, forecast
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -60,6 +57,7 @@ __all__ = [
     "Bracket",
     "Compare",
     "Condition",
+    "CounterPair",
     "Counts",
     "DeadlineAction",
     "DeadlineOutcome",

@@ -36,13 +36,18 @@ class Bracket:
         return self.lower == self.upper
 
 
-def bracket(threshold: float, edges: Sequence[float]) -> Bracket:
-    """The edges around `threshold`, all in seconds. `edges` are finite, in any order."""
+def bracket(threshold: float, edges: Sequence[float], *, far_from: float = 0.0) -> Bracket:
+    """The edges around `threshold`, all in seconds. `edges` are finite, in any order.
+
+    The dual boundary is not below `far_from`: that of stable lies at the candidate's or above it,
+    so that a difference between the two histograms never speaks for the candidate.
+    """
     ordered = sorted(edges)
     # Prometheus writes edges as text: "0.30" and 0.3 must be the same edge.
     lower = max((e for e in ordered if e <= threshold * (1 + _SAME)), default=0.0)
     upper = min((e for e in ordered if e >= threshold * (1 - _SAME)), default=math.inf)
-    far = next((e for e in ordered if e >= FAR * threshold * (1 - _SAME) and e >= upper), None)
+    least = max(FAR * threshold, far_from) * (1 - _SAME)
+    far = next((e for e in ordered if e >= least and e >= upper), None)
     return Bracket(lower, upper, far)
 
 
@@ -55,6 +60,8 @@ def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
             f"the histogram has no edge at or above {seconds(FAR * threshold)}: "
             "how slow the slow answers are is not judged."
         )
+    if edges.lower == 0 and edges.upper == math.inf:
+        return "the histogram has no bucket edges that are known, so it neither passes nor fails."
     usable = [seconds(e) for e in (edges.lower, edges.upper) if 0 < e < math.inf]
     told = (
         f"{seconds(threshold)} is no bucket edge of the histogram; usable: {' or '.join(usable)}."

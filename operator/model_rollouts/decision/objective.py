@@ -2,16 +2,15 @@
 
 Every objective is "bad of total". At or below `good` a version counts as good, at or above `bad`
 as bad; in between either verdict is legitimate. Without that gap no finite test exists. All
-checks of the user's numbers live here, so that the loop that judges never meets nonsense.
+checks of the user's numbers live here and in `catalogue`, so that the loop that judges never meets
+nonsense.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 
-from model_rollouts.decision.bracket import Bracket, bracket
+from model_rollouts.decision.bracket import Bracket
 from model_rollouts.decision.wording import per_minute, percent, seconds
 
 
@@ -55,20 +54,6 @@ class Assurance(StrEnum):
     STRICT = "Strict"
 
 
-ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
-    {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}
-)
-"""Bad limit of an errors objective in multiples of its good limit."""
-
-LATENCY_BAD: Mapping[Assurance, float] = MappingProxyType(
-    {Assurance.FAST: 2.0, Assurance.STANDARD: 1.5, Assurance.STRICT: 1.25}
-)
-"""Bad limit of a latency objective in multiples of its good limit."""
-
-ERRORS_ACCEPT = 5.0
-LATENCY_ACCEPT = 2.0
-"""Bounds that `PromoteWithBound` accepts at the deadline, in multiples of the good limit."""
-
 LARGEST_BAD_SHARE = 0.9
 
 
@@ -78,22 +63,35 @@ class ObjectiveError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A latency promise: `share` of the answers within `within` seconds, read at bucket edges."""
+    """A latency promise: `share` of the answers within `within` seconds, read at bucket edges.
+
+    `edges` are those of the candidate's histogram, `stable` those of stable's, whose revision may
+    have been made before the promise.
+    """
 
     within: float
     share: float
     edges: Bracket
+    stable: Bracket
+
+
+@dataclass(frozen=True, slots=True)
+class CounterPair:
+    """The names of two counters: what went wrong, and everything of which that is a part."""
+
+    bad: str
+    total: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """One promise. Build it with the functions below; this constructor checks, they also default.
+    """One promise. Build it with `catalogue`; this constructor checks, the catalogue also defaults.
 
     `good`, `bad` and `accept` are shares of requests (for restarts: events per pod-minute).
     `good_times_stable` and `bad_times_stable` are the limits in multiples of stable's rate; the
     latter defaults to bad / good. `slack`, a share of `good`, is added to both: two versions that
     are both nearly perfect are not told apart by their ratio. `accept` is the largest upper bound
-    that the deadline may promote with.
+    that the deadline may promote with. `counters` are the metrics of a pair of the user's own.
     """
 
     name: str
@@ -107,6 +105,7 @@ class Objective:
     bad_times_stable: float | None = None
     slack: float = 0.1
     latency: Latency | None = None
+    counters: CounterPair | None = None
 
     @property
     def is_rate(self) -> bool:
@@ -159,139 +158,11 @@ class Objective:
             self._refuse("slack", f"{self.slack:g}", "0 or more, such as 0.1")
         if (self.latency is not None) != (self.kind is Kind.LATENCY):
             self._refuse("latency", str(self.latency), "it exactly when the kind is Latency")
+        if self.counters is not None and self.kind is not Kind.COUNTERS:
+            self._refuse("counters", str(self.counters), "it only when the kind is Counters")
 
     def _refuse(self, field: str, found: str, instead: str) -> None:
         raise ObjectiveError(f"objective '{self.name}', {field}: found {found}, write {instead}")
-
-
-def errors(
-    name: str,
-    target: float,
-    *,
-    assurance: Assurance = Assurance.STANDARD,
-    compare: Compare = Compare.AUTO,
-    role: Role = Role.GATE,
-) -> Objective:
-    """An availability objective: `target` is the share of answers without error, e.g. 0.999.
-
-    Raises ObjectiveError when `target` is not between 0 and 1 or leaves no room for a bad limit.
-    """
-    good = _missing_share(name, "target", target)
-    bad = _bad_limit(name, "target", target, good, ERRORS_BAD[assurance])
-    return Objective(
-        name=name,
-        kind=Kind.ERRORS,
-        good=good,
-        bad=bad,
-        accept=max(bad, ERRORS_ACCEPT * good),
-        compare=compare,
-        role=role,
-    )
-
-
-def latency(
-    name: str,
-    within: float,
-    share: float,
-    edges: Sequence[float],
-    *,
-    assurance: Assurance = Assurance.STANDARD,
-    compare: Compare = Compare.AUTO,
-    role: Role = Role.GATE,
-) -> Objective:
-    """A latency objective: `share` of the answers within `within` seconds, e.g. 0.99 and 0.3.
-
-    `edges` are the finite bucket edges of the histogram in seconds. When `within` is none of them
-    the objective still works, less sharply: see `bracket`.
-    Raises ObjectiveError when a number makes no sense.
-    """
-    if not 0 < within < math.inf:
-        raise ObjectiveError(
-            f"objective '{name}', within: found {within:g} s, write a positive time such as 0.3 s"
-        )
-    if not edges or not all(0 < edge < math.inf for edge in edges):
-        raise ObjectiveError(
-            f"objective '{name}', edges: found {list(edges)}, "
-            "write the positive finite bucket edges of the histogram in seconds"
-        )
-    good = _missing_share(name, "share", share)
-    bad = _bad_limit(name, "share", share, good, LATENCY_BAD[assurance])
-    return Objective(
-        name=name,
-        kind=Kind.LATENCY,
-        good=good,
-        bad=bad,
-        accept=max(bad, LATENCY_ACCEPT * good),
-        compare=compare,
-        role=role,
-        latency=Latency(within, share, bracket(within, edges)),
-    )
-
-
-def counters(
-    name: str,
-    good: float,
-    bad: float,
-    *,
-    compare: Compare = Compare.AUTO,
-    role: Role = Role.GUARD,
-) -> Objective:
-    """The user's own pair of counters with both limits as shares of the total."""
-    return Objective(
-        name=name,
-        kind=Kind.COUNTERS,
-        good=good,
-        bad=bad,
-        accept=max(bad, ERRORS_ACCEPT * good),
-        compare=compare,
-        role=role,
-    )
-
-
-def restarts(
-    name: str = "restarts",
-    good: float = 0.01,
-    bad: float = 0.1,
-    *,
-    compare: Compare = Compare.AUTO,
-    role: Role = Role.GUARD,
-) -> Objective:
-    """Container restarts per pod-minute: one in 100 minutes is tolerated, one in ten is not."""
-    return Objective(
-        name=name,
-        kind=Kind.RESTARTS,
-        good=good,
-        bad=bad,
-        accept=max(bad, ERRORS_ACCEPT * good),
-        compare=compare,
-        role=role,
-    )
-
-
-def breaker(name: str = "breaker", good: float = 0.2, bad: float = 0.5) -> Objective:
-    """The objective that is always on: ends a total outage within four to six requests."""
-    return Objective(name=name, kind=Kind.BREAKER, good=good, bad=bad, accept=bad, role=Role.GUARD)
-
-
-def _missing_share(name: str, field: str, share: float) -> float:
-    if not 0 < share < 1:
-        hint = f"{share / 100:g}" if 1 < share < 100 else "0.999"
-        raise ObjectiveError(
-            f"objective '{name}', {field}: found {share:g}, write a share between 0 and 1, "
-            f"such as {hint}" + ("; no number of requests proves 100 %" if share == 1 else "")
-        )
-    # 1 - 0.999 is 0.0010000000000000009; people wrote 0.001.
-    return round(1 - share, 12)
-
-
-def _bad_limit(name: str, field: str, share: float, good: float, multiple: float) -> float:
-    bad = round(good * multiple, 12)
-    if bad > LARGEST_BAD_SHARE:
-        raise ObjectiveError(
-            f"objective '{name}', {field}: found {share:g}, whose bad limit would be "
-            f"{percent(bad)}; write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
-        )
-    return bad
 
 
 def promise(objective: Objective) -> str:
@@ -301,6 +172,9 @@ def promise(objective: Objective) -> str:
         return f"{percent(objective.latency.share)} of answers within {within}"
     if objective.is_rate:
         return f"at most {objective.good:g} restarts per pod-minute"
+    if objective.counters is not None:
+        pair = objective.counters
+        return f"{pair.bad} at most {percent(objective.good)} of {pair.total}"
     if objective.kind is Kind.COUNTERS:
         return f"at most {percent(objective.good)} counted bad"
     return f"{percent(1 - objective.good)} of answers without error"

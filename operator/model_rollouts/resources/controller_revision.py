@@ -8,12 +8,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from model_rollouts.resources import names
+from model_rollouts.resources import edges, names, proxy
 from model_rollouts.resources.deployment import deployment
-from model_rollouts.resources.edges import bucket_edges
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner, owned
-from model_rollouts.resources.pod import ProxySettings, pod_template
+from model_rollouts.resources.pod import ProxySettings, bootstrap_text, pod_template
 from model_rollouts.resources.revision import RevisionInput, canonical, require_valid
 from model_rollouts.resources.services import services
 
@@ -34,8 +33,8 @@ def render(
     ResourceError when the input cannot be run.
     """
     require_valid(model, given)
-    edges = bucket_edges(names.describe(model), thresholds_ms)
-    template = pod_template(model, revision, given.port, given.template, edges, settings)
+    edges_ms = edges.bucket_edges(names.describe(model), thresholds_ms)
+    template = pod_template(model, revision, given.port, given.template, edges_ms, settings)
     return {
         "builder": BUILDER_VERSION,
         "proxyImage": settings.image,
@@ -74,6 +73,21 @@ def rendered_by(stored: Mapping[str, Any]) -> int:
     """The version of the builder that rendered a ControllerRevision."""
     builder: int = _part(stored, "rendered.builder", int)
     return builder
+
+
+def counted_ms(stored: Mapping[str, Any]) -> tuple[int, ...]:
+    """The latency thresholds that the pods of a ControllerRevision count exactly, in milliseconds.
+
+    They follow from what was rendered, not from what would be rendered now. None are known of a
+    rendering of a release that wrote them elsewhere. Raises ResourceError when the
+    ControllerRevision holds no rendering.
+    """
+    rendered = _part(stored, "rendered.deployment", dict)
+    try:
+        bootstrap = bootstrap_text(rendered["spec"]["template"])
+        return edges.thresholds_ms(proxy.edges_ms(bootstrap))
+    except (LookupError, TypeError, ValueError, StopIteration):
+        return ()
 
 
 def objects(

@@ -45,6 +45,11 @@ def bucket_edges(resource: str, thresholds_ms: Iterable[int]) -> tuple[int, ...]
     return tuple(sorted({bucket_edge(each) for each in (*LADDER_MS, *thresholds)}))
 
 
+def thresholds_ms(edges: Iterable[int]) -> tuple[int, ...]:
+    """The thresholds that bucket edges count exactly, ascending, both in milliseconds."""
+    return tuple(sorted(edge + 1 for edge in edges))
+
+
 def _require_exact(resource: str, threshold: int) -> None:
     if type(threshold) is not int or not 2 <= threshold <= _LONGEST_MS:
         raise ResourceError(

@@ -17,6 +17,8 @@ from model_rollouts.resources.reserved import require_usable
 _GRACE_SECONDS = 30
 """What a model server has to end in when nothing is said, as everywhere in Kubernetes."""
 
+_BOOTSTRAP_OPTION = "--config-yaml"
+
 assert names.DRAIN_SECONDS > proxy.CONNECTION_AGE_SECONDS
 
 
@@ -70,6 +72,14 @@ def pod_template(
     return result
 
 
+def bootstrap_text(template: Mapping[str, Any]) -> str:
+    """The proxy's configuration in a PodTemplateSpec that was rendered, as JSON."""
+    containers = template["spec"]["initContainers"]
+    args = next(each["args"] for each in containers if each["name"] == names.PROXY_CONTAINER)
+    text: str = args[args.index(_BOOTSTRAP_OPTION) + 1]
+    return text
+
+
 def _drain_before_end(pod: dict[str, Any], container: dict[str, Any]) -> None:
     lifecycle = container.get("lifecycle") or {}
     if lifecycle.get("preStop"):
@@ -96,7 +106,7 @@ def _proxy(bootstrap: Mapping[str, Any], settings: ProxySettings) -> dict[str, A
             "--disable-hot-restart",
             *("--concurrency", str(settings.concurrency)),
             *("--log-level", "warning"),
-            "--config-yaml",
+            _BOOTSTRAP_OPTION,
             # In lines, so that people can read it in the pod.
             json.dumps(bootstrap, indent=1),
         ],

@@ -4,8 +4,10 @@ It measures the model and changes as little as possible of what passes: no retri
 its own but one for silence, no limits that a model would be blamed for.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from model_rollouts.resources import names
@@ -91,6 +93,13 @@ def bootstrap(
             ],
         },
     }
+
+
+@lru_cache(maxsize=4096)
+def edges_ms(text: str) -> tuple[int, ...]:
+    """The bucket edges of latency histograms in the text of a bootstrap, in milliseconds."""
+    settings = json.loads(text)["stats_config"]["histogram_bucket_settings"]
+    return tuple(settings[0]["buckets"])
 
 
 def _statistics(revision: str, edges_ms: Sequence[int]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ _ENDED = {
 _GOES_ON = {
     Phase.ADMISSION: Reason.CHECKING,
     Phase.STARTING: Reason.STARTING,
+    Phase.SHADOW: Reason.JUDGING,
     Phase.CANARY: Reason.JUDGING,
     Phase.PAUSED: Reason.PAUSED,
 }

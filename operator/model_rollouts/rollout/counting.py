@@ -3,14 +3,19 @@
 The two rooms know nothing of each other; this is where they meet.
 """
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 
 from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Counts, Interval, Kind, Objective, Sample
+from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample
 from model_rollouts.decision.counts import NOTHING
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.objectives import CountedObjective, errors, latency
+from model_rollouts.metrics.objectives import (
+    CountedObjective,
+    errors,
+    latency,
+    own_counters,
+)
 from model_rollouts.metrics.records import ArmCounts, IntervalCounts, Tally
 
 STABLE = "stable"
@@ -31,10 +36,13 @@ class Counting:
 
     def counted(self) -> tuple[CountedObjective, ...]:
         """The sums to count. Errors and breaker share theirs."""
-        timed = [
-            latency(each.name, self._edges(each)) for each in self.objectives if self._edges(each)
+        timed = [latency(each.name, _edges(each)) for each in self.objectives if _edges(each)]
+        own = [
+            own_counters(each.name, bad=each.counters.bad, total=each.counters.total)
+            for each in self.objectives
+            if each.counters is not None
         ]
-        return (errors(_ERRORS), *timed)
+        return (errors(_ERRORS), *timed, *own)
 
     def interval(self, record: IntervalCounts, started_ms: int, traffic: Traffic) -> Interval:
         """The interval as the judge takes it; an arm that is held gives no samples.
@@ -47,9 +55,11 @@ class Counting:
         samples: dict[str, Sample] = {}
         if not self.held(record, traffic):
             for objective in self.objectives:
-                counts = self._counts(objective, candidate, minutes)
-                base = NOTHING if stable is None else self._counts(objective, stable, minutes)
-                samples[objective.name] = Sample(counts, base)
+                counts = _counts(objective, candidate, minutes, stable=False)
+                if counts is None:
+                    continue
+                base = None if stable is None else _counts(objective, stable, minutes, stable=True)
+                samples[objective.name] = Sample(counts, base or NOTHING)
         return Interval(
             (record.start_ms - started_ms) / 1000,
             (record.end_ms - started_ms) / 1000,
@@ -74,41 +84,50 @@ class Counting:
             )
         )
 
-    def _counts(self, objective: Objective, arm: ArmCounts, minutes: float) -> Counts:
-        if objective.kind is Kind.RESTARTS:
-            return Counts.events(arm.pods * minutes, arm.restarts)
-        edges = self._edges(objective)
-        if not edges:
-            tally = arm.tallies[_ERRORS]
-            return Counts.of(tally.total, tally.bad[0])
-        above = _above(arm.tallies[objective.name], edges)
-        assert objective.latency is not None  # it has edges
-        bracket = objective.latency.edges
-        total = arm.tallies[objective.name].total
-        return Counts(
-            total,
-            # Beyond the last edge nothing is surely slower, before the first everything may be.
-            above.get(bracket.upper, 0),
-            above.get(bracket.lower, total),
-            above.get(bracket.far, 0) if bracket.far is not None else 0,
-        )
 
-    @staticmethod
-    def _edges(objective: Objective) -> tuple[float, ...]:
-        if objective.latency is None:
-            return ()
-        bracket = objective.latency.edges
-        edges = {bracket.lower, bracket.upper, bracket.far}
-        return tuple(sorted(edge for edge in edges if edge is not None and 0 < edge < float("inf")))
+def _counts(objective: Objective, arm: ArmCounts, minutes: float, *, stable: bool) -> Counts | None:
+    """What an arm counted for an objective.
+
+    None where its counters tell of two arms at once, or no edge of its histogram is known.
+    """
+    if objective.kind is Kind.RESTARTS:
+        return Counts.events(arm.pods * minutes, arm.restarts)
+    shared = objective.latency is None and objective.counters is None
+    tally = arm.tallies.get(_ERRORS if shared else objective.name)
+    if tally is None:
+        return None
+    if objective.latency is None:
+        return Counts.of(tally.total, tally.bad[0])
+    bracket = objective.latency.stable if stable else objective.latency.edges
+    return _timed(tally, _edges(objective), bracket)
+
+
+def _timed(tally: Tally, edges: tuple[float, ...], bracket: Bracket) -> Counts:
+    above = dict(zip(edges, tally.bad, strict=True))
+    return Counts(
+        tally.total,
+        # Beyond the last edge nothing is surely slower, before the first everything may be.
+        above.get(bracket.upper, 0),
+        above.get(bracket.lower, tally.total),
+        above.get(bracket.far, 0) if bracket.far is not None else 0,
+    )
+
+
+def _edges(objective: Objective) -> tuple[float, ...]:
+    """The edges at which either arm is counted; each reads only those of its own histogram."""
+    if objective.latency is None:
+        return ()
+    found = {
+        edge
+        for bracket in (objective.latency.edges, objective.latency.stable)
+        for edge in (bracket.lower, bracket.upper, bracket.far)
+    }
+    return tuple(sorted(edge for edge in found if edge is not None and 0 < edge < math.inf))
 
 
 def requests(arm: ArmCounts) -> int:
     """How many requests an arm had in an interval, good and bad."""
     return arm.tallies[_ERRORS].total
-
-
-def _above(tally: Tally, edges: tuple[float, ...]) -> Mapping[float, int]:
-    return dict(zip(edges, tally.bad, strict=True))
 
 
 def _comparable(candidate: ArmCounts, stable: ArmCounts | None) -> bool:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from model_rollouts import decision
 from model_rollouts.api.deployment import Spec
-from model_rollouts.api.objectives import BREAKER, Objective
+from model_rollouts.api.objectives import BREAKER
 from model_rollouts.api.ratio import share
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Dispersion, Judge, Kind, Rules
@@ -16,6 +16,7 @@ from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
 from model_rollouts.rollout import splits
 from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting, requests
 from model_rollouts.rollout.memory import Memory, Trial
+from model_rollouts.rollout.promises import LADDER, Edges, judged
 from model_rollouts.rollout.wording import clock
 
 QUIET_MS = 60_000
@@ -24,31 +25,23 @@ QUIET_GAPS = 10
 At little traffic most single intervals have none, and that is nothing to tell."""
 
 
-def rules(spec: Spec, *, baseline: bool) -> Rules:
+def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     """What a trial under `spec` is judged by; `baseline`: whether stable has users beside it.
 
-    Without a baseline every objective is held against its target alone, whatever it says.
+    Without a baseline every objective is held against its target alone, whatever it says. `edges`
+    are those of the revision on trial and of stable, by default the ones that every revision has.
     Raises ValueError for objectives that the CRD refuses, such as none with the role Gate.
     """
     advanced = spec.strategy.advanced
     return Rules(
-        (*(_judged(each, spec) for each in spec.objectives), decision.breaker(BREAKER)),
+        (
+            *(judged(each, spec.strategy.assurance, edges) for each in spec.objectives),
+            decision.breaker(BREAKER),
+        ),
         steps=tuple(float(share(step)) for step in spec.strategy.canary.steps),
         false_rollback=float(share(advanced.false_rollback)),
         false_promotion=float(share(advanced.false_promotion)),
         baseline=baseline,
-    )
-
-
-def _judged(objective: Objective, spec: Spec) -> decision.Objective:
-    if objective.availability is None:
-        raise ValueError(f"objective '{objective.name}', availability: found none, write a target")
-    return decision.errors(
-        objective.name,
-        float(share(objective.availability.target)),
-        assurance=decision.Assurance(spec.strategy.assurance.value),
-        compare=decision.Compare(objective.compare.value),
-        role=decision.Role(objective.role.value),
     )
 
 

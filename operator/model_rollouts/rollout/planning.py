@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.api.status import Phase
+from model_rollouts.decision import ObjectiveError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.resources import controller_revision
@@ -93,7 +94,7 @@ def plan(seen: Seen, memory: Memory, now: float, settings: Settings) -> Plan:
     try:
         found = _find(seen, read(dict(seen.obj)), memory, now, settings.grid.step_ms)
         return _plan(found, settings)
-    except (ValidationError, ResourceError) as error:
+    except (ValidationError, ResourceError, ObjectiveError) as error:
         return _stalled(seen, memory, error, now)
 
 
@@ -107,7 +108,7 @@ def _find(
     phase = phase_of(spec, wanted, today)
     attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
     if memory.clocks is None:
-        memory = trials.restored(deployment, today)
+        memory = trials.restored(deployment, stored, today)
     about = f"{phase}/{wanted.name}/{attempt}"
     ticked = clocks.tick(memory, about, now, paused=spec.paused)
     memory = replace(memory, clocks=ticked, written=_written(seen, memory, now))

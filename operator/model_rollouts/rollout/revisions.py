@@ -1,15 +1,18 @@
 """The revisions that are stored, which of them the spec asks for, and how each of them runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from model_rollouts.api import objectives as api_objectives
 from model_rollouts.api.deployment import ModelDeployment, Spec
+from model_rollouts.decision.bracket import FAR
 from model_rollouts.resources import controller_revision
+from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import Artifact, RevisionInput, find, new_name
+from model_rollouts.rollout import promises
 from model_rollouts.rollout.seen import Children, Object
 from model_rollouts.rollout.situation import Standing
 
@@ -30,6 +33,11 @@ class Revision:
     def version(self) -> str:
         """The version of the model that it serves."""
         return str(self.form.get("version", ""))
+
+    @property
+    def counted(self) -> tuple[float, ...]:
+        """The latency thresholds, in seconds, that its pods count exactly."""
+        return tuple(each / 1000 for each in controller_revision.counted_ms(self.stored))
 
     @property
     def digest(self) -> str | None:
@@ -118,8 +126,34 @@ def to_store(
 
 def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, ...]:
     """The latency thresholds of the objectives, which the proxy counts exactly."""
-    del objectives  # Availability has none.
-    return ()
+    return tuple(
+        sorted(
+            threshold
+            for each in objectives
+            if each.latency is not None
+            for threshold in _with_far(promises.milliseconds(each.latency.within))
+        )
+    )
+
+
+def _with_far(threshold_ms: int) -> Iterator[int]:
+    """A threshold, and its dual boundary where that lies beyond the ladder."""
+    yield threshold_ms
+    far_ms = FAR * threshold_ms
+    if far_ms > LADDER_MS[-1]:
+        yield -(-int(far_ms) // 1000) * 1000
+
+
+def edges(
+    revisions: Mapping[str, Revision], judged: str | None, beside: str | None
+) -> promises.Edges:
+    """The thresholds that the revision on trial counts, and those of the one `beside` it.
+
+    Of a revision that is not stored, the ladder is known.
+    """
+    trial, stable = revisions.get(judged or ""), revisions.get(beside or "")
+    first = promises.LADDER.candidate if trial is None else trial.counted
+    return promises.Edges(first, first if stable is None else stable.counted)
 
 
 def standing(

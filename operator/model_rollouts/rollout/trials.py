@@ -1,5 +1,6 @@
 """The trial of what has users now: taken from memory, from the status, or begun anew."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from model_rollouts.api.deployment import ModelDeployment
@@ -7,9 +8,10 @@ from model_rollouts.api.status import Phase
 from model_rollouts.decision import UNKNOWN, Rules
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
-from model_rollouts.rollout import evidence, judging
+from model_rollouts.rollout import evidence, judging, revisions
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.memory import Memory, Split, Trial
+from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.situation import Roles
 
 PHASE_MS = 500
@@ -19,12 +21,15 @@ JITTER_MS = 100
 """Scrapes are not quite regular: one just behind the end of its interval would leave it empty."""
 
 
-def restored(deployment: ModelDeployment, today: Roles) -> Memory:
+def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
     canary = today.phase is Phase.CANARY
     revision = today.candidate if canary else today.stable
     attempt = deployment.spec.strategy.attempt if canary else today.attempt
-    judged_by = judging.rules(deployment.spec, baseline=canary)
+    beside = today.stable if canary else None
+    judged_by = judging.rules(
+        deployment.spec, baseline=canary, edges=revisions.edges(stored, revision, beside)
+    )
     return evidence.decode(deployment.status.evidence, revision or "", attempt, judged_by)
 
 
@@ -38,7 +43,8 @@ def at_hand(found: Found, grid: Grid) -> Memory:
     revision, now_ms = found.judged, round(found.now * 1000)
     if revision is None:
         return replace(memory, trial=None, split=None, findings=())
-    judged_by = judging.rules(found.spec, baseline=canary)
+    edges = revisions.edges(found.revisions, revision, _beside(found))
+    judged_by = judging.rules(found.spec, baseline=canary, edges=edges)
     if not _is_of(memory.trial, revision, found.attempt, judged_by):
         history = found.seen.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
@@ -78,8 +84,12 @@ def measures(found: Found) -> Request | None:
     trial = found.memory.trial
     if trial is None:
         return None
-    beside = found.roles.stable if found.roles.phase is Phase.CANARY else None
-    return judging.request(found.key, found.deployment.metadata.namespace, trial, beside)
+    return judging.request(found.key, found.deployment.metadata.namespace, trial, _beside(found))
+
+
+def _beside(found: Found) -> str | None:
+    """The revision that what is judged is compared with, None when nothing serves beside it."""
+    return found.roles.stable if found.roles.phase is Phase.CANARY else None
 
 
 def _is_of(trial: Trial | None, revision: str, attempt: int, judged_by: Rules) -> bool:

@@ -87,6 +87,8 @@ def _place(situation: Situation) -> str:
             return f"checking {wanted}; {_served(situation)}"
         case Phase.STARTING:
             return _starting(situation, wanted)
+        case Phase.SHADOW:
+            return f"{wanted} in shadow; {_served(situation)}"
         case Phase.CANARY:
             since = _since(situation)
             return f"canary {_share(situation)}{since}; {_others(situation)}"

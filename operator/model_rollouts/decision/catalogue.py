@@ -1,0 +1,173 @@
+"""The kinds of objective, each with the limits that follow from what people write."""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from model_rollouts.decision.bracket import bracket
+from model_rollouts.decision.objective import (
+    LARGEST_BAD_SHARE,
+    Assurance,
+    Compare,
+    CounterPair,
+    Kind,
+    Latency,
+    Objective,
+    ObjectiveError,
+    Role,
+)
+from model_rollouts.decision.wording import percent
+
+ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
+    {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}
+)
+"""Bad limit of an errors objective in multiples of its good limit."""
+
+LATENCY_BAD: Mapping[Assurance, float] = MappingProxyType(
+    {Assurance.FAST: 2.0, Assurance.STANDARD: 1.5, Assurance.STRICT: 1.25}
+)
+"""Bad limit of a latency objective in multiples of its good limit."""
+
+ERRORS_ACCEPT = 5.0
+LATENCY_ACCEPT = 2.0
+"""Bounds that `PromoteWithBound` accepts at the deadline, in multiples of the good limit."""
+
+
+def errors(
+    name: str,
+    target: float,
+    *,
+    assurance: Assurance = Assurance.STANDARD,
+    compare: Compare = Compare.AUTO,
+    role: Role = Role.GATE,
+) -> Objective:
+    """An availability objective: `target` is the share of answers without error, e.g. 0.999.
+
+    Raises ObjectiveError when `target` is not between 0 and 1 or leaves no room for a bad limit.
+    """
+    good = _missing_share(name, "target", target)
+    bad = _bad_limit(name, "target", target, good, ERRORS_BAD[assurance])
+    return Objective(
+        name=name,
+        kind=Kind.ERRORS,
+        good=good,
+        bad=bad,
+        accept=max(bad, ERRORS_ACCEPT * good),
+        compare=compare,
+        role=role,
+    )
+
+
+def latency(
+    name: str,
+    within: float,
+    share: float,
+    edges: Sequence[float],
+    *,
+    stable_edges: Sequence[float] | None = None,
+    assurance: Assurance = Assurance.STANDARD,
+    compare: Compare = Compare.AUTO,
+    role: Role = Role.GATE,
+) -> Objective:
+    """A latency objective: `share` of the answers within `within` seconds, e.g. 0.99 and 0.3.
+
+    `edges` are the finite bucket edges of the candidate's histogram in seconds, `stable_edges`
+    those of stable's, where they differ. When `within` is none of them the objective still works,
+    less sharply: see `bracket`. With no edges at all it neither passes nor fails.
+    Raises ObjectiveError when a number makes no sense.
+    """
+    if not 0 < within < math.inf:
+        raise ObjectiveError(
+            f"objective '{name}', within: found {within:g} s, write a positive time such as 0.3 s"
+        )
+    beside = edges if stable_edges is None else stable_edges
+    for found in (edges, beside):
+        if not all(0 < edge < math.inf for edge in found):
+            raise ObjectiveError(
+                f"objective '{name}', edges: found {list(found)}, "
+                "write the positive finite bucket edges of the histogram in seconds"
+            )
+    read = bracket(within, edges)
+    good = _missing_share(name, "share", share)
+    bad = _bad_limit(name, "share", share, good, LATENCY_BAD[assurance])
+    return Objective(
+        name=name,
+        kind=Kind.LATENCY,
+        good=good,
+        bad=bad,
+        accept=max(bad, LATENCY_ACCEPT * good),
+        compare=compare,
+        role=role,
+        latency=Latency(within, share, read, bracket(within, beside, far_from=read.far or 0.0)),
+    )
+
+
+def counters(
+    name: str,
+    good: float,
+    bad: float,
+    *,
+    metrics: CounterPair | None = None,
+    compare: Compare = Compare.AUTO,
+    role: Role = Role.GUARD,
+) -> Objective:
+    """The user's own pair of counters with both limits as shares of the total.
+
+    Raises ObjectiveError when the limits leave no room between them.
+    """
+    return Objective(
+        name=name,
+        kind=Kind.COUNTERS,
+        good=good,
+        bad=bad,
+        accept=max(bad, ERRORS_ACCEPT * good),
+        compare=compare,
+        role=role,
+        counters=metrics,
+    )
+
+
+def restarts(
+    name: str = "restarts",
+    good: float = 0.01,
+    bad: float = 0.1,
+    *,
+    compare: Compare = Compare.AUTO,
+    role: Role = Role.GUARD,
+) -> Objective:
+    """Container restarts per pod-minute: one in 100 minutes is tolerated, one in ten is not."""
+    return Objective(
+        name=name,
+        kind=Kind.RESTARTS,
+        good=good,
+        bad=bad,
+        accept=max(bad, ERRORS_ACCEPT * good),
+        compare=compare,
+        role=role,
+    )
+
+
+def breaker(name: str = "breaker", good: float = 0.2, bad: float = 0.5) -> Objective:
+    """The objective that is always on: ends a total outage within four to six requests."""
+    return Objective(name=name, kind=Kind.BREAKER, good=good, bad=bad, accept=bad, role=Role.GUARD)
+
+
+def _missing_share(name: str, field: str, share: float) -> float:
+    if not 0 < share < 1:
+        hint = f"{share / 100:g}" if 1 < share < 100 else "0.999"
+        raise ObjectiveError(
+            f"objective '{name}', {field}: found {share:g}, write a share between 0 and 1, "
+            f"such as {hint}" + ("; no number of requests proves 100 %" if share == 1 else "")
+        )
+    # 1 - 0.999 is 0.0010000000000000009; people wrote 0.001.
+    return round(1 - share, 12)
+
+
+def _bad_limit(name: str, field: str, share: float, good: float, multiple: float) -> float:
+    bad = round(good * multiple, 12)
+    if bad > LARGEST_BAD_SHARE:
+        raise ObjectiveError(
+            f"objective '{name}', {field}: found {share:g}, whose bad limit would be "
+            f"{percent(bad)}; write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
+        )
+    return bad

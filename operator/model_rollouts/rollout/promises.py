@@ -1,0 +1,74 @@
+"""What the spec promises, as the judge takes it: the objectives with their limits and edges."""
+
+from typing import NamedTuple
+
+from model_rollouts import decision
+from model_rollouts.api.duration import span
+from model_rollouts.api.objectives import Counters, Latency, Limits, Objective
+from model_rollouts.api.ratio import share
+from model_rollouts.api.strategy import Assurance
+from model_rollouts.resources.edges import LADDER_MS
+
+
+class Edges(NamedTuple):
+    """The latency thresholds, in seconds, that the pods of each revision count exactly.
+
+    Those of stable may have been rendered before the objectives were as they are now.
+    """
+
+    candidate: tuple[float, ...]
+    stable: tuple[float, ...]
+
+
+_LADDER = tuple(each / 1000 for each in LADDER_MS)
+LADDER = Edges(_LADDER, _LADDER)
+"""What every revision counts, whatever the objectives were when it was made."""
+
+
+def milliseconds(within: str) -> int:
+    """The time of a latency objective."""
+    return round(span(within).total_seconds() * 1000)
+
+
+def judged(objective: Objective, assurance: Assurance, edges: Edges) -> decision.Objective:
+    """The objective as it is judged.
+
+    Raises ValueError for one that the CRD refuses, such as one without the member of its type.
+    """
+    sure = decision.Assurance(assurance.value)
+    compare = decision.Compare(objective.compare.value)
+    role = decision.Role(objective.role.value)
+    match objective:
+        case Objective(availability=found) if found is not None:
+            return decision.errors(
+                objective.name,
+                float(share(found.target)),
+                assurance=sure,
+                compare=compare,
+                role=role,
+            )
+        case Objective(latency=Latency(within=within, share=of_all)):
+            return decision.latency(
+                objective.name,
+                milliseconds(within) / 1000,
+                float(share(of_all)),
+                edges.candidate,
+                stable_edges=edges.stable,
+                assurance=sure,
+                compare=compare,
+                role=role,
+            )
+        case Objective(counters=Counters(bad=bad, total=total), limits=Limits() as limits):
+            return decision.counters(
+                objective.name,
+                float(share(limits.good)),
+                float(share(limits.bad)),
+                metrics=decision.CounterPair(bad.metric, total.metric),
+                compare=compare,
+                role=role,
+            )
+        case _:
+            raise decision.ObjectiveError(
+                f"objective '{objective.name}', type: found {objective.type} without its member, "
+                f"write `{objective.type.lower()}` with its numbers"
+            )
