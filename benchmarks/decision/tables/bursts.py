@@ -86,8 +86,9 @@ BURSTS = Table(
     "bursts",
     "Errors in bursts, dispersion measured on a day of history",
     "Clusters: geometric sizes of the mean given; those of 1.15 at 1 req/s are so small that a "
-    "day of 86 errors shows them four times in five. Outages: half of the errors come in outages of 20 s on "
-    "average at 5 %. At most 6 h; outages that are shared or at 1000 req/s 3 h, 1 req/s 24 h.",
+    "day of 86 errors shows them four times in five. Outages: half of the errors come in "
+    "outages of 20 s on average at 5 %. At most 6 h; outages that are shared or "
+    "at 1000 req/s 3 h, 1 req/s 24 h.",
     _burst_cells(),
     _write_bursts,
 )
