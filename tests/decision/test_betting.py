@@ -217,10 +217,15 @@ def test_an_open_block_is_worth_no_more_than_what_is_left_at_its_end(
     samples: list[Sample], looked: int
 ) -> None:
     # This makes the evidence valid when it is looked at in the middle of a block.
-    for bets, side in ((betting(), 0), (betting(4.0), 1)):
-        state, seen = bets.start(), 0.0
+    for bets, side, begin, each in (
+        (betting(), 0, 0.0, 5.0),
+        (betting(4.0), 1, 0.0, 5.0),
+        (betting(4.0), 1, 240.0, 10.0),
+    ):
+        state, seen = bets.advance(bets.start(), begin), 0.0
         for index, one in enumerate(samples):
-            state = bets.update(state, 5.0 * index, 5.0 * index + 5, one)
+            start = begin + each * index
+            state = bets.update(state, start, start + each, one)
             if index + 1 == looked:
                 seen = bets.values(state)[side]
         nothing_missed = all(s.candidate.total and s.stable.total for s in samples)

@@ -46,7 +46,7 @@ def test_independent_errors_have_dispersion_one() -> None:
 
 
 def test_small_bursts_are_seen() -> None:
-    # Geometric of mean 1.25: dispersion 1.5, nine standard errors away from 1.
+    # Geometric of mean 1.25: dispersion 1.5, and chance explains up to 1.11.
     measured = [measure(history(seed, 1.2, 1.25)).target for seed in range(40)]
 
     assert min(measured) > 1.2
