@@ -89,9 +89,29 @@ class Cluster:
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """A real API server, one for each test run; end by pid when the run ends."""
+    begun = time.monotonic()
+    with contextlib.ExitStack() as running:
+        try:
+            found = running.enter_context(api_server_in(tmp_path_factory.mktemp("api-server")))
+        except ToolsMissingError as error:
+            _unavailable(str(error))
+        SETTING_UP["api_server"] = time.monotonic() - begun
+        yield found
+
+
+class ToolsMissingError(StepError):
+    """Programs that have to be built first are not there."""
+
+
+@contextlib.contextmanager
+def api_server_in(directory: Path, audit_log: Path | None = None) -> Iterator[ApiServer]:
+    """An etcd and an API server with their data in `directory`, until the end of the context.
+
+    `audit_log` gets one line for each request. Raises ToolsMissingError, or StepError when the
+    server does not start.
+    """
     if not tools.built(tools.API_SERVER):
-        _unavailable("etcd and kube-apiserver are not built: run `make tools`")
-    directory = tmp_path_factory.mktemp("api-server")
+        raise ToolsMissingError("etcd and kube-apiserver are not built: run `make tools`")
     begun = time.monotonic()
     store, peer, serves = (Endpoint("127.0.0.1", port) for port in _free_ports(3))
     url = f"https://{serves.host}:{serves.port}"
@@ -99,18 +119,17 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with contextlib.ExitStack() as running:
         etcd = control_plane.etcd(directory / "etcd", store, peer)
         running.enter_context(_process(etcd, directory / "etcd.log"))
-        command = control_plane.api_server(made, store, serves, "10.96.0.0/16")
+        command = control_plane.api_server(made, store, serves, "10.96.0.0/16", audit_log)
         log = directory / "kube-apiserver.log"
         server = running.enter_context(_process(command, log))
         while not control_plane.api_server_ready(made, serves):
             if server.poll() is not None or time.monotonic() - begun > READY_SECONDS:
-                pytest.fail(f"the API server did not start:\n{log.read_text()[-3000:]}")
+                raise StepError(f"the API server did not start:\n{log.read_text()[-3000:]}")
             # Ready is a state to ask for: the API server announces it nowhere.
             time.sleep(0.05)
         kubeconfig = made.kubeconfig("admin")
         found = ApiServer(url, kubeconfig, made.token("admin"), made.ca)
         _install_crds(found.kubectl)
-        SETTING_UP["api_server"] = time.monotonic() - begun
         yield found
 
 

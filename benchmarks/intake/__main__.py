@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.intake.measure import measure
+from benchmarks.machine import cpu_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SETTLED = 4
@@ -84,13 +85,8 @@ def write(runs: list[dict[str, Any]], output: Path) -> None:
 
 def conditions(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """Where and with what it was measured."""
-    cpu = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
     return {
-        "cpu": cpu,
+        "cpu": cpu_model(),
         "python": platform.python_version(),
         "prometheus": runs[0]["prometheus"],
         "aiohttp": version("aiohttp"),

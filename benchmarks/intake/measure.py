@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.intake.exporter import namespace, pods, revisions
+from benchmarks.machine import cpu_of, rss_mib
 from e2e.cluster import tools
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
@@ -210,17 +211,3 @@ def _ask_exporter(port: int, method: str) -> bytes:
     body = connection.getresponse().read()
     connection.close()
     return body
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def rss_mib() -> float:
-    """Resident memory of this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("/proc/self/status has no VmRSS")

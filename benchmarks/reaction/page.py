@@ -4,9 +4,9 @@ import os
 import platform
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import cpu_model
 from benchmarks.reaction.measure import ERRORS, RATE, STEPS, Case
 
 GOALS = {"99.9%": (25, 6), "99%": (45, 12)}
@@ -23,14 +23,9 @@ are known to come one by one (`--dispersion 1`), and when nothing is known of it
 
 def conditions(runs: int, loads: list[float]) -> dict[str, Any]:
     """Where and with what it was measured."""
-    cpu = next(
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
     return {
         "command": f"python -m benchmarks.reaction --runs {runs}",
-        "cpu": cpu,
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "load_average": {

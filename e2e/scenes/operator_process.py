@@ -1,4 +1,4 @@
-"""The operator as a process of this machine, against the cluster's API server and Prometheus.
+"""The operator as a process of this machine, against an API server and a Prometheus.
 
 It is the same program that the image runs. Here it starts in a second, can be killed at any moment
 and begins again with what the cluster holds, which is what the scenes are about.
@@ -16,9 +16,8 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from e2e.cluster import addons, images
+from e2e.cluster import images
 from e2e.cluster.paths import REPOSITORY
-from e2e.fixtures import Cluster
 from e2e.waiting import wait_until
 from tests.prometheus_server import free_port
 
@@ -41,10 +40,13 @@ class Move:
 class Operator:
     """One operator, started again as often as a scene wants; `log` keeps what all of them said."""
 
-    def __init__(self, cluster: Cluster, namespace: str, log: Path) -> None:
-        """Prepare one that serves `namespace` and no other."""
-        self._cluster = cluster
-        self._namespace = namespace
+    def __init__(
+        self, kubeconfig: Path, prometheus_url: str, log: Path, namespace: str | None = None
+    ) -> None:
+        """Prepare one that serves `namespace` and no other; all of them when there is none."""
+        self._kubeconfig = kubeconfig
+        self._prometheus_url = prometheus_url
+        self._namespaces = () if namespace is None else ("--namespace", namespace)
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -59,9 +61,9 @@ class Operator:
         self._port = free_port()
         command = [
             *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
-            *("--namespace", self._namespace),
-            *("--kubeconfig", str(self._cluster.provider.kubeconfig)),
-            *("--prometheus-url", addons.prometheus_url(self._cluster.provider)),
+            *self._namespaces,
+            *("--kubeconfig", str(self._kubeconfig)),
+            *("--prometheus-url", self._prometheus_url),
             *("--proxy-image", _PROXY.reference),
             *("--scrape-interval", f"{SCRAPE_SECONDS}s"),
             *("--port", str(self._port)),
@@ -74,6 +76,12 @@ class Operator:
             )
         wait_until(lambda: self._ready() or not self.running, "the operator was not ready")
         assert self.running or crash_at, f"the operator ended:\n{self.tail()}"
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -101,15 +109,21 @@ class Operator:
         answer.raise_for_status()
         return answer.text
 
+    def total(self, name: str) -> dict[tuple[str, ...], float]:
+        """A metric of its own since it started, by the values of its labels, sorted by name."""
+        return {
+            tuple(value for _, value in sorted(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(self.metrics())
+            for sample in family.samples
+            if sample.name == name
+        }
+
     def writes(self) -> dict[str, int]:
         """Its writing requests to the API server since it started, events apart, by kind."""
         found: dict[str, int] = {}
-        for family in text_string_to_metric_families(self.metrics()):
-            for sample in family.samples:
-                if sample.name == REQUESTS and sample.labels["verb"] in WRITING:
-                    resource = sample.labels["resource"]
-                    if resource != "events":
-                        found[resource] = found.get(resource, 0) + int(sample.value)
+        for (_, resource, verb), count in self.total(REQUESTS).items():
+            if verb in WRITING and resource != "events":
+                found[resource] = found.get(resource, 0) + int(count)
         return found
 
     def kill(self) -> None:

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Self
 
+from e2e.cluster import addons
 from e2e.fixtures import Cluster
 from e2e.scenes.operator_process import Operator
 from e2e.scenes.rollout import Chronicles, Rollout
@@ -22,7 +23,12 @@ class Stage:
         self.namespace = f"scene-{title}-{uuid.uuid4().hex[:6]}"
         self.host = f"{self.namespace}.example.com"
         self.rollout = Rollout(cluster.kubectl, chronicles, self.namespace, self.host)
-        self.operator = Operator(cluster, self.namespace, logs / f"{title}.log")
+        self.operator = Operator(
+            cluster.provider.kubeconfig,
+            addons.prometheus_url(cluster.provider),
+            logs / f"{title}.log",
+            self.namespace,
+        )
         self._traffic: list[Traffic] = []
 
     def __enter__(self) -> Self:

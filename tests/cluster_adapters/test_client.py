@@ -244,7 +244,7 @@ def test_a_list_comes_in_pages_of_one_moment(
             page async for page in client.pages(CONTROLLER_REVISION, namespace, selector="of=m")
         ]
 
-        assert [len(page.items) for page in pages] == [2, 2, 1]
+        assert [len(page.texts) for page in pages] == [2, 2, 1]
         assert len({page.version for page in pages}) == 1
         names = {item["metadata"]["name"] for page in pages for item in page.items}
         assert names == {"one", "two", "three", "four", "five"}

@@ -40,7 +40,10 @@ def test_the_dual_boundary_of_stable_is_not_below_the_candidates(
 @pytest.mark.parametrize(
     ("threshold", "words"),
     [
-        (0.4, "usable: 350 ms or 500 ms. Until then slower than 500 ms counts for Fail"),
+        (
+            0.4,
+            "usable: 350 ms or 500 ms. Until then it is taken back for answers slower than 500 ms",
+        ),
         (0.05, "usable: 100 ms. Every answer may be slower than 50 ms, so it never passes."),
         (2.0, "usable: 1 s. No answer is surely slower than 2 s, so it never fails."),
         (1.0, "no edge at or above 1.25 s: how slow the slow answers are is not judged."),

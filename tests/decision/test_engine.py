@@ -1,5 +1,6 @@
 """Small cases whose verdict can be checked by hand."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,12 +10,14 @@ from model_rollouts.decision import (
     Arm,
     Compare,
     Counts,
+    DeadlinePolicy,
     Decision,
     Interval,
     Judge,
     Role,
     Rules,
     Sample,
+    at_deadline,
     breaker,
     errors,
     latency,
@@ -168,18 +171,34 @@ def test_intervals_are_given_once_and_in_order() -> None:
         judge.update(state, interval(10, 0, 10, arm=Arm.SHADOW))
 
 
-def test_latency_passes_only_on_comparable_load_but_fails_on_any() -> None:
-    judge = judge_of(latency("latency", 0.3, 0.99, EDGES))
+@pytest.mark.parametrize("compare", Compare)
+def test_latency_is_promoted_on_comparable_load_steps_on_any_and_fails_on_any(
+    compare: Compare,
+) -> None:
+    objective = dataclasses.replace(latency("latency", 0.3, 0.99, EDGES), compare=compare)
+    judge = judge_of(objective, steps=(0.1, 0.5))
 
-    def decision(slow: float, load: bool) -> Decision:
+    def decisions(slow: float, load: bool) -> list[Decision]:
         counts = Counts.timed(10_000, slow, slow, 0)
-        sample = Sample(counts, Counts.timed(10_000, 50, 50, 0))
-        one = Interval(0, 5, {"latency": sample}, comparable_load=load)
-        return judge.decide(after(judge, one))
+        sample = Sample(counts, Counts.timed(20_000, 100, 100, 0))
+        state = after(judge, Interval(0, 5, {"latency": sample}, comparable_load=load))
+        return [judge.decide(state, toward) for toward in (0.5, 1)]
 
-    assert decision(50, True) is Decision.PASS
-    assert decision(50, False) is Decision.INCONCLUSIVE
-    assert decision(900, False) is Decision.FAIL
+    assert decisions(50, True) == [Decision.PASS, Decision.PASS]
+    assert decisions(50, False) == [Decision.PASS, Decision.INCONCLUSIVE]
+    assert decisions(900, False) == [Decision.FAIL, Decision.FAIL]
+
+
+@pytest.mark.parametrize("compare", Compare)
+def test_a_bound_is_about_comparable_load(compare: Compare) -> None:
+    objective = dataclasses.replace(latency("latency", 0.3, 0.99, EDGES), compare=compare)
+    judge = judge_of(objective, steps=(0.1, 0.5))
+    sample = Sample(Counts.timed(10_000, 50, 50, 0), Counts.timed(20_000, 100, 100, 0))
+    low = after(judge, Interval(0, 5, {"latency": sample}, comparable_load=False))
+
+    (bound,) = at_deadline(judge, low, DeadlinePolicy.PROMOTE_WITH_BOUND).bounds
+
+    assert (bound.upper, bound.accepted) == (None, False)
 
 
 def test_dual_boundary_stops_a_slow_mode_inside_the_share() -> None:

@@ -35,14 +35,14 @@ def test_undecided_says_what_is_awaited() -> None:
 
     assert verdict.decision is Decision.INCONCLUSIVE
     assert verdict.objectives[0].words == (
-        "99 % of answers within 300 ms; seen 2 of 300 slower, 1 % allowed; "
+        "99 of 100 answers within 300 ms; seen 2 of 300 slower, 1 % allowed; "
         "promotion needs proof of under 1.5 %, about 1,300 more requests."
     )
     assert verdict.words == "Undecided: latency; about 1,300 more requests."
     passed = explain(judge, after(judge, Interval(0, 5, {"latency": sample})))
     assert passed.words == "Every gate is proven: promote."
     assert passed.objectives[0].words == (
-        "99 % of answers within 300 ms; seen 7 of 2,140 slower, 1 % allowed; "
+        "99 of 100 answers within 300 ms; seen 7 of 2,140 slower, 1 % allowed; "
         "proven to be under 1.5 %, enough for promotion."
     )
 

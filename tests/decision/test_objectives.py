@@ -135,8 +135,9 @@ def test_defaults() -> None:
     ("objective", "words"),
     [
         (errors("e", 0.999), "99.9 % of answers without error"),
-        (latency("l", 0.3, 0.99, EDGES), "99 % of answers within 300 ms"),
-        (latency("l", 2, 0.95, (1, 2, 3)), "95 % of answers within 2 s"),
+        (latency("l", 0.3, 0.99, EDGES), "99 of 100 answers within 300 ms"),
+        (latency("l", 0.3, 0.9995, EDGES), "9,995 of 10,000 answers within 300 ms"),
+        (latency("l", 2, 0.95, (1, 2, 3)), "95 of 100 answers within 2 s"),
         (counters("c", 0.01, 0.02), "at most 1 % counted bad"),
         (restarts(), "at most 0.01 restarts per pod-minute"),
     ],

@@ -14,7 +14,6 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.cluster.watching import KopfSource
-from model_rollouts.decision import Dispersion
 from model_rollouts.engine.carrying_out import Reach
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.instruments import Instruments
@@ -23,6 +22,8 @@ from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.rollout.planning import Asked
+from model_rollouts.rollout.seen import History
 from tests.api.objects import changed
 from tests.engine.planners import take
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -43,9 +44,9 @@ class BlindReader:
 class NoHistory:
     """Fails: nothing is compared here."""
 
-    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
+    async def past(self, namespace: str, asked: Asked) -> History:
         """Fails."""
-        raise AssertionError((namespace, revisions))
+        raise AssertionError((namespace, asked))
 
     async def scraped_ms(self, namespace: str, revision: str) -> int | None:
         """Fails."""

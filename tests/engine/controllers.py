@@ -20,7 +20,10 @@ from model_rollouts.cluster.kinds import (
     Kind,
     kind_named,
 )
-from model_rollouts.resources import route_form
+from model_rollouts.resources import names, route_form
+from model_rollouts.resources.edges import thresholds_ms
+from model_rollouts.resources.pod import bootstrap_text
+from model_rollouts.resources.proxy import edges_ms
 from tests.engine.standin_prometheus import StandinPrometheus
 
 LOOK_S = 0.05
@@ -123,14 +126,16 @@ class Controllers:
     async def _deployment(self, deployment: Object) -> None:
         name, replicas = deployment["metadata"]["name"], deployment["spec"]["replicas"]
         if replicas:
-            self._prometheus.starts(name, _version(deployment))
+            self._prometheus.starts(name, _version(deployment), _counted_ms(deployment))
         else:
             self._prometheus.ends(name)
         counts = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas")
         await self._tell(DEPLOYMENT, deployment, dict.fromkeys(counts, replicas))
 
     async def _route(self, route: Object) -> None:
-        self._prometheus.splits(route_form.weights(route))
+        service, percent = route_form.mirror(route) or ("", 0)
+        shadowed = service.removesuffix(names.SHADOW_SUFFIX)
+        self._prometheus.splits(route_form.weights(route), (shadowed, percent))
         generation = route["metadata"]["generation"]
         (parent,) = route["spec"]["parentRefs"]
         conditions = [
@@ -179,3 +184,7 @@ def _version(deployment: Object) -> str:
     images = [each["image"] for each in deployment["spec"]["template"]["spec"]["containers"]]
     (version,) = [image.rpartition(":")[2] for image in images if image.startswith(IMAGE)]
     return str(version)
+
+
+def _counted_ms(deployment: dict[str, Any]) -> tuple[int, ...]:
+    return thresholds_ms(edges_ms(bootstrap_text(deployment["spec"]["template"])))

@@ -1,15 +1,15 @@
 """A Prometheus on loopback whose samples are made up: users, pods and scrapes of one namespace.
 
 It answers the questions that the operator asks and refuses all others: a selector with a range,
-which is computed as Prometheus would, and the list of past pods, which is empty because this world
-has no past. `test_standin_prometheus.py` holds it against a real Prometheus.
+which is computed as Prometheus would, and questions about the past, which are answered with nothing
+because this world has none. `test_standin_prometheus.py` holds it against a real Prometheus.
 """
 
 import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,8 @@ JOB = "models"
 
 _SELECTOR = re.compile(r"(\w+)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
-_PAST_PODS = re.compile(r"count by \(pod\) \(\w+\{.*\}\)")
-_LISTENER = {"envoy_http_conn_manager_prefix": "live"}
+_PAST = re.compile(r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\) / 2\)\)")
+_LISTENER = "envoy_http_conn_manager_prefix"
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -34,31 +34,48 @@ class Pod:
     revision: str
     version: str
     born: float
+    counted_ms: tuple[int, ...] = ()
+    """The latency thresholds that its proxy has an edge for."""
     requests: float = 0.0
     bad: float = 0.0
+    copies: float = 0.0
+    bad_copies: float = 0.0
+    slow: dict[tuple[str, float], float] = field(default_factory=dict)
+    """By listener and seconds: answers that took so long; all others took none."""
 
     @property
     def name(self) -> str:
         """Its name as a target."""
         return f"{self.revision}-pod"
 
-    def counters(self, now: float) -> dict[str, tuple[Mapping[str, str], int]]:
-        """Labels and value by metric, as its proxy shows them."""
-        completed, bad = int(self.requests + 1e-6), int(self.bad + 1e-6)
-        return {
-            "envoy_server_uptime": ({}, int(now - self.born)),
-            "envoy_http_downstream_rq_completed": (_LISTENER, completed),
-            "envoy_http_downstream_rq_rx_reset": (_LISTENER, 0),
-            "envoy_http_downstream_rq_xx": (
-                {**_LISTENER, "envoy_response_code_class": "5"},
-                bad,
-            ),
-        }
+    def counters(self, now: float) -> Iterator[tuple[str, Mapping[str, str], int]]:
+        """Metrics with labels and value, as its proxy shows them."""
+        yield "envoy_server_uptime", {}, int(now - self.born)
+        arms = (("live", self.requests, self.bad), ("shadow", self.copies, self.bad_copies))
+        for listener, requests, bad in arms:
+            of, completed = {_LISTENER: listener}, int(requests + 1e-6)
+            errors = {**of, "envoy_response_code_class": "5"}
+            yield "envoy_http_downstream_rq_completed", of, completed
+            yield "envoy_http_downstream_rq_rx_reset", of, 0
+            yield "envoy_http_downstream_rq_xx", errors, int(bad + 1e-6)
+            yield "envoy_http_downstream_rq_time_count", of, completed
+            for threshold in self.counted_ms:
+                slower = self._slower(listener, threshold)
+                labels = {**of, "le": str(threshold - 1)}
+                yield "envoy_http_downstream_rq_time_bucket", labels, completed - slower
+
+    def _slower(self, listener: str, threshold_ms: int) -> int:
+        found = (
+            number
+            for (arm, seconds), number in self.slow.items()
+            if arm == listener and seconds * 1000 > threshold_ms
+        )
+        return int(sum(found) + 1e-6)
 
     def page(self, now: float) -> str:
         """The same in the text that Prometheus scrapes."""
         lines = []
-        for metric, (labels, value) in self.counters(now).items():
+        for metric, labels, value in self.counters(now):
             shown = {**labels, "modelrollouts_revision": self.revision}
             text = ",".join(f'{name}="{value}"' for name, value in shown.items())
             lines.append(f"{metric}{{{text}}} {value}\n")
@@ -74,6 +91,8 @@ class StandinPrometheus:
     """Requests per second of all users."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
+    slow: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Shares of answers that take so many seconds, by version."""
     down: bool = False
     """Every query is answered with 503. Pods are scraped all the same."""
     unscraped: set[str] = field(default_factory=set)
@@ -89,16 +108,17 @@ class StandinPrometheus:
         self.pods: dict[str, Pod] = {}
         self.ended: list[Pod] = []
         self._weights: dict[str, int] = {}
+        self._copied: tuple[str, int] = ("", 0)
         self._served_until = time.time()
         self._samples: dict[Labels, list[tuple[float, int]]] = {}
         self.url = ""
 
     # What happens in the cluster
 
-    def starts(self, revision: str, version: str) -> None:
+    def starts(self, revision: str, version: str, counted_ms: tuple[int, ...] = ()) -> None:
         """The pods of a revision are ready; nothing happens when they are already."""
         self._serve()
-        self.pods.setdefault(revision, Pod(revision, version, time.time()))
+        self.pods.setdefault(revision, Pod(revision, version, time.time(), counted_ms))
 
     def ends(self, revision: str) -> None:
         """The pods of a revision are gone."""
@@ -107,17 +127,26 @@ class StandinPrometheus:
         if pod is not None:
             self.ended.append(pod)
 
-    def splits(self, weights: Mapping[str, int]) -> None:
-        """Users are split by these weights from now on."""
-        if dict(weights) != self._weights:
+    def splits(self, weights: Mapping[str, int], copied: tuple[str, int] = ("", 0)) -> None:
+        """Users are split by these weights from now on; a revision gets copies of so many percent.
+
+        A revision is given by the name of its Deployment.
+        """
+        if (dict(weights), copied) != (self._weights, self._copied):
             self._serve()
-            self._weights = dict(weights)
+            self._weights, self._copied = dict(weights), copied
 
     def requests_of(self, version: str) -> float:
         """How many requests a version has answered."""
         self._serve()
         pods = [*self.pods.values(), *self.ended]
         return sum(pod.requests for pod in pods if pod.version == version)
+
+    def copies_of(self, version: str) -> float:
+        """How many copies of requests a version has answered."""
+        self._serve()
+        pods = [*self.pods.values(), *self.ended]
+        return sum(pod.copies for pod in pods if pod.version == version)
 
     def _serve(self) -> None:
         now = time.time()
@@ -130,6 +159,18 @@ class StandinPrometheus:
                 continue
             pod.requests += requests
             pod.bad += requests * self.errors.get(pod.version, 0.0)
+            self._slow_down(pod, "live", requests)
+        shadowed, percent = self._copied
+        if self._weights and (pod := self.pods.get(shadowed)) is not None:
+            copies = due * percent / 100
+            pod.copies += copies
+            pod.bad_copies += copies * self.errors.get(pod.version, 0.0)
+            self._slow_down(pod, "shadow", copies)
+
+    def _slow_down(self, pod: Pod, listener: str, requests: float) -> None:
+        for seconds, share in self.slow.get(pod.version, {}).items():
+            arm = listener, seconds
+            pod.slow[arm] = pod.slow.get(arm, 0.0) + requests * share
 
     # What is scraped
 
@@ -148,7 +189,7 @@ class StandinPrometheus:
                     "instance": "10.0.0.1:9901",
                     "modelrollouts_revision": pod.revision,
                 }
-                for metric, (labels, value) in pod.counters(now).items():
+                for metric, labels, value in pod.counters(now):
                     series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
                     kept = self._samples.setdefault(series, [])
                     kept.append((now, value))
@@ -189,7 +230,7 @@ class StandinPrometheus:
         if self.down:
             return web.Response(status=503, text="the stand-in is down")
         try:
-            if request.path.endswith("query_range") and _PAST_PODS.fullmatch(text):
+            if request.path.endswith("query_range") and _PAST.fullmatch(text):
                 result: list[dict[str, Any]] = []
             else:
                 result = self.select(text, float(str(form["time"])))

@@ -12,6 +12,7 @@ from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import errors
 from model_rollouts.metrics.records import Counted, Tally
+from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader
@@ -20,7 +21,11 @@ from tests.kubernetes_world import until
 from tests.prometheus_server import Target, prometheus_server
 
 GRID = Grid(1_000)
-ROLLOUT = (Arm("stable", "arrival-1"), Arm("candidate", "arrival-2"))
+ROLLOUT = (
+    Arm("stable", "arrival-1"),
+    Arm("candidate", "arrival-2"),
+    Arm("shadow", "arrival-2", Listener.SHADOW),
+)
 
 
 class Operator:
@@ -55,11 +60,16 @@ def test_it_counts_what_a_real_prometheus_counts(tmp_path: Path, prometheus: Pat
     async def test() -> None:
         async with StandinPrometheus("shop", rate=200.0, errors={"v2": 0.1}).running() as standin:
             rollout = MeasuredRollout(
-                "shop/arrival", "shop", ROLLOUT, (errors("errors"),), round(time.time() * 1000)
+                "shop/arrival",
+                "shop",
+                ROLLOUT,
+                (errors("errors"),),
+                round(time.time() * 1000),
+                warmup_ms=0,
             )
             port = int(standin.url.rpartition(":")[2])
             targets = []
-            for arm, version in zip(ROLLOUT, ("v1", "v2"), strict=True):
+            for arm, version in zip(ROLLOUT[:2], ("v1", "v2"), strict=True):
                 standin.starts(arm.revision, version)
                 labels = {"namespace": "shop", "pod": standin.pods[arm.revision].name}
                 targets.append(Target(port, labels, arm.revision, f"/pods/{arm.revision}"))
@@ -75,17 +85,19 @@ def test_it_counts_what_a_real_prometheus_counts(tmp_path: Path, prometheus: Pat
 
 async def compare(standin: StandinPrometheus, real: Operator, made_up: Operator) -> None:
     """Users come and go; both operators count each of them, and know of the same scrapes."""
-    standin.splits({"arrival-1": 75, "arrival-2": 25})
+    standin.splits({"arrival-1": 75, "arrival-2": 25}, ("arrival-2", 50))
 
     async def enough() -> bool:
-        return (await real.read())["candidate"].bad[0] > 10
+        counted = await real.read()
+        return min(counted[arm].bad[0] for arm in ("candidate", "shadow")) > 10
 
     await until(enough, "the real Prometheus scraped no errors")
     standin.splits({})
-    pods = [standin.pods[arm.revision] for arm in ROLLOUT]
+    one, two = standin.pods["arrival-1"], standin.pods["arrival-2"]
     truth = {
-        arm.name: Tally(int(pod.requests), (int(pod.bad),))
-        for arm, pod in zip(ROLLOUT, pods, strict=True)
+        "stable": Tally(int(one.requests), (int(one.bad),)),
+        "candidate": Tally(int(two.requests), (int(two.bad),)),
+        "shadow": Tally(int(two.copies), (int(two.bad_copies),)),
     }
     for operator in (real, made_up):
 

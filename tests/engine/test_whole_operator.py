@@ -8,7 +8,8 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from tests.engine.whole import NAME, Story, Whole, play
+from model_rollouts.resources import route_form
+from tests.engine.whole import NAME, ON, Story, Whole, play
 from tests.kubernetes_world import until
 
 pytestmark = pytest.mark.whole
@@ -79,6 +80,90 @@ def test_a_good_version_is_promoted_and_a_bad_one_is_taken_back(playing: Play) -
     playing(story)
 
 
+def test_a_version_is_judged_in_shadow_before_any_user_sees_it(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        whole.prometheus.errors = {"v3": 0.3}
+        async with whole.operator() as operator:
+            await whole.apply("v1", shadow=ON)
+            await whole.told("Full", "v1")
+            before = await operator.writes()
+            await whole.apply("v2", shadow=ON)
+            shadowed = await whole.told("Shadow", "v2")
+            unseen = whole.prometheus.requests_of("v2")
+            await promoted(whole)
+            written = await operator.writes() - before
+            copied = await whole.status()
+            await whole.apply("v3", shadow=ON)
+            ended = await whole.told("RolledBack", "v3")
+
+        assert unseen == 0
+        assert shadowed.shadow is not None
+        assert shadowed.candidate is not None
+        assert shadowed.candidate.weight == "0%"
+        assert whole.prometheus.copies_of("v2") >= 1_000
+        assert copied.shadow is None or copied.shadow.copies >= 1_000
+        assert written.total() - written["events"] <= MOST_WRITES, written
+        assert whole.prometheus.copies_of("v3") > 0
+        assert whole.prometheus.requests_of("v3") == 0
+        assert ended.history[0].message.startswith("No user saw it.")
+
+    playing(story)
+
+
+def test_a_status_that_is_wiped_in_shadow_is_found_again(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await whole.apply("v1")
+            await whole.told("Full", "v1")
+            await whole.apply("v2", shadow=ON)
+            await whole.told("Shadow", "v2")
+            whole.prometheus.rate = 0.0
+            before = route_form.mirror(await whole.route())
+            await whole.direct.tell(MODEL_DEPLOYMENT, NAME, None)
+            await whole.told("Shadow", "v2")
+            after = route_form.mirror(await whole.route())
+            whole.prometheus.rate = 1_000.0
+            await whole.told("Full", "v2")
+
+        assert before is not None
+        assert after is not None
+        assert after[0] == before[0]
+
+    playing(story)
+
+
+def test_a_version_that_is_slow_in_the_tail_is_taken_back(playing: Play) -> None:
+    """One answer in five takes three times as long as it may, and none has an error."""
+    within = {"within": "320ms", "share": "99%"}
+    latency = {"name": "latency", "type": "Latency", "latency": within}
+
+    async def story(whole: Whole) -> None:
+        whole.prometheus.slow = {"v2": {0.35: 0.002}, "v3": {1.0: 0.2}}
+        async with whole.operator() as operator:
+            await whole.apply("v1")
+            await whole.told("Full", "v1")
+            before = await operator.writes()
+            # Version 1 was made without the objective, and has no edge at its time.
+            await whole.apply("v2", ("50%",), latency)
+            await whole.told("Canary", "v2")
+            await promoted(whole)
+            written = await operator.writes() - before
+            serving = await whole.weights()
+            await whole.apply("v3", ("50%",), latency)
+            status = await whole.told("RolledBack", "v3")
+
+        assert written.total() - written["events"] <= MOST_WRITES, written
+        assert await whole.weights() == serving
+        (failed,) = [each for each in status.objectives if each.verdict == "Fail"]
+        assert failed.name == "latency"
+        assert 0.1 < failed.bad / failed.total < 0.3
+        assert failed.message.startswith("99 of 100 answers within 320 ms; seen ")
+        told = {each["type"] for _, body in whole.written for each in body["conditions"]}
+        assert "NoBucketBoundary" in told
+
+    playing(story)
+
+
 def test_nothing_moves_while_prometheus_is_down(playing: Play) -> None:
     async def story(whole: Whole) -> None:
         async with whole.operator():
@@ -122,6 +207,24 @@ def test_a_candidate_that_cannot_be_judged_is_held(playing: Play) -> None:
 
         assert sorted(given.values()) == [50, 50]
         assert held == given
+
+    playing(story)
+
+
+def test_a_scrape_that_stops_in_a_canary_holds_it_and_is_named(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await in_canary(whole)
+            whole.prometheus.unscraped = {"v2"}
+            await whole.told("Canary", "v2", "ScrapeMissing")
+            route = await whole.route()
+            await whole.reads(LONG)
+            await whole.told("Canary", "v2", "ScrapeMissing")
+            held = await whole.route()
+            whole.prometheus.unscraped = set()
+            await promoted(whole)
+
+        assert held["metadata"]["resourceVersion"] == route["metadata"]["resourceVersion"]
 
     playing(story)
 

@@ -20,6 +20,8 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.prometheus.client import ServerOptions
 from model_rollouts.resources import route_form
 from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.rollout.admission import MIRROR, MIRROR_PERCENT
+from model_rollouts.rollout.found import Pace
 from model_rollouts.rollout.planning import Settings
 from tests.conditions_check import broken_rules
 from tests.engine.controllers import IMAGE, Controllers, Direct, background
@@ -29,7 +31,14 @@ from tests.kubernetes_world import until
 from tests.prometheus_server import free_port
 
 NAME = "arrival"
-SETTINGS = Settings(ProxySettings("envoy@sha256:" + 64 * "0"), Grid(step_ms=1_000))
+SETTINGS = Settings(
+    ProxySettings("envoy@sha256:" + 64 * "0"),
+    Grid(step_ms=1_000),
+    # Pods are warm at once here, and samples come every second.
+    Pace(stage_seconds=1.0, warmup_ms=0),
+)
+OFF: dict[str, Any] = {"percent": 0}
+ON: dict[str, Any] = {"sideEffects": "None", "minDuration": "1s"}
 PATIENCE_S = 30.0
 
 SPEC: dict[str, Any] = {
@@ -39,7 +48,6 @@ SPEC: dict[str, Any] = {
     "route": {"parentRefs": [{"name": "models"}], "hostnames": ["arrival.example.com"]},
     "objectives": [{"name": "errors", "type": "Availability", "availability": {"target": "99%"}}],
     "strategy": {
-        "shadow": {"percent": 0},
         "canary": {"steps": ["50%"], "minStepDuration": "1s"},
         "watch": {"duration": "0s"},
     },
@@ -78,12 +86,23 @@ class Whole:
         """Every status that was written, after the generation of its object."""
         self._server = server
 
-    async def apply(self, version: str, steps: tuple[str, ...] = ("50%",)) -> None:
-        """Apply the spec of a version."""
+    async def apply(
+        self,
+        version: str,
+        steps: tuple[str, ...] = ("50%",),
+        *more: dict[str, Any],
+        shadow: dict[str, Any] | None = None,
+    ) -> None:
+        """Apply the spec of a version, with `more` objectives than the one on errors.
+
+        It has no shadow unless one is given.
+        """
         spec = copy.deepcopy(SPEC)
+        spec["objectives"] += more
         container = {"name": "model", "image": f"{IMAGE}:{version}"}
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)
+        spec["strategy"]["shadow"] = shadow or OFF
         metadata = {"namespace": self.direct.namespace, "name": NAME}
         api = f"{GROUP}/{VERSION}"
         await self.direct.apply(
@@ -134,14 +153,14 @@ class Whole:
     async def told(self, phase: str, version: str, reason: str | None = None) -> Status:
         """The status once it tells a phase of the spec as it is, with `version` in the history.
 
-        In a canary `version` is the candidate. With `reason`, a condition has that one.
+        In shadow and canary `version` is the candidate. With `reason`, a condition has that one.
         """
 
         async def found() -> Status | None:
             obj = await self.object()
             status = Status.model_validate(obj.get("status") or {})
             named = [past.version for past in status.history[:1]]
-            if status.candidate is not None and phase in ("Starting", "Canary"):
+            if status.candidate is not None and phase in ("Starting", "Shadow", "Canary"):
                 named = [status.candidate.version]
             reasons = {each.reason for each in status.conditions}
             is_so = (
@@ -189,7 +208,7 @@ Story = Callable[[Whole], Awaitable[None]]
 
 async def play(server: ApiServer, namespace: str, story: Story) -> None:
     """Run a test in a world of its own; every status that was written must be sound."""
-    Gateways(server, namespace).gateway("models", "HTTPRoute")
+    Gateways(server, namespace).gateway("models", "HTTPRoute", MIRROR, MIRROR_PERCENT)
     async with (
         Direct(server, namespace) as direct,
         StandinPrometheus(namespace).running() as prometheus,

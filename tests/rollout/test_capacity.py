@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollouts.rollout.capacity import least, pods
+from model_rollouts.rollout.capacity import least, mirrored, pods
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,25 @@ from model_rollouts.rollout.capacity import least, pods
 )
 def test_pods_follow_the_share_with_a_margin(stable: int, share: str, needed: int) -> None:
     assert pods(stable, Fraction(share)) == needed
+
+
+@pytest.mark.parametrize(
+    ("stable", "percent", "peak", "needed"),
+    [
+        (10, 100, None, 10),
+        (10, 10, None, 2),
+        (10, 1, None, 1),
+        (10, 0, None, 1),
+        (6, 100, "2", 3),
+        (10, 100, "1.5", 7),
+        (10, 10, "2", 1),
+        (1, 100, "10", 1),
+    ],
+)
+def test_pods_for_copies_follow_their_share_and_a_peak_has_fewer(
+    stable: int, percent: int, peak: str | None, needed: int
+) -> None:
+    assert mirrored(stable, percent, None if peak is None else Fraction(peak)) == needed
 
 
 @given(st.integers(1, 10_000), st.fractions(0, 1))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.rollout.actions import Emit, WriteStatus
+from model_rollouts.rollout import drift
+from model_rollouts.rollout.actions import Apply, Emit, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.planning import plan
 from model_rollouts.rollout.revisions import KEPT
@@ -119,3 +120,53 @@ def test_old_revisions_go_and_those_with_a_role_stay() -> None:
     assert world.revision_of(str(KEPT + 5)) in kept
     assert {name for kind, name in world.objects if kind == "Deployment"} == kept
     assert len([name for kind, name in world.objects if kind == "Service"]) == 2 * len(kept)
+
+
+def test_what_a_revision_runs_as_is_compared_once_for_each_of_its_versions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Comparing costs more than the rest of a pass; a change of any part is a version of it."""
+    compared: list[str] = []
+
+    really = drift.drifted
+
+    def drifted(found: Any, body: Any) -> bool:
+        compared.append(f"{body['kind']}/{body['metadata']['name']}")
+        return really(found, body)
+
+    world = settled()
+    monkeypatch.setattr("model_rollouts.rollout.workloads.drift.drifted", drifted)
+    world.run(60)
+    while_nothing_changes = list(compared)
+    for (kind, _), obj in world.objects.items():
+        if kind in ("ControllerRevision", "Deployment", "Service"):
+            compared.clear()
+            world.changed(obj)
+            world.run(10)
+            assert len(compared) == 3, (kind, compared)
+
+    assert while_nothing_changes == []
+
+
+def test_fresh_pods_are_not_scraped_at_once_and_nobody_is_told() -> None:
+    world = settled()
+    world.unscraped.add("2")
+    world.edit(version="2")
+    world.until("Starting").run(15)
+    held = set(world.weights)
+    world.unscraped.clear()
+    world.until("Canary")
+
+    assert held == {"v1"}
+    assert "ScrapeMissing" not in "".join(world.log)
+
+
+def test_a_repair_that_was_lost_is_seen_again() -> None:
+    world = settled()
+    name = world.revision_of("1")
+    del world.objects["Service", name]
+
+    (made,) = plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
+
+    assert isinstance(made, Apply)
+    assert (made.body["kind"], made.body["metadata"]["name"]) == ("Service", name)

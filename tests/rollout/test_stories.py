@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from model_rollouts.decision import Dispersion
 from model_rollouts.rollout.seen import Gateway
-from tests.rollout.world import World
+from tests.rollout import shadow_stories
+from tests.rollout.world import SPEC, World
 
 STORIES = Path(__file__).with_name("stories")
 GOOD_THEN_BAD = {"1": 0.002, "2": 0.002, "3": 0.05}
@@ -158,12 +160,23 @@ def scraped_late() -> World:
     world = first()
     world.edit(version="2", strategy__watch={"duration": "6h"})
     world.until("Full").run(15)
-    world.scraped = False
+    world.unscraped.add("3")
     world.edit(version="3")
     world.until("Starting").run(60)
     assert set(world.weights) == {"v2"}
-    world.scraped = True
+    world.unscraped.clear()
     return world.until("Canary").run(10)
+
+
+def scrape_stops() -> World:
+    """Pods answer and nobody scrapes them: told after two intervals, and no count is lost."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    world.unscraped.add("2")
+    world.run(60)
+    world.unscraped.clear()
+    return world.until("Full")
 
 
 def refused_at_admission() -> World:
@@ -197,12 +210,122 @@ def edited_by_somebody_else() -> World:
     world.run(15)
     deployment = world.objects["Deployment", world.revision_of("1")]
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
-    deployment["metadata"]["generation"] += 1
+    world.changed(deployment)
     world.tell("somebody", "changes the image of v1")
     world.run(15)
     del world.objects["HTTPRoute", "arrival"]
     world.tell("somebody", "deletes the route")
     return world.run(15)
+
+
+LATENCY = {"name": "latency", "type": "Latency", "latency": {"within": "300ms", "share": "99%"}}
+COUNTERS = {
+    "name": "own",
+    "type": "Counters",
+    "counters": {"bad": {"metric": "my_wrong_total"}, "total": {"metric": "my_answers_total"}},
+    "limits": {"good": "1%", "bad": "2%"},
+}
+ERRORS = SPEC["objectives"][0]
+
+
+def slow_in_the_tail() -> World:
+    """One answer in twenty takes eight times as long: the mean is fine, the p99 is not."""
+    world = first(slow={"2": {0.4: 0.05}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY])
+    return world.until("RolledBack").run(10)
+
+
+def fast_enough() -> World:
+    """A latency Gate is passed at every step, and proven under the load of all users."""
+    world = first(slow={"2": {0.4: 0.002}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY])
+    return world.until("Full").run(10)
+
+
+def a_time_between_two_buckets() -> World:
+    """A threshold that is written in a canary is no edge of what runs; the next version has it."""
+    world = first(slow={"2": {0.31: 0.002}, "3": {0.31: 0.002}})
+    world.edit(version="2")
+    world.until("Canary").run(15)
+    finer = {**LATENCY, "latency": {"within": "320ms", "share": "99%"}}
+    world.edit(objectives=[ERRORS, finer])
+    world.until("Full").run(10)
+    world.edit(version="3")
+    return world.until("Full").run(10)
+
+
+def too_little_load() -> World:
+    """A last step of 25 % never loads a pod as all users would; a larger one does."""
+    world = first()
+    world.edit(
+        version="2",
+        objectives=[ERRORS, LATENCY],
+        strategy__canary={"steps": ["10%", "25%"], "minStepDuration": "30s"},
+    )
+    world.until("Canary").run(300)
+    assert set(world.weights) == {"v1", "v2"}
+    world.edit(strategy__canary={"steps": ["10%", "25%", "50%"], "minStepDuration": "30s"})
+    return world.until("Full").run(10)
+
+
+def objectives_change_in_a_canary() -> World:
+    """Evidence begins anew, and the users stay where they are."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(50)
+    assert world.weights == {"v1": 50, "v2": 50}
+    world.edit(objectives=[ERRORS, LATENCY])
+    world.run(5)
+    assert world.weights == {"v1": 50, "v2": 50}
+    return world.until("Full").run(10)
+
+
+def wrong_by_its_own_count() -> World:
+    """The proxy sees nothing wrong, the model's own counters do."""
+    world = first(wrong={"1": 0.002, "2": 0.05})
+    world.edit(version="2", objectives=[ERRORS, COUNTERS])
+    return world.until("RolledBack").run(10)
+
+
+def slow_in_the_watch() -> World:
+    """A version whose tail grows after promotion gives its users back by itself."""
+    world = first(slow={"2": {0.4: 0.002}})
+    world.edit(version="2", objectives=[ERRORS, LATENCY], strategy__watch={"duration": "6h"})
+    world.until("Full").run(60)
+    world.slow["2"] = {0.4: 0.1}
+    return world.until("RolledBack").run(15)
+
+
+def burns_its_budget() -> World:
+    """Errors that come in bursts prove little one by one; together they use up the budget."""
+    world = first(rate=20.0)
+    world.dispersion = Dispersion(400.0, 400.0)
+    objectives = [{**ERRORS, "availability": {"target": "99.9%"}}]
+    world.edit(version="2", objectives=objectives, strategy__watch={"duration": "6h"})
+    name = world.until("Canary").run(60).revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-5"})
+    world.until("Full").edit(strategy__override=None)
+    world.run(600)
+    world.errors["2"] = 0.05
+    return world.until("RolledBack").run(15)
+
+
+def a_fix_for_a_burning_service() -> World:
+    """Stable misses its objective: what is better gets through, and stays."""
+    world = first(errors={"1": 0.06, "2": 0.025})
+    world.edit(version="2", strategy__watch={"duration": "30m"})
+    world.until("Full").run(1_860)
+    assert set(world.weights) == {"v2"}
+    return world
+
+
+def a_first_version_that_burns() -> World:
+    """There is nothing to go back to: it is told, and the next version is not held up."""
+    world = World(errors={"1": 0.06, "2": 0.002})
+    world.edit(version="1", strategy__watch={"duration": "6h"})
+    world.until("Full").run(120)
+    world.edit(version="2")
+    return world.until("Full").run(30)
 
 
 TOLD: tuple[Callable[[], World], ...] = (
@@ -219,13 +342,34 @@ TOLD: tuple[Callable[[], World], ...] = (
     never_ready,
     without_pods_in_the_canary,
     scraped_late,
+    scrape_stops,
     refused_at_admission,
     edited_by_somebody_else,
+    slow_in_the_tail,
+    fast_enough,
+    a_time_between_two_buckets,
+    too_little_load,
+    objectives_change_in_a_canary,
+    wrong_by_its_own_count,
+    slow_in_the_watch,
+    burns_its_budget,
+    a_fix_for_a_burning_service,
+    a_first_version_that_burns,
 )
 
 
 @pytest.mark.parametrize("story", TOLD, ids=lambda story: story.__name__)
 def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    check(story)
+
+
+@pytest.mark.parametrize("story", shadow_stories.TOLD, ids=lambda story: story.__name__)
+def test_the_story_of_a_shadow_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    check(story)
+
+
+def check(story: Callable[[], World]) -> None:
+    """The story is that of its file."""
     path = STORIES / f"{story.__name__}.log"
     text = "\n".join(story().log) + "\n"
     if os.environ.get("UPDATE_STORIES"):

@@ -8,6 +8,7 @@ and on the cluster. Every plan is carried out action by action, so that it can b
 import copy
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,9 +17,12 @@ from model_rollouts.api.conditions import Condition
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.decision import INDEPENDENT, Dispersion
 from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.objectives import CountedObjective
 from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.sources import MODEL_SERVER, Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import route_form
+from model_rollouts.resources.controller_revision import counted_ms
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import judging
 from model_rollouts.rollout.actions import (
@@ -63,6 +67,58 @@ SPEC: dict[str, Any] = {
 }
 
 
+WARM_SECONDS = 60
+"""Copies to pods that started less than so long ago do not count."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one revision answered in an interval, at one listener."""
+
+    requests: int = 0
+    bad: int = 0
+    slow: Mapping[float, int] = field(default_factory=dict)
+    wrong: int = 0
+
+    def __add__(self, other: "Answered") -> "Answered":
+        slow = Counter(self.slow) + Counter(other.slow)
+        return Answered(
+            self.requests + other.requests, self.bad + other.bad, slow, self.wrong + other.wrong
+        )
+
+    def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
+        """What the proxy and the model server count for an objective."""
+        levels = []
+        for terms in objective.bad:
+            edges = [term.edge for term in terms if term.edge is not None]
+            if edges:
+                levels.append(self._slower(edges[0] + 1, counted_ms))
+            else:
+                levels.append(self.wrong if objective.source is MODEL_SERVER else self.bad)
+        return Tally(self.requests, tuple(levels))
+
+    def _slower(self, threshold_ms: float, counted_ms: tuple[int, ...]) -> int:
+        if threshold_ms not in counted_ms:
+            # A bucket that is not there has counted nothing.
+            return self.requests
+        return sum(number for seconds, number in self.slow.items() if seconds * 1000 > threshold_ms)
+
+
+@dataclass(frozen=True)
+class Served:
+    """One interval: the answers by revision and listener, and the ready pods.
+
+    Nobody saw what the revisions `unscraped` answered.
+    """
+
+    start_ms: int
+    end_ms: int
+    arms: Mapping[tuple[str, Listener], Answered]
+    pods: Mapping[str, int]
+    warming: frozenset[str]
+    unscraped: frozenset[str]
+
+
 @dataclass
 class World:
     """One ModelDeployment and everything around it. Times are seconds since `NOON`."""
@@ -71,18 +127,29 @@ class World:
     """Requests per second of all users."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
+    slow: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Shares of answers that take so many seconds, by version; all others take 50 ms."""
+    wrong: dict[str, float] = field(default_factory=dict)
+    """Share of answers that the model itself counts as wrong, by version."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
     """How long pods of a version take to become ready: 8 s when it is not named."""
     seed: int = 1
     refusal: str | None = None
     gateway: Gateway = field(default_factory=Gateway)
     dispersion: Dispersion = INDEPENDENT
+    copied: float = 1.0
+    """What the gateway makes of the share of requests that the route has copied."""
+    refuses_copies: bool = False
+    """Whether the gateway takes no route with a mirror."""
+    suffers: Mapping[int, float] = field(default_factory=dict)
+    """Share of bad answers of stable from so many percent of its requests copied on."""
     prometheus_up: bool = True
     gateway_accepts: bool = True
 
     def __post_init__(self) -> None:
         self.time = 0.0
         self.random = random.Random(self.seed)
+        self.dice = random.Random(-self.seed)
         self.version = 0
         self.memory = Memory()
         self.checked: Checked | None = None
@@ -96,13 +163,15 @@ class World:
         self.measures: Any = None
         self.bad_answers: dict[str, int] = {}
         self.answers: dict[str, int] = {}
-        self.pending: list[IntervalCounts] = []
+        self.copies: dict[str, int] = {}
+        self.past: list[Served] = []
         self.wake_at: float | None = None
         self.broken: set[str] = set()
-        self.scraped = True
+        self.unscraped: set[str] = set()
         self.scraped_ms: int | None = None
         self.asked_at = 0.0
         self.owed: dict[str, float] = {}
+        self.hidden: dict[tuple[str, Listener], Answered] = {}
         self.obj: dict[str, Any] = {
             "apiVersion": "modelrollouts.dev/v1alpha1",
             "kind": "ModelDeployment",
@@ -128,6 +197,14 @@ class World:
         self.obj["metadata"]["generation"] += 1
         self.checked = self.history = None
         self.tell("user", f"applies {', '.join(f'{k}={v}' for k, v in changes.items())}")
+
+    def changed(self, obj: dict[str, Any]) -> None:
+        """Somebody has changed the spec of an object: it has another version."""
+        self.version += 1
+        obj["metadata"] |= {
+            "resourceVersion": str(self.version),
+            "generation": obj["metadata"]["generation"] + 1,
+        }
 
     def restart(self) -> None:
         """The operator ends without a word and begins again."""
@@ -159,6 +236,11 @@ class World:
         if self.route is None:
             return {}
         return {self.version_of(k): v for k, v in route_form.weights(self.route).items()}
+
+    @property
+    def mirror(self) -> int:
+        """Percent of the requests that the route has copied."""
+        return 0 if self.route is None else (route_form.mirror(self.route) or ("", 0))[1]
 
     def pods(self) -> dict[str, int]:
         """Pods asked for, by version."""
@@ -204,24 +286,70 @@ class World:
         return self
 
     def serve(self) -> None:
-        """One interval of users' requests, split as the route says, and counted."""
+        """One interval of users' requests, split and copied as the route says, and counted."""
         end = round((NOON + self.time) * 1000)
-        arms: dict[str, tuple[int, int]] = {}
+        arms: dict[tuple[str, Listener], Answered] = {}
         weights = {} if self.route is None else route_form.weights(self.route)
         total = sum(weights.values())
+        mirror, percent = (route_form.mirror(self.route) if self.route else None) or ("", 0)
+        harm = max((bad for least, bad in self.suffers.items() if percent >= least), default=0.0)
         for revision, weight in weights.items():
             version = self.version_of(revision)[1:]
             # Weighted round robin: what is left of a request is the next interval's.
             due = self.owed.get(revision, 0.0) + self.rate * INTERVAL * weight / total
             requests = int(due + 1e-9)
             self.owed[revision] = due - requests
-            share = self.errors.get(version, 0.0)
-            bad = sum(self.random.random() < share for _ in range(requests))
-            arms[revision] = (requests, bad)
+            share = max(self.errors.get(version, 0.0), harm)
+            given = self._answered(version, requests, share)
+            arms[revision, Listener.LIVE] = given
             self.answers[version] = self.answers.get(version, 0) + requests
-            self.bad_answers[version] = self.bad_answers.get(version, 0) + bad
-        self.arms = arms
-        self.interval = (end - INTERVAL * 1000, end)
+            self.bad_answers[version] = self.bad_answers.get(version, 0) + given.bad
+        shadowed = mirror.removesuffix("-shadow")
+        pods, warming = self._ready_pods(), frozenset(filter(self._is_warming, self.changed_at))
+        if pods.get(shadowed):
+            arms[shadowed, Listener.SHADOW] = self._copies(shadowed, percent, warming)
+        unscraped = frozenset(
+            revision for revision, _ in arms if self.version_of(revision)[1:] in self.unscraped
+        )
+        for arm, given in arms.items():
+            # The next sample shows what the pods have counted meanwhile.
+            given += self.hidden.pop(arm, Answered())
+            if arm[0] in unscraped:
+                self.hidden[arm], given = given, Answered()
+            arms[arm] = given
+        self.past.append(Served(end - INTERVAL * 1000, end, arms, pods, warming, unscraped))
+
+    def _answered(self, version: str, requests: int, bad: float) -> Answered:
+        return Answered(
+            requests,
+            sum(self.random.random() < bad for _ in range(requests)),
+            {
+                seconds: sum(self.dice.random() < share for _ in range(requests))
+                for seconds, share in self.slow.get(version, {}).items()
+            },
+            sum(self.dice.random() < self.wrong.get(version, 0.0) for _ in range(requests)),
+        )
+
+    def _copies(self, revision: str, percent: int, warming: frozenset[str]) -> Answered:
+        version = self.version_of(revision)[1:]
+        due = self.owed.get(f"{revision}-shadow", 0.0)
+        due += self.rate * INTERVAL * percent / 100 * self.copied
+        copies = int(due + 1e-9)
+        self.owed[f"{revision}-shadow"] = due - copies
+        self.copies[version] = self.copies.get(version, 0) + copies
+        if revision in warming:
+            return Answered()
+        return self._answered(version, copies, self.errors.get(version, 0.0))
+
+    def _is_warming(self, revision: str) -> bool:
+        return self.time - self.changed_at[revision] <= WARM_SECONDS
+
+    def _ready_pods(self) -> dict[str, int]:
+        return {
+            name: obj.get("status", {}).get("availableReplicas", 0)
+            for (kind, name), obj in self.objects.items()
+            if kind == "Deployment"
+        }
 
     def measure(self) -> None:
         """What Prometheus tells of the interval before, when the rollout asks."""
@@ -230,12 +358,11 @@ class World:
             return
         if not self.prometheus_up:
             finding = Finding(Reason.METRICS_UNAVAILABLE, "", (), "Prometheus does not answer")
-            self.pending.append(self._counts(request))
             self.memory = judging.take(self.memory, Unavailable(finding), self._weight())
             return
-        self.pending.append(self._counts(request))
-        counted = Counted(tuple(self.pending), Watermark(self.interval[1]), behind=False)
-        self.pending = []
+        begins_ms = request.since.at_ms if request.since else request.rollout.started_ms
+        fresh = [self._counts(request, each) for each in self.past if each.start_ms >= begins_ms]
+        counted = Counted(tuple(fresh), Watermark(self.past[-1].end_ms), behind=False)
         self.memory = judging.take(self.memory, counted, self._weight())
 
     def _weight(self) -> float:
@@ -245,16 +372,24 @@ class World:
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if trial and total else 0.0
 
-    def _counts(self, request: Any) -> IntervalCounts:
-        arms = {}
+    def _counts(self, request: Any, served: Served) -> IntervalCounts:
+        arms: dict[str, ArmCounts] = {}
+        findings = []
         for arm in request.rollout.arms:
-            total, bad = self.arms.get(arm.revision, (0, 0))
+            given = served.arms.get((arm.revision, arm.listener), Answered())
+            stored = self.objects["ControllerRevision", arm.revision]
+            blind = arm.revision in served.unscraped
+            if blind:
+                message = f"no pod of {arm.revision} was scraped"
+                findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             tallies = {
-                each.name: Tally(total, (bad,) * len(each.bad))
+                each.name: given.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives
             }
-            arms[arm.name] = ArmCounts(tallies, 1, 0)
-        return IntervalCounts(*self.interval, arms, ())
+            warming = arm.listener is Listener.SHADOW and arm.revision in served.warming
+            pods = 0 if blind else served.pods.get(arm.revision, 0)
+            arms[arm.name] = ArmCounts(tallies, pods, 0, warming)
+        return IntervalCounts(served.start_ms, served.end_ms, arms, tuple(findings))
 
     def _controllers(self) -> None:
         for (kind, name), obj in self.objects.items():
@@ -262,7 +397,8 @@ class World:
                 self._start_pods(name, obj)
             elif kind == "HTTPRoute" and self.gateway_accepts:
                 generation = obj["metadata"]["generation"]
-                obj["status"] = {"parents": [self._parent(obj, generation)]}
+                refused = self.refuses_copies and route_form.mirror(obj) is not None
+                obj["status"] = {"parents": [self._parent(obj, generation, refused=refused)]}
 
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
         version = self.version_of(name)[1:]
@@ -281,11 +417,13 @@ class World:
         }
 
     @staticmethod
-    def _parent(route: dict[str, Any], generation: int) -> dict[str, Any]:
+    def _parent(route: dict[str, Any], generation: int, *, refused: bool) -> dict[str, Any]:
         conditions = [
             {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
             for kind in ("Accepted", "ResolvedRefs")
         ]
+        if refused:
+            conditions[0] |= {"status": "False", "reason": "UnsupportedValue", "message": "mirror"}
         return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
 
     # What the operator does
@@ -294,7 +432,8 @@ class World:
         """What the engine would gather; what was refused at admission is asked again."""
         if self.checked is not None and self.time - self.checked_at >= 30:
             self.checked = None
-        if self.history and self.history.scraped_ms is None and self.time > self.asked_at:
+        unscraped = self.history and self.history.candidate and not self.history.scraped_ms
+        if unscraped and self.time > self.asked_at:
             self.history = None
         kinds: dict[str, dict[str, Any]] = {"Deployment": {}, "Service": {}}
         revisions = []
@@ -334,8 +473,17 @@ class World:
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
+            assert found.history is not None
             scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
-            self.history = History(self.dispersion, scraped_ms if self.scraped else None)
+            asked = found.history
+            known = asked.candidate and self.version_of(asked.candidate)[1:] not in self.unscraped
+            self.history = History(
+                self.dispersion,
+                scraped_ms if known else None,
+                candidate=asked.candidate,
+                rate=self.rate or None,
+                others=tuple((past.key, self.dispersion) for past, _ in asked.others),
+            )
 
     def do(self, action: Action) -> None:
         """Carry out one action."""
@@ -353,6 +501,10 @@ class World:
                 self._write(body)
                 self.writes.append("HTTPRoute")
                 shown = ", ".join(f"{k} {v}" for k, v in self.weights.items())
+                if (copied := route_form.mirror(body)) is not None:
+                    name, percent = copied
+                    version = self.version_of(name.removesuffix("-shadow"))
+                    shown += f"; {version} copies of {percent} %"
                 self.tell("operator", f"{move}: users get {shown}")
             case Scale(revision, replicas):
                 obj = self.objects["Deployment", revision]
@@ -379,10 +531,12 @@ class World:
             conditions, generation=generation, observed_generation=status["observedGeneration"]
         )
         json.dumps(status)
-        self.obj["status"] = status
+        before, self.obj["status"] = self.status.get("plan"), status
         true = [each.type for each in conditions if each.status == "True"]
         said = self._without_digests(status["message"])
-        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}")
+        plan = status.get("plan")
+        new = f" (plan: {plan})" if plan is not None and plan != before else ""
+        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}{new}")
 
     def _write(self, body: dict[str, Any]) -> None:
         key = (body["kind"], body["metadata"]["name"])

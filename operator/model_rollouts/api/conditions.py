@@ -25,6 +25,11 @@ class ConditionType(Word):
         "At the present traffic the objectives are not decided before the deadline; "
         "only while true.",
     )
+    NO_BUCKET_BOUNDARY = (
+        "NoBucketBoundary",
+        "What runs was started before a latency objective was written, and does not count its "
+        "time exactly; only while true.",
+    )
     SERVICE_DEGRADED = (
         "ServiceDegraded",
         "The service breaks its objectives whichever version answers; only while true.",
@@ -47,6 +52,18 @@ class Reason(Word):
         "SplitNotObserved",
         "Requests do not arrive at candidate and stable as the weights say.",
     )
+    MIRROR_NOT_OBSERVED = (
+        "MirrorNotObserved",
+        "Copies of requests do not arrive at the candidate as the route says.",
+    )
+    SHADOW_HURTS_STABLE = (
+        "ShadowHurtsStable",
+        "Stable answered worse while its requests were copied; fewer of them are now.",
+    )
+    LOW_LOAD = (
+        "LowLoad",
+        "A pod of the candidate has too few requests for its latency to count for promotion.",
+    )
     CAPACITY_PENDING = "CapacityPending", "Pods for the next step start."
     NAME_TAKEN = "NameTaken", "An object that the rollout needs belongs to somebody else."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."
@@ -63,6 +80,7 @@ class Reason(Word):
     WATCHING = "Watching", "The previous revision stays warm, in case the promoted one fails late."
     TOO_LITTLE_TRAFFIC = "TooLittleTraffic", "Fewer requests come than the proof needs."
     TARGET_MISSED = "TargetMissed", "No version that serves keeps the target."
+    BETWEEN_BUCKETS = "BetweenBuckets", "A time lies between two that are counted."
     WRITE_REFUSED = "WriteRefused", "The API server refuses what the rollout needs to write."
     PAUSED = "Paused", "The spec says paused."
     OVERRIDDEN = "Overridden", "A person decided in place of the objectives."

@@ -95,6 +95,19 @@ class Past(Part):
     """Why it ended so."""
 
 
+class ShadowStatus(Part):
+    """What copies of requests have shown."""
+
+    copies: Count
+    """Copies that the candidate answered and that were counted; not those of the first minute of
+    a pod."""
+    mirror: Annotated[str, Field(max_length=16)]
+    """The share of stable's requests of which it gets copies, e.g. `10%`."""
+    peak_load_per_pod: Annotated[str, Field(max_length=32)] | None = None
+    """The highest load of a pod, over a minute, under which the latency objectives held (those on
+    errors when there is none on latency), e.g. `37 req/s`."""
+
+
 class Status(Part):
     """What the operator tells about the rollout."""
 
@@ -104,6 +117,9 @@ class Status(Part):
     """Where the rollout is."""
     message: Message | None = None
     """One sentence: who serves, what is awaited, how long, and what can be done."""
+    plan: Message | None = None
+    """What is before the candidate, with times that follow from the traffic of the last half hour,
+    e.g. `canary about 7 min at 48 req/s`."""
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
@@ -116,6 +132,8 @@ class Status(Part):
     """The revision that is rolled out."""
     step: Number | None = None
     """Which of `strategy.canary.steps` the candidate is on, from 1."""
+    shadow: ShadowStatus | None = None
+    """What copies of requests have shown of the candidate."""
     objectives: tuple[ObjectiveStatus, ...] = Field(
         # One more than the spec has: the breaker is always on.
         default=(),

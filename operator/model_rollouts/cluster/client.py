@@ -4,10 +4,12 @@ Everything that the operator owns of an object is applied server-side as one fie
 belongs to somebody else is taken only where the caller says so.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+
+import msgspec
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Kind, kind_of
@@ -24,10 +26,35 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list; `version` is that of the whole list and the same on each page."""
+    """A part of a list; `version` is that of the whole list and the same on each page.
 
-    items: tuple[Body, ...]
+    Its objects are decoded one by one as they are asked for: all at once they would take ten times
+    the memory of their text, which is megabytes already.
+    """
+
+    kind: Kind
     version: str
+    texts: Sequence[msgspec.Raw]
+
+    @property
+    def items(self) -> Iterator[Body]:
+        """The objects."""
+        for text in self.texts:
+            # Lists leave out what all of their items share.
+            shared = {"apiVersion": self.kind.api_version, "kind": self.kind.name}
+            yield msgspec.json.decode(text) | shared
+
+
+class _ListMeta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _List(msgspec.Struct):
+    """A list as the API server sends it; Go writes no items as null."""
+
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+    items: list[msgspec.Raw] | None = None
 
 
 class ClusterClient:
@@ -56,16 +83,11 @@ class ClusterClient:
         """
         query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
         while True:
-            answer = await self._requests.send("GET", kind, kind.path(namespace), query=query)
-            metadata = answer.get("metadata") or {}
-            items = answer.get("items") or []
-            for item in items:
-                # Lists leave out what all of their items share.
-                item |= {"apiVersion": kind.api_version, "kind": kind.name}
-            yield Page(tuple(items), metadata.get("resourceVersion", ""))
-            if not metadata.get("continue"):
+            answer = await self._requests.read(kind, kind.path(namespace), query, _List)
+            yield Page(kind, answer.metadata.resource_version, answer.items or [])
+            if not answer.metadata.continue_:
                 return
-            query["continue"] = metadata["continue"]
+            query["continue"] = answer.metadata.continue_
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
         """The object, None when there is none."""

@@ -1,26 +1,29 @@
 """Watches objects and hands over what happens to them. Nothing is kept, decided or written.
 
-kopf lists and watches in a thread and a loop of its own: it cancels every task of its loop when it
-ends, and it ends for good on errors that a watch has every few weeks. Whoever runs a source starts
-it again, and lists once more: what was deleted meanwhile is reported by nobody.
+kopf watches in a thread and a loop of its own: it cancels every task of its loop when it ends, and
+it ends for good on errors that a watch has every few weeks. Whoever runs a source starts it again,
+and lists once more: what was deleted meanwhile is reported by nobody. So kopf need not list too. It
+would hold every object at once, a hundred kilobytes each, and learns only where to begin.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
 import kopf
+from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from model_rollouts.cluster import connection
-from model_rollouts.cluster.client import PAGE
-from model_rollouts.cluster.kinds import CHILDREN, WATCHED, Kind
+from model_rollouts.cluster.kinds import WATCHED, Kind
+from model_rollouts.cluster.kopf_settings import watcher_settings
 from model_rollouts.cluster.requests import Observe, nobody
 from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL
 
@@ -29,7 +32,7 @@ MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An object as it is now; also sent for each object that is there when watching begins."""
+    """An object as it is now. What is there when watching begins is not told: a list does that."""
 
     kind: Kind
     obj: dict[str, Any]
@@ -45,16 +48,14 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """All watches stand, and a list began before them: from now on nothing is missed.
-
-    What was deleted before that was seen by nobody, and only a list tells it.
-    """
+    """All watches stand: from now on nothing is missed. What happened before, only a list tells."""
 
 
 Happening = Changed | Gone | Listening
 Sink = Callable[[Happening], None]
 
 _STOP_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -161,17 +162,38 @@ class _Watching:
         try:
             # It is stopped by cancelling and not by a flag: after an error it would wait for the
             # flag, 5 s for one of asyncio and for ever for one of threading.
-            await kopf.operator(
-                registry=self._registry(),
-                settings=_settings(),
-                # Its own would ask for the name of the user, which a container may not have.
-                identity=_IDENTITY,
-                clusterwide=not self._namespaces,
-                namespaces=self._namespaces,
+            await self._until_ended(
+                kopf.operator(
+                    registry=self._registry(),
+                    settings=watcher_settings(MANAGED_SELECTOR),
+                    # Its own would ask for the name of the user, which a container may not have.
+                    identity=_IDENTITY,
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
+                )
             )
         finally:
             # After an error kopf leaves them open.
             await self._close_sessions()
+
+    async def _until_ended(self, life: Coroutine[Any, Any, None]) -> None:
+        """Wait for kopf, and end it when it has closed its session and goes on all the same.
+
+        On an error of one watch it does so under the others. Those that ask just then wait for a
+        login that never comes, and so would everybody: nothing is watched, and nothing ends.
+        """
+        running = asyncio.create_task(life)
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=_LOOK_SECONDS)
+                if any(session.closed for session in self._sessions):
+                    await asyncio.wait({running}, timeout=_STOP_SECONDS)
+                    break
+        finally:
+            running.cancel()
+        if not running.done():
+            raise TimeoutError("kopf closed its session and did not end")
+        await running
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         # The connections are cut first. A watch that is cancelled closes its own in order, by a
@@ -205,22 +227,21 @@ class _Watching:
         return deliver
 
     async def _login(self, **_: object) -> kopf.AiohttpSession:
-        """A session that tells of each request; asked for again when a token is not accepted."""
+        """A session that tells of each request."""
         configuration = await connection.load(self._kubeconfig)
-        settings = await configuration.auth_settings()
-        token = settings.get("BearerToken")
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._started)
         trace.on_request_end.append(self._answered)
         trace.on_request_exception.append(self._failed)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=RESTClientObject(configuration).ssl_context),
-            headers={"User-Agent": "model-rollouts"}
-            | ({} if token is None else {"Authorization": str(token["value"])}),
+            headers={"User-Agent": "model-rollouts"},
+            middlewares=[_authorized_by(configuration)],
             trust_env=True,
             # A line of the watch is an object, and objects have up to 1.5 MB.
             read_bufsize=2**21,
             trace_configs=[trace],
+            response_class=_Beginning,
         )
         self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
@@ -246,57 +267,41 @@ class _Watching:
             self._observe("WATCH" if "watch" in request.url.query else "GET", kind.plural, "none")
 
 
-def _settings() -> kopf.OperatorSettings:
-    """Kopf as a watcher that writes nothing, needs no rights beyond ours, and starts quickly."""
-    settings = kopf.OperatorSettings()
-    settings.scanning.disabled = True
-    settings.peering.standalone = True
-    settings.posting.enabled = False
-    settings.process.ultimate_exiting_timeout = None
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 5
-    settings.watching.chunk_size = PAGE
-    # Workers that idle count as workers: few that go at once list 10,000 objects in seconds.
-    settings.queueing.worker_limit = 200
-    settings.queueing.idle_timeout = 0.02
-    settings.persistence.progress_storage = _NoProgress()
-    settings.persistence.diffbase_storage = _NoDifference()
-    for kind in CHILDREN:
-        watched = (kind.group, kind.version, kind.plural)
-        settings.watching.label_selectors[watched] = MANAGED_SELECTOR
-    # It says a line for every event that it handles, and warns of not being the main thread.
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
-    return settings
+class _Beginning(aiohttp.ClientResponse):
+    """A list is taken for empty and whole: its version is where the watch begins."""
+
+    async def json(self, **options: Any) -> Any:
+        """The content; without items and further pages when it is a list."""
+        answer = await super().json(**options)
+        if not isinstance(answer, dict) or "items" not in answer:
+            return answer
+        version = answer.get("metadata", {}).get("resourceVersion")
+        return {**answer, "items": [], "metadata": {"resourceVersion": version}}
 
 
-class _NoProgress(kopf.ProgressStorage):
-    """Handlers of events have no progress; looking for it in each object costs half of the CPU."""
+def _authorized_by(configuration: Configuration) -> aiohttp.ClientMiddlewareType:
+    """Gives each request the token as it is then, and a newer one to a request that was refused.
 
-    def fetch(self, **_: object) -> None:
-        return None
+    kopf would log in again when a token has expired, and close its session under its other watches:
+    some of them end of it, and then it hangs.
+    """
 
-    def store(self, **_: object) -> None:
-        pass
+    async def send(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        await _authorize(request, configuration)
+        answer = await handler(request)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            await answer.read()
+            connection.refused(configuration)
+            await _authorize(request, configuration)
+            answer = await handler(request)
+        return answer
 
-    def purge(self, **_: object) -> None:
-        pass
-
-    def touch(self, **_: object) -> None:
-        pass
-
-    def clear(self, *, essence: Any) -> Any:
-        return essence
+    return send
 
 
-class _NoDifference(kopf.DiffBaseStorage):
-    """Nothing is remembered of an object, so nothing is to be compared."""
-
-    def build(self, **_: object) -> Any:
-        return {}
-
-    def fetch(self, **_: object) -> None:
-        return None
-
-    def store(self, **_: object) -> None:
-        pass
+async def _authorize(request: aiohttp.ClientRequest, configuration: Configuration) -> None:
+    token = (await configuration.auth_settings()).get("BearerToken")
+    if token is not None:
+        request.headers["Authorization"] = str(token["value"])

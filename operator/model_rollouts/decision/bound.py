@@ -6,7 +6,7 @@ where the evidence goes if the counts keep their present rates.
 
 from model_rollouts.decision.evidence import Evidence, Proof
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
-from model_rollouts.decision.process import Process
+from model_rollouts.decision.process import Process, counted
 
 _HALVINGS = 50
 _MOST_REQUESTS = 1e12
@@ -36,8 +36,13 @@ def upper_bound(process: Process, evidence: Evidence, needed: float) -> float | 
 def _against(process: Process, evidence: Evidence, rate: float) -> float:
     """The e-value against "the candidate's rate is `rate` or more"."""
     bad = process.objective.bad
-    below = [multiple for multiple in process.multiples if multiple * bad <= rate * (1 + 1e-12)]
-    level = process.multiples.index(max(below)) if below else None
+    below = [
+        (multiple, level)
+        for level, multiple in enumerate(process.multiples)
+        # A bound is about all users; a step proves less than that.
+        if multiple * bad <= rate * (1 + 1e-12) and not process.levels[level].any_load
+    ]
+    level = max(below)[1] if below else None
     return process.passing(evidence, process.proof(rate, level))
 
 
@@ -59,8 +64,10 @@ def more_requests(process: Process, evidence: Evidence, level: int, needed: floa
 def _wait(process: Process, evidence: Evidence, proof: Proof, needed: float) -> float | None:
     if process.passing(evidence, proof) >= needed:
         return 0.0
-    bad = evidence.passed_far if proof.is_far else evidence.passed_bad
-    rate = (bad + 1) / (evidence.passed_total + 1 / process.objective.good)
+    total, bad = counted(evidence, proof)
+    # The dual boundary has to stay below the good limit, and is taken as half as often crossed.
+    first = 0.5 if proof.is_far else 1
+    rate = (bad + first) / (total + 1 / process.objective.good)
     split = stable_rate = 0.0
     if evidence.seen_total > 0 and evidence.seen_stable_total > 0:
         split = evidence.seen_stable_total / evidence.seen_total

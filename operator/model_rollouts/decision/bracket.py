@@ -71,6 +71,16 @@ def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
     if edges.upper == math.inf:
         return f"{told} No answer is surely slower than {seconds(threshold)}, so it never fails."
     return (
-        f"{told} Until then slower than {seconds(edges.upper)} counts for Fail "
-        f"and slower than {seconds(edges.lower)} for Pass, and more often nothing is decided."
+        f"{told} Until then it is taken back for answers slower than {seconds(edges.upper)} and "
+        f"promoted for answers within {seconds(edges.lower)}: more often nothing is decided."
+    )
+
+
+def no_boundary_of_stable(threshold: float, edges: Bracket) -> str | None:
+    """The same about stable's histogram, where only the candidate's has the edge."""
+    if edges.exact:
+        return None
+    return (
+        f"{seconds(threshold)} is no bucket edge of stable's histogram: against the target it is "
+        "judged exactly, against stable less sharply."
     )

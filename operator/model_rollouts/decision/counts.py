@@ -9,6 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+COMPARABLE_LOAD = 0.7
+"""A candidate pod must carry at least this share of a stable pod's load to prove its latency."""
+
+COMPARABLE_WEIGHT = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
+"""The share of users from which on a candidate with as many pods as stable has such a load."""
+
 
 class Arm(StrEnum):
     """Where the candidate's requests came from. The two have separate counters."""
@@ -104,7 +110,7 @@ class Interval:
     `start` and `end` are seconds since judging began; shadow and live share that clock. An
     objective without a sample was not seen (no data): its evidence stays as it is.
     `comparable_load` is whether a candidate pod carried at least 0.7 of a stable pod's load: a
-    latency objective passes only on evidence from such intervals.
+    latency objective is proven for promotion only on evidence from such intervals.
     """
 
     start: float

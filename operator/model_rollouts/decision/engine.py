@@ -104,11 +104,11 @@ class Judge:
                 f"interval: found start {interval.start:g} s, but counts up to "
                 f"{state.elapsed:g} s are in; give every interval once and in order"
             )
-        evidence: list[Evidence] = list(state.evidence)
         if interval.arm is not state.arm:
             if interval.arm is Arm.SHADOW:
                 raise ValueError("interval: found arm Shadow after Live; start a new rollout")
-            evidence = [p.enter_live(e) for p, e in zip(self.processes, evidence, strict=True)]
+            state = self.enter_live(state)
+        evidence: list[Evidence] = list(state.evidence)
         minute = max(state.minute, int(interval.start // _MINUTE))
         if minute > state.minute:
             kept = unspent(state.minute)
@@ -123,6 +123,18 @@ class Judge:
         if after.failed_at is None and self._fails(after):
             return after._replace(failed_at=interval.end)
         return after
+
+    def enter_live(self, state: State) -> State:
+        """The state once users are judged: nothing that copies proved is proven of users.
+
+        Evidence for Fail goes on; that for Pass begins anew but for what `shadow_carry` hands on.
+        """
+        if state.arm is Arm.LIVE:
+            return state
+        evidence = zip(self.processes, state.evidence, strict=True)
+        return state._replace(
+            evidence=tuple(process.enter_live(each) for process, each in evidence), arm=Arm.LIVE
+        )
 
     def _count(self, evidence: list[Evidence], interval: Interval) -> None:
         samples, load = interval.samples, interval.comparable_load

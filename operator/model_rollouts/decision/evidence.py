@@ -8,10 +8,11 @@ from model_rollouts.decision.evalue import StableBet
 class Evidence(NamedTuple):
     """What is known about one objective; logarithms of wealth, and sums of counts.
 
-    `seen_*` is everything in the present arm, for people; `passed_*` is what counts for Pass
-    against the target (less under incomparable load). `carry` is what shadow handed on. `sealed` is
-    Auto's log evidence for Fail when the present block began, the other two are its parts then.
-    `betting` is the state of `betting.Betting`, empty when errors are not known to come in bursts.
+    `seen_*` is everything in the present arm: it is told to people, and counts for the steps;
+    `passed_*` is what counts for promotion (of latency less, under incomparable load). `carry` is
+    what shadow handed on. `sealed` is Auto's log evidence for Fail when the present block began,
+    the other two are its parts then. `betting` is the state of `betting.Betting`, empty when errors
+    are not known to come in bursts.
     """
 
     fail_target: tuple[float, ...]
@@ -44,9 +45,11 @@ class Proof(NamedTuple):
     """Bets that something is below a limit, which a Gate must win: of a level, or the dual one.
 
     `first` is where their logs begin in the evidence against stable, None when unknown there.
+    `any_load` says that latency counts under whatever load it was seen.
     """
 
     target_bets: tuple[tuple[float, float], ...]
     stable_bets: tuple[StableBet, ...]
     first: int | None
     is_far: bool
+    any_load: bool = False

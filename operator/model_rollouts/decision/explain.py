@@ -4,7 +4,7 @@ Words never contain e-values; details always do.
 """
 
 from model_rollouts.decision.bound import more_requests, upper_bound
-from model_rollouts.decision.bracket import no_bucket_boundary
+from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_boundary
 from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.grid import unspent
@@ -163,8 +163,10 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
                 f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} answers came "
                 "under a load per pod like stable's; the others do not count for promotion",
             )
-        if objective.latency is not None:
-            message = no_bucket_boundary(objective.latency.within, objective.latency.edges)
+        if (latency := objective.latency) is not None:
+            message = no_bucket_boundary(latency.within, latency.edges)
+            if message is None and compares:
+                message = no_boundary_of_stable(latency.within, latency.stable)
             if message:
                 add(Reason.NO_BUCKET_BOUNDARY, message)
         if not dispersion.known:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from model_rollouts.decision.bracket import Bracket
-from model_rollouts.decision.wording import per_minute, percent, seconds
+from model_rollouts.decision.wording import out_of, per_minute, percent, seconds
 
 
 class Kind(StrEnum):
@@ -166,10 +166,10 @@ class Objective:
 
 
 def promise(objective: Objective) -> str:
-    """The objective in plain words, e.g. '99 % of answers within 300 ms'."""
+    """The objective in plain words, e.g. '99 of 100 answers within 300 ms'."""
     if objective.latency is not None:
         within = seconds(objective.latency.within)
-        return f"{percent(objective.latency.share)} of answers within {within}"
+        return f"{out_of(objective.latency.share)} answers within {within}"
     if objective.is_rate:
         return f"at most {objective.good:g} restarts per pod-minute"
     if objective.counters is not None:

@@ -52,12 +52,14 @@ def forecast(
     *,
     deadline: float,
     min_step: float = 60.0,
+    comparable_from: float = 0.0,
     candidate: Mapping[str, float] = MappingProxyType({}),
     stable: Mapping[str, float] = MappingProxyType({}),
 ) -> Forecast:
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
-    Times in seconds. A missing guess for stable is half the good limit, one for the candidate is
+    Below the weight `comparable_from` a candidate's pods have less load than stable's. Times in
+    seconds. A missing guess for stable is half the good limit, one for the candidate is
     stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
     for no objective.
     """
@@ -80,7 +82,14 @@ def forecast(
         state = judge.update(
             state,
             _expected(
-                judge, state.elapsed, end, requests_per_second, weights[step], candidate, stable
+                judge,
+                state.elapsed,
+                end,
+                requests_per_second,
+                weights[step],
+                candidate,
+                stable,
+                comparable_load=weights[step] >= comparable_from,
             ),
         )
         toward = weights[step + 1]
@@ -123,6 +132,8 @@ def _expected(
     weight: float,
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
+    *,
+    comparable_load: bool,
 ) -> Interval:
     def sample(objective: Objective) -> Sample:
         total = requests_per_second * (end - start)
@@ -139,7 +150,8 @@ def _expected(
             ),
         )
 
-    return Interval(start, end, {o.name: sample(o) for o in judge.rules.objectives})
+    samples = {o.name: sample(o) for o in judge.rules.objectives}
+    return Interval(start, end, samples, comparable_load=comparable_load)
 
 
 def _excluded(process: Process, rate: float | None) -> Excluded:

@@ -21,6 +21,7 @@ from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Kind, 
 from model_rollouts.decision.rules import Dispersion
 
 _BETS = len(PASS_SHARES)
+_ALL = slice(None)
 
 
 class Process:
@@ -32,6 +33,7 @@ class Process:
         "_events",
         "_pass_bets",
         "_slack",
+        "_steps",
         "_waits_for_load",
         "compare",
         "failing",
@@ -69,6 +71,8 @@ class Process:
             if uses_stable and objective.role is Role.GATE
         )
         self.multiples = multiples
+        # All bets but those of promotion and of what the deadline accepts.
+        self._steps = slice(_BETS, _BETS * (len(multiples) - 1))
         self.levels = tuple(self.proof(self.limit(i), i) for i in range(len(multiples)))
         self.far: Proof | None = None
         if objective.latency is not None and objective.latency.edges.far is not None:
@@ -85,7 +89,12 @@ class Process:
         )
 
     def proof(self, rate: float, level: int | None) -> Proof:
-        """Bets that the candidate's rate is below `rate`, with stable's part at `level`."""
+        """Bets that the candidate's rate is below `rate`, with stable's part at `level`.
+
+        Promotion, the first level, and what the deadline accepts, the last one, are about all
+        users, so that latency counts under the load that these would bring. The steps between are
+        about the share that the candidate has, whose pods are started ahead of their load.
+        """
         good = self.objective.good
         first = None if level is None else level * _BETS
         return Proof(
@@ -93,6 +102,9 @@ class Process:
             () if first is None else self._pass_bets[first : first + _BETS],
             first,
             is_far=False,
+            any_load=self._waits_for_load
+            and level is not None
+            and 0 < level < len(self.multiples) - 1,
         )
 
     def limit(self, level: int) -> float:
@@ -138,27 +150,29 @@ class Process:
         """The evidence after one interval from `start` to `end`."""
         candidate, stable = sample.candidate, sample.stable
         total, stable_total = candidate.total, stable.total
-        _, _, pass_stable, far_stable, _ = evidence[:5]
+        pass_stable, far_stable = evidence.pass_stable, evidence.far_stable
         seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[5:9]
         passed_total, passed_bad, passed_far = evidence[9:12]
         fail_target, fail_stable, betting = self.failing.update(evidence, start, end, sample)
-        if total > 0 and (comparable_load or not self._waits_for_load):
+        counts = comparable_load or not self._waits_for_load
+        if counts:
             passed_total += total
             passed_bad += candidate.bad_at_most
             passed_far += candidate.far
-            if stable_total > 0 and self._pass_bets:
-                # Between two bucket edges each count takes the value that hurts the claim.
-                pass_stable = self._against_stable(
-                    pass_stable,
-                    sample,
-                    candidate.bad_at_most,
-                    stable.bad_at_least,
-                    self._pass_bets,
+        if total > 0 and stable_total > 0 and self._pass_bets:
+            # Between two bucket edges each count takes the value that hurts the claim.
+            pass_stable = self._against_stable(
+                pass_stable,
+                sample,
+                candidate.bad_at_most,
+                stable.bad_at_least,
+                self._pass_bets,
+                _ALL if counts else self._steps,
+            )
+            if self.far and counts:
+                far_stable = self._against_stable(
+                    far_stable, sample, candidate.far, stable.far, self.far.stable_bets, _ALL
                 )
-                if self.far:
-                    far_stable = self._against_stable(
-                        far_stable, sample, candidate.far, stable.far, self.far.stable_bets
-                    )
         return Evidence(
             fail_target,
             fail_stable,
@@ -182,17 +196,22 @@ class Process:
         bad: float,
         stable_bad: float,
         bets: tuple[StableBet, ...],
+        counting: slice,
     ) -> tuple[float, ...]:
+        """The logs after a sample, of which those of the bets in `counting` have grown."""
         factors = stable_log_evalues(
             sample.candidate.total,
             bad,
             sample.stable.total,
             stable_bad,
-            bets,
+            bets[counting],
             self._slack,
             self._dispersion.stable,
         )
-        return tuple([log + factor for log, factor in zip(logs, factors, strict=True)])
+        grown = [log + factor for log, factor in zip(logs[counting], factors, strict=True)]
+        if counting == _ALL:
+            return tuple(grown)
+        return (*logs[: counting.start], *grown, *logs[counting.stop :])
 
     def passing(self, evidence: Evidence, proof: Proof) -> float:
         """The e-value against "bad" as `proof` states it."""
@@ -203,8 +222,7 @@ class Process:
         """Log e-values of the single bets, against the target and against stable."""
         target: list[float] = []
         if self.compare is not Compare.STABLE:
-            bad = evidence.passed_far if proof.is_far else evidence.passed_bad
-            total = evidence.passed_total
+            total, bad = counted(evidence, proof)
             target = [bad * u + total * v for u, v in proof.target_bets]
         if proof.first is None or self.compare is Compare.TARGET:
             return target, ()
@@ -241,6 +259,13 @@ class Process:
             self._slack,
             self._dispersion.stable,
         )
+
+
+def counted(evidence: Evidence, proof: Proof) -> tuple[float, float]:
+    """The requests that count for `proof`, and the bad ones among them."""
+    if proof.any_load:
+        return evidence.seen_total, evidence.seen_bad
+    return evidence.passed_total, evidence.passed_far if proof.is_far else evidence.passed_bad
 
 
 def _mixture(logs: Sequence[float]) -> float:

@@ -6,6 +6,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
+def out_of(share: float) -> str:
+    """A share as a part of a round number, e.g. 0.999 -> '999 of 1,000'."""
+    whole = next((10**n for n in range(2, 6) if round(share * 10**n, 6) % 1 == 0), 10**6)
+    return f"{round(share * whole):,} of {whole:,}"
+
+
 def per_minute(rate: float) -> str:
     """A rate of events, e.g. '0.01 per pod-minute'."""
     return f"{rate:.3g} per pod-minute"

@@ -9,8 +9,8 @@ from model_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     SERVICE,
 )
-from model_rollouts.engine.store import Key, Store, controller
-from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL, Owner
+from model_rollouts.engine.store import Key, Store
+from model_rollouts.resources.names import Owner
 from model_rollouts.rollout.seen import Children
 
 Object = Mapping[str, Any]
@@ -35,26 +35,10 @@ def children(store: Store, model: Object) -> Children:
     }
     for child in store.owned(metadata["uid"]):
         by_kind[child["kind"]][child["metadata"]["name"]] = child
-    strangers = {
-        f"{obj['kind']}/{obj['metadata']['name']}"
-        for obj in store.labelled(key)
-        if controller(obj) != metadata["uid"]
-    }
     return Children(
         revisions=tuple(by_kind[CONTROLLER_REVISION.name].values()),
         deployments=by_kind[DEPLOYMENT.name],
         services=by_kind[SERVICE.name],
         route=by_kind[HTTP_ROUTE.name].get(metadata["name"]),
-        strangers=frozenset(strangers),
+        strangers=store.strangers(key, metadata["uid"]),
     )
-
-
-def orphans(store: Store, model: Object) -> list[Object]:
-    """Objects that carry the labels of `model` and have no controller: they may be taken back."""
-    key = Key(model["metadata"]["namespace"], model["metadata"]["name"])
-    return [
-        obj
-        for obj in store.labelled(key)
-        if controller(obj) is None
-        and (obj["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == MANAGED_BY
-    ]

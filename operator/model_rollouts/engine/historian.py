@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from model_rollouts.decision import Dispersion
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.objectives import COMPLETED, Template
+from model_rollouts.metrics.objectives import COMPLETED, CountedObjective, Template
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
-from model_rollouts.prometheus.history import stable_dispersion
+from model_rollouts.prometheus.history import recent_rate, stable_dispersion
+from model_rollouts.rollout.planning import Asked
+from model_rollouts.rollout.seen import History
 
 
 class Historian:
@@ -29,14 +31,40 @@ class Historian:
         self._batching = batching or Batching()
         self._clock = clock
 
-    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
-        """How bursty the errors of what served were."""
+    async def past(self, namespace: str, asked: Asked) -> History:
+        """How bursty the bad answers of what served were, and how many requests it had lately."""
+        others = [
+            (past.key, await self.dispersion(namespace, counted_by, past.counted))
+            for past, counted_by in asked.others
+            if counted_by
+        ]
+        return History(
+            await self.dispersion(namespace, asked.served),
+            scraped_ms=None,
+            rate=await self._rate(namespace, asked.served),
+            others=tuple(others),
+        )
+
+    async def dispersion(
+        self, namespace: str, revisions: Sequence[str], objective: CountedObjective | None = None
+    ) -> Dispersion:
+        """How bursty the bad answers of what served were, its errors by default."""
         return await stable_dispersion(
             self._prometheus.query_range,
             namespace,
             revisions,
             self._now_ms(),
+            objective=objective,
             scrape_ms=self._grid.step_ms,
+            batching=self._batching,
+        )
+
+    async def _rate(self, namespace: str, revisions: Sequence[str]) -> float | None:
+        return await recent_rate(
+            self._prometheus.query_range,
+            namespace,
+            revisions,
+            self._now_ms(),
             batching=self._batching,
         )
 

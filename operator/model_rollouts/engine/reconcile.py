@@ -1,12 +1,12 @@
 """One pass over one ModelDeployment: gather, plan, ask what the plan needs, carry out."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from model_rollouts.decision import Dispersion
 from model_rollouts.engine import gathering
 from model_rollouts.engine.carrying_out import Executor, OutdatedError
 from model_rollouts.engine.checking import ASK_AGAIN_S, Checker
@@ -45,8 +45,8 @@ Planner = Callable[[Seen, Memory, float], Plan]
 class Historian(Protocol):
     """Asks Prometheus about the past; raises QueryError or AnswerError."""
 
-    async def dispersion(self, namespace: str, revisions: Sequence[str]) -> Dispersion:
-        """How bursty the errors of what served were."""
+    async def past(self, namespace: str, asked: Asked) -> History:
+        """How bursty the bad answers of what served were, and how many requests it had lately."""
 
     async def scraped_ms(self, namespace: str, revision: str) -> int | None:
         """When a revision was scraped last, None when it never was."""
@@ -125,7 +125,8 @@ class Reconciler:
         rollout.begin()
         plan: Plan | None = None
         try:
-            for orphan in gathering.orphans(self._store, model):
+            # They may be taken back: another one's would have another controller.
+            for orphan in self._store.orphans(key):
                 await self._executor.adopt(orphan, gathering.owner_of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)
@@ -180,11 +181,13 @@ class Reconciler:
         metadata = model["metadata"]
         known, now = rollout.measured, self._clock()
         try:
-            if known is None or known.served != asked.served or now - known.at > MEASURED_S:
-                found = await self._historian.dispersion(metadata["namespace"], asked.served)
-                known = rollout.measured = Measured(asked.served, found, now)
-            scraped = await self._historian.scraped_ms(metadata["namespace"], asked.candidate)
-            history = History(known.dispersion, scraped)
+            if known is None or not known.holds_for(asked) or now - known.at > MEASURED_S:
+                found = await self._historian.past(metadata["namespace"], asked)
+                known = rollout.measured = Measured(asked, found, now)
+            history = known.history
+            if asked.candidate is not None:
+                scraped = await self._historian.scraped_ms(metadata["namespace"], asked.candidate)
+                history = replace(history, candidate=asked.candidate, scraped_ms=scraped)
             rollout.metrics_error = None
         except (QueryError, AnswerError) as error:
             history, rollout.metrics_error = None, str(error)

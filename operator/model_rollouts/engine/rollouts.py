@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from model_rollouts.decision import Dispersion
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.measured import MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, Unavailable
@@ -31,11 +30,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The dispersion of the errors of revisions that `served`, and when it was measured."""
+    """What was found about the past of what `asked` names, and when: nothing of a candidate."""
 
-    served: tuple[str, ...]
-    dispersion: Dispersion
+    asked: Asked
+    history: History
     at: float
+
+    def holds_for(self, asked: Asked) -> bool:
+        """Whether the same past is asked about."""
+        return (self.asked.served, self.asked.others) == (asked.served, asked.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Remembered:
     @property
     def is_whole(self) -> bool:
         """Whether nothing is missing that may come without a change of the spec."""
-        return self.history is not None and self.history.scraped_ms is not None
+        if self.history is None:
+            return False
+        return self.asked.candidate is None or self.history.scraped_ms is not None
 
 
 @dataclass(frozen=True, slots=True)

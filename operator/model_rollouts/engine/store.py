@@ -1,8 +1,9 @@
 """What the operator knows of the cluster: the newest version of each watched object.
 
 Results of our own writes go in at once, so a pass never acts on a state older than its own writes.
-Objects are kept as JSON text, a tenth of the memory that they take as dicts, and long ones packed:
-renderings with the configuration of a proxy are most of what there is, and hardly ever read.
+Objects are kept as JSON text, a tenth of the memory that they take as dicts, and packed. Those of a
+kind are much alike, renderings with the configuration of a proxy above all: what an object has in
+common with the first of its kind takes no memory.
 """
 
 import zlib
@@ -17,9 +18,6 @@ from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
 
 Body = dict[str, Any]
-
-LONG = 4_096
-"""Bytes of JSON from which on packing pays."""
 
 
 class Key(NamedTuple):
@@ -46,10 +44,11 @@ class _Kept:
     model: Key
     generation: int
     watched: bool
-    text: bytes
+    packed: bytes
+    pattern: bytes
 
     def read(self) -> Body:
-        text = self.text if self.text.startswith(b"{") else zlib.decompress(self.text)
+        text = zlib.decompressobj(zdict=self.pattern).decompress(self.packed)
         obj: Body = msgspec.json.decode(text)
         return obj
 
@@ -63,6 +62,7 @@ class Store:
         self._of_model: dict[Key, set[_Place]] = defaultdict(set)
         self._models: dict[str, Key] = {}
         self._gone: dict[_Place, int] = {}
+        self._patterns: dict[Kind, bytes] = {}
 
     def __len__(self) -> int:
         """How many objects there are."""
@@ -87,11 +87,24 @@ class Store:
         for place in sorted(self._of_owner.get(uid, ()), key=_order):
             yield self._kept[place].read()
 
-    def labelled(self, model: Key) -> Iterator[Body]:
-        """The children that are labelled as those of `model`, whoever their controller is."""
+    def strangers(self, model: Key, uid: str) -> frozenset[str]:
+        """What has a place among the children of `model`, as `Kind/name`, and is not of `uid`."""
+        return frozenset(
+            f"{place.kind.name}/{place.name}"
+            for place, kept in self._labelled(model)
+            if kept.owner != uid
+        )
+
+    def orphans(self, model: Key) -> list[Body]:
+        """What carries our labels and those of `model`, and has no controller."""
+        return [
+            kept.read() for _, kept in self._labelled(model) if kept.owner is None and kept.watched
+        ]
+
+    def _labelled(self, model: Key) -> Iterator[tuple[_Place, _Kept]]:
         for place in sorted(self._of_model.get(model, ()), key=_order):
             if place.kind is not MODEL_DEPLOYMENT:
-                yield self._kept[place].read()
+                yield place, self._kept[place]
 
     def put(self, kind: Kind, obj: Mapping[str, Any]) -> frozenset[Key]:
         """Keep `obj` unless something as new is known. Returns the models that it concerns."""
@@ -139,6 +152,8 @@ class Store:
         labels = metadata.get("labels") or {}
         is_model = place.kind is MODEL_DEPLOYMENT
         name = place.name if is_model else labels.get(MODEL_LABEL, place.name)
+        text = msgspec.json.encode({**obj, "metadata": metadata})
+        pattern = self._patterns.setdefault(place.kind, text)
         kept = _Kept(
             version,
             metadata["uid"],
@@ -146,7 +161,8 @@ class Store:
             Key(place.namespace, name),
             metadata.get("generation", 0),
             is_model or labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
-            _packed(msgspec.json.encode({**obj, "metadata": metadata})),
+            _packed(text, pattern),
+            pattern,
         )
         self._kept[place] = kept
         self._of_model[kept.model].add(place)
@@ -194,8 +210,9 @@ def controller(obj: Mapping[str, Any]) -> str | None:
     return next((str(owner["uid"]) for owner in owners if owner.get("controller")), None)
 
 
-def _packed(text: bytes) -> bytes:
-    return zlib.compress(text, level=1) if len(text) > LONG else text
+def _packed(text: bytes, pattern: bytes) -> bytes:
+    packer = zlib.compressobj(level=1, zdict=pattern)
+    return packer.compress(text) + packer.flush()
 
 
 def _place(kind: Kind, obj: Mapping[str, Any]) -> _Place:

@@ -152,6 +152,7 @@ class RolloutCounter:
                 {each.name: self._tally(each, arm, interval) for each in arm.objectives},
                 interval.pods_of(arm.revision),
                 interval.restarts_of(arm.revision),
+                interval.is_warming(arm),
             )
             for arm in self.layout.arms
         }

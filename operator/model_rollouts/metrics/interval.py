@@ -78,7 +78,8 @@ class Interval:
         """The processes with a scrape after `since_ms`."""
         return frozenset(name for name, at in self._scraped.items() if at > since_ms)
 
-    def _is_warming(self, arm: ArmSums) -> bool:
+    def is_warming(self, arm: ArmSums) -> bool:
+        """Whether the arm gets copies, and requests of a pod were left out of them."""
         return arm.listener is Listener.SHADOW and arm.revision in self._warming
 
     def findings(self, arms: Sequence[ArmSums], counts: Mapping[str, ArmCounts]) -> list[Finding]:
@@ -101,7 +102,7 @@ class Interval:
             if not counts[arm.name].pods:
                 message = f"no pod of {revision} was scraped"
                 found.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
-            elif busy and arm.name not in busy and not self._is_warming(arm):
+            elif busy and arm.name not in busy and not self.is_warming(arm):
                 message = f"no request counted, while there were some for {', '.join(sorted(busy))}"
                 found.append(Finding(Reason.NO_TRAFFIC, arm.name, (), message))
         return found

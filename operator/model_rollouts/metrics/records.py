@@ -23,12 +23,13 @@ class ArmCounts:
     """One arm in one interval: a tally for each objective that the arm can be judged by.
 
     `pods` is the number of pods that were scraped, for the load per pod; `restarts` the number of
-    counter resets among them.
+    counter resets among them. `warming`: requests of pods that have just started were left out.
     """
 
     tallies: Mapping[str, Tally]
     pods: int
     restarts: int
+    warming: bool = False
 
 
 @dataclass(frozen=True, slots=True)

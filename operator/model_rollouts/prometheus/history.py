@@ -19,6 +19,8 @@ AskRange = Callable[[str, int, int, int], Awaitable[bytes]]
 
 SPAN_S = 24 * 3600
 _HOUR_MS = 3_600_000
+_MINUTE_MS = 60_000
+RECENT_MINUTES = 30
 SLICE_BLOCKS = 960
 """Blocks in one answer, four hours of them: about 35 kB, however many pods there are."""
 
@@ -64,6 +66,31 @@ async def stable_dispersion(
         return measure(joined(whole, {}), block=block_ms / 1000)
     first, second = [await _blocks(ask, history, half, end_ms, block_ms) for half in halves]
     return measure(joined(first, second), both(first, second), block=block_ms / 1000)
+
+
+async def recent_rate(
+    ask: AskRange,
+    namespace: str,
+    revisions: Collection[str],
+    now_ms: int,
+    *,
+    batching: Batching | None = None,
+) -> float | None:
+    """Requests per second that users made of `revisions` in up to half an hour before `now_ms`.
+
+    One query, whose answer has a number a minute. Minutes in which nothing was scraped do not
+    count; None when there is none that does, or nobody asked. Raises QueryError or AnswerError.
+    """
+    if not revisions:
+        return None
+    history = History(
+        errors("errors"), namespace, tuple(sorted(revisions)), 0, batching or Batching()
+    )
+    text = history.total_text(_MINUTE_MS, "")
+    begin_ms = now_ms - RECENT_MINUTES * _MINUTE_MS
+    body = await ask(text, begin_ms + _MINUTE_MS, now_ms, _MINUTE_MS)
+    minutes = [float(value) for _, value in _only(body)]
+    return sum(minutes) / (60 * len(minutes)) or None if minutes else None
 
 
 async def _pods(ask: AskRange, history: History, end_ms: int) -> dict[str, int]:

@@ -23,7 +23,10 @@ class RouteRecord:
     `stable` is None only before a first version is full; `candidate`, `previous` and `verdict` are
     None when there is none. `previous` was stable before and is kept warm. `weight` is the share of
     users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
-    with every write of the route.
+    with every write of the route. `mirror` is the share of stable's requests, in percent, of which
+    the candidate gets copies, `hurt` the share at which stable suffered from that, None while it
+    has not, and `since` when the first copy came (Unix seconds). These are written only when they
+    say something: a release that does not know them reads the other records.
     """
 
     stable: str | None
@@ -34,8 +37,13 @@ class RouteRecord:
     verdict: str | None
     sequence: int
     previous: str | None = None
+    mirror: int = 0
+    hurt: int | None = None
+    since: int | None = None
 
 
+_ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
+_LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")
 
@@ -45,7 +53,12 @@ def encode(record: RouteRecord) -> str:
 
     Raises ResourceError when it could not be read back.
     """
-    content = {"version": RECORD_VERSION, **asdict(record)}
+    said = {
+        key: value
+        for key, value in asdict(record).items()
+        if key not in _ONLY_WHEN_SAID or value != _ONLY_WHEN_SAID[key]
+    }
+    content = {"version": RECORD_VERSION, **said}
     text = json.dumps(content, separators=(",", ":"))
     decode("HTTPRoute to be written", text)
     return text
@@ -73,6 +86,7 @@ def decode(route: str, text: str) -> RouteRecord:
             version,
             f"{RECORD_VERSION}: another release of the operator wrote it",
         )
+    content = {**_ONLY_WHEN_SAID, **content}
     known = [field.name for field in fields(RouteRecord)]
     if sorted(content) != sorted(known):
         raise _refused(route, "", sorted(content), f"exactly the keys {', '.join(known)}")
@@ -99,6 +113,11 @@ def _require_types(route: str, content: dict[str, Any]) -> None:
     for key in _COUNTS:
         if type(content[key]) is not int or content[key] < 0:
             raise _refused(route, f".{key}", content[key], "a whole number, 0 or more")
+    for key, largest in _LARGEST.items():
+        value = content[key]
+        nothing = value is None and _ONLY_WHEN_SAID[key] is None
+        if not (nothing or (type(value) is int and 0 <= value <= largest)):
+            raise _refused(route, f".{key}", value, f"a whole number, 0 to {largest}")
     if not isinstance(content["phase"], str) or not content["phase"]:
         raise _refused(route, ".phase", content["phase"], "the name of a phase")
     if not isinstance(content["verdict"], str | None):

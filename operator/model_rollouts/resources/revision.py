@@ -4,7 +4,6 @@ Two inputs are the same revision when their canonical forms are equal; the hash 
 form is stored with the revision, so what it drops here was meant the same when it was stored.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -58,17 +57,21 @@ def canonical(given: RevisionInput) -> dict[str, Any]:
 
 def is_same(stored: Mapping[str, Any], given: RevisionInput) -> bool:
     """Whether `given` is the revision whose canonical form is `stored`, by any older encoder."""
-    form = copy.deepcopy(dict(stored))
-    if form.get("encoder") != ENCODER_VERSION:
-        form["encoder"] = ENCODER_VERSION
-        form["template"] = canonical_template(form.get("template", {}))
-    return form == canonical(given)
+    return _encoded_anew(stored) == canonical(given)
 
 
 def find(stored: Mapping[str, Mapping[str, Any]], given: RevisionInput) -> str | None:
     """The name of the revision that `given` is, among canonical forms by name; None when new."""
-    same = (name for name, form in stored.items() if is_same(form, given))
+    wanted = canonical(given)
+    same = (name for name, form in stored.items() if _encoded_anew(form) == wanted)
     return next(same, None)
+
+
+def _encoded_anew(form: Mapping[str, Any]) -> Mapping[str, Any]:
+    if form.get("encoder") == ENCODER_VERSION:
+        return form
+    template = canonical_template(form.get("template", {}))
+    return {**form, "encoder": ENCODER_VERSION, "template": template}
 
 
 def new_name(model: str, given: RevisionInput, taken: Collection[str]) -> tuple[str, int]:

@@ -107,10 +107,11 @@ def _backend(spec: RouteSpec, backend: Backend) -> dict[str, Any]:
 
 def _mirror(mirror: Mirror) -> dict[str, Any]:
     service = _service(names.shadow_service(mirror.revision))
-    return {
-        "type": "RequestMirror",
-        "requestMirror": {"backendRef": service, "percent": mirror.percent},
-    }
+    request: dict[str, Any] = {"backendRef": service}
+    if mirror.percent < 100:
+        # All is what a mirror without a share means, also to gateways that know no shares.
+        request["percent"] = mirror.percent
+    return {"type": "RequestMirror", "requestMirror": request}
 
 
 def _service(name: str) -> dict[str, Any]:

@@ -49,6 +49,23 @@ def weights(route: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+def mirror(route: Mapping[str, Any]) -> tuple[str, int] | None:
+    """The name of the Service that gets copies of requests and their share in percent.
+
+    None when there is none; the largest share of several.
+    """
+    found = [
+        (int(asked.get("percent", 100)), str(asked["backendRef"].get("name")))
+        for rule in route.get("spec", {}).get("rules") or []
+        for each in rule.get("filters") or []
+        if (asked := each.get("requestMirror"))
+    ]
+    if not found:
+        return None
+    percent, name = max(found)
+    return name, percent
+
+
 def _compared(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     return [key for key in {*found, *wanted} if found.get(key) != wanted.get(key)]
 

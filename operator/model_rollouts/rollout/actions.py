@@ -85,6 +85,10 @@ class Move(StrEnum):
 
     FIRST = "First"
     """The first version gets all users."""
+    MIRROR = "Mirror"
+    """The candidate gets copies of requests, or more of them."""
+    EASE = "Ease"
+    """Fewer requests are copied: stable suffered, or a person asks for fewer."""
     BEGIN = "Begin"
     """The candidate gets its first users."""
     ADVANCE = "Advance"

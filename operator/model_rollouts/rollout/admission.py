@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.model import Item, Mode
+from model_rollouts.api.strategy import StrategyMode
 from model_rollouts.resources import names
 from model_rollouts.rollout.revisions import Revision, Wanted
 from model_rollouts.rollout.seen import Checked, Children
@@ -16,6 +17,8 @@ from model_rollouts.rollout.situation import Hold
 
 REQUEST_TIMEOUT = "HTTPRouteRequestTimeout"
 BACKEND_TIMEOUT = "HTTPRouteBackendTimeout"
+MIRROR = "HTTPRouteRequestMirror"
+MIRROR_PERCENT = "HTTPRouteRequestPercentageMirror"
 MARKS_BACKENDS = "HTTPRouteBackendResponseHeaderModification"
 """Names of features that a GatewayClass claims (GEP-2162)."""
 
@@ -29,6 +32,8 @@ class Admission:
     revisions: Mapping[str, Revision]
     children: Children
     checked: Checked
+    shadows: bool = False
+    """Whether the version is to be judged on copies of requests."""
 
     @property
     def resource(self) -> str:
@@ -145,6 +150,39 @@ def _the_gateway_can(at: Admission) -> Hold | None:
     )
 
 
+def _the_gateway_copies(at: Admission) -> Hold | None:
+    """A mirror that a gateway cannot make would be awaited for ever."""
+    features = at.checked.gateway.features
+    if features is None or not at.shadows:
+        return None
+    # The first stages are shares of the requests, whatever the last one is.
+    missing = [name for name in (MIRROR, MIRROR_PERCENT) if name not in features]
+    if not missing:
+        return None
+    return Hold(
+        Reason.GATEWAY_INCAPABLE,
+        f"{at.resource}: strategy.shadow: the Gateway does not support {', '.join(missing)}: "
+        "write percent: 0 to go without a shadow, or use a Gateway that does.",
+        stalls=True,
+    )
+
+
+def _shadow_is_said(at: Admission) -> Hold | None:
+    """The CRD asks for the same; an object that is older than the rule has not been asked."""
+    strategy = at.deployment.spec.strategy
+    if strategy.mode is not StrategyMode.PROGRESSIVE:
+        return None
+    said = strategy.shadow
+    if said is not None and (said.percent == 0 or said.side_effects is not None):
+        return None
+    return Hold(
+        Reason.INVALID_SPEC,
+        f"{at.resource}: strategy.shadow: found no sideEffects, write None or Suppressed, "
+        "or percent: 0 to let users be the first to meet a version.",
+        stalls=True,
+    )
+
+
 def _needed(deployment: ModelDeployment) -> Iterable[str]:
     timeouts = deployment.spec.route.timeouts
     if timeouts is not None and timeouts.request is not None:
@@ -166,11 +204,13 @@ def _the_api_server_takes_the_pods(at: Admission) -> Hold | None:
 
 POLICIES: tuple[Policy, ...] = (
     _names_are_free,
+    _shadow_is_said,
     _provenance_is_declared,
     _a_version_keeps_its_bytes,
     _parents_exist,
     _nobody_has_the_match,
     _the_gateway_can,
+    _the_gateway_copies,
     _the_api_server_takes_the_pods,
 )
 """In the order in which a person would want to hear of them."""

@@ -15,6 +15,18 @@ def pods(stable: int, share: Fraction) -> int:
     return min(max(stable, 1), max(1, math.ceil(stable * share * MARGIN)))
 
 
+def mirrored(stable: int, percent: int, peak: Fraction | None) -> int:
+    """Pods for copies of `percent` of the requests that `stable` pods serve now, at least 1.
+
+    With `peak`, so many times fewer than that share of `stable`: each pod then carries the load
+    that it would carry if there were `peak` times as many requests.
+    """
+    share = Fraction(percent, 100)
+    if peak is None:
+        return pods(stable, share)
+    return max(1, math.ceil(stable * share / peak))
+
+
 def least(replicas: int) -> int:
     """Pods of stable that must be ready for users to be served as promised: three quarters.
 

@@ -13,7 +13,7 @@ from model_rollouts.api.conditions import (
 )
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.decision import Reason as Shown
-from model_rollouts.rollout import proof
+from model_rollouts.rollout import budget, proof
 from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Hold, Situation
 from model_rollouts.rollout.wording import cut, pods, reason
@@ -31,6 +31,7 @@ _UNJUDGED = frozenset(
         Reason.SCRAPE_MISSING,
         Reason.DUPLICATE_TARGETS,
         Reason.SPLIT_NOT_OBSERVED,
+        Reason.MIRROR_NOT_OBSERVED,
     }
 )
 """Reasons that keep a candidate where it is, and mean nothing to a version that all users get."""
@@ -88,6 +89,10 @@ def of(
     set_(ConditionType.WATCHING, situation.watching, *_watching(situation))
     slow = _underpowered(situation, shown, before)
     set_(ConditionType.UNDERPOWERED, slow is not None, Reason.TOO_LITTLE_TRAFFIC, slow or "")
+    between = _between(shown)
+    set_(
+        ConditionType.NO_BUCKET_BOUNDARY, between is not None, Reason.BETWEEN_BUCKETS, between or ""
+    )
     missed = _degraded(situation, shown)
     set_(ConditionType.SERVICE_DEGRADED, missed is not None, Reason.TARGET_MISSED, missed or "")
     return _bounded(conditions)
@@ -120,7 +125,7 @@ def _cause(situation: Situation, message: str) -> _Cause | None:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
         return _Cause(waits, hold.reason, hold.message)
-    if phase in (Phase.CANARY, Phase.FULL) and not situation.accepted:
+    if phase in (Phase.SHADOW, Phase.CANARY, Phase.FULL) and not situation.accepted:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None
@@ -159,17 +164,36 @@ def _watching(situation: Situation) -> tuple[Reason, str]:
 
 
 def _underpowered(situation: Situation, shown: Proof | None, before: Status) -> str | None:
+    if situation.phase is Phase.STARTING or (shown is not None and shown.rate is None):
+        expected = situation.expected
+        return None if expected is None or not expected.underpowered else expected.words
     if shown is None or situation.phase not in (Phase.CANARY, Phase.PAUSED):
         return None
     was = find(before.conditions, ConditionType.UNDERPOWERED) is not None
     return proof.underpowered(situation, shown, before=was)
 
 
+def _between(shown: Proof | None) -> str | None:
+    """Which latency objectives are judged less sharply, and what could be written instead."""
+    conditions = () if shown is None else shown.explained.conditions
+    told = [
+        f"Objective '{each.objective}', latency.within: {each.message}"
+        for each in conditions
+        if each.reason is Shown.NO_BUCKET_BOUNDARY
+    ]
+    if not told:
+        return None
+    return " ".join([*told, "The next version counts it exactly."])
+
+
 def _degraded(situation: Situation, shown: Proof | None) -> str | None:
     """How the service misses its objectives with every version that could serve."""
-    if shown is None:
+    trial = situation.trial
+    if shown is None or trial is None:
         return None
-    if situation.phase is Phase.FULL and shown.failed and situation.roles.previous is None:
-        return reason(shown.explained.words)
+    if situation.phase is Phase.FULL and situation.roles.previous is None:
+        return reason(shown.explained.words) if shown.failed else budget.burns(trial)
+    if trial.judge.rules.baseline and (words := budget.degraded(trial)) is not None:
+        return words
     found = (each for each in shown.explained.conditions if each.reason is Shown.SERVICE_DEGRADED)
     return next((each.message for each in found), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample
-from model_rollouts.decision.counts import NOTHING
+from model_rollouts.decision.counts import COMPARABLE_LOAD, NOTHING
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import (
     CountedObjective,
@@ -22,10 +22,32 @@ STABLE = "stable"
 CANDIDATE = "candidate"
 SHADOW = "shadow"
 
-COMPARABLE_LOAD = 0.7
-"""A candidate pod must carry at least this share of a stable pod's load to prove its latency."""
-
 _ERRORS = "errors of requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is asked of the past for an objective: how much its bad answers come in bursts.
+
+    `edge` (seconds) is the bucket edge that a revision must have to have counted it, None for none.
+    """
+
+    key: str
+    counted: CountedObjective
+    edge: float | None = None
+
+
+def past(objective: Objective) -> Past | None:
+    """The past of an objective; None for those that are counted as errors are, or not at all."""
+    if objective.counters is not None:
+        pair = objective.counters
+        key = f"{pair.bad}/{pair.total}"
+        return Past(key, own_counters(objective.name, bad=pair.bad, total=pair.total))
+    if objective.latency is None:
+        return None
+    bracket = objective.latency.stable
+    edge = bracket.lower if math.isinf(bracket.upper) else bracket.upper
+    return Past(f"{edge:g}", latency(objective.name, (edge,)), edge) if edge else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +71,17 @@ class Counting:
 
         A record without the arm of stable gives samples without a baseline.
         """
-        candidate = record.arms[CANDIDATE if traffic is Traffic.LIVE else SHADOW]
+        candidate = record.arms[arm_of(traffic)]
         stable = record.arms.get(STABLE)
         minutes = (record.end_ms - record.start_ms) / 60_000
         samples: dict[str, Sample] = {}
         if not self.held(record, traffic):
             for objective in self.objectives:
-                counts = _counts(objective, candidate, minutes, stable=False)
-                if counts is None:
+                found = counts(objective, candidate, minutes, stable=False)
+                if found is None:
                     continue
-                base = None if stable is None else _counts(objective, stable, minutes, stable=True)
-                samples[objective.name] = Sample(counts, base or NOTHING)
+                base = None if stable is None else counts(objective, stable, minutes, stable=True)
+                samples[objective.name] = Sample(found, base or NOTHING)
         return Interval(
             (record.start_ms - started_ms) / 1000,
             (record.end_ms - started_ms) / 1000,
@@ -73,7 +95,7 @@ class Counting:
 
         A missing stable is no reason: the target stands without it.
         """
-        judged = CANDIDATE if traffic is Traffic.LIVE else SHADOW
+        judged = arm_of(traffic)
         return tuple(
             finding
             for finding in record.findings
@@ -85,7 +107,7 @@ class Counting:
         )
 
 
-def _counts(objective: Objective, arm: ArmCounts, minutes: float, *, stable: bool) -> Counts | None:
+def counts(objective: Objective, arm: ArmCounts, minutes: float, *, stable: bool) -> Counts | None:
     """What an arm counted for an objective.
 
     None where its counters tell of two arms at once, or no edge of its histogram is known.
@@ -123,6 +145,11 @@ def _edges(objective: Objective) -> tuple[float, ...]:
         for edge in (bracket.lower, bracket.upper, bracket.far)
     }
     return tuple(sorted(edge for edge in found if edge is not None and 0 < edge < math.inf))
+
+
+def arm_of(traffic: Traffic) -> str:
+    """The arm of the candidate that is judged on `traffic`."""
+    return CANDIDATE if traffic is Traffic.LIVE else SHADOW
 
 
 def requests(arm: ArmCounts) -> int:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Judge, Kind, Rules
+from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout.judging import begin, judge
-from model_rollouts.rollout.memory import Clocks, Memory, Trial
+from model_rollouts.rollout import straining
+from model_rollouts.rollout.judging import begin, shared
+from model_rollouts.rollout.memory import Clocks, Load, Memory, Strain, Trial
 
 VERSION = 1
 
@@ -23,9 +24,9 @@ _LARGEST = 2.0**53
 def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
 
-    Clocks, dispersion, the time of the last request and the trial. Evidence about so many
-    objectives and steps that it does not fit is left out: after a restart it is counted again from
-    where the trial began.
+    Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
+    about so many objectives and steps that it does not fit is left out, that about stable first:
+    after a restart it is counted again from where the trial began.
     """
     trial, clocks = memory.trial, memory.clocks
     if trial is None and clocks is None and memory.dispersion is None:
@@ -34,20 +35,47 @@ def encode(memory: Memory) -> str | None:
     if clocks is not None:
         kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
     if memory.dispersion is not None:
-        known = memory.dispersion
-        kept["dispersion"] = [known.target, known.stable, known.known, known.plateau]
+        kept["dispersion"] = _values(memory.dispersion)
+    if memory.others:
+        kept["others"] = {key: _values(each) for key, each in memory.others}
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
+    kept |= _of_shadow(memory)
+    if memory.missed:
+        kept["missed"] = dict(memory.missed)
     if trial is None:
         return _text(kept)
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
+    if trial.entered:
+        kept["entered"] = trial.entered
     counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
+    strain = memory.strain
+    if strain is not None and strain.judge is not None and strain.state is not None:
+        counted["strain"] = decision.encode(strain.judge, strain.state)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
-    text = _text(kept | counted)
-    if len(text) <= LONGEST:
-        return text
+    for left_out in ("", "strain"):
+        counted.pop(left_out, None)
+        text = _text(kept | counted)
+        if len(text) <= LONGEST:
+            return text
     return _text({**kept, "rules": _print(trial.judge.rules)})
+
+
+def _of_shadow(memory: Memory) -> dict[str, Any]:
+    """Stable before its requests were copied, how it suffered, and the highest load it bore."""
+    kept: dict[str, Any] = {}
+    strain, load = memory.strain, memory.load
+    if strain is not None:
+        before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
+        kept["before"] = [strain.until_ms, before, strain.words]
+    if load is not None:
+        kept["load"] = [load.peak, load.copies]
+    return kept
+
+
+def _values(of: Dispersion) -> list[float | bool | None]:
+    return [of.target, of.stable, of.known, of.plateau]
 
 
 def _text(kept: dict[str, Any]) -> str:
@@ -65,28 +93,96 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     they are about and are kept in any case, the dispersion unless it was measured for another
     trial. What a newer release wrote is not read at all. Never raises.
     """
-    try:
-        kept = json.loads(text or "")
-    except (ValueError, RecursionError):
-        return Memory()
-    if not isinstance(kept, dict) or kept.get("v") != VERSION:
+    kept = _kept(text)
+    if not kept:
         return Memory()
     clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
+    others = _others(kept.get("others"))
+    last = _time(kept.get("request"))
     if "trial" not in kept:
-        return Memory(
-            clocks=clocks, dispersion=dispersion, last_request_ms=_time(kept.get("request"))
-        )
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, last_request_ms=last)
     begun = kept["trial"]
     if not isinstance(begun, list) or begun[:-1] != [revision, attempt]:
         return Memory(clocks=clocks)
     started = _time(begun[-1])
     if started is None:
         return Memory(clocks=clocks)
-    trial = _trial(kept, begin(revision, attempt, judged_by, dispersion, started))
+    entered = kept.get("entered", 0.0)
+    if not _numbers([entered]):
+        return Memory(clocks=clocks)
+    anew = begin(
+        revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
+    )
+    trial, strain = _trial(kept, anew), _strain(kept)
+    load = _load(kept.get("load"))
     if trial is None:
-        return Memory(clocks=clocks, dispersion=dispersion)
-    last = _time(kept.get("request"))
-    return Memory(clocks=clocks, trial=trial, dispersion=dispersion, last_request_ms=last)
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, strain=strain, load=load)
+    if strain is not None and "judge" not in kept:
+        # The past is counted again with everything else.
+        strain = Strain(strain.until_ms, words=strain.words)
+    elif strain is not None:
+        strain = _with_state(strain, kept.get("strain"), trial)
+    return Memory(
+        clocks=clocks,
+        trial=trial,
+        strain=strain,
+        load=load,
+        dispersion=dispersion,
+        others=others,
+        missed=missed(text),
+        last_request_ms=last,
+    )
+
+
+def _load(values: Any) -> Load | None:
+    match values:
+        case [None | int() | float() as peak, int(copies)] if _numbers([copies]):
+            if peak is not None and not _numbers([peak]):
+                return None
+            return Load(None if peak is None else float(peak), copies)
+        case _:
+            return None
+
+
+def _strain(kept: dict[str, Any]) -> Strain | None:
+    match kept.get("before"):
+        case [int(until_ms), dict(before), str() | None as words] if _numbers([until_ms]):
+            if not all(isinstance(each, list) and len(each) == 2 for each in before.values()):
+                return None
+            if not all(_numbers(each) and each[1] <= each[0] for each in before.values()):
+                return None
+            seen = {str(name): Seen(*map(float, each)) for name, each in before.items()}
+            return Strain(until_ms, seen, words=words)
+        case _:
+            return None
+
+
+def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
+    """The strain with its evidence, as far as that is about the same past and objectives."""
+    judging = straining.judge_of(trial, strain.before)
+    if judging is None or not isinstance(text, str):
+        return strain
+    try:
+        _, state = decision.resume(text, judging.rules)
+    except (ValueError, struct.error):
+        return strain
+    return replace(strain, judge=judging, state=state)
+
+
+def missed(text: str | None) -> tuple[tuple[str, float], ...]:
+    """What the version before missed by the evidence of a watch: the rules follow from it."""
+    kept = _kept(text).get("missed")
+    if not isinstance(kept, dict) or not _numbers(list(kept.values())):
+        return ()
+    return tuple((str(name), float(share)) for name, share in kept.items())
+
+
+def _kept(text: str | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
 
 
 def _time(value: Any) -> int | None:
@@ -124,6 +220,13 @@ def _dispersion(values: Any) -> Dispersion | None:
             return None
 
 
+def _others(values: Any) -> tuple[tuple[str, Dispersion], ...]:
+    if not isinstance(values, dict):
+        return ()
+    found = ((str(key), _dispersion(each)) for key, each in values.items())
+    return tuple((key, each) for key, each in found if each is not None)
+
+
 def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
     """The trial with its evidence; `anew` is the same one without."""
     rules = anew.judge.rules
@@ -136,20 +239,4 @@ def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
         return None
     if not 0 <= state.elapsed < _LARGEST:
         return None
-    return replace(anew, judge=_shared(judging, anew.judge), state=state, watermark=watermark)
-
-
-def _shared(read: Judge, expected: Judge) -> Judge:
-    """The judge that all rollouts of the same rules have; `read` when it was begun otherwise."""
-    if read.dispersions == expected.dispersions:
-        return expected
-    for known in (None, *_of_errors(read)):
-        shared = judge(read.rules, known)
-        if shared.dispersions == read.dispersions:
-            return shared
-    return read
-
-
-def _of_errors(read: Judge) -> tuple[Dispersion, ...]:
-    pairs = zip(read.rules.objectives, read.dispersions, strict=True)
-    return tuple(dispersion for objective, dispersion in pairs if objective.kind is Kind.ERRORS)
+    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)

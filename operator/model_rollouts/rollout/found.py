@@ -8,7 +8,8 @@ from model_rollouts.api import duration, ratio
 from model_rollouts.api.deployment import ModelDeployment, Spec
 from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.api.strategy import Action, StrategyMode
-from model_rollouts.rollout import capacity
+from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS
+from model_rollouts.rollout import capacity, shadow
 from model_rollouts.rollout.memory import Clocks, Memory
 from model_rollouts.rollout.revisions import Revision, Wanted, standing
 from model_rollouts.rollout.seen import Seen
@@ -20,8 +21,22 @@ SETTLED = "Settled"
 GROWING_SECONDS = 2.0
 """How long the ready pods of a Deployment are not believed after it was given more."""
 
+_BEFORE = (Phase.ADMISSION, Phase.STARTING)
+_JUDGED = (Phase.SHADOW, Phase.CANARY)
 _ENDED = (Phase.ROLLED_BACK, Phase.UNDECIDED)
 _ALL = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a shadow may go, the same for every rollout.
+
+    A stage of the mirror lasts `stage_seconds` at least, and copies to a pod count `warmup_ms`
+    after its start.
+    """
+
+    stage_seconds: float = shadow.STAGE_SECONDS
+    warmup_ms: int = DEFAULT_WARMUP_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Found:
     clocks: Clocks
     now: float
     step_ms: int
+    pace: Pace = Pace()
 
     @property
     def spec(self) -> Spec:
@@ -78,9 +94,58 @@ class Found:
     @property
     def judged(self) -> str | None:
         """The revision whose requests are judged, None when nobody's are."""
-        if self.roles.phase is Phase.CANARY:
+        if self.roles.phase in _JUDGED:
             return self.roles.candidate
         return self.roles.stable if self.watching else None
+
+    @property
+    def shadows(self) -> bool:
+        """Whether the wanted version is judged on copies of requests before it gets users."""
+        return (
+            self.phase in (*_BEFORE, Phase.SHADOW)
+            and self.roles.stable is not None
+            and not self.goes_all_the_way
+            and shadow.percent(self.spec) > 0
+            and not self.override(Action.SKIP_SHADOW, self.wanted.name)
+        )
+
+    @property
+    def mirror(self) -> int:
+        """Percent of stable's requests of which the wanted version gets copies now."""
+        return self.roles.mirror if self.phase is Phase.SHADOW else 0
+
+    @property
+    def hurt(self) -> int | None:
+        """The share of copies, in percent, at which stable suffered in this attempt."""
+        same = self.phase is Phase.SHADOW and self.roles.attempt == self.spec.strategy.attempt
+        return self.roles.hurt if same else None
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """The shares of requests that may be copied, in percent, ascending."""
+        return shadow.stages(self.spec, self.hurt)
+
+    @property
+    def copies_arrive(self) -> bool:
+        """Whether copies have come for as long as a stage lasts, as many as they should be."""
+        split = self.memory.split
+        return (
+            self.clocks.step >= self.pace.stage_seconds
+            and split is not None
+            and split.candidate >= shadow.FEW
+            and split.mismatch is None
+        )
+
+    @property
+    def leaves_shadow(self) -> bool:
+        """Whether copies have shown enough: on the last stage, and what the first step asks for."""
+        return (
+            self.phase is Phase.SHADOW
+            and bool(self.stages)
+            and self.mirror >= self.stages[-1]
+            and self.copies_arrive
+            and shadow.is_proven(self.spec, self.memory.trial, self.clocks)
+        )
 
     @property
     def attempt(self) -> int:
@@ -108,11 +173,9 @@ class Found:
     @property
     def goes_all_the_way(self) -> bool:
         """Whether the wanted version, once ready, gets all users without being judged."""
-        if self.phase not in (Phase.ADMISSION, Phase.STARTING, Phase.CANARY):
+        if self.phase not in (*_BEFORE, *_JUDGED):
             return False
-        first_or_known = self.phase is not Phase.CANARY and (
-            self.roles.stable is None or self.known_good
-        )
+        first_or_known = self.phase in _BEFORE and (self.roles.stable is None or self.known_good)
         return (
             first_or_known
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
@@ -137,6 +200,12 @@ class Found:
             return None
         return self._standing(self.roles.previous, capacity.least(self.spec.replicas))
 
+    def on_trial(self) -> Standing | None:
+        """How what is judged runs; None when nobody is judged."""
+        if self.judged is None:
+            return None
+        return self._standing(self.judged, capacity.least(self.spec.replicas))
+
     def _standing(self, name: str, needed: int) -> Standing:
         at, before = self.memory.grown.get(name, (0.0, 0))
         # Just after a Deployment was given more pods its status may still be about those before.
@@ -149,16 +218,21 @@ class Found:
         return max(self.spec.replicas, 0 if stable is None else stable.replicas)
 
     def needed(self) -> int:
-        """Pods that the wanted version needs for the next share of users that it may get."""
-        full = self.goes_all_the_way or self.past_deadline
-        return capacity.pods(self.serving(), _ALL if full else self.next_weight)
+        """Pods that the wanted version needs for what it may get next, copies or users."""
+        late = self.past_deadline and self.phase is Phase.CANARY
+        full = self.goes_all_the_way or late
+        users = capacity.pods(self.serving(), _ALL if full else self.next_weight)
+        if not self.shadows:
+            return users
+        peak, top = shadow.peak_factor(self.spec), max(self.stages, default=0)
+        copied = capacity.mirrored(self.serving(), top, peak)
+        # A pod more for users would take from the load of a peak.
+        return copied if peak is not None and not self.leaves_shadow else max(copied, users)
 
     @property
     def past_deadline(self) -> bool:
-        """Whether a canary has lasted longer than it may."""
-        return self.phase is Phase.CANARY and (
-            self.clocks.phase >= seconds(self.spec.strategy.deadline)
-        )
+        """Whether shadow and canary have lasted longer than they may."""
+        return self.phase in _JUDGED and (self.clocks.phase >= seconds(self.spec.strategy.deadline))
 
 
 def is_asked(spec: Spec, action: Action, revision: str | None) -> bool:
@@ -172,8 +246,8 @@ def phase_of(spec: Spec, wanted: Wanted, now: Roles) -> Phase:
     if wanted.name == now.stable:
         return Phase.FULL
     if wanted.name == now.candidate:
-        if now.phase is Phase.CANARY:
-            return Phase.CANARY
+        if now.phase in _JUDGED:
+            return now.phase
         tried = now.phase in _ENDED and now.attempt >= spec.strategy.attempt
         if tried and not is_asked(spec, Action.PROMOTE, wanted.name):
             return now.phase

@@ -6,14 +6,19 @@ from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.decision import Decision, explain
+from model_rollouts.decision.wording import count, percent
+from model_rollouts.rollout import shadow, stages
 from model_rollouts.rollout.actions import Move
-from model_rollouts.rollout.found import SETTLED, seconds
+from model_rollouts.rollout.found import SETTLED, Found, seconds
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.next_move import At, Next
 from model_rollouts.rollout.situation import Roles
 
 _ALL = Fraction(1)
 _NONE = Fraction(0)
+_ON_THE_WAY = (Phase.STARTING, Phase.SHADOW, Phase.CANARY)
+SKIPPED = "SkippedShadow"
+"""The verdict in the record of a canary that a person let begin without a shadow."""
 
 
 def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next | None:
@@ -22,6 +27,8 @@ def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next 
     candidate = found.candidate()
     if candidate is None or candidate.ready < found.serving():
         return None
+    if roles.verdict == SKIPPED:
+        why = f"{why} {skipped(found)}"
     after = Roles(
         stable=found.wanted.name,
         candidate=None,
@@ -38,7 +45,7 @@ def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next 
 
 def by_hand(at: At) -> Next | None:
     asked = at.found.spec.strategy.override
-    if asked is None or at.found.phase not in (Phase.STARTING, Phase.CANARY):
+    if asked is None or at.found.phase not in _ON_THE_WAY:
         return None
     if not at.found.override(Action.PROMOTE, at.found.wanted.name):
         return None
@@ -60,17 +67,52 @@ def reverted(at: At) -> Next | None:
 
 def immediate(at: At) -> Next | None:
     """Also in the middle of a canary: it is how people end one that they need not have judged."""
-    if at.found.phase not in (Phase.STARTING, Phase.CANARY):
+    if at.found.phase not in _ON_THE_WAY:
         return None
     if at.found.spec.strategy.mode is not StrategyMode.IMMEDIATE:
         return None
     return promoted(at, "Immediate", "strategy.mode is Immediate: it was not judged.")
 
 
+def mirrors(at: At) -> Next | None:
+    """Copies of requests for a version that has none yet, or more of them."""
+    found, roles = at.found, at.found.roles
+    candidate = found.candidate()
+    if not found.shadows or found.phase not in (Phase.STARTING, Phase.SHADOW):
+        return None
+    stage = next((stage for stage in found.stages if stage > found.mirror), None)
+    if stage is None or candidate is None or not candidate.is_ready:
+        return None
+    if found.mirror and not found.copies_arrive:
+        return None
+    after = Roles(
+        stable=roles.stable,
+        candidate=found.wanted.name,
+        previous=None,
+        phase=Phase.SHADOW,
+        weight=_NONE,
+        attempt=found.spec.strategy.attempt,
+        verdict=None,
+        sequence=roles.sequence + 1,
+        mirror=stage,
+        hurt=found.hurt,
+        since=roles.since if found.mirror else int(found.now),
+    )
+    said = (
+        f"{at.version(found.wanted.name)} gets copies of {percent(stage / 100)} of the requests; "
+        "no user sees its answers."
+    )
+    return Next(Move.MIRROR, after, "Mirrored", said, said)
+
+
 def begins(at: At) -> Next | None:
     found, roles = at.found, at.found.roles
     candidate = found.candidate()
-    if found.phase is not Phase.STARTING or candidate is None or not candidate.is_ready:
+    if found.phase not in (Phase.STARTING, Phase.SHADOW):
+        return None
+    if candidate is None or not candidate.is_ready:
+        return None
+    if found.shadows and not found.leaves_shadow:
         return None
     weight = found.next_weight
     after = Roles(
@@ -80,11 +122,26 @@ def begins(at: At) -> Next | None:
         phase=Phase.CANARY,
         weight=weight,
         attempt=found.spec.strategy.attempt,
-        verdict=None,
+        verdict=SKIPPED if found.override(Action.SKIP_SHADOW, found.wanted.name) else None,
         sequence=roles.sequence + 1,
     )
     said = f"{at.version(found.wanted.name)} gets its first users, {ratio(weight)} of them."
+    trial = found.memory.trial
+    if found.shadows and trial is not None:
+        said += f" {count(shadow.copies(trial))} copies of requests showed nothing against it."
+    elif after.verdict == SKIPPED:
+        said += f" {skipped(found)}"
+    if (coming := stages.plan(found)) is not None:
+        said += f" Plan: {coming}."
     return Next(Move.BEGIN, after, "CanaryStarted", said, said)
+
+
+def skipped(found: Found) -> str:
+    """That a person had shadow skipped, and why as far as the spec still says so."""
+    asked = found.spec.strategy.override
+    if asked is None or not found.override(Action.SKIP_SHADOW, found.wanted.name):
+        return "Shadow was skipped by hand."
+    return f"Shadow was skipped by strategy.override: {asked.reason}."
 
 
 def advances(at: At) -> Next | None:

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
-from model_rollouts.decision import Decision
+from model_rollouts.decision import Decision, Role
+from model_rollouts.decision.counts import COMPARABLE_LOAD
+from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
-from model_rollouts.rollout import routing
+from model_rollouts.rollout import routing, shadow
 from model_rollouts.rollout.found import Found, seconds
+from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Hold
 
 GATEWAY_SECONDS = 5.0
@@ -16,6 +20,9 @@ GATEWAY_SECONDS = 5.0
 
 FIRST_INTERVALS = 3
 """Intervals in which pods that have just started may be unknown to Prometheus."""
+
+MISSED_INTERVALS = 2
+"""Intervals without a sample of pods that were scraped before, until anybody is told."""
 
 _METRICS = {
     findings.Reason.DUPLICATE_TARGETS: Reason.DUPLICATE_TARGETS,
@@ -91,6 +98,10 @@ def _blind(found: Found) -> Hold | None:
     if found.judged is not None and _has_just_begun(found):
         return None
     for finding in found.memory.findings:
+        if finding.reason is findings.Reason.METRICS_UNAVAILABLE and finding.arm:
+            stopped = _scrape_stopped(found)
+            if stopped is not None:
+                return stopped
         if (reason := _METRICS.get(finding.reason)) is not None:
             return Hold(reason, f"{finding.message[:1].upper()}{finding.message[1:]}.")
     return None
@@ -100,20 +111,79 @@ def _has_just_begun(found: Found) -> bool:
     trial = found.memory.trial
     if trial is None or trial.watermark is None:
         return True
-    return trial.watermark.at_ms - trial.started_ms < FIRST_INTERVALS * found.step_ms
+    return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * found.step_ms
+
+
+def _scrape_stopped(found: Found) -> Hold | None:
+    """Pods that answer, and of which the last interval had no sample; None when none answer."""
+    judged, trial, last_ms = found.on_trial(), found.memory.trial, found.memory.scraped_ms
+    if judged is None or not judged.ready or trial is None or trial.watermark is None:
+        return None
+    silent_ms = trial.watermark.at_ms - (trial.entered_ms if last_ms is None else last_ms)
+    return Hold(
+        Reason.SCRAPE_MISSING,
+        f"Pods of {judged.version} run, and Prometheus has no new sample of them: nothing is "
+        "decided before it has.",
+        told=silent_ms >= MISSED_INTERVALS * found.step_ms,
+    )
+
+
+def unscraped_since(found: Found) -> float | None:
+    """`Memory.unscraped_since` as of this pass."""
+    history, candidate = found.seen.history, found.candidate()
+    awaited = (
+        found.phase is Phase.STARTING
+        and not found.goes_all_the_way
+        and candidate is not None
+        and candidate.is_ready
+        and history is not None
+        and history.scraped_ms is None
+    )
+    since = found.memory.unscraped_since
+    return (found.now if since is None else since) if awaited else None
 
 
 def _unscraped(found: Found) -> Hold | None:
-    history = found.seen.history
-    if found.phase is not Phase.STARTING or found.goes_all_the_way or history is None:
-        return None
-    candidate = found.candidate()
-    if history.scraped_ms is not None or candidate is None or not candidate.is_ready:
+    """The first scrape of fresh pods comes within an interval; only a late one is told."""
+    since, candidate = found.memory.unscraped_since, found.candidate()
+    if since is None or candidate is None:
         return None
     return Hold(
         Reason.SCRAPE_MISSING,
         f"Pods of {candidate.version} run, and Prometheus has no sample of them yet: it gets no "
         "users before it can be judged.",
+        told=1000 * (found.now - since) >= FIRST_INTERVALS * found.step_ms,
+    )
+
+
+def _mirror(found: Found) -> Hold | None:
+    split = found.memory.split
+    if not found.mirror or split is None or split.mismatch is None:
+        return None
+    return Hold(
+        Reason.MIRROR_NOT_OBSERVED,
+        f"{split.mismatch}: the Gateway may not support it; strategy.shadow.percent: 0 goes on "
+        "without a shadow.",
+    )
+
+
+def _hurts(found: Found) -> Hold | None:
+    if found.hurt is None or not found.shadows:
+        return None
+    if found.roles.verdict == shadow.REFUSED:
+        return Hold(
+            Reason.GATEWAY_INCAPABLE,
+            "The Gateway refused the route while it copied requests: write "
+            "strategy.shadow.percent: 0 to go without a shadow, or use a Gateway that supports "
+            "RequestMirror with a percentage and raise strategy.attempt.",
+        )
+    strain = found.memory.strain
+    seen = f": {strain.words}" if strain is not None and strain.words else ""
+    return Hold(
+        Reason.SHADOW_HURTS_STABLE,
+        f"Stable suffered while {percent(found.hurt / 100)} of its requests were copied{seen}; "
+        f"{shadow.words(found.mirror)}. Lower strategy.shadow.percent; or give stable more "
+        "replicas and raise strategy.attempt; or go on without with strategy.override SkipShadow.",
     )
 
 
@@ -124,10 +194,56 @@ def _split(found: Found) -> Hold | None:
     return Hold(Reason.SPLIT_NOT_OBSERVED, f"{split.mismatch}.")
 
 
+def _low_load(found: Found) -> Hold | None:
+    """An idle pod is always fast: latency is proven for all users under a load like theirs."""
+    candidate, stable, trial = found.candidate(), found.stable(), found.memory.trial
+    split = found.memory.split
+    if found.phase is not Phase.CANARY or found.next_weight != 1 or trial is None:
+        return None
+    if split is None or not split.observed or candidate is None or stable is None:
+        return None
+    if not candidate.ready or not stable.ready:
+        return None
+    load = split.candidate * stable.ready / (candidate.ready * max(split.stable, 1))
+    waiting = _latency_gates(trial)
+    if load >= COMPARABLE_LOAD or not waiting:
+        return None
+    names = " and ".join(waiting)
+    weight = ratio(found.roles.weight)
+    return Hold(
+        Reason.LOW_LOAD,
+        f"{names}: a pod of {candidate.version} ({weight} of the users on {candidate.ready}) gets "
+        f"{load:.2f} times the requests of a pod of {stable.version} (the others on "
+        f"{stable.ready}); latency counts for promotion from {COMPARABLE_LOAD:g} on. Write a last "
+        "step of 50% into strategy.canary.steps.",
+    )
+
+
+def _latency_gates(trial: Trial) -> list[str]:
+    """The latency objectives that are not proven yet, and block promotion."""
+    judge, evidence = trial.judge, trial.state.evidence
+    return [
+        objective.name
+        for index, objective in enumerate(judge.rules.objectives)
+        if objective.latency is not None
+        and objective.role is Role.GATE
+        and not judge.passes(index, evidence[index], level=0)
+    ]
+
+
 def _capacity(found: Found) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
     candidate, trial = found.candidate(), found.memory.trial
-    if found.phase is not Phase.CANARY or candidate is None or candidate.is_ready or trial is None:
+    if candidate is None or candidate.is_ready or trial is None:
+        return None
+    if found.phase is Phase.SHADOW:
+        trouble = f" ({candidate.trouble})" if candidate.trouble else ""
+        return Hold(
+            Reason.CAPACITY_PENDING,
+            f"{candidate.ready} of {candidate.needed} pods of {candidate.version} are "
+            f"ready{trouble}.",
+        )
+    if found.phase is not Phase.CANARY:
         return None
     if trial.judge.decide(trial.state, float(found.next_weight)) is not Decision.PASS:
         return None
@@ -153,6 +269,9 @@ POLICIES: tuple[Policy, ...] = (
     _blind,
     _unscraped,
     _split,
+    _mirror,
+    _hurts,
+    _low_load,
     _capacity,
 )
 """In the order in which a person would want to hear of them."""

@@ -11,12 +11,22 @@ from model_rollouts.api.ratio import share
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Dispersion, Judge, Kind, Rules
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
+from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
-from model_rollouts.rollout import splits
-from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting, requests
-from model_rollouts.rollout.memory import Memory, Trial
+from model_rollouts.metrics.sources import Listener
+from model_rollouts.rollout import bearing, budget, splits, straining
+from model_rollouts.rollout.counting import (
+    CANDIDATE,
+    SHADOW,
+    STABLE,
+    Counting,
+    arm_of,
+    past,
+    requests,
+)
+from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
+from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.wording import clock
 
 QUIET_MS = 60_000
@@ -46,33 +56,81 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
 
 
 @lru_cache(maxsize=4096)
-def judge(judged_by: Rules, dispersion: Dispersion | None) -> Judge:
+def judge(
+    judged_by: Rules,
+    dispersion: Dispersion | None,
+    others: tuple[tuple[str, Dispersion], ...] = (),
+) -> Judge:
     """The judge by these rules, always the same one: its tables cost much and hold no evidence.
 
-    `dispersion` is that of stable's errors, None while it is not known.
+    `dispersion` is that of stable's errors, None while it is not known; `others` are those of other
+    objectives by `Past.key`.
     """
-    if dispersion is None:
-        return Judge(judged_by)
-    return Judge(
-        judged_by,
-        {each.name: dispersion for each in judged_by.objectives if each.kind is Kind.ERRORS},
-    )
+    known = dict(others)
+
+    def of(objective: decision.Objective) -> Dispersion | None:
+        if objective.kind is Kind.ERRORS:
+            return dispersion
+        asked = past(objective)
+        return None if asked is None else known.get(asked.key)
+
+    found = {each.name: of(each) for each in judged_by.objectives}
+    judging = Judge(judged_by, {name: each for name, each in found.items() if each is not None})
+    return shared(judged_by, judging.dispersions)
+
+
+@lru_cache(maxsize=4096)
+def shared(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
+    """The judge of all rollouts that have these rules, and these dispersions of the objectives."""
+    names = (each.name for each in judged_by.objectives)
+    return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
+
+
+def enters_live(trial: Trial) -> Trial:
+    """The trial once users are judged in place of copies."""
+    state = trial.judge.enter_live(trial.state)
+    return replace(trial, traffic=Traffic.LIVE, state=state, entered=trial.state.elapsed)
 
 
 def begin(
-    revision: str, attempt: int, judged_by: Rules, dispersion: Dispersion | None, started_ms: int
+    revision: str,
+    attempt: int,
+    judged_by: Rules,
+    dispersion: Dispersion | None,
+    started_ms: int,
+    traffic: Traffic = Traffic.LIVE,
+    entered: float = 0.0,
+    others: tuple[tuple[str, Dispersion], ...] = (),
 ) -> Trial:
     """A trial without evidence."""
-    judging = judge(judged_by, dispersion)
-    return Trial(revision, attempt, started_ms, judging, judging.start())
+    judging = judge(judged_by, dispersion, others)
+    return Trial(
+        revision,
+        attempt,
+        started_ms,
+        judging,
+        judging.start(),
+        traffic=traffic,
+        entered=entered,
+    )
 
 
-def request(key: str, namespace: str, trial: Trial, stable: str | None) -> Request:
+def request(
+    key: str,
+    namespace: str,
+    trial: Trial,
+    stable: str | None,
+    warmup_ms: int = DEFAULT_WARMUP_MS,
+) -> Request:
     """What the ticker has to count for a trial; `stable` None when nobody serves beside it.
 
+    Copies do not count in the first `warmup_ms` of a pod.
     Raises InputError when a name is empty or `stable` is the revision on trial.
     """
-    arms = [Arm(CANDIDATE, trial.revision)]
+    judged = Arm(CANDIDATE, trial.revision)
+    if trial.traffic is Traffic.SHADOW:
+        judged = Arm(SHADOW, trial.revision, Listener.SHADOW)
+    arms = [judged]
     if stable is not None:
         arms.append(Arm(STABLE, stable))
     rollout = MeasuredRollout(
@@ -81,6 +139,7 @@ def request(key: str, namespace: str, trial: Trial, stable: str | None) -> Reque
         arms=tuple(arms),
         objectives=Counting(trial.judge.rules.objectives).counted(),
         started_ms=trial.started_ms,
+        warmup_ms=warmup_ms,
     )
     return Request(rollout, trial.watermark)
 
@@ -88,7 +147,8 @@ def request(key: str, namespace: str, trial: Trial, stable: str | None) -> Reque
 def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memory:
     """The memory after a tick of what `request` asked for, with the candidate's weight then.
 
-    Evidence, watermark, split, findings and the time of the last request move on. An interval that
+    Evidence, watermark, split, findings and the time of the last request move on, in shadow also
+    what is known of stable's strain and of the candidate's load. An interval that
     was taken already is passed over, so that reading again from an earlier watermark changes
     nothing; so is an answer that is older than the trial's watermark.
     """
@@ -100,21 +160,49 @@ def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memor
     until_ms = _taken_until(trial)
     if counted.watermark.at_ms < until_ms:
         return memory
-    counting = Counting(trial.judge.rules.objectives)
-    state, split, last = trial.state, memory.split, memory.last_request_ms
     newest: IntervalCounts | None = None
     for record in _after(until_ms, counted.intervals):
-        state = trial.judge.update(state, counting.interval(record, trial.started_ms, Traffic.LIVE))
-        if requests(record.arms[CANDIDATE]):
-            last = record.end_ms
-        if split is not None:
-            split = splits.counted(split, record, weight)
+        memory = _taken(memory, record, weight)
         newest = record
-    trial = replace(trial, state=state, watermark=counted.watermark)
+    assert memory.trial is not None  # it was there before
+    trial = replace(memory.trial, watermark=counted.watermark)
     findings = memory.findings
-    if newest is not None:
-        findings = _findings(counting, newest, trial, last)
-    return replace(memory, trial=trial, split=split, findings=findings, last_request_ms=last)
+    if newest is not None and newest.end_ms > trial.entered_ms:
+        findings = _findings(newest, trial, memory)
+    return replace(memory, trial=trial, findings=findings)
+
+
+def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
+    """The memory after one interval."""
+    trial, split = memory.trial, memory.split
+    assert trial is not None  # its counts are at hand
+    counting = Counting(trial.judge.rules.objectives)
+    in_shadow = trial.traffic is Traffic.SHADOW
+    if in_shadow:
+        strain = straining.counted(memory.strain or Strain(), trial, record, split)
+        memory = replace(memory, strain=strain)
+        if record.end_ms <= trial.entered_ms:
+            return memory
+    interval = counting.interval(record, trial.started_ms, trial.traffic)
+    spent = trial.spent
+    if not trial.judge.rules.baseline:
+        spent = budget.spent(spent, trial.judge, interval)
+    trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
+    if in_shadow:
+        load = bearing.counted(memory.load or Load(), counting.objectives, record)
+        memory = replace(memory, load=replace(load, copies=copies(trial)))
+    if split is not None and in_shadow:
+        split = splits.mirrored(split, record)
+    elif split is not None:
+        split = splits.counted(split, record, weight)
+    last = memory.last_request_ms
+    judged = record.arms[arm_of(trial.traffic)]
+    # What is not asked of stable cannot be copied either.
+    asked = record.arms.get(STABLE) if in_shadow else judged
+    if asked is not None and requests(asked):
+        last = record.end_ms
+    scraped_ms = record.end_ms if judged.pods else memory.scraped_ms
+    return replace(memory, trial=trial, split=split, last_request_ms=last, scraped_ms=scraped_ms)
 
 
 def _taken_until(trial: Trial) -> int:
@@ -130,22 +218,26 @@ def _after(until_ms: int, intervals: Iterable[IntervalCounts]) -> Iterable[Inter
             until_ms = record.end_ms
 
 
-def _findings(
-    counting: Counting, record: IntervalCounts, trial: Trial, last: int | None
-) -> tuple[Finding, ...]:
+def _findings(record: IntervalCounts, trial: Trial, memory: Memory) -> tuple[Finding, ...]:
     """Why nothing can be decided after this interval, the quiet of a candidate in its own words."""
+    counting, last = Counting(trial.judge.rules.objectives), memory.last_request_ms
+    arm, traffic = arm_of(trial.traffic), trial.traffic
     found = [
-        each for each in counting.held(record, Traffic.LIVE) if each.reason is not Reason.NO_TRAFFIC
+        each for each in counting.held(record, traffic) if each.reason is not Reason.NO_TRAFFIC
     ]
-    began = trial.started_ms if last is None else last
+    began = trial.entered_ms if last is None else max(last, trial.entered_ms)
     if not found and record.end_ms - began >= _quiet_ms(trial, last):
-        message = f"no request to the candidate since {clock(began / 1000)}"
-        found.append(Finding(Reason.NO_TRAFFIC, CANDIDATE, (), message))
+        what = "to the candidate" if traffic is Traffic.LIVE else "that could be copied"
+        message = f"no request {what} since {clock(began / 1000)}"
+        found.append(Finding(Reason.NO_TRAFFIC, arm, (), message))
     return tuple(sorted(found))
 
 
 def _quiet_ms(trial: Trial, last: int | None) -> float:
-    seen = max(evidence.seen_total for evidence in trial.state.evidence)
+    in_shadow = trial.traffic is Traffic.SHADOW
+    seen = max(
+        each.seen_stable_total if in_shadow else each.seen_total for each in trial.state.evidence
+    )
     if last is None or not seen:
         return QUIET_MS
-    return max(QUIET_MS, QUIET_GAPS * (last - trial.started_ms) / seen)
+    return max(QUIET_MS, QUIET_GAPS * (last - trial.entered_ms) / seen)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_rollouts.api.status import ObjectiveStatus
-from model_rollouts.decision import Dispersion, Judge, State
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import Dispersion, Judge, Seen, State
+from model_rollouts.decision.burn import Block
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
@@ -31,7 +33,9 @@ class Trial:
     """The candidate, or a promoted revision under watch, before the judge.
 
     `started_ms` (Unix milliseconds, on the grid) is where counting began, `watermark` up to where
-    it has come. `judge` and `state` are the evidence; a trial of other rules starts anew.
+    it has come. `judge` and `state` are the evidence; a trial of other rules starts anew. `traffic`
+    is what it is judged on now, copies or users, and `entered` when that began, in seconds after
+    `started_ms`: a trial on copies counts stable alone before, to know it without them.
     """
 
     revision: str
@@ -40,15 +44,57 @@ class Trial:
     judge: Judge
     state: State
     watermark: Watermark | None = None
+    traffic: Traffic = Traffic.LIVE
+    entered: float = 0.0
+    spent: tuple[tuple[Block, ...], ...] = ()
+    """In a watch, the counts of the last hours by objective; they begin anew with an operator."""
+
+    @property
+    def entered_ms(self) -> int:
+        """When the present traffic began (Unix milliseconds)."""
+        return self.started_ms + round(self.entered * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Strain:
+    """Whether copies make stable suffer.
+
+    `before` is what was counted of stable without them, by objective, until `until_ms` (Unix
+    milliseconds). `judge` holds stable against that past, None until copies flow; `state` is the
+    evidence since the mirror was changed last. `words` say how it suffered.
+    """
+
+    until_ms: int = 0
+    before: Mapping[str, Seen] = field(default_factory=dict)
+    judge: Judge | None = None
+    state: State | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the pods of the candidate bore in shadow: `peak` requests per second and pod.
+
+    `copies` were counted in all. The rest is the window that is being looked at; `seen` is by
+    objective.
+    """
+
+    peak: float | None = None
+    copies: int = 0
+    seconds: float = 0.0
+    pod_seconds: float = 0.0
+    requests: int = 0
+    seen: Mapping[str, Seen] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
 
-    `candidate_peak` and `stable_peak` are the most that one interval had. `mismatch` says in words
-    how the split that is seen contradicts the weights, None while it does not. The split is
-    observed once the candidate has had a request and nothing contradicts.
+    In shadow `mirror` is the share of stable's requests that is copied, in percent, and `candidate`
+    counts the copies. `candidate_peak` and `stable_peak` are the most that one interval had.
+    `mismatch` says in words how what is seen contradicts the route, None while it does not. The
+    split is observed once the candidate has had a request and nothing contradicts.
     """
 
     since_ms: int
@@ -57,6 +103,7 @@ class Split:
     candidate_peak: int = 0
     stable_peak: int = 0
     mismatch: str | None = None
+    mirror: int = 0
 
     @property
     def observed(self) -> bool:
@@ -84,12 +131,25 @@ class Memory:
     clocks: Clocks | None = None
     trial: Trial | None = None
     split: Split | None = None
+    strain: Strain | None = None
+    """How stable bears the copies; None outside of a shadow."""
+    load: Load | None = None
+    """The load that the candidate bore in shadow; None when it was in none."""
     dispersion: Dispersion | None = None
     """Of stable's errors, measured once for each trial; None until it is known."""
+    others: tuple[tuple[str, Dispersion], ...] = ()
+    """The same of other objectives, by `Past.key`."""
+    missed: tuple[tuple[str, float], ...] = ()
+    """Objectives that the version before missed itself, each with its share of bad ones."""
     findings: tuple[Finding, ...] = ()
     """What the last intervals had to say besides counts; empty when all is well."""
     last_request_ms: int | None = None
-    """The end of the last interval in which the candidate had a request."""
+    """The end of the last interval in which the candidate had a request; in shadow, stable."""
+    scraped_ms: int | None = None
+    """The end of the last interval in which a pod of what is judged was scraped."""
+    unscraped_since: float | None = None
+    """When the candidate's pods were seen ready without any sample of them (Unix seconds), None
+    while there is one, or no pod is ready."""
     written: Written | None = None
     routed_at: float | None = None
     """When the route was written last (Unix seconds), None when not by this process."""
@@ -104,3 +164,6 @@ class Memory:
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
+    sound: Mapping[str, str] = field(default_factory=dict)
+    """The versions of everything that a revision is, when nothing of it had to be repaired: while
+    they stay, it is not compared again."""

@@ -22,6 +22,8 @@ _BLIND_OR_FROZEN = frozenset(
 )
 """What a deadline waits for. It does not wait for traffic: that may never come."""
 
+_PROMOTES = (DeadlineAction.PROMOTE, DeadlineAction.PROMOTE_WITH_BOUND)
+
 _ABOUT_JUDGING = frozenset(
     {
         Reason.STABLE_UNAVAILABLE,
@@ -30,6 +32,9 @@ _ABOUT_JUDGING = frozenset(
         Reason.DUPLICATE_TARGETS,
         Reason.NO_TRAFFIC,
         Reason.SPLIT_NOT_OBSERVED,
+        Reason.MIRROR_NOT_OBSERVED,
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.LOW_LOAD,
         Reason.CAPACITY_PENDING,
     }
 )
@@ -38,14 +43,16 @@ _ABOUT_JUDGING = frozenset(
 
 def _deadline(at: At) -> Next | None:
     found, trial = at.found, at.trial
-    if found.phase is not Phase.CANARY or trial is None:
-        return None
-    if not found.past_deadline:
+    if trial is None or not found.past_deadline:
         return None
     if any(hold.reason in _BLIND_OR_FROZEN for hold in at.holds):
         return None
     policy = DeadlinePolicy(found.spec.strategy.on_deadline.value)
     outcome = at_deadline(trial.judge, trial.state, policy)
+    if found.phase is Phase.SHADOW and outcome.action in _PROMOTES:
+        # Copies alone never give users to a version that has not met one.
+        words = "The deadline came while it was still in shadow."
+        return taking_back.back(at, "Deadline", words, Phase.UNDECIDED)
     match outcome.action:
         case DeadlineAction.PROMOTE | DeadlineAction.PROMOTE_WITH_BOUND:
             verdict = "Pass" if outcome.action is DeadlineAction.PROMOTE else "PassWithBound"
@@ -58,11 +65,25 @@ def _deadline(at: At) -> Next | None:
             return None
 
 
+_ABOUT_COPIES = frozenset(
+    {
+        Reason.NO_TRAFFIC,
+        Reason.MIRROR_NOT_OBSERVED,
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.GATEWAY_INCAPABLE,
+    }
+)
+"""What does not hold a version whose shadow a person ends: its first users are judged."""
+
 _PROTECTS: tuple[Policy, ...] = (
     taking_back.by_hand,
     taking_back.dropped,
     taking_back.failed,
+    taking_back.burns,
     taking_back.unready,
+    taking_back.eased,
+    taking_back.refused,
+    taking_back.lowered,
     _deadline,
 )
 _NOT_WHILE_HELD: tuple[Policy, ...] = (
@@ -70,6 +91,7 @@ _NOT_WHILE_HELD: tuple[Policy, ...] = (
     going_on.first,
     going_on.reverted,
     going_on.immediate,
+    going_on.mirrors,
     going_on.begins,
     going_on.advances,
     going_on.settles,
@@ -93,4 +115,9 @@ def _is_held(at: At) -> bool:
     passing = {Reason.WRITE_REFUSED}
     if at.found.goes_all_the_way:
         passing |= _ABOUT_JUDGING
+    if at.found.phase is Phase.SHADOW and not at.found.shadows:
+        passing |= _ABOUT_COPIES
+    if at.found.mirror:
+        # It is judged on fewer copies, which stable bears.
+        passing.add(Reason.SHADOW_HURTS_STABLE)
     return any(hold.reason not in passing for hold in at.holds)

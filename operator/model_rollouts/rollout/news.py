@@ -10,10 +10,22 @@ from model_rollouts.api.status import Status
 from model_rollouts.rollout.actions import Emit, Severity
 
 _BAD = frozenset(
-    {ConditionType.STALLED, ConditionType.UNDERPOWERED, ConditionType.SERVICE_DEGRADED}
+    {
+        ConditionType.STALLED,
+        ConditionType.UNDERPOWERED,
+        ConditionType.NO_BUCKET_BOUNDARY,
+        ConditionType.SERVICE_DEGRADED,
+    }
 )
 _FOLLOWS = frozenset(
-    {Reason.ROLLED_BACK, Reason.UNDECIDED, Reason.JUDGING, Reason.STARTING, Reason.CHECKING}
+    {
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.ROLLED_BACK,
+        Reason.UNDECIDED,
+        Reason.JUDGING,
+        Reason.STARTING,
+        Reason.CHECKING,
+    }
 )
 
 

@@ -23,7 +23,7 @@ class Next:
     @property
     def protects(self) -> bool:
         """Whether the route is written before anything else, depending on no other write."""
-        return self.move in (Move.ROLL_BACK, Move.DROP, Move.REPAIR)
+        return self.move in (Move.ROLL_BACK, Move.EASE, Move.DROP, Move.REPAIR)
 
 
 @dataclass(frozen=True, slots=True)

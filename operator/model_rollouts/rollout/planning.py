@@ -1,6 +1,6 @@
 """The plan of one pass: what should be true now, and the one next move."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import (
     admission,
+    bearing,
     clocks,
     history,
     holds,
@@ -25,6 +26,7 @@ from model_rollouts.rollout import (
     revisions,
     roles,
     showing,
+    straining,
     telling,
     trials,
     unreadable,
@@ -43,7 +45,8 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.found import Found, phase_of
+from model_rollouts.rollout.counting import Past
+from model_rollouts.rollout.found import Found, Pace, phase_of
 from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.next_move import At, Next
 from model_rollouts.rollout.seen import Seen
@@ -56,14 +59,20 @@ class Settings:
 
     proxy: ProxySettings
     grid: Grid = field(default_factory=Grid)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose history is asked for: the revision that is to be judged, and those that served."""
+    """Whose history is asked for: the revision that is to be judged, and those that served.
 
-    candidate: str
+    `candidate` is None while it has no pods that could be scraped. `others` are the objectives
+    besides errors whose past is asked for, each with the revisions that have counted it.
+    """
+
+    candidate: str | None
     served: tuple[str, ...]
+    others: tuple[tuple[Past, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +101,14 @@ def plan(seen: Seen, memory: Memory, now: float, settings: Settings) -> Plan:
     if seen.obj["metadata"].get("deletionTimestamp"):
         return Plan((), memory)
     try:
-        found = _find(seen, read(dict(seen.obj)), memory, now, settings.grid.step_ms)
+        found = _find(seen, read(dict(seen.obj)), memory, now, settings)
         return _plan(found, settings)
     except (ValidationError, ResourceError, ObjectiveError) as error:
         return _stalled(seen, memory, error, now)
 
 
 def _find(
-    seen: Seen, deployment: ModelDeployment, memory: Memory, now: float, step_ms: int
+    seen: Seen, deployment: ModelDeployment, memory: Memory, now: float, settings: Settings
 ) -> Found:
     stored = revisions.read(seen.children)
     wanted = revisions.wanted(deployment.spec, deployment.metadata.name, stored)
@@ -109,10 +118,24 @@ def _find(
     attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
     if memory.clocks is None:
         memory = trials.restored(deployment, stored, today)
-    about = f"{phase}/{wanted.name}/{attempt}"
+    # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
+    judged = Phase.CANARY if phase is Phase.SHADOW else phase
+    about = f"{judged}/{wanted.name}/{attempt}"
     ticked = clocks.tick(memory, about, now, paused=spec.paused)
     memory = replace(memory, clocks=ticked, written=_written(seen, memory, now))
-    return Found(seen, deployment, stored, wanted, today, phase, memory, ticked, now, step_ms)
+    return Found(
+        seen,
+        deployment,
+        stored,
+        wanted,
+        today,
+        phase,
+        memory,
+        ticked,
+        now,
+        settings.grid.step_ms,
+        settings.pace,
+    )
 
 
 def _written(seen: Seen, memory: Memory, now: float) -> Written | None:
@@ -138,6 +161,8 @@ def _plan(found: Found, settings: Settings) -> Plan:
     found = replace(found, memory=trials.at_hand(found, settings.grid))
     if _lacks_history(found):
         return _asks_history(found)
+    since = holds.unscraped_since(found)
+    found = replace(found, memory=replace(found.memory, unscraped_since=since))
     held = (*refused, *holds.find(found))
     following = moves.find(At(found, held, admitted=not refused))
     following = following or repair.find(found, admitted=not refused)
@@ -164,24 +189,44 @@ def _asked(found: Found, settings: Settings) -> Plan | None:
 
 def _lacks_history(found: Found) -> bool:
     """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
-    if found.seen.metrics_error is not None or found.seen.history is not None:
+    history = found.seen.history
+    if found.seen.metrics_error is not None:
         return False
     if found.phase is Phase.STARTING and not found.goes_all_the_way:
         # Whether or not the version before it is still being watched.
-        candidate = found.candidate()
-        return candidate is not None and candidate.is_ready
-    return found.judged is not None and found.memory.trial is None
+        return history is None or (history.candidate is None and _can_be_scraped(found))
+    return history is None and found.judged is not None and found.memory.trial is None
+
+
+def _can_be_scraped(found: Found) -> bool:
+    candidate = found.candidate()
+    return candidate is not None and candidate.is_ready
 
 
 def _asks_history(found: Found) -> Plan:
-    """The errors of what serves now and served before, asked once before it is compared with."""
+    """What serves now and served before, asked once before it is compared with."""
     told = found.deployment.status.history
-    served = [past.revision for past in told if past.outcome in history.SERVES]
-    known = [found.roles.stable, *served]
+    before = [past.revision for past in told if past.outcome in history.SERVES]
+    known = [found.roles.stable, *before]
     names = {name for name in known if name in found.revisions and name != found.wanted.name}
-    needs = frozenset({Need.HISTORY})
-    asked = Asked(candidate=found.wanted.name, served=tuple(sorted(filter(None, names))))
-    return Plan((), found.memory, needs, history=asked)
+    served = tuple(sorted(filter(None, names)))
+    starting = found.phase is Phase.STARTING
+    asked = Asked(
+        candidate=None if starting and not _can_be_scraped(found) else found.wanted.name,
+        served=served,
+        others=tuple(
+            (each, _counted_by(found, each, served))
+            for each in trials.pasts(trials.candidates_rules(found))
+        ),
+    )
+    return Plan((), found.memory, frozenset({Need.HISTORY}), history=asked)
+
+
+def _counted_by(found: Found, past: Past, served: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `served` whose pods have counted it."""
+    return tuple(
+        name for name in served if past.edge is None or past.edge in found.revisions[name].counted
+    )
 
 
 def _refused(found: Found) -> tuple[Hold, ...]:
@@ -192,7 +237,9 @@ def _refused(found: Found) -> tuple[Hold, ...]:
         return ()
     children = found.seen.children
     return admission.holds(
-        admission.Admission(found.deployment, found.wanted, found.revisions, children, checked)
+        admission.Admission(
+            found.deployment, found.wanted, found.revisions, children, checked, found.shadows
+        )
     )
 
 
@@ -209,16 +256,21 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         following.move,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
+    begins = found.phase is Phase.STARTING and following.move in (Move.MIRROR, Move.BEGIN)
     memory = replace(
         found.memory,
         clocks=replace(found.clocks, step=0.0),
-        split=Split(round(found.now * 1000)),
+        split=Split(round(found.now * 1000), mirror=following.roles.mirror),
         routed_at=found.now,
         verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
         note=following.why,
-        dispersion=None if following.move is Move.BEGIN else found.memory.dispersion,
+        dispersion=None if begins else found.memory.dispersion,
+        strain=None if begins else straining.anew(found.memory.strain),
+        load=None if begins else bearing.anew(found.memory.load),
+        others=() if begins else found.memory.others,
         superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
+    # Evidence for users begins anew with the first of them: none of it could be lost.
     if following.protects or found.phase is not Phase.CANARY:
         return Plan((write, told), memory, wake_at=found.now)
     body = telling.body(showing.status(found, held))
@@ -229,7 +281,11 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
 def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitted: bool) -> Plan:
     """Objects as they should be, and the status when it has something to tell."""
     measures = trials.measures(found)
-    actions = tuple(_objects(found, settings, admitted=admitted))
+    pods = workloads.replicas(found, admitted=admitted)
+    actions = tuple(_objects(found, settings, pods, admitted=admitted))
+    if found.phase is not Phase.ADMISSION:
+        memory = replace(found.memory, sound=workloads.sound(found, pods, actions))
+        found = replace(found, memory=memory)
     if actions and found.seen.refusal is None:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(
@@ -240,7 +296,7 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     told: tuple[Action, ...] = ()
     due = telling.due(status, memory, found.now)
     if due is not None and not all(hold.told for hold in held):
-        # The gateway is about to say what has become of the route: both are told together.
+        # What is about to pass by itself, such as the first scrape, is told only if it does not.
         due = found.now + holds.GATEWAY_SECONDS
     elif due is not None and due <= found.now:
         events = news.of(found.deployment.status, status)
@@ -251,12 +307,13 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     return Plan((*told, *actions), memory, measures=measures, wake_at=wake_at)
 
 
-def _objects(found: Found, settings: Settings, *, admitted: bool) -> Iterator[Action]:
+def _objects(
+    found: Found, settings: Settings, pods: Mapping[str, int], *, admitted: bool
+) -> Iterator[Action]:
     if found.phase is Phase.ADMISSION:
         if admitted:
             yield Create(_to_store(found, settings))
         return
-    pods = workloads.replicas(found, admitted=admitted)
     for body, why in workloads.running(found, pods):
         yield workloads.applied(body, why)
     yield from workloads.scaled(found, pods, up=True)

@@ -2,22 +2,20 @@
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-from model_rollouts.api.deployment import Spec
-from model_rollouts.api.duration import span
 from model_rollouts.api.status import ObjectiveStatus, Verdict
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import (
     Decision,
-    Forecast,
     Judge,
     ObjectiveVerdict,
     Role,
     State,
     explain,
-    forecast,
 )
 from model_rollouts.decision import Verdict as Explained
+from model_rollouts.rollout import forecasts
+from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Situation
 
 LEAST_SECONDS = 60.0
@@ -61,9 +59,10 @@ def of(situation: Situation) -> Proof | None:
     if trial is None:
         return None
     judge, state = trial.judge, trial.state
-    above = (step for step in judge.rules.steps if step > situation.weight > 0)
+    copied = trial.traffic is Traffic.SHADOW
+    above = (step for step in judge.rules.steps if copied or step > situation.weight > 0)
     explained = explain(judge, state, next(above, 1.0))
-    return Proof(_objectives(judge, state, explained), explained, _rate(state))
+    return Proof(_objectives(judge, state, explained), explained, _rate(trial))
 
 
 def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
@@ -93,11 +92,16 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
     )
 
 
-def _rate(state: State) -> float | None:
-    if state.elapsed < LEAST_SECONDS:
+def _rate(trial: Trial) -> float | None:
+    """Requests of users per second: copies of them are none."""
+    state, copied = trial.state, trial.traffic is Traffic.SHADOW
+    judged = state.elapsed - trial.entered
+    if judged < LEAST_SECONDS:
         return None
-    requests = max(each.seen_total + each.seen_stable_total for each in state.evidence)
-    return requests / state.elapsed if requests else None
+    requests = max(
+        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in state.evidence
+    )
+    return requests / judged if requests else None
 
 
 def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | None:
@@ -109,20 +113,6 @@ def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | N
     if trial is None or proof.rate is None or not trial.judge.rules.baseline:
         return None
     spec = situation.deployment.spec
-    # Two digits: the forecast is then found in the cache, and the words do not change all the time.
-    expected = _forecast(trial.judge, float(f"{proof.rate:.1e}"), *_times(spec))
-    needs = expected.seconds / _times(spec)[0]
-    return expected.words if expected.underpowered or (before and needs > _SOON) else None
-
-
-def _times(spec: Spec) -> tuple[float, float]:
-    strategy = spec.strategy
-    return (
-        span(strategy.deadline).total_seconds(),
-        span(strategy.canary.min_step_duration).total_seconds(),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
-    return forecast(judge, rate, deadline=deadline, min_step=min_step)
+    found = forecasts.canary(trial.judge, proof.rate, spec)
+    needs = found.seconds / forecasts.times(spec)[0]
+    return found.words if found.underpowered or (before and needs > _SOON) else None

@@ -7,7 +7,7 @@ from model_rollouts.api import ratio
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.resources import route_form
 from model_rollouts.resources.errors import ResourceError
-from model_rollouts.resources.names import RECORD_ANNOTATION
+from model_rollouts.resources.names import RECORD_ANNOTATION, shadow_service
 from model_rollouts.resources.record import RouteRecord, decode, encode
 from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.seen import Children, Object
@@ -42,6 +42,9 @@ def record(roles: Roles) -> RouteRecord:
         verdict=roles.verdict,
         sequence=roles.sequence,
         previous=roles.previous,
+        mirror=roles.mirror,
+        hurt=roles.hurt,
+        since=roles.since,
     )
 
 
@@ -81,13 +84,17 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
         attempt=found.attempt,
         verdict=found.verdict,
         sequence=found.sequence,
+        mirror=found.mirror,
+        hurt=found.hurt,
+        since=found.since,
     )
 
 
 def _from_backends(route: Object, revisions: Mapping[str, Revision]) -> Roles | None:
     """The older of two revisions with users is stable: a candidate is stored after it.
 
-    One alone is stable. The weight stays as it is seen.
+    One alone is stable, and what gets copies beside it the candidate. Weight and mirror stay as
+    they are seen.
     """
     found = {
         name: weight
@@ -98,12 +105,24 @@ def _from_backends(route: Object, revisions: Mapping[str, Revision]) -> Roles | 
         return None
     serving = sorted(found, key=lambda name: revisions[name].number)[:2]
     if len(serving) == 1:
-        return NOBODY._replace(stable=serving[0], phase=Phase.FULL)
+        alone = NOBODY._replace(stable=serving[0], phase=Phase.FULL)
+        return _with_copies(alone, route_form.mirror(route), revisions)
     stable, candidate = serving
     weight = Fraction(found[candidate], found[stable] + found[candidate])
     return NOBODY._replace(
         stable=stable, candidate=candidate, phase=Phase.CANARY, weight=rounded(weight)
     )
+
+
+def _with_copies(
+    serves: Roles, mirror: tuple[str, int] | None, revisions: Mapping[str, Revision]
+) -> Roles:
+    """The roles with the candidate whose shadow Service gets `mirror` (Service and percent)."""
+    service, percent = mirror or ("", 0)
+    candidate = next((name for name in revisions if shadow_service(name) == service), None)
+    if candidate in (None, serves.stable) or not 0 < percent <= 100:
+        return serves
+    return serves._replace(candidate=candidate, phase=Phase.SHADOW, mirror=percent)
 
 
 def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | None:
@@ -114,6 +133,9 @@ def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | N
     candidate = status.candidate
     if candidate is None or candidate.revision not in revisions:
         return serves
+    if status.shadow is not None and status.phase in (Phase.SHADOW, Phase.PAUSED):
+        mirror = int(ratio.share(status.shadow.mirror) * 100)
+        return _with_copies(serves, (shadow_service(candidate.revision), mirror), revisions)
     try:
         weight = ratio.share(candidate.weight)
     except ValueError:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment
-from model_rollouts.resources.route import Backend, RouteSpec, http_route
+from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
 from model_rollouts.rollout import roles as roles_of
 from model_rollouts.rollout.revisions import owner_of
 from model_rollouts.rollout.seen import Object
@@ -16,7 +16,7 @@ _SCALES = (100, 10_000, 1_000_000)
 
 
 def route(deployment: ModelDeployment, roles: Roles, *, marks_backends: bool) -> dict[str, Any]:
-    """The route that gives users as `roles` say, with the record of them."""
+    """The route that gives users and copies as `roles` say, with the record of them."""
     assert roles.stable is not None  # nobody serves before the first version is ready
     spec = deployment.spec.route.model_dump(mode="json", by_alias=True, exclude_none=True)
     backends = [Backend(roles.stable, 1)]
@@ -37,6 +37,7 @@ def route(deployment: ModelDeployment, roles: Roles, *, marks_backends: bool) ->
         roles_of.record(roles),
         namespace=deployment.metadata.namespace,
         owner=owner_of(deployment),
+        mirror=None if roles.candidate is None else Mirror(roles.candidate, roles.mirror),
     )
 
 
@@ -51,10 +52,14 @@ def _scale(weight: Fraction) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the gateway has not taken a route, in words; `pending` while it may only be slow."""
+    """Why the gateway has not taken a route, in words; `pending` while it may only be slow.
+
+    `unserved`: it serves no request, or not all, as the route says.
+    """
 
     words: str
     pending: bool
+    unserved: bool = False
 
 
 def refused(route: Object) -> Refusal | None:
@@ -94,11 +99,12 @@ def _refusal(parent: Mapping[str, Any], generation: int) -> Refusal | None:
             return Refusal(words, pending=True)
         if condition["status"] != good:
             words = f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"
-            return Refusal(words, pending=False)
+            # A reference that cannot be resolved costs its own share of the requests alone.
+            return Refusal(words, pending=False, unserved=kind == "Accepted")
     partly = conditions.get("PartiallyInvalid")
     if partly is not None and partly["status"] == "True":
         words = f"PartiallyInvalid ({partly['reason']}): {_said(partly)}"
-        return Refusal(words, pending=False)
+        return Refusal(words, pending=False, unserved=True)
     return None
 
 

@@ -57,12 +57,17 @@ class Checked:
 class History:
     """What Prometheus knows before a candidate gets its first users.
 
-    `dispersion` is of stable's errors. `scraped_ms` (Unix milliseconds) is when pods of the
-    candidate were scraped last, None when they never were: nobody could judge it.
+    `dispersion` is of stable's errors, `others` of its other objectives, by `Past.key`.
+    `scraped_ms` (Unix milliseconds) is when pods of `candidate` were scraped last, None when they
+    never were: nobody could judge it. `candidate` is None while it has no pods to be scraped.
+    `rate` is the requests per second that users made lately, None when there were none.
     """
 
     dispersion: Dispersion
     scraped_ms: int | None
+    candidate: str | None = None
+    rate: float | None = None
+    others: tuple[tuple[str, Dispersion], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from model_rollouts.api.status import ObjectiveStatus, Outcome, Past, Phase, Status
 from model_rollouts.rollout import history as histories
-from model_rollouts.rollout import proof, telling, workloads
+from model_rollouts.rollout import proof, stages, telling, workloads
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.situation import Hold, Situation
 
@@ -36,6 +36,8 @@ def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
         history=history(found),
         watching=found.watching,
         accepted=workloads.may_shrink(found),
+        plan=stages.plan(found),
+        expected=next((stage.expected for stage in stages.stages(found)), None),
     )
 
 

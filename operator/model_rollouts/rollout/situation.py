@@ -7,6 +7,7 @@ from typing import NamedTuple
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.status import Past, Phase
+from model_rollouts.decision import Forecast
 from model_rollouts.rollout.memory import Clocks, Trial
 
 
@@ -37,6 +38,9 @@ class Roles(NamedTuple):
 
     `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
+    `mirror` is the share of stable's requests, in percent, of which it gets copies, `hurt` the
+    share at which stable suffered from that, None while it has not, and `since` when it got the
+    first copy (Unix seconds).
     """
 
     stable: str | None
@@ -47,6 +51,9 @@ class Roles(NamedTuple):
     attempt: int
     verdict: str | None
     sequence: int
+    mirror: int = 0
+    hurt: int | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +95,7 @@ class Situation:
     history: tuple[Past, ...]
     watching: bool
     accepted: bool
+    plan: str | None = None
+    """What is before the candidate, with its times; None when it is not known now."""
+    expected: Forecast | None = None
+    """What was expected of its canary before it began."""

@@ -1,4 +1,4 @@
-"""Whether requests arrive at candidate and stable as the weights of the route say.
+"""Whether requests and copies arrive at candidate and stable as the route says.
 
 The candidate's share is tested against the weight after every interval, for as long as a step
 lasts. That is a test martingale: the likelihood of what arrived, averaged over all shares, over the
@@ -14,7 +14,7 @@ from dataclasses import replace
 from model_rollouts.decision.wording import count, percent
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.records import IntervalCounts
-from model_rollouts.rollout.counting import CANDIDATE, STABLE, requests
+from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, requests
 from model_rollouts.rollout.memory import Split
 
 FALSE_ALARM = 1e-6
@@ -23,6 +23,10 @@ FALSE_ALARM = 1e-6
 TOLERANCE = 1.25
 """Odds of candidate to stable may differ from those of the weights by this factor: retries and
 rounded weights shift them a little, and over days a test would find any difference."""
+
+AWAITED = 12.0
+"""Copies that should have come before it is said that none comes: by chance none of so many does
+once in 160,000 times."""
 
 _UNSPOILED = frozenset({Reason.NO_TRAFFIC, Reason.BAD_EXCEEDS_TOTAL})
 """What may be found in an interval whose totals are still those of both arms."""
@@ -35,20 +39,62 @@ def counted(split: Split, record: IntervalCounts, weight: float) -> Split:
     after that (its counts begin at the scrapes before), or when counts of an arm are missing or
     doubled.
     """
-    begins_ms = record.start_ms - (record.end_ms - record.start_ms)
-    spoiled = any(finding.reason not in _UNSPOILED for finding in record.findings)
-    if begins_ms < split.since_ms or spoiled:
+    if not _is_whole(split, record):
         return split
     candidate = requests(record.arms[CANDIDATE])
     stable = requests(record.arms[STABLE]) if STABLE in record.arms else 0
-    after = replace(
+    after = _added(split, candidate, stable)
+    return replace(after, mismatch=_mismatch(after, weight) if STABLE in record.arms else None)
+
+
+def _is_whole(split: Split, record: IntervalCounts) -> bool:
+    begins_ms = record.start_ms - (record.end_ms - record.start_ms)
+    spoiled = any(finding.reason not in _UNSPOILED for finding in record.findings)
+    return begins_ms >= split.since_ms and not spoiled
+
+
+def _added(split: Split, candidate: int, stable: int) -> Split:
+    return replace(
         split,
         candidate=split.candidate + candidate,
         stable=split.stable + stable,
         candidate_peak=max(split.candidate_peak, candidate),
         stable_peak=max(split.stable_peak, stable),
     )
-    return replace(after, mismatch=_mismatch(after, weight) if STABLE in record.arms else None)
+
+
+def mirrored(split: Split, record: IntervalCounts) -> Split:
+    """The split with one more interval of copies: `split.mirror` percent of stable's requests.
+
+    Left out are the intervals that `counted` leaves out, and those with copies to cold pods.
+    """
+    if not split.mirror or SHADOW not in record.arms or STABLE not in record.arms:
+        return split
+    if record.arms[SHADOW].warming or not _is_whole(split, record):
+        return split
+    after = _added(split, requests(record.arms[SHADOW]), requests(record.arms[STABLE]))
+    return replace(after, mismatch=_wrong_copies(after))
+
+
+def _wrong_copies(split: Split) -> str | None:
+    """How the copies contradict the share of the mirror, each request being copied or not.
+
+    The same test as that of the weights, on one request after the other of stable.
+    """
+    share, copies = split.mirror / 100, split.candidate
+    fewer_stable = max(copies, split.stable - 2 * split.stable_peak)
+    fewer_copies = max(0, copies - 2 * split.candidate_peak)
+    uncopied = max(0, split.stable - copies)
+    none = not copies and share * fewer_stable >= AWAITED
+    few = too_few(copies, fewer_stable - copies, share / TOLERANCE, tolerance=1.0)
+    most = share * TOLERANCE
+    many = most < 1 and too_few(uncopied, fewer_copies, 1 - most, tolerance=1.0)
+    if not (none or few or many):
+        return None
+    return (
+        f"{count(copies)} of {count(split.stable)} requests were copied to the candidate, "
+        f"and the route says {percent(share)}"
+    )
 
 
 def _mismatch(split: Split, weight: float) -> str | None:

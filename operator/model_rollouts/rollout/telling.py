@@ -8,10 +8,18 @@ from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import LONGEST_HISTORY, Arm, ObjectiveStatus, Phase, Status, Verdict
+from model_rollouts.api.status import (
+    LONGEST_HISTORY,
+    Arm,
+    ObjectiveStatus,
+    Phase,
+    ShadowStatus,
+    Status,
+    Verdict,
+)
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
-from model_rollouts.rollout.memory import Memory, Written
+from model_rollouts.rollout.memory import Load, Memory, Written
 from model_rollouts.rollout.proof import Proof
 from model_rollouts.rollout.situation import Situation, Standing
 from model_rollouts.rollout.wording import cut, sentence
@@ -35,10 +43,12 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
         observed_generation=situation.deployment.metadata.generation,
         phase=situation.phase,
         message=message,
+        plan=_plan(situation, before),
         conditions=conditions.of(situation, shown, message, before, now),
         stable=None if stable is None else _arm(stable, 1 - situation.weight),
         candidate=None if candidate is None else _arm(candidate, situation.weight),
         step=situation.step,
+        shadow=_shadow(situation, memory, before),
         objectives=_objectives(situation, shown, memory, before),
         history=tuple(
             past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
@@ -59,6 +69,31 @@ def _objectives(
     if situation.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
         return ()
     return memory.verdicts or before.objectives
+
+
+def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatus | None:
+    """What copies show; afterwards what they have shown, until another version is on its way."""
+    load, mirror = memory.load, f"{situation.roles.mirror}%"
+    if situation.roles.phase is Phase.SHADOW:
+        load = load or Load()
+    elif situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
+        return before.shadow.model_copy(update={"mirror": mirror})
+    if load is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
+        return None
+    borne = None if load.peak is None else f"{load.peak:.3g} req/s"
+    return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
+
+
+def _plan(situation: Situation, before: Status) -> str | None:
+    """What is before the candidate, as it was told first when it is not known any more."""
+    if situation.phase not in (Phase.STARTING, Phase.CANARY, Phase.PAUSED):
+        return None
+    if situation.plan is not None:
+        return cut(situation.plan, _LONGEST_MESSAGE)
+    known, candidate = before.candidate, situation.candidate
+    if known is None or candidate is None or known.revision != candidate.revision:
+        return None
+    return before.plan
 
 
 def body(status: Status) -> dict[str, Any]:
@@ -83,7 +118,7 @@ def _selector(revision: str) -> str:
 
 def _kept(situation: Situation, memory: Memory) -> str | None:
     """Evidence, while something is judged or a clock runs."""
-    running = situation.phase in (Phase.STARTING, Phase.CANARY, Phase.PAUSED)
+    running = situation.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
     return evidence.encode(memory) if running or situation.watching else None
 
 

@@ -26,8 +26,12 @@ def _left(found: Found, refused: bool) -> Iterator[float]:
         return
     if found.phase is Phase.STARTING:
         yield seconds(strategy.progress_deadline) - clocks.phase
-    if found.phase is Phase.CANARY:
+    if found.phase in (Phase.SHADOW, Phase.CANARY):
         yield seconds(strategy.deadline) - clocks.phase
+    if found.phase is Phase.SHADOW and strategy.shadow is not None:
+        yield seconds(strategy.shadow.min_duration) - clocks.phase
+        yield found.pace.stage_seconds - clocks.step
+    if found.phase is Phase.CANARY:
         yield seconds(strategy.canary.min_step_duration) - clocks.step
     if found.phase is Phase.FULL and found.watching:
         yield seconds(strategy.watch.duration) - clocks.phase

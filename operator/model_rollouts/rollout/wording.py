@@ -10,6 +10,7 @@ from model_rollouts.api.strategy import OnDeadline
 from model_rollouts.decision import Decision
 from model_rollouts.decision.wording import about, count, duration, percent
 from model_rollouts.rollout.proof import Proof
+from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.situation import Situation, Standing
 
 _AT_DEADLINE = {
@@ -88,7 +89,7 @@ def _place(situation: Situation) -> str:
         case Phase.STARTING:
             return _starting(situation, wanted)
         case Phase.SHADOW:
-            return f"{wanted} in shadow; {_served(situation)}"
+            return f"shadow: {_copied(situation)}; {_served(situation)}"
         case Phase.CANARY:
             since = _since(situation)
             return f"canary {_share(situation)}{since}; {_others(situation)}"
@@ -96,6 +97,8 @@ def _place(situation: Situation) -> str:
             return _full(situation, wanted)
         case Phase.PAUSED if situation.weight > 0:
             return f"paused at {_share(situation)}; {_others(situation)}"
+        case Phase.PAUSED if situation.roles.phase is Phase.SHADOW:
+            return f"paused: {_copied(situation)}; {_served(situation)}"
         case Phase.PAUSED:
             return f"paused; {_served(situation)}"
         case ended:
@@ -106,6 +109,12 @@ def _place(situation: Situation) -> str:
 def _served(situation: Situation) -> str:
     stable = situation.stable
     return "no version serves yet" if stable is None else f"all users on {stable.version}"
+
+
+def _copied(situation: Situation) -> str:
+    wanted, mirror = situation.deployment.spec.model.version, situation.roles.mirror
+    share = f"copies of {percent(mirror / 100)} of the requests" if mirror else "no copies now"
+    return f"{wanted} gets {share}"
 
 
 def _starting(situation: Situation, wanted: str) -> str:
@@ -175,7 +184,38 @@ def _awaited(situation: Situation, proof: Proof | None) -> list[str]:
         return []
     if situation.phase is Phase.FULL:
         return [reason(proof.explained.words)] if proof.failed else []
+    if situation.phase is Phase.SHADOW:
+        return list(_shown(situation, proof))
     return list(_proven(situation, proof)) if situation.phase is Phase.CANARY else []
+
+
+def _shown(situation: Situation, proof: Proof) -> Iterator[str]:
+    """How far the proof is that the first users need, and the least that copies must show."""
+    asked, trial = situation.deployment.spec.strategy.shadow, situation.trial
+    slowest, aim = proof.slowest, f"the step to {percent(proof.explained.toward)}"
+    silent = not situation.roles.mirror or any(
+        hold.reason is Reason.MIRROR_NOT_OBSERVED for hold in situation.holds
+    )
+    if asked is None or trial is None or silent:
+        return
+    if proof.failed:
+        yield f"it is to be stopped: {reason(proof.explained.words)}"
+        return
+    seen = copies(trial)
+    if not seen:
+        yield "no copy was counted yet; those in the first minute of a pod do not count"
+        return
+    if slowest is None:
+        yield (
+            f"every gate is proven for {aim}; {count(seen)} of at least "
+            f"{count(asked.min_requests)} copies, and at least {asked.min_duration} in shadow"
+        )
+        return
+    more = slowest.more_requests
+    if more is None:
+        yield f"{slowest.name} undecided: {count(seen)} copies do not prove it at these rates"
+        return
+    yield f"{slowest.name} undecided: {count(seen)} of about {about(seen + more)} copies for {aim}"
 
 
 def _proven(situation: Situation, proof: Proof) -> Iterator[str]:
@@ -186,6 +226,8 @@ def _proven(situation: Situation, proof: Proof) -> Iterator[str]:
     if explained.decision is Decision.FAIL:
         yield f"it is to be taken back: {reason(explained.words)}"
         return
+    if any(hold.reason is Reason.LOW_LOAD for hold in situation.holds):
+        return  # More requests prove nothing; what does is said already.
     if slowest is None:
         shortest = strategy.canary.min_step_duration
         yield f"every gate is proven for {aim}; each step lasts at least {shortest}"

@@ -1,6 +1,6 @@
 """The objects that revisions run as: what has to be made, repaired, scaled and cleared away."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from model_rollouts.api.status import Phase
 from model_rollouts.resources import controller_revision, names
@@ -21,12 +21,19 @@ def replicas(found: Found, *, admitted: bool) -> dict[str, int]:
         # Warm for the watch: going back must not land on fewer pods than serve now.
         previous = found.previous()
         wanted[roles.previous] = max(spec.replicas, previous.replicas if previous else 0)
-    if found.phase in (Phase.STARTING, Phase.CANARY) and admitted:
+    if found.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY) and admitted:
         candidate = found.candidate()
         has = 0 if candidate is None else candidate.replicas
-        # In a canary nothing is taken away: the share of users only grows.
-        wanted[found.wanted.name] = max(found.needed(), has if found.phase is Phase.CANARY else 0)
+        wanted[found.wanted.name] = max(found.needed(), has if _only_grows(found) else 0)
     return wanted
+
+
+def _only_grows(found: Found) -> bool:
+    """Whether no pod of the candidate is taken away: its share of users or copies only grows.
+
+    Where stable suffered from the copies it shrinks, and its pods have to bear comparable load.
+    """
+    return found.phase is Phase.CANARY or (found.phase is Phase.SHADOW and found.hurt is None)
 
 
 def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:
@@ -34,10 +41,8 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
 
     Objects that are as they are stored are left out, and so are those that a repair did not change.
     """
-    for name, count in pods.items():
-        if count == 0 and name != found.roles.candidate:
-            continue
-        if count == 0 and name not in found.seen.children.deployments:
+    for name, count in _present(found, pods):
+        if found.memory.sound.get(name) == _versions(found, name):
             continue
         owner, stored = owner_of(found.deployment), found.revisions[name].stored
         for body in controller_revision.objects(stored, owner):
@@ -48,6 +53,38 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
                 body["spec"]["replicas"] = count
             why = "it is new" if present is None else "somebody else changed it"
             yield body, why
+
+
+def sound(found: Found, pods: Mapping[str, int], actions: Iterable[Action]) -> dict[str, str]:
+    """`Memory.sound` after a pass that found these actions to do."""
+    applied = {action.body["metadata"]["name"] for action in actions if isinstance(action, Apply)}
+    return {
+        name: _versions(found, name)
+        for name, _ in _present(found, pods)
+        if applied.isdisjoint((name, names.shadow_service(name)))
+    }
+
+
+def _present(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """The revisions that have pods or should have some, with how many they should have."""
+    for name, count in pods.items():
+        if count == 0 and name != found.roles.candidate:
+            continue
+        if count == 0 and name not in found.seen.children.deployments:
+            continue
+        yield name, count
+
+
+def _versions(found: Found, name: str) -> str:
+    """What changes with a revision's rendering, and with each object that it runs as."""
+    children = found.seen.children
+    parts = (
+        found.revisions[name].stored,
+        children.deployments.get(name),
+        children.services.get(name),
+        children.services.get(names.shadow_service(name)),
+    )
+    return "/".join("" if each is None else each["metadata"]["resourceVersion"] for each in parts)
 
 
 def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:

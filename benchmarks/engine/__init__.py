@@ -1,0 +1,1 @@
+"""What the operator costs with many ModelDeployments: `python -m benchmarks.engine`."""

@@ -1,0 +1,92 @@
+"""How fast a promoted version burns its error budget, in the pairs of windows that page people.
+
+The pairs are those of the SRE workbook (chapter 5, table 5-8): a burn must show in a long window,
+so that it matters, and in a short one, so that it still goes on. On a young version the windows are
+part-filled and one bad answer can be any multiple of the budget; a burn counts only when chance
+hardly explains it.
+"""
+
+import math
+from typing import NamedTuple
+
+BLOCK = 300.0
+"""Seconds in which counts are kept together."""
+
+CHANCE = 0.001
+"""A burn that a version within the allowed multiple shows no more often than this counts."""
+
+
+class Pair(NamedTuple):
+    """A multiple of the budget, and the windows in seconds in which it must be exceeded."""
+
+    multiple: float
+    long: float
+    short: float
+
+
+PAIRS = (Pair(14.4, 3_600, 300), Pair(6.0, 21_600, 1_800))
+_KEPT = round(max(pair.long for pair in PAIRS) / BLOCK) + 1
+
+
+class Block(NamedTuple):
+    """Counts of the block of time that begins `number * BLOCK` seconds after counting began."""
+
+    number: int
+    total: float
+    bad: float
+
+
+class Burn(NamedTuple):
+    """A pair that is exceeded, with the counts of its long window."""
+
+    pair: Pair
+    total: float
+    bad: float
+
+
+def counted(blocks: tuple[Block, ...], end: float, total: float, bad: float) -> tuple[Block, ...]:
+    """`blocks` with the counts of an interval that ended at `end` (seconds since the beginning)."""
+    number = int(max(end - 1e-6, 0.0) // BLOCK)
+    if blocks and blocks[-1].number == number:
+        last = blocks[-1]
+        return (*blocks[:-1], Block(number, last.total + total, last.bad + bad))
+    kept = (block for block in blocks if block.number > number - _KEPT)
+    return (*kept, Block(number, total, bad))
+
+
+def burning(blocks: tuple[Block, ...], budget: float) -> Burn | None:
+    """The first pair that the counts exceed; None when none is. `budget` is the share allowed.
+
+    Windows are whole blocks, the present one included: up to one block longer than their name.
+    """
+    for pair in PAIRS:
+        allowed = pair.multiple * budget
+        if allowed >= 1:
+            continue
+        total, bad = _within(blocks, pair.long)
+        short_total, short_bad = _within(blocks, pair.short)
+        if short_bad > allowed * short_total and is_above(total, bad, allowed):
+            return Burn(pair, total, bad)
+    return None
+
+
+def is_above(total: float, bad: float, share: float) -> bool:
+    """Whether `bad` of `total` is hardly chance where the true share is `share` or less.
+
+    By Chernoff's bound on the binomial tail, P(Bin(n, p) >= d) <= exp(-n KL(d/n, p)).
+    """
+    if total <= 0 or bad <= share * total:
+        return False
+    rate = min(bad / total, 1.0)
+    divergence = rate * math.log(rate / share)
+    if rate < 1:
+        divergence += (1 - rate) * math.log((1 - rate) / (1 - share))
+    return total * divergence >= -math.log(CHANCE)
+
+
+def _within(blocks: tuple[Block, ...], window: float) -> tuple[float, float]:
+    if not blocks:
+        return 0.0, 0.0
+    first = blocks[-1].number - round(window / BLOCK)
+    seen = [block for block in blocks if block.number >= first]
+    return sum(block.total for block in seen), sum(block.bad for block in seen)

@@ -1,0 +1,93 @@
+"""Error budgets: what burns them too fast, and what is only chance."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_rollouts.decision.burn import BLOCK, CHANCE, PAIRS, Block, burning, counted, is_above
+
+BUDGET = 0.001
+
+
+def course(*stretches: tuple[float, float, float], step: float = 60.0) -> tuple[Block, ...]:
+    """Counts of stretches of (seconds, requests a second, share of bad ones), one after another."""
+    blocks: tuple[Block, ...] = ()
+    end = 0.0
+    for seconds, rate, share in stretches:
+        for _ in range(int(seconds // step)):
+            end += step
+            blocks = counted(blocks, end, rate * step, rate * step * share)
+    return blocks
+
+
+@pytest.mark.parametrize(
+    ("stretches", "multiple"),
+    [
+        (((3_600, 50, 0.001),), None),
+        (((3_600, 50, 0.005),), None),
+        (((3_600, 50, 0.02),), 14.4),
+        (((21_600, 50, 0.008),), 6.0),
+        # A page needs both windows: what is over does not burn any more.
+        (((1_800, 50, 0.05), (1_200, 50, 0.0)), 6.0),
+        (((1_800, 50, 0.05), (3_600, 50, 0.0)), None),
+        # Half an hour at six times after hours of peace is too little of the budget.
+        (((21_600, 50, 0.0), (1_800, 50, 0.008)), None),
+        (((7_200, 50, 0.0), (1_200, 50, 0.1)), 14.4),
+    ],
+)
+def test_a_pair_of_windows_fires_when_both_are_exceeded(
+    stretches: tuple[tuple[float, float, float], ...], multiple: float | None
+) -> None:
+    burn = burning(course(*stretches), BUDGET)
+
+    assert (None if burn is None else burn.pair.multiple) == multiple
+
+
+@pytest.mark.parametrize(("total", "bad", "fires"), [(1, 1, False), (20, 1, False), (20, 6, True)])
+def test_a_young_version_is_not_taken_back_for_one_error(
+    total: float, bad: float, fires: bool
+) -> None:
+    """One of twenty is fifty times the budget, and nothing unusual."""
+    assert (burning(counted((), 5, total, bad), BUDGET) is not None) is fires
+
+
+def test_the_smaller_of_two_pairs_is_not_reached_by_a_wide_budget() -> None:
+    assert burning(course((3_600, 50, 0.9)), 0.2) is None
+    burn = burning(course((3_600, 50, 0.9)), 0.1)
+    assert burn is not None
+    assert burn.pair.multiple == 6.0
+
+
+def test_what_is_older_than_the_longest_window_is_forgotten() -> None:
+    blocks = course((100_000, 1, 0.0))
+
+    assert len(blocks) <= max(pair.long for pair in PAIRS) / BLOCK + 1
+
+
+def test_a_version_inside_its_budget_is_hardly_ever_taken_back() -> None:
+    """Looked at every five seconds for six hours, at little traffic, where windows are noisy."""
+    fired = 0
+    for seed in range(60):
+        dice = random.Random(seed)
+        blocks: tuple[Block, ...] = ()
+        for tick in range(1, 6 * 720):
+            bad = sum(dice.random() < BUDGET for _ in range(5))
+            blocks = counted(blocks, tick * 5.0, 5, bad)
+            if bad and burning(blocks, BUDGET):
+                fired += 1
+                break
+    assert fired == 0
+
+
+@given(st.integers(1, 400), st.integers(0, 400), st.floats(0.001, 0.5))
+def test_the_bound_is_never_below_the_chance_itself(total: int, bad: int, share: float) -> None:
+    bad = min(bad, total)
+    if not is_above(total, bad, share):
+        return
+    tail = math.fsum(
+        math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(bad, total + 1)
+    )
+    assert tail <= CHANCE * (1 + 1e-9)
