@@ -1,6 +1,7 @@
 """One cell of a table: an engine in a world, played many times."""
 
 import dataclasses
+import functools
 import math
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from benchmarks.decision.worlds import World, draw_from, history
 from model_rollouts.decision import (
     INDEPENDENT,
     Compare,
+    Dispersion,
     Judge,
     Objective,
     Rules,
@@ -101,15 +103,15 @@ def run(cell: Cell, trials: int, seed: int) -> Result:
     rules = Rules((cell.objective,), steps=cell.steps)
     name = cell.objective.name
     judge = Judge(rules, {name: INDEPENDENT})
+    days: tuple[Dispersion, ...] = ()
+    if cell.measured:
+        whole_only = cell.objective.compare is Compare.TARGET
+        stable = dataclasses.replace(cell.world, candidate=cell.world.stable)
+        days = _days(stable, cell.requests_per_second, whole_only, trials, seed)
     outcomes = []
-    for _ in range(trials):
-        if cell.measured:
-            whole, halves = history(rng, cell.world, cell.requests_per_second)
-            # Halves take as long as the whole and say nothing about a fixed target.
-            if cell.objective.compare is Compare.TARGET:
-                judge = Judge(rules, {name: measure(whole)})
-            else:
-                judge = Judge(rules, {name: measure(whole, halves)})
+    for trial in range(trials):
+        if days:
+            judge = Judge(rules, {name: days[trial]})
         draw = draw_from(rng, cell.world, name, cell.requests_per_second, cell.scrape, cell.horizon)
         outcome = run_trial(
             judge,
@@ -121,6 +123,18 @@ def run(cell: Cell, trials: int, seed: int) -> Result:
         )
         outcomes.append(dataclasses.replace(outcome, state=judge.start()))
     return _summary(cell, outcomes)
+
+
+@functools.lru_cache(maxsize=2)
+def _days(
+    stable: World, requests_per_second: float, whole_only: bool, trials: int, seed: int
+) -> tuple[Dispersion, ...]:
+    """The dispersion on a day of history for each trial: the same whatever the candidate."""
+    place = f"{stable} {requests_per_second}"
+    rng = np.random.default_rng([seed, zlib.crc32(place.encode())])
+    days = (history(rng, stable, requests_per_second) for _ in range(trials))
+    # Halves take as long as the whole and say nothing about a fixed target.
+    return tuple(measure(whole, None if whole_only else halves) for whole, halves in days)
 
 
 def _summary(cell: Cell, outcomes: list[Outcome]) -> Result:

@@ -102,6 +102,45 @@ def test_blocks_are_twice_as_long_as_bursts(plateau: float, block: float) -> Non
     assert betting(plateau=plateau).block == block
 
 
+def ends(bets: Betting) -> list[int]:
+    """The minutes at which a block ends, in the first half hour."""
+    state, found = bets.start(), []
+    for minute in range(1, 31):
+        after = bets.advance(state, 60.0 * minute)
+        if after[0] > state[0]:
+            assert after[0] == state[0] + 1
+            found.append(minute)
+        state = after
+    return found
+
+
+def test_against_stable_later_blocks_are_twice_as_long() -> None:
+    assert ends(betting()) == list(range(1, 31))
+    assert ends(betting(9.0)) == [1, 2, 3, *range(4, 31, 2)]
+    assert ends(betting(9.0, plateau=60)) == [2, 4, 6, *range(8, 31, 4)]
+    # Sixteen minutes would not fit into a block of Auto.
+    assert ends(betting(9.0, plateau=240)) == [8, 16, 24]
+
+
+def test_a_long_block_is_one_bet() -> None:
+    bets = betting(4.0)
+    state = bets.advance(bets.start(), 240)
+    before = state[-BETS:]
+    state = bets.update(state, 240, 300, sample(20, 6, 400, 2))
+    assert state[-BETS:] == before
+    state = bets.update(state, 300, 360, sample(20, 2, 400, 6))
+
+    # Candidate: 20 %. Stable: 1 %, to which 4 of two minutes' 800 requests are added.
+    won = 0.2 / (0.01 + 4 / 800) - 1
+    fresh = 0.3 * 30 / (34) - 0.3 * 30 / 36
+    assert state[-BETS:] == pytest.approx(
+        [
+            wealth * (1 + share * won) + weight * fresh
+            for wealth, share, weight in zip(before, SHARES, WEIGHTS, strict=True)
+        ]
+    )
+
+
 def binomial(n: int, p: float) -> list[float]:
     return [math.comb(n, d) * p**d * (1 - p) ** (n - d) for d in range(n + 1)]
 
@@ -178,10 +217,15 @@ def test_an_open_block_is_worth_no_more_than_what_is_left_at_its_end(
     samples: list[Sample], looked: int
 ) -> None:
     # This makes the evidence valid when it is looked at in the middle of a block.
-    for bets, side in ((betting(), 0), (betting(4.0), 1)):
-        state, seen = bets.start(), 0.0
+    for bets, side, begin, each in (
+        (betting(), 0, 0.0, 5.0),
+        (betting(4.0), 1, 0.0, 5.0),
+        (betting(4.0), 1, 240.0, 10.0),
+    ):
+        state, seen = bets.advance(bets.start(), begin), 0.0
         for index, one in enumerate(samples):
-            state = bets.update(state, 5.0 * index, 5.0 * index + 5, one)
+            start = begin + each * index
+            state = bets.update(state, start, start + each, one)
             if index + 1 == looked:
                 seen = bets.values(state)[side]
         nothing_missed = all(s.candidate.total and s.stable.total for s in samples)
@@ -283,7 +327,7 @@ def test_auto_seals_whole_blocks_only() -> None:
         dispersion = Dispersion(9, 9, plateau=plateau)
         return judge_of(Compare.AUTO, dispersion).processes[0].failing.seal_minutes
 
-    assert [minutes(p) for p in (15, 60, 120, 240, 480)] == [10, 10, 12, 16, 16]
+    assert [minutes(p) for p in (15, 60, 120, 240, 480, 960)] == [10, 12, 16, 16, 16, 32]
 
 
 def test_evidence_of_open_blocks_survives_as_text() -> None:

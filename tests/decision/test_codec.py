@@ -30,17 +30,17 @@ VERSION_1 = (
     "AAAAAAAAAAAAAAAAAAAAIEAAAAAAAADwPwAAAAAAAAAAAAAAAAAA8D8AAAAAAAAAAAAAAAAAAAAAAAAA"
     "AAAAAADKwwi8"
 )
-VERSION_2 = (
-    "0s#R4z@I!v%>jtqohV?NtIhO<2C9|}0RR910002+KL7v#0002+KL7v#0002^e*gdg0000KKmY&$000000000"
+VERSION_3 = (
+    "0|5a5z@I!v%>jtqohV?Nl_%$uyDO&j0RR910002+KL7v#0002+KL7v#0002^e*gdg0000KKmY&$000000000"
     "00002^e;b3bU+UuSzr7(ZYXs8^z;e^bZ~!_cz&$QVl1$t$zyJUM0000WKmY&$0002+KL7v#0000000000000"
-    "00000000000WKmY&$0002+KL7v#00000000000002+KL7v#00000000000000000000000000BN8qn*"
+    "00000000000WKmY&$0002+KL7v#00000000000002+KL7v#00000000000000000000000000PZ0Q;s"
 )
-VERSION_2_BURSTY = (
-    "0s#R4z@I!v%>jtqohV?NtIhO<2C9|}0RR910000GKmY&$00008KmY&$0000!KmY&$0000KKmY&$000000000"
+VERSION_3_BURSTY = (
+    "0|5a5z@I!v%>jtqohV?Nl_%$uyDO&j0RR910000GKmY&$00008KmY&$0000!KmY&$0000KKmY&$000000000"
     "00002^e^=xTh)s9(zY`HXi<%V%zyJUM000000000000000000000000WKvh*$RaI5BKUGy#RaI4mKL7v#000"
     "0000000000000P9h>9);_nKkHGr9);_%KkHGr9);_{KjC^5u1Dd@KkHGr9);_{KjC^5u1DdzKL7v#0000WKm"
     "Y&$0002+KL7v#000000000000000000000000WKmY&$0002+KL7v#00000000000002+KL7v#00000000000"
-    "000000000000000F*CX&;"
+    "000000000000000Kz>D=>"
 )
 
 
@@ -127,11 +127,11 @@ def test_damaged_evidence_is_refused() -> None:
 
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = judge_of(*all_kinds())
-    monkeypatch.setattr("model_rollouts.decision.codec.VERSION", 3)
+    monkeypatch.setattr("model_rollouts.decision.codec.VERSION", 4)
     text = filled(judge)
     monkeypatch.undo()
 
-    with pytest.raises(EvidenceRefusedError, match="found version 3, this reads 2"):
+    with pytest.raises(EvidenceRefusedError, match="found version 4, this reads 3"):
         resume(text, judge.rules)
 
 
@@ -141,16 +141,16 @@ def bursty() -> Judge:
     return Judge(Rules((objective,), steps=(0.5,)), {"e": Dispersion(4, 3, plateau=30.0)})
 
 
-def test_the_format_of_version_2_does_not_change() -> None:
+def test_the_format_of_version_3_does_not_change() -> None:
     # Evidence of running rollouts outlives the program that wrote it. When this fails, raise
     # VERSION: the old evidence is then refused instead of misread.
     judge = judge_of(dataclasses.replace(errors("e", 0.9), compare=Compare.TARGET), steps=(0.5,))
     text = encode(judge, after(judge, interval(0, 1, 8, name="e")))
 
-    assert text == VERSION_2
+    assert text == VERSION_3
 
     judge = bursty()
-    assert encode(judge, after(judge, interval(0, 1, 8, name="e"))) == VERSION_2_BURSTY
+    assert encode(judge, after(judge, interval(0, 1, 8, name="e"))) == VERSION_3_BURSTY
 
 
 def test_version_1_knew_nothing_of_blocks_and_is_refused() -> None:

@@ -4,13 +4,17 @@ Likelihood ratios of bursty errors are divided by the dispersion, and only an ap
 them fair, so their alternatives are capped. A bet on the *mean* needs no law of the errors: a
 block's bad share over the allowed one is at most 1 in expectation, however they cluster inside
 the block. Blocks are longer than bursts, so that one block says little about the next.
+
+Against stable, blocks after the first four are twice as long. Short ones find a large regression
+soon; in long ones stable has more bad answers, which makes its mean surer, so that they find a
+small one sooner. The longer nothing was found, the smaller is what is left to find.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from model_rollouts.decision.counts import Sample
-from model_rollouts.decision.grid import RESTART_WEIGHT, START_WEIGHT, unspent
+from model_rollouts.decision.grid import BLOCK_MINUTES, RESTART_WEIGHT, START_WEIGHT, unspent
 
 SHARES: Final = (0.02, 0.06, 0.15, 0.35, 0.65, 0.9)
 """Shares of the wealth that are bet on every block."""
@@ -19,6 +23,8 @@ WEIGHTS: Final = (0.05, 0.1, 0.2, 0.3, 0.2, 0.15)
 likelihood ratios find late."""
 
 _SHORTEST = 60.0
+_SHORT_BLOCKS = 4
+"""Blocks of the first length, before longer ones."""
 _LARGEST = 1e250
 _TOLERANCE = 1e-6
 _START = tuple(START_WEIGHT * weight for weight in WEIGHTS)
@@ -55,7 +61,7 @@ class Betting:
     bad answer comes any more; that makes it an e-process at every time and not only at ends.
     """
 
-    __slots__ = ("_good", "_pair", "_slack", "_smoothing", "_times", "block", "target")
+    __slots__ = ("_good", "_pair", "_slack", "_smoothing", "_times", "block", "later", "target")
 
     def __init__(
         self,
@@ -67,7 +73,7 @@ class Betting:
         times: float,
         slack: float,
     ) -> None:
-        """Bets of blocks longer than twice `plateau`, in seconds, or a minute.
+        """Bets on blocks at least twice as long as `plateau`, in seconds, and a minute.
 
         `target` and `stable_dispersion` (None for no bets) say against what; limits are the rate
         `good`, and `times` stable's rate plus the rate `slack`.
@@ -78,6 +84,10 @@ class Betting:
             self.block *= 2
         self.target = target
         self._pair = stable_dispersion is not None
+        # Whole ones have to fit into a block of Auto.
+        doubles = self._pair and 2 * self.block <= 60 * BLOCK_MINUTES
+        self.later = 2 * self.block if doubles else self.block
+        """Seconds of a block after the first ones."""
         self._smoothing = stable_dispersion or 0.0
         self._good = good
         self._times = times
@@ -90,16 +100,16 @@ class Betting:
 
     def update(self, state: State, start: float, end: float, sample: Sample) -> State:
         """The state after one interval, which belongs to the block in which it begins."""
-        over = (state[0] + 1) * self.block - _TOLERANCE
+        over = self._begin(state[0] + 1) - _TOLERANCE
         if start >= over:
             state = self.advance(state, start)
-            over = (state[0] + 1) * self.block - _TOLERANCE
+            over = self._begin(state[0] + 1) - _TOLERANCE
         candidate, stable = sample.candidate, sample.stable
         total = candidate.total
         # One weight for both sides: without stable's requests neither has this interval.
         if total > 0 and (stable.total > 0 or not self._pair):
             number, pace, requests, part, share, stable_share, largest, *bets = state
-            weight = min((end - start) / self.block, 1 - part)
+            weight = min((end - start) / self._length(number), 1 - part)
             usual = pace * (end - start)
             if total < usual:
                 weight *= total / usual
@@ -115,7 +125,8 @@ class Betting:
 
     def advance(self, state: State, now: float) -> State:
         """The state at a time: a block that is over is settled, and the next gets fresh wealth."""
-        number = float((now + _TOLERANCE) // self.block)
+        late = now + _TOLERANCE - _SHORT_BLOCKS * self.block
+        number = float(_SHORT_BLOCKS + late // (self.block if late < 0 else self.later))
         if number <= state[0]:
             return state
         fresh = self._kept(state[0]) - self._kept(number)
@@ -126,13 +137,23 @@ class Betting:
         ]
         return (number, self._pace(state), *_NOTHING, *settled)
 
+    def _length(self, number: float) -> float:
+        """Seconds of a block."""
+        return self.block if number < _SHORT_BLOCKS else self.later
+
+    def _begin(self, number: float) -> float:
+        """When a block begins, in seconds."""
+        late = max(number - _SHORT_BLOCKS, 0.0)
+        return (number - late) * self.block + late * self.later
+
     def _pace(self, state: State) -> float:
-        pace, requests = state[1:3]
-        now = requests / self.block
-        return pace + (now - pace) * min(self.block / _MEMORY, 1) if pace and now else now or pace
+        number, pace, requests = state[:3]
+        length = self._length(number)
+        now = requests / length
+        return pace + (now - pace) * min(length / _MEMORY, 1) if pace and now else now or pace
 
     def _kept(self, number: float) -> float:
-        return unspent(int(number * self.block / 60))
+        return unspent(int(self._begin(number) / 60))
 
     def _settled(self, state: State) -> tuple[list[float], list[float]]:
         part, share, stable_share, largest = state[3:_SEEN]

@@ -20,7 +20,7 @@ from model_rollouts.decision.objective import Objective
 from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import Dispersion, Rules
 
-VERSION = 2
+VERSION = 3
 
 _HEADER = struct.Struct("<BBH8s")
 """Version, arm, number of objectives, fingerprint of the rules beside the objectives."""
@@ -142,11 +142,7 @@ def _fingerprint(text: str, size: int) -> bytes:
 
 
 def _objective_prints(objective: Objective) -> tuple[bytes, bytes]:
-    definition = repr(objective)
-    if objective.counters is None:
-        # As it was before there were counters: evidence of running rollouts goes on.
-        definition = definition.replace(", counters=None", "")
-    return _fingerprint(objective.name, 4), _fingerprint(definition, 8)
+    return _fingerprint(objective.name, 4), _fingerprint(repr(objective), 8)
 
 
 def _rules_print(rules: Rules) -> bytes:

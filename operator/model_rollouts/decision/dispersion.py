@@ -17,6 +17,9 @@ BLOCK = 15.0
 _LEAST_HISTORY = 6 * 3600.0
 _LEAST_BLOCKS = 60
 _STILL_GROWS = 1.25
+_SURE = 3.0
+"""Standard errors above 1 that count as bursts. A day is looked at in seven lengths: by the union
+bound over them, independent errors are taken for bursts in about one day of a hundred."""
 
 Block = tuple[float, float]
 """(total, bad) of one block of history."""
@@ -109,9 +112,14 @@ class _Estimate(NamedTuple):
 
     @property
     def is_sure(self) -> bool:
-        """Whether it exceeds 1 by two standard errors."""
-        error = math.sqrt((3 + self.blocks / self.bad) / self.blocks)
-        return self.value - 2 * error > 1
+        """Whether it exceeds 1 by more than chance explains.
+
+        With m independent errors a block, the variance of the estimate is (3 + 1/m) / B where their
+        rate is known and 3 / B where it is estimated from the same errors; half of 1/m is left for
+        the skewness of few errors and for uneven traffic.
+        """
+        error = math.sqrt((3 + 0.5 * self.blocks / self.bad) / self.blocks)
+        return self.value - _SURE * error > 1
 
 
 def _curve(estimates: Sequence[_Estimate]) -> Curve:

@@ -197,7 +197,7 @@ def _log_weights(rates: tuple[float, ...], share: float) -> tuple[float, ...]:
 
 def _seal_minutes(betting: Betting | None) -> int:
     """Ten minutes, or more to be whole blocks of bets: a bet that is open is not to be divided."""
-    minutes = round(betting.block / 60) if betting else 1
+    minutes = round(betting.later / 60) if betting else 1
     return minutes * -(-BLOCK_MINUTES // minutes)
 
 
