@@ -698,6 +698,19 @@ STRATEGY: list[Row] = [
         "spec.strategy.progressDeadline",
         f"found 'soon', {TIME}",
     ),
+    (
+        "spec.strategy.maxExtraReplicas",
+        0,
+        "spec.strategy.maxExtraReplicas",
+        "greater than or equal to 1",
+    ),
+    (
+        "spec.strategy.maxExtraReplicas",
+        10_001,
+        "spec.strategy.maxExtraReplicas",
+        "less than or equal to 10000",
+    ),
+    ("spec.strategy.maxExtraReplicas", "2", "spec.strategy.maxExtraReplicas", "must be of type"),
     ("spec.strategy.attempt", 0, "spec.strategy.attempt", "greater than or equal to 1"),
     *(
         (

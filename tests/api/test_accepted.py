@@ -223,6 +223,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "smallest error rates": {
         "spec.strategy.advanced": {"falseRollback": "0.0001%", "falsePromotion": "05%"}
     },
+    "one pod to spare": {"spec.strategy.maxExtraReplicas": 1},
+    "most pods to spare": {"spec.strategy.maxExtraReplicas": 10_000},
     "paused": {"spec.paused": True},
     "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},
 }

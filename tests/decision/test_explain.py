@@ -178,3 +178,18 @@ def test_guards_and_rates_are_worded_as_what_they_are() -> None:
         "99 % of answers without error; seen 0 of 0 bad, stable 0 of 0, 1 % allowed; "
         "never blocks promotion."
     )
+
+
+def test_a_smaller_share_is_told_with_the_proof_of_its_step() -> None:
+    judge = errors_judge()
+    state = after(judge, interval(0, 0, 200, 0, 800))
+
+    smaller = explain(judge, state, 0.25, weight=0.08)
+    whole = explain(judge, state, 0.25)
+
+    assert (smaller.toward, whole.toward) == (0.08, 0.25)
+    assert "the step to 8 %" in smaller.objectives[0].words
+    assert "the step to 25 %" in whole.objectives[0].words
+    assert [(each.proof_below, each.more_requests) for each in smaller.objectives] == [
+        (each.proof_below, each.more_requests) for each in whole.objectives
+    ]

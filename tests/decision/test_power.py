@@ -54,6 +54,19 @@ def test_more_traffic_is_never_slower() -> None:
     assert seconds[-1] >= 180  # three steps of at least a minute
 
 
+def test_smaller_shares_on_the_steps_take_longer() -> None:
+    judge = errors_judge()
+    whole = forecast(judge, 20, deadline=DAY)
+
+    same = forecast(judge, 20, deadline=DAY, weights=(*judge.rules.steps, 1.0))
+    smaller = forecast(judge, 20, deadline=DAY, weights=(0.05, 0.08, 0.08, 1.0))
+
+    assert same == whole
+    assert smaller.seconds > whole.seconds
+    with pytest.raises(ValueError, match="weights: found 2"):
+        forecast(judge, 20, deadline=DAY, weights=(0.05, 1.0))
+
+
 @pytest.mark.parametrize(("rate", "deadline"), [(0, DAY), (-1, DAY), (float("nan"), DAY), (1, 0)])
 def test_nonsense_is_refused(rate: float, deadline: float) -> None:
     with pytest.raises(ValueError, match="found"):

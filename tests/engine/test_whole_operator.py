@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
+from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
 from model_rollouts.resources import route_form
 from tests.engine.whole import NAME, ON, Story, Whole, play
 from tests.kubernetes_world import until
@@ -160,6 +160,31 @@ def test_a_version_that_is_slow_in_the_tail_is_taken_back(playing: Play) -> None
         assert failed.message.startswith("99 of 100 answers within 320 ms; seen ")
         told = {each["type"] for _, body in whole.written for each in body["conditions"]}
         assert "NoBucketBoundary" in told
+
+    playing(story)
+
+
+def test_with_one_pod_to_spare_users_move_with_the_pods(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            await whole.apply("v1", replicas=3, extra=1)
+            await whole.told("Full", "v1")
+            await whole.apply("v2", replicas=3, extra=1)
+            canary = await whole.told("Canary", "v2")
+            exchange = await whole.told("Canary", "v2", reason="Exchanging")
+            await promoted(whole)
+
+        assert canary.candidate is not None
+        assert exchange.candidate is not None
+        assert canary.candidate.weight == "27%"
+        assert exchange.candidate.weight in ("33.3333%", "66.6667%")
+        pods = {
+            deployment["metadata"]["name"]: deployment["spec"]["replicas"]
+            for deployment in await whole.direct.all(DEPLOYMENT)
+        }
+        (serving,) = await whole.weights()
+        assert pods.pop(serving) == 3
+        assert list(pods.values()) in ([0], [1])  # the watch is just over, or not yet
 
     playing(story)
 

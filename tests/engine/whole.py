@@ -92,10 +92,13 @@ class Whole:
         steps: tuple[str, ...] = ("50%",),
         *more: dict[str, Any],
         shadow: dict[str, Any] | None = None,
+        replicas: int = 1,
+        extra: int | None = None,
     ) -> None:
         """Apply the spec of a version, with `more` objectives than the one on errors.
 
-        It has no shadow unless one is given.
+        It has no shadow unless one is given, and so many pods and so many to spare (None: no
+        bound).
         """
         spec = copy.deepcopy(SPEC)
         spec["objectives"] += more
@@ -103,6 +106,9 @@ class Whole:
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)
         spec["strategy"]["shadow"] = shadow or OFF
+        spec["replicas"] = replicas
+        if extra is not None:
+            spec["strategy"]["maxExtraReplicas"] = extra
         metadata = {"namespace": self.direct.namespace, "name": NAME}
         api = f"{GROUP}/{VERSION}"
         await self.direct.apply(

@@ -120,6 +120,27 @@ ROWS: dict[str, tuple[Situation, dict[str, str]]] = {
         stalled("RolledBack"),
     ),
     "undecided": (situation(Phase.UNDECIDED), stalled("Undecided")),
+    "promoted in exchange": (
+        situation(Phase.CANARY, 0.5, decided=True, holds=(hold(Reason.EXCHANGING),)),
+        waits("Exchanging"),
+    ),
+    "rolled back, with users still": (
+        situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3), holds=(hold(Reason.EXCHANGING),)),
+        waits("Exchanging"),
+    ),
+    "dropped, with users still": (
+        situation(Phase.FULL, 0.5, leaving=standing(V2), holds=(hold(Reason.EXCHANGING),)),
+        waits("Exchanging"),
+    ),
+    "rolled back, with users still, route not accepted": (
+        situation(
+            Phase.ROLLED_BACK,
+            0.5,
+            leaving=standing(V3),
+            holds=(hold(Reason.GATEWAY_NOT_ACCEPTED), hold(Reason.EXCHANGING)),
+        ),
+        waits("GatewayNotAccepted"),
+    ),
     "full": (situation(Phase.FULL), SERVES),
     "full, watched": (
         situation(Phase.FULL, watching=True),

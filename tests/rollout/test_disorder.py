@@ -3,25 +3,24 @@
 import random
 from collections import Counter
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from model_rollouts.rollout.actions import Action, WriteRoute
-from tests.rollout.world import INTERVAL, World
+from tests.rollout.bounded import Bounded
+from tests.rollout.world import INTERVAL
 
 ERRORS = {"1": 0.002, "2": 0.002, "3": 0.2}
-STEPS = [10, 50, 100]
-"""The shares of users that the spec allows a new version."""
+STEPS = {None: [10, 50, 100], 1: [10, 20, 25, 50, 75, 100]}
+"""The shares of users that a new version gets on four pods, by the pods that may be added."""
 
 OFTEN = 0.2
 """How often each thing goes wrong, in an interval."""
 
 
-class Disorder(World):
+class Disorder(Bounded):
     """A world in which things go wrong by `chance`; None is a world in order."""
-
-    chance: random.Random | None = None
 
     def __post_init__(self) -> None:
         """Nothing has happened yet."""
@@ -32,7 +31,7 @@ class Disorder(World):
         self.counted: dict[str, list[int]] = {}
         """The requests that each status told of a candidate, by its version."""
 
-    def run(self, seconds: float) -> "Disorder":
+    def run(self, seconds: float) -> Self:
         """Let time pass, in disorder."""
         for _ in range(int(seconds // INTERVAL)):
             self.time += INTERVAL
@@ -87,10 +86,11 @@ class Disorder(World):
         }
 
 
-def played(chance: random.Random | None, seed: int = 1) -> Disorder:
+def played(chance: random.Random | None, extra: int | None, seed: int = 1) -> Disorder:
     """A first version, a good one, and one with many errors; at last nothing goes wrong."""
     world = Disorder(errors=ERRORS, seed=seed)
     world.chance = chance
+    world.edit(replicas=4, strategy__maxExtraReplicas=extra)
     for version, phase in (("1", "Full"), ("2", "Full"), ("3", "RolledBack")):
         world.edit(version=version, strategy__watch={"duration": "10s"})
         world.until(phase)
@@ -102,34 +102,36 @@ def played(chance: random.Random | None, seed: int = 1) -> Disorder:
 
 
 @cache
-def in_order() -> dict[str, Any]:
+def in_order(extra: int | None) -> dict[str, Any]:
     """How it ends when nothing goes wrong."""
-    return played(None).end()
+    return played(None, extra).end()
 
 
-def test_without_disorder_the_good_one_stays_and_the_bad_one_goes() -> None:
-    end = in_order()
+@pytest.mark.parametrize("extra", STEPS)
+def test_without_disorder_the_good_one_stays_and_the_bad_one_goes(extra: int | None) -> None:
+    end = in_order(extra)
 
     assert end["weights"] == {"v2": 1}
     assert end["phase"] == "RolledBack"
     assert end["history"] == [("3", "RolledBack"), ("2", "Promoted"), ("1", "Promoted")]
 
 
+@pytest.mark.parametrize("extra", STEPS)
 @pytest.mark.parametrize("seed", range(8))
-def test_disorder_changes_neither_the_way_nor_the_end(seed: int) -> None:
-    world = played(random.Random(seed), seed)
+def test_disorder_changes_neither_the_way_nor_the_end(seed: int, extra: int | None) -> None:
+    world = played(random.Random(seed), extra, seed)
 
     assert len(+world.happened) == 5, world.happened
     shares: dict[str, list[int]] = {"v1": [], "v2": [], "v3": []}
     for version, share in world.given:
         shares[version].append(share)
     assert shares["v1"] == [100]
-    assert shares["v2"] == STEPS
+    assert shares["v2"] == STEPS[extra]
     # The bad one may fail on any step; the last write takes all users from it.
     *steps, last = shares["v3"]
     assert steps
-    assert (steps, last) == (STEPS[: len(steps)], 0)
+    assert (steps, last) == (STEPS[extra][: len(steps)], 0)
     assert 100 not in steps
     for version, totals in world.counted.items():
         assert totals == sorted(totals), f"evidence about {version} was lost"
-    assert world.end() == in_order()
+    assert world.end() == in_order(extra)

@@ -1,21 +1,16 @@
-"""Whole rollouts as stories that people read: who did what, when and why.
+"""Whole rollouts as stories that people read: who did what, when and why."""
 
-`UPDATE_STORIES=1` writes the files anew; read the difference before you commit it.
-"""
-
-import os
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from model_rollouts.decision import Dispersion
 from model_rollouts.rollout.seen import Gateway
 from tests.rollout import shadow_stories
+from tests.rollout.told import is_told_again
 from tests.rollout.world import SPEC, World
 
-STORIES = Path(__file__).with_name("stories")
 GOOD_THEN_BAD = {"1": 0.002, "2": 0.002, "3": 0.05}
 
 
@@ -360,22 +355,12 @@ TOLD: tuple[Callable[[], World], ...] = (
 
 @pytest.mark.parametrize("story", TOLD, ids=lambda story: story.__name__)
 def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
-    check(story)
+    is_told_again(story)
 
 
 @pytest.mark.parametrize("story", shadow_stories.TOLD, ids=lambda story: story.__name__)
 def test_the_story_of_a_shadow_is_the_one_that_was_read(story: Callable[[], World]) -> None:
-    check(story)
-
-
-def check(story: Callable[[], World]) -> None:
-    """The story is that of its file."""
-    path = STORIES / f"{story.__name__}.log"
-    text = "\n".join(story().log) + "\n"
-    if os.environ.get("UPDATE_STORIES"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text(), f"{path.name} differs: UPDATE_STORIES=1 accepts the change"
+    is_told_again(story)
 
 
 @pytest.mark.parametrize("seed", range(8))

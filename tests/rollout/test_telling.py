@@ -57,6 +57,28 @@ def test_the_scale_is_that_of_stable() -> None:
     assert (status.replicas, status.selector) == (7, f"modelrollouts.dev/revision={V2}")
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        situation(Phase.CANARY, 0.5, candidate=standing(V3, 3, 3), decided=True),
+        situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3, 3, 3)),
+    ],
+)
+def test_the_scale_is_that_of_both_while_pods_take_each_others_place(given: Situation) -> None:
+    status = told(given)
+
+    assert status.replicas == 2 + 3
+    assert status.selector == f"modelrollouts.dev/revision in ({V2},{V3})"
+
+
+def test_a_version_that_still_has_users_is_told_with_them() -> None:
+    """Also when another one is asked for meanwhile."""
+    status = told(situation(Phase.STARTING, 0.25, leaving=standing("arrival-4444444444")))
+
+    assert status.candidate is not None
+    assert (status.candidate.version, status.candidate.weight) == ("4", "25%")
+
+
 def test_without_stable_there_is_no_scale() -> None:
     status = told(situation(Phase.STARTING, stable=None))
 

@@ -34,6 +34,8 @@ def watched(made: Situation) -> Situation:
     return replace(made, watching=True, roles=roles, previous=standing(V2))
 
 
+EXCHANGING = Reason.EXCHANGING
+TAKE_PLACE = "Pods of 2 take the place of those of 3: 1 of 4 are ready."
 LATE = Clocks("", NOON + 86_000, phase=86_000.0, step=86_000.0)
 FAILED = counted((200, 10), (600, 0))
 FAILURE = (
@@ -158,6 +160,49 @@ ROWS = [
     (
         situation(Phase.PAUSED, 0.25, trial=FAILED),
         f"Paused at 25 % of 3; users mostly on 2. {FAILURE} Set spec.paused to false to go on.",
+    ),
+    (
+        situation(
+            Phase.CANARY,
+            0.05,
+            trial=counted((10, 0)),
+            spec={"spec.replicas": 10, "spec.strategy.maxExtraReplicas": 1},
+            stable=standing(V2, 10, 10),
+        ),
+        "Canary 5 % of 3 since 14:02 UTC; users mostly on 2. Errors undecided: 600 of about 1,100 "
+        "requests for the step to 8 %, about 22 min. Steps of 25 % and 50 % would take 3 and 6 "
+        "pods, strategy.maxExtraReplicas allows 1: 8 % instead.",
+    ),
+    (
+        situation(
+            Phase.CANARY, 0.5, trial=counted((10, 0)), decided=True, **hold(EXCHANGING, TAKE_PLACE)
+        ),
+        f"Promoting 3: 50 % of the users on it, the others on 2. {TAKE_PLACE}",
+    ),
+    (
+        situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3), **hold(EXCHANGING, TAKE_PLACE)),
+        f"3 was taken back; 50 % of the users still on 3, the others on 2. {TAKE_PLACE} {RETRY}",
+    ),
+    (
+        situation(
+            Phase.ROLLED_BACK,
+            1.0,
+            leaving=standing(V3),
+            history=(past(Outcome.ROLLED_BACK, "It was worse."),),
+            **hold(EXCHANGING, TAKE_PLACE),
+        ),
+        f"3 was taken back; all users still on 3. It was worse. {TAKE_PLACE} {RETRY}",
+    ),
+    (
+        situation(Phase.FULL, 0.25, leaving=standing(V2), **hold(EXCHANGING, TAKE_PLACE)),
+        f"25 % of the users still on 2, the others on 3. {TAKE_PLACE}",
+    ),
+    (
+        replace(
+            watched(situation(Phase.FULL, spec={"spec.replicas": 4})), previous=standing(V2, 1, 1)
+        ),
+        "All users on 3, watched until 20:02 UTC; 2 stays warm, a rollback takes the start of 3 "
+        "pods.",
     ),
     (situation(Phase.FULL, **hold(Reason.NO_TRAFFIC, " ")), "All users on 3."),
     (situation(Phase.PAUSED), "Paused; all users on 2. Set spec.paused to false to go on."),

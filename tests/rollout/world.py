@@ -11,7 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.deployment import ModelDeployment, read
@@ -263,7 +263,7 @@ class World:
 
     # What happens by itself
 
-    def run(self, seconds: float) -> "World":
+    def run(self, seconds: float) -> Self:
         """Let time pass in scrape intervals, with as many passes as the rollout asks for."""
         for _ in range(int(seconds // INTERVAL)):
             self.time += INTERVAL
@@ -272,7 +272,7 @@ class World:
             self.reconcile()
         return self
 
-    def until(self, phase: str, most: float = 7_200) -> "World":
+    def until(self, phase: str, most: float = 7_200) -> Self:
         """Run until the status tells a phase; an AssertionError when it never does."""
         begun = self.time
         while (
@@ -409,6 +409,7 @@ class World:
             ready = 0
         obj["status"] = {
             "observedGeneration": obj["metadata"]["generation"],
+            "replicas": asked,
             "availableReplicas": ready,
             "updatedReplicas": asked,
         }
@@ -489,7 +490,7 @@ class World:
                 self.writes.append(body["kind"])
                 self.tell("operator", f"writes {body['kind']} {self._shown(body)}")
             case WriteRoute(body, version, move):
-                assert sum(route_form.weights(body).values()) in (1, 100)
+                assert sum(route_form.weights(body).values()) in (1, 100, 10_000, 1_000_000)
                 assert all(route_form.weights(body).values())
                 present = self._find(body)
                 assert (present or {}).get("metadata", {}).get("resourceVersion") == version

@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment, Spec, read
+from model_rollouts.api.ratio import share
 from model_rollouts.api.status import Outcome, Past, Phase
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout import judging
+from model_rollouts.rollout import capacity, judging
 from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
 from model_rollouts.rollout.situation import Roles, Situation, Standing
@@ -110,9 +111,10 @@ def situation(phase: Phase, weight: float = 0.0, **more: Any) -> Situation:
     """Version 3 in `phase` beside stable version 2; in Full it is stable itself."""
     full = phase is Phase.FULL
     stable, candidate = (V3, None) if full else (V2, V3)
-    asked = more.pop("spec", None)
+    asked = deployment(more.pop("spec", None))
+    strategy = asked.spec.strategy
     made = Situation(
-        deployment=deployment(asked),
+        deployment=asked,
         phase=phase,
         roles=Roles(stable, candidate, None, phase, Fraction(str(weight)), 1, None, 3),
         weight=weight,
@@ -126,5 +128,8 @@ def situation(phase: Phase, weight: float = 0.0, **more: Any) -> Situation:
         history=(),
         watching=False,
         accepted=True,
+        steps=capacity.steps(
+            map(share, strategy.canary.steps), asked.spec.replicas, strategy.max_extra_replicas
+        ),
     )
     return replace(made, **more)

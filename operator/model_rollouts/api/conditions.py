@@ -65,6 +65,7 @@ class Reason(Word):
         "A pod of the candidate has too few requests for its latency to count for promotion.",
     )
     CAPACITY_PENDING = "CapacityPending", "Pods for the next step start."
+    EXCHANGING = "Exchanging", "Pods of one version take the place of those of the other."
     NAME_TAKEN = "NameTaken", "An object that the rollout needs belongs to somebody else."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."
     ROUTE_CONFLICT = "RouteConflict", "Another route has the same match."

@@ -150,6 +150,7 @@ class Status(Part):
     evidence: Annotated[str, Field(max_length=8192)] | None = None
     """What was counted so far, for the operator to go on from after a restart."""
     replicas: Number | None = None
-    """Pods of stable, for the scale subresource."""
+    """Pods of stable, for the scale subresource; of both versions while their pods take each
+    other's place."""
     selector: Annotated[str, Field(max_length=1024)] | None = None
-    """Label selector of the pods of stable, for the scale subresource."""
+    """Label selector of the same pods, for the scale subresource."""

@@ -220,6 +220,12 @@ class Strategy(
     """What happens to a version that is undecided at the deadline."""
     progress_deadline: PositiveDuration = "10m"
     """How long the pods of a version may take to become ready."""
+    max_extra_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Most pods that a rollout may run beyond `replicas`, e.g. because accelerators are few. A step
+    that needs more becomes a smaller one, and so does a share of copies. With fewer than
+    `replicas`, pods of the new version take the place of those of the old one in turns at the end,
+    and so they do on the way back: a rollback then takes the start of pods. Without it, as many as
+    the users of both versions need. A pod that is ending counts no more."""
     attempt: Annotated[
         int,
         Field(

@@ -24,13 +24,18 @@ BURSTY = 20.0
 """Dispersion above which a fixed target takes hours to prove."""
 
 
-def explain(judge: Judge, state: State, toward: float = 1.0) -> Verdict:
+def explain(
+    judge: Judge, state: State, toward: float = 1.0, *, weight: float | None = None
+) -> Verdict:
     """The decision about going `toward` a weight with everything that led to it.
 
+    `weight` is the one that is really given and told, where it is less than the step that is
+    proven: what holds for a step holds for every smaller share.
     `decision` is what `judge.decide` says. Costs a few milliseconds: not for the inner loop.
     """
     decision = judge.decide(state, toward)
     level = judge.level(toward)
+    toward = toward if weight is None else weight
     objectives = tuple(
         _objective(judge, index, evidence, level, toward, unspent(state.minute))
         for index, evidence in enumerate(state.evidence)

@@ -5,7 +5,7 @@ the median rollout, needs no second set of formulas and knows steps, comparisons
 never stops a rollout; it tells people what to expect and what the deadline can show.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -55,9 +55,11 @@ def forecast(
     comparable_from: float = 0.0,
     candidate: Mapping[str, float] = MappingProxyType({}),
     stable: Mapping[str, float] = MappingProxyType({}),
+    weights: Sequence[float] = (),
 ) -> Forecast:
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
+    `weights` are those that are really given on the steps and at the end, where they are smaller.
     Below the weight `comparable_from` a candidate's pods have less load than stable's. Times in
     seconds. A missing guess for stable is half the good limit, one for the candidate is
     stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
@@ -72,7 +74,10 @@ def forecast(
         )
     if not 0 < deadline < float("inf"):
         raise ValueError(f"deadline: found {deadline:g} s, write a positive time")
-    weights = (*judge.rules.steps, 1.0)
+    towards = (*judge.rules.steps, 1.0)
+    weights = weights or towards
+    if len(weights) != len(towards):
+        raise ValueError(f"weights: found {len(weights)}, write one for each of {[*towards]}")
     step, step_began = 0, 0.0
     state = judge.start()
     decision = Decision.INCONCLUSIVE
@@ -92,7 +97,7 @@ def forecast(
                 comparable_load=weights[step] >= comparable_from,
             ),
         )
-        toward = weights[step + 1]
+        toward = towards[step + 1]
         reached = judge.decide(state, toward)
         if reached is Decision.FAIL:
             decision = reached

@@ -87,8 +87,6 @@ class Move(StrEnum):
     """The first version gets all users."""
     MIRROR = "Mirror"
     """The candidate gets copies of requests, or more of them."""
-    EASE = "Ease"
-    """Fewer requests are copied: stable suffered, or a person asks for fewer."""
     BEGIN = "Begin"
     """The candidate gets its first users."""
     ADVANCE = "Advance"
@@ -103,6 +101,11 @@ class Move(StrEnum):
     """A version that served all users before serves them again."""
     SETTLE = "Settle"
     """The watch is over: roles change, weights do not."""
+    EXCHANGE = "Exchange"
+    """Users follow the pods: those of one version start as those of the other end."""
+    EASE = "Ease"
+    """The candidate gets fewer copies or users: stable suffered from the copies, a person asks for
+    fewer, or the pods that it may have do not carry more."""
     REPAIR = "Repair"
     """Somebody else changed the route, or the spec of the route changed."""
 

@@ -1,30 +1,103 @@
-"""How many pods a share of users takes."""
+"""How many pods a share of users takes, and what share of users a number of pods may have.
+
+Pure numbers, and two rules. A version that is judged gets `pods` for its share, with a margin: few
+pods get their share less evenly than many. Pods that take each other's place are `carrying` their
+share without one, as those of stable do today: with a margin on both sides none would be free.
+"""
 
 import math
+from collections.abc import Iterable
 from fractions import Fraction
+from typing import NamedTuple
 
 MARGIN = Fraction(12, 10)
 """A candidate with few pods gets its share less evenly than stable with many."""
 
+ROUNDING = Fraction(1, 1_000_000)
+"""The finest weight of a route: a third is never quite a third, and takes no pod more for that."""
 
-def pods(stable: int, share: Fraction) -> int:
-    """Pods for `share` of the users that `stable` pods serve now, at least 1.
+_ALL = Fraction(1)
+_PERCENT = Fraction(1, 100)
 
-    Never more than `stable`: those serve all users today.
+
+class Step(NamedTuple):
+    """A share of users that a version gets, and the steps of the spec that became it.
+
+    `proof` is the smallest of those: what is proven for a step holds for every smaller share.
     """
-    return min(max(stable, 1), max(1, math.ceil(stable * share * MARGIN)))
+
+    weight: Fraction
+    asked: tuple[Fraction, ...]
+
+    @property
+    def proof(self) -> Fraction:
+        """The step of the spec that has to be proven."""
+        return self.asked[0]
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether pods are too few for what the spec asks."""
+        return self.weight < self.asked[-1]
 
 
-def mirrored(stable: int, percent: int, peak: Fraction | None) -> int:
+def pods(stable: int, share: Fraction, extra: int | None = None) -> int:
+    """Pods that a candidate may run for `share`, at least 1: of users, or of copies in a shadow.
+
+    Never more than `stable`, the pods that serve all users today, nor than `extra`, where that is
+    given: see `largest_share` for what so few pods may have.
+    """
+    wanted = min(max(stable, 1), max(1, math.ceil(stable * share * MARGIN)))
+    return wanted if extra is None else min(wanted, extra)
+
+
+def largest_share(stable: int, extra: int | None) -> Fraction:
+    """The largest share that takes no more than `extra` pods; all of it when there is no bound.
+
+    In whole percents, or in millionths where it is less than one.
+    """
+    if extra is None or extra >= stable:
+        return _ALL
+    share = extra / (stable * MARGIN)
+    unit = _PERCENT if share >= _PERCENT else ROUNDING
+    return share // unit * unit
+
+
+def steps(asked: Iterable[Fraction], stable: int, extra: int | None) -> tuple[Step, ...]:
+    """The steps that `extra` pods allow of those that are `asked`, ascending, and all at the end.
+
+    Steps that become the same share are one.
+    """
+    most = largest_share(stable, extra)
+    found: dict[Fraction, tuple[Fraction, ...]] = {}
+    for share in asked:
+        weight = min(share, most)
+        found[weight] = (*found.get(weight, ()), share)
+    return (*(Step(weight, became) for weight, became in found.items()), Step(_ALL, (_ALL,)))
+
+
+def mirrored(stable: int, percent: int, peak: Fraction | None, extra: int | None = None) -> int:
     """Pods for copies of `percent` of the requests that `stable` pods serve now, at least 1.
 
     With `peak`, so many times fewer than that share of `stable`: each pod then carries the load
-    that it would carry if there were `peak` times as many requests.
+    that it would carry if there were `peak` times as many requests. Never more than `extra`, where
+    that is given: see `largest_mirror`.
     """
     share = Fraction(percent, 100)
     if peak is None:
-        return pods(stable, share)
-    return max(1, math.ceil(stable * share / peak))
+        return pods(stable, share, extra)
+    wanted = max(1, math.ceil(stable * share / peak))
+    return wanted if extra is None else min(wanted, extra)
+
+
+def largest_mirror(stable: int, extra: int | None, peak: Fraction | None) -> int:
+    """The largest share of requests whose copies take no more than `extra` pods.
+
+    In whole percents, the finest that a gateway copies, and at least one.
+    """
+    if extra is None:
+        return 100
+    share = largest_share(stable, extra) if peak is None else peak * extra / max(stable, 1)
+    return min(100, max(1, math.floor(share * 100)))
 
 
 def least(replicas: int) -> int:
@@ -32,4 +105,47 @@ def least(replicas: int) -> int:
 
     Kubernetes takes the same share of a Deployment for available by default.
     """
-    return max(1, replicas - replicas // 4)
+    return replicas - replicas // 4
+
+
+def carrying(users: int, share: Fraction) -> int:
+    """Pods that serve `share` of the users as well as `users` pods serve all of them."""
+    return math.ceil(users * max(share - ROUNDING, Fraction(0)))
+
+
+def carried(users: int, ready: int) -> Fraction:
+    """The share that `ready` pods serve as well as `users` pods serve everybody, in millionths."""
+    return rounded(min(_ALL, Fraction(ready, max(users, 1))))
+
+
+def kept(users: int, taking: int, leaving: int, weight: Fraction) -> Fraction:
+    """The share that a version keeps for now, which has `weight` and is taken back.
+
+    `taking` and `leaving` are the ready pods of the version that takes its users over, and its own.
+    Nothing is kept once the one that takes over has as many as promised of the `users` pods that
+    serve everybody, or of those that serve now where they are fewer. Before that each of its pods
+    gets what one of those has. A version without a ready pod keeps nobody.
+    """
+    serving = min(users, taking + leaving)
+    if leaving == 0 or taking >= least(serving):
+        return Fraction(0)
+    return min(weight, rounded(1 - Fraction(taking, serving)))
+
+
+def allot(most: int | None, claims: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Pods by revision, `most` together where that is given.
+
+    Each claim raises a revision to so many pods, as far as there are any left: the first comes
+    first.
+    """
+    given: dict[str, int] = {}
+    for revision, wanted in claims:
+        has = given.get(revision, 0)
+        left = wanted if most is None else most - sum(given.values())
+        given[revision] = has + max(0, min(wanted - has, left))
+    return given
+
+
+def rounded(weight: Fraction) -> Fraction:
+    """The weight in whole millionths, the finest that a route can carry."""
+    return round(weight / ROUNDING) * ROUNDING

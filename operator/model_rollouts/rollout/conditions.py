@@ -113,7 +113,7 @@ def _bounded(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
 def _cause(situation: Situation, message: str) -> _Cause | None:
     """Why the applied version does not serve all users; None when it does."""
     phase, stable = situation.phase, situation.stable
-    if phase in _ENDED:
+    if phase in _ENDED and situation.leaving is None:
         return _Cause(ConditionType.STALLED, _ENDED[phase], message)
     hold = _hold(situation)
     if hold is not None and hold.stalls:
@@ -129,7 +129,7 @@ def _cause(situation: Situation, message: str) -> _Cause | None:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None
-    return _Cause(waits, _GOES_ON[phase], message)
+    return _Cause(waits, _GOES_ON.get(phase, Reason.EXCHANGING), message)
 
 
 def _hold(situation: Situation) -> Hold | None:

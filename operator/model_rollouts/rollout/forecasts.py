@@ -5,15 +5,23 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.decision import Forecast, Judge, forecast
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.counting import COMPARABLE_LOAD
 
 _COMPARABLE_FROM = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
 """The share of users from which on a candidate with as many pods as stable has a load like its."""
 
 
-def canary(judge: Judge, rate: float, spec: Spec) -> Forecast:
-    """What to expect at `rate` requests per second to candidate and stable together."""
-    return _forecast(judge, two_digits(rate), *times(spec))
+def canary(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Forecast:
+    """What to expect at `rate` requests per second to candidate and stable together.
+
+    `steps` are those that the candidate's pods allow, all users at the end.
+    """
+    given = tuple(float(step.weight) for step in steps for _ in step.asked)
+    # A step is as small as its pods demand: they are as busy as those of stable.
+    full = (float(step.weight) for step in steps if step.is_reduced)
+    comparable = min((_COMPARABLE_FROM, *full))
+    return _forecast(judge, two_digits(rate), *times(spec), comparable, given)
 
 
 def two_digits(rate: float) -> float:
@@ -31,7 +39,19 @@ def times(spec: Spec) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _forecast(judge: Judge, rate: float, deadline: float, min_step: float) -> Forecast:
+def _forecast(
+    judge: Judge,
+    rate: float,
+    deadline: float,
+    min_step: float,
+    comparable_from: float,
+    weights: tuple[float, ...],
+) -> Forecast:
     return forecast(
-        judge, rate, deadline=deadline, min_step=min_step, comparable_from=_COMPARABLE_FROM
+        judge,
+        rate,
+        deadline=deadline,
+        min_step=min_step,
+        comparable_from=comparable_from,
+        weights=weights,
     )

@@ -10,6 +10,7 @@ from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.metrics.measured import DEFAULT_WARMUP_MS
 from model_rollouts.rollout import capacity, shadow
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.memory import Clocks, Memory
 from model_rollouts.rollout.revisions import Revision, Wanted, standing
 from model_rollouts.rollout.seen import Seen
@@ -18,12 +19,20 @@ from model_rollouts.rollout.situation import Roles, Standing
 SETTLED = "Settled"
 """The verdict in the record of a version whose watch is over."""
 
+PASS, PASS_WITH_BOUND = "Pass", "PassWithBound"
+"""Verdicts of versions that were judged, before all users got them."""
+
+SKIPPED = "SkippedShadow"
+"""The verdict in the record of a canary that a person let begin without a shadow: it decides
+nothing yet."""
+
 GROWING_SECONDS = 2.0
 """How long the ready pods of a Deployment are not believed after it was given more."""
 
 _BEFORE = (Phase.ADMISSION, Phase.STARTING)
 _JUDGED = (Phase.SHADOW, Phase.CANARY)
 _ENDED = (Phase.ROLLED_BACK, Phase.UNDECIDED)
+_OPEN = (None, SKIPPED)
 _ALL = Fraction(1)
 
 
@@ -69,22 +78,51 @@ class Found:
         return f"{self.deployment.metadata.namespace}/{self.deployment.metadata.name}"
 
     @property
-    def steps(self) -> tuple[Fraction, ...]:
-        """The weights of the canary, ascending, and all at the end."""
-        return (*map(ratio.share, self.spec.strategy.canary.steps), _ALL)
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the canary that its pods allow, ascending, and all at the end."""
+        asked = map(ratio.share, self.spec.strategy.canary.steps)
+        return capacity.steps(asked, self.serving(), self.extra)
 
     @property
-    def next_weight(self) -> Fraction:
+    def next_step(self) -> Step:
         """The first step above the weight that the candidate has."""
         weight = self.roles.weight if self.phase is Phase.CANARY else Fraction(0)
-        return next(step for step in self.steps if step > weight)
+        return next(step for step in self.steps if step.weight > weight)
 
     @property
     def step(self) -> int | None:
         """The step of the canary that the candidate is on, from 1."""
         if self.phase is not Phase.CANARY:
             return None
-        return max(1, sum(step <= self.roles.weight for step in self.steps))
+        return max(1, sum(step.weight <= self.roles.weight for step in self.steps))
+
+    @property
+    def extra(self) -> int | None:
+        """Pods that the rollout may run beyond those of stable, None for no bound."""
+        return self.spec.strategy.max_extra_replicas
+
+    @property
+    def is_short(self) -> bool:
+        """Whether stable and another version cannot both have pods for all users."""
+        return self.extra is not None and self.extra < self.serving()
+
+    @property
+    def exchanging(self) -> bool:
+        """Whether two versions have users, each with pods for its share alone."""
+        decided = self.roles.phase is not Phase.CANARY or self.roles.verdict not in _OPEN
+        return self.roles.candidate is not None and self.roles.weight > 0 and decided
+
+    @property
+    def decided(self) -> str | None:
+        """The verdict with which the wanted version gets all users, pod by pod."""
+        is_open = self.phase is not Phase.CANARY or self.roles.verdict in _OPEN
+        return None if is_open else self.roles.verdict
+
+    @property
+    def leaving(self) -> str | None:
+        """The revision that was taken back and still has users, until pods are ready for them."""
+        taken_back = self.exchanging and self.roles.phase is not Phase.CANARY
+        return self.roles.candidate if taken_back else None
 
     @property
     def watching(self) -> bool:
@@ -121,9 +159,14 @@ class Found:
         return self.roles.hurt if same else None
 
     @property
+    def most_copied(self) -> int:
+        """The largest share of requests that is copied, in percent, unless stable suffers."""
+        return shadow.allowed(self.spec, self.serving())
+
+    @property
     def stages(self) -> tuple[int, ...]:
         """The shares of requests that may be copied, in percent, ascending."""
-        return shadow.stages(self.spec, self.hurt)
+        return shadow.stages(self.most_copied, self.hurt)
 
     @property
     def copies_arrive(self) -> bool:
@@ -178,6 +221,7 @@ class Found:
         first_or_known = self.phase in _BEFORE and (self.roles.stable is None or self.known_good)
         return (
             first_or_known
+            or self.decided not in (None, PASS, PASS_WITH_BOUND)
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
             or self.override(Action.PROMOTE, self.wanted.name)
         )
@@ -186,7 +230,9 @@ class Found:
         """How stable runs."""
         if self.roles.stable is None:
             return None
-        return self._standing(self.roles.stable, capacity.least(self.spec.replicas))
+        share = 1 - self.roles.weight if self.exchanging else _ALL
+        needed = capacity.least(capacity.carrying(self.spec.replicas, share))
+        return self._standing(self.roles.stable, needed)
 
     def candidate(self) -> Standing | None:
         """How the wanted version runs, when it is not stable; None while it is not stored."""
@@ -206,6 +252,21 @@ class Found:
             return None
         return self._standing(self.judged, capacity.least(self.spec.replicas))
 
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether a version has users beside stable that nobody wants, or that was taken back.
+
+        While a rollout is paused it has them for as long.
+        """
+        return self.leaving is not None or self.roles.candidate != self.wanted.name
+
+    def beside(self) -> Standing | None:
+        """How the version runs that has users beside stable, wanted or not."""
+        if self.roles.candidate is None or not self.roles.weight:
+            return None
+        needed = capacity.carrying(self.spec.replicas, self.roles.weight)
+        return self._standing(self.roles.candidate, needed)
+
     def _standing(self, name: str, needed: int) -> Standing:
         at, before = self.memory.grown.get(name, (0.0, 0))
         # Just after a Deployment was given more pods its status may still be about those before.
@@ -219,20 +280,38 @@ class Found:
 
     def needed(self) -> int:
         """Pods that the wanted version needs for what it may get next, copies or users."""
+        if self.decided is not None:
+            return min(self.spec.replicas, self._beside_stable())
         late = self.past_deadline and self.phase is Phase.CANARY
-        full = self.goes_all_the_way or late
-        users = capacity.pods(self.serving(), _ALL if full else self.next_weight)
+        share = _ALL if self.goes_all_the_way or late else self.next_step.weight
+        # Without a stable the first version is what serves, and nothing beyond it.
+        extra = None if self.roles.stable is None else self.extra
+        users = capacity.pods(self.serving(), share, extra)
         if not self.shadows:
             return users
         peak, top = shadow.peak_factor(self.spec), max(self.stages, default=0)
-        copied = capacity.mirrored(self.serving(), top, peak)
+        copied = capacity.mirrored(self.serving(), top, peak, extra)
         # A pod more for users would take from the load of a peak.
         return copied if peak is not None and not self.leaves_shadow else max(copied, users)
 
     @property
+    def most(self) -> int | None:
+        """Pods that all revisions together may have, None for no bound."""
+        return None if self.extra is None else self.spec.replicas + self.extra
+
+    def _beside_stable(self) -> int:
+        if self.most is None:
+            return self.spec.replicas
+        return self.most - capacity.carrying(self.spec.replicas, 1 - self.roles.weight)
+
+    @property
     def past_deadline(self) -> bool:
-        """Whether shadow and canary have lasted longer than they may."""
-        return self.phase in _JUDGED and (self.clocks.phase >= seconds(self.spec.strategy.deadline))
+        """Whether shadow and canary have lasted longer than they may without a decision."""
+        return (
+            self.phase in _JUDGED
+            and self.decided is None
+            and self.clocks.phase >= seconds(self.spec.strategy.deadline)
+        )
 
 
 def is_asked(spec: Spec, action: Action, revision: str | None) -> bool:

@@ -7,9 +7,10 @@ from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.decision import Decision, explain
 from model_rollouts.decision.wording import count, percent
-from model_rollouts.rollout import shadow, stages
+from model_rollouts.rollout import exchange, shadow, shortage, stages
 from model_rollouts.rollout.actions import Move
-from model_rollouts.rollout.found import SETTLED, Found, seconds
+from model_rollouts.rollout.capacity import Step
+from model_rollouts.rollout.found import PASS, PASS_WITH_BOUND, SETTLED, SKIPPED, Found, seconds
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.next_move import At, Next
 from model_rollouts.rollout.situation import Roles
@@ -17,18 +18,27 @@ from model_rollouts.rollout.situation import Roles
 _ALL = Fraction(1)
 _NONE = Fraction(0)
 _ON_THE_WAY = (Phase.STARTING, Phase.SHADOW, Phase.CANARY)
-SKIPPED = "SkippedShadow"
-"""The verdict in the record of a canary that a person let begin without a shadow."""
+
+_DECIDED = {
+    PASS: "Every gate was proven.",
+    PASS_WITH_BOUND: "What was not ruled out at the deadline is acceptable.",
+    "Overridden": "Decided by strategy.override.",
+    "Reverted": "It served all users before and was not found worse.",
+    "Immediate": "strategy.mode is Immediate: it was not judged.",
+}
+"""Why a version gets all users, by the verdict in the record."""
 
 
 def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next | None:
     """All users, once enough pods are ready to serve them."""
     found, roles = at.found, at.found.roles
     candidate = found.candidate()
-    if candidate is None or candidate.ready < found.serving():
+    if candidate is None:
         return None
     if roles.verdict == SKIPPED:
         why = f"{why} {skipped(found)}"
+    if candidate.ready < found.serving():
+        return exchange.toward(at, candidate, verdict, why)
     after = Roles(
         stable=found.wanted.name,
         candidate=None,
@@ -41,6 +51,12 @@ def promoted(at: At, verdict: str, why: str, move: Move = Move.PROMOTE) -> Next 
     )
     said = f"{at.version(found.wanted.name)} gets all users. {why}"
     return Next(move, after, "Promoted", said, why)
+
+
+def goes_on(at: At) -> Next | None:
+    """What was decided before an exchange of pods began; the record has the verdict."""
+    decided = at.found.decided
+    return None if decided is None else promoted(at, decided, _DECIDED.get(decided, "It goes on."))
 
 
 def by_hand(at: At) -> Next | None:
@@ -102,7 +118,8 @@ def mirrors(at: At) -> Next | None:
         f"{at.version(found.wanted.name)} gets copies of {percent(stage / 100)} of the requests; "
         "no user sees its answers."
     )
-    return Next(Move.MIRROR, after, "Mirrored", said, said)
+    few = shortage.of_copies(found.spec, found.serving()) if stage == found.most_copied else None
+    return Next(Move.MIRROR, after, "Mirrored", f"{said}{_sentence(few)}", said)
 
 
 def begins(at: At) -> Next | None:
@@ -114,7 +131,8 @@ def begins(at: At) -> Next | None:
         return None
     if found.shadows and not found.leaves_shadow:
         return None
-    weight = found.next_weight
+    step = found.next_step
+    weight = step.weight
     after = Roles(
         stable=roles.stable,
         candidate=found.wanted.name,
@@ -131,9 +149,10 @@ def begins(at: At) -> Next | None:
         said += f" {count(shadow.copies(trial))} copies of requests showed nothing against it."
     elif after.verdict == SKIPPED:
         said += f" {skipped(found)}"
+    note = f"{said}{_reduced(found, step)}"
     if (coming := stages.plan(found)) is not None:
-        said += f" Plan: {coming}."
-    return Next(Move.BEGIN, after, "CanaryStarted", said, said)
+        note += f" Plan: {coming}."
+    return Next(Move.BEGIN, after, "CanaryStarted", note, said)
 
 
 def skipped(found: Found) -> str:
@@ -149,21 +168,32 @@ def advances(at: At) -> Next | None:
     candidate = found.candidate()
     if found.phase is not Phase.CANARY or trial is None or candidate is None:
         return None
+    if found.decided is not None:
+        return None
     if found.clocks.step < seconds(found.spec.strategy.canary.min_step_duration):
         return None
-    weight = found.next_weight
-    if not candidate.is_ready or not _passes(trial, weight):
+    step = found.next_step
+    if not candidate.is_ready or not _passes(trial, step):
         return None
-    why = explain(trial.judge, trial.state, float(weight)).words
-    if weight == _ALL:
-        return promoted(at, "Pass", why)
-    after = roles._replace(weight=weight, sequence=roles.sequence + 1)
-    said = f"{at.version(roles.candidate)} gets {ratio(weight)} of the users. {why}"
-    return Next(Move.ADVANCE, after, "Advanced", said, why)
+    why = explain(trial.judge, trial.state, float(step.proof), weight=float(step.weight)).words
+    if step.weight == _ALL:
+        return promoted(at, PASS, why)
+    after = roles._replace(weight=step.weight, sequence=roles.sequence + 1)
+    said = f"{at.version(roles.candidate)} gets {ratio(step.weight)} of the users. {why}"
+    return Next(Move.ADVANCE, after, "Advanced", f"{said}{_reduced(found, step)}", why)
 
 
-def _passes(trial: Trial, weight: Fraction) -> bool:
-    return trial.judge.decide(trial.state, float(weight)) is Decision.PASS
+def _passes(trial: Trial, step: Step) -> bool:
+    return trial.judge.decide(trial.state, float(step.proof)) is Decision.PASS
+
+
+def _reduced(found: Found, step: Step) -> str:
+    return _sentence(shortage.of_step(step, found.serving(), found.extra))
+
+
+def _sentence(words: str | None) -> str:
+    """One more sentence, empty when there is nothing to say."""
+    return f" {words[:1].upper()}{words[1:]}." if words else ""
 
 
 def settles(at: At) -> Next | None:

@@ -9,7 +9,7 @@ from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision, Role
 from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
-from model_rollouts.rollout import routing, shadow
+from model_rollouts.rollout import exchange, routing, shadow
 from model_rollouts.rollout.counting import COMPARABLE_LOAD
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.memory import Trial
@@ -191,7 +191,9 @@ def _low_load(found: Found) -> Hold | None:
     """An idle pod is always fast: latency is proven for all users under a load like theirs."""
     candidate, stable, trial = found.candidate(), found.stable(), found.memory.trial
     split = found.memory.split
-    if found.phase is not Phase.CANARY or found.next_weight != 1 or trial is None:
+    if found.phase is not Phase.CANARY or found.decided is not None or trial is None:
+        return None
+    if found.next_step.weight != 1:
         return None
     if split is None or not split.observed or candidate is None or stable is None:
         return None
@@ -238,12 +240,20 @@ def _capacity(found: Found) -> Hold | None:
         )
     if found.phase is not Phase.CANARY:
         return None
-    if trial.judge.decide(trial.state, float(found.next_weight)) is not Decision.PASS:
+    if found.decided or (
+        trial.judge.decide(trial.state, float(found.next_step.proof)) is not Decision.PASS
+    ):
         return None
     return Hold(
         Reason.CAPACITY_PENDING,
         f"{candidate.ready} of {candidate.needed} pods for the next step are ready.",
     )
+
+
+def _exchanging(found: Found) -> Hold | None:
+    """Users move as fast as pods become ready, and until then nothing else begins."""
+    words = exchange.awaited(found)
+    return None if words is None else Hold(Reason.EXCHANGING, words)
 
 
 def _write_refused(found: Found) -> Hold | None:
@@ -266,6 +276,7 @@ POLICIES: tuple[Policy, ...] = (
     _hurts,
     _low_load,
     _capacity,
+    _exchanging,
 )
 """In the order in which a person would want to hear of them."""
 

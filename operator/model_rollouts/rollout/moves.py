@@ -7,6 +7,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import DeadlineAction, DeadlinePolicy, at_deadline
 from model_rollouts.rollout import going_on, taking_back
+from model_rollouts.rollout.found import PASS, PASS_WITH_BOUND
 from model_rollouts.rollout.next_move import At, Next, Policy
 
 _BLIND_OR_FROZEN = frozenset(
@@ -55,7 +56,7 @@ def _deadline(at: At) -> Next | None:
         return taking_back.back(at, "Deadline", words, Phase.UNDECIDED)
     match outcome.action:
         case DeadlineAction.PROMOTE | DeadlineAction.PROMOTE_WITH_BOUND:
-            verdict = "Pass" if outcome.action is DeadlineAction.PROMOTE else "PassWithBound"
+            verdict = PASS if outcome.action is DeadlineAction.PROMOTE else PASS_WITH_BOUND
             return going_on.promoted(at, verdict, outcome.words)
         case DeadlineAction.ROLL_BACK:
             return taking_back.back(at, "Deadline", outcome.words)
@@ -76,12 +77,15 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.failed,
     taking_back.burns,
     taking_back.unready,
+    taking_back.goes_on,
+    taking_back.reduced,
     taking_back.eased,
     taking_back.lowered,
     _deadline,
 )
 _NOT_WHILE_HELD: tuple[Policy, ...] = (
     going_on.by_hand,
+    going_on.goes_on,
     going_on.first,
     going_on.reverted,
     going_on.immediate,
@@ -114,4 +118,7 @@ def _is_held(at: At) -> bool:
     if at.found.mirror:
         # It is judged on fewer copies, which stable bears.
         passing.add(Reason.SHADOW_HURTS_STABLE)
+    if at.found.decided is not None:
+        # Ready pods of the candidate relieve a stable that lacks some.
+        passing |= {Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE}
     return any(hold.reason not in passing for hold in at.holds)

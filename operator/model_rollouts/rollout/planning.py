@@ -261,14 +261,19 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         clocks=replace(found.clocks, step=0.0),
         split=Split(round(found.now * 1000), mirror=following.roles.mirror),
         routed_at=found.now,
-        verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
-        note=following.why,
         dispersion=None if begins else found.memory.dispersion,
         strain=None if begins else straining.anew(found.memory.strain),
         load=None if begins else found.memory.load,
         others=() if begins else found.memory.others,
-        superseded=found.roles.candidate if following.move is Move.DROP else None,
     )
+    if following.move is not Move.EXCHANGE:
+        # What was decided before an exchange is still to be told.
+        memory = replace(
+            memory,
+            verdicts=showing.verdicts(found, held) if following.move is Move.ROLL_BACK else (),
+            note=following.why,
+            superseded=found.roles.candidate if following.move is Move.DROP else None,
+        )
     # Evidence for users begins anew with the first of them: none of it could be lost.
     if following.protects or found.phase is not Phase.CANARY:
         return Plan((write, told), memory, wake_at=found.now)
@@ -281,9 +286,10 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
     """Objects as they should be, and the status when it has something to tell."""
     measures = trials.measures(found)
     pods = workloads.replicas(found, admitted=admitted)
-    actions = tuple(_objects(found, settings, pods, admitted=admitted))
-    if found.phase is not Phase.ADMISSION:
-        memory = replace(found.memory, sound=workloads.sound(found, pods, actions))
+    raised = workloads.raised(found, pods)
+    actions = tuple(_objects(found, settings, pods, raised, admitted=admitted))
+    if not (found.phase is Phase.ADMISSION and admitted):
+        memory = replace(found.memory, sound=workloads.sound(found, raised, actions))
         found = replace(found, memory=memory)
     if actions and found.seen.refusal is None:
         # What they change is told in the next pass, together with what follows from it.
@@ -307,16 +313,20 @@ def _stayed(found: Found, held: tuple[Hold, ...], settings: Settings, *, admitte
 
 
 def _objects(
-    found: Found, settings: Settings, pods: Mapping[str, int], *, admitted: bool
+    found: Found,
+    settings: Settings,
+    pods: Mapping[str, int],
+    raised: Mapping[str, int],
+    *,
+    admitted: bool,
 ) -> Iterator[Action]:
-    if found.phase is Phase.ADMISSION:
-        if admitted:
-            yield Create(_to_store(found, settings))
+    if found.phase is Phase.ADMISSION and admitted:
+        yield Create(_to_store(found, settings))
         return
-    for body, why in workloads.running(found, pods):
+    for body, why in workloads.running(found, raised):
         yield workloads.applied(body, why)
-    yield from workloads.scaled(found, pods, up=True)
-    if workloads.may_shrink(found):
+    yield from workloads.scaled(found, raised, up=True)
+    if found.roles.stable is None or workloads.may_shrink(found):
         yield from workloads.scaled(found, pods, up=False)
         yield from workloads.retired(found)
 

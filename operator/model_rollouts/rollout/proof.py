@@ -15,6 +15,7 @@ from model_rollouts.decision import (
 )
 from model_rollouts.decision import Verdict as Explained
 from model_rollouts.rollout import forecasts
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Situation
 
@@ -59,10 +60,23 @@ def of(situation: Situation) -> Proof | None:
     if trial is None:
         return None
     judge, state = trial.judge, trial.state
-    copied = trial.traffic is Traffic.SHADOW
-    above = (step for step in judge.rules.steps if copied or step > situation.weight > 0)
-    explained = explain(judge, state, next(above, 1.0))
+    step = ahead(situation)
+    explained = (
+        explain(judge, state)
+        if step is None
+        else explain(judge, state, float(step.proof), weight=float(step.weight))
+    )
     return Proof(_objectives(judge, state, explained), explained, _rate(trial))
+
+
+def ahead(situation: Situation) -> Step | None:
+    """The step that comes next, None where the next move gives all users or none."""
+    trial = situation.trial
+    copied = trial is not None and trial.traffic is Traffic.SHADOW
+    if not (situation.weight or copied) or situation.decided or situation.leaving is not None:
+        return None
+    above = (step for step in situation.steps if float(step.weight) > situation.weight)
+    return next((step for step in above if step.weight < 1), None)
 
 
 def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
@@ -112,7 +126,9 @@ def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | N
     trial = situation.trial
     if trial is None or proof.rate is None or not trial.judge.rules.baseline:
         return None
+    if situation.decided:
+        return None
     spec = situation.deployment.spec
-    found = forecasts.canary(trial.judge, proof.rate, spec)
+    found = forecasts.canary(trial.judge, proof.rate, spec, situation.steps)
     needs = found.seconds / forecasts.times(spec)[0]
     return found.words if found.underpowered or (before and needs > _SOON) else None

@@ -168,11 +168,12 @@ def standing(
     if found is not None:
         status = found.get("status") or {}
         replicas = int(found["spec"].get("replicas", 1))
-        if int(status.get("observedGeneration", 0)) >= int(found["metadata"].get("generation", 0)):
-            # Available is ready for long enough that gateways know of it.
-            ready = min(
-                int(status.get("availableReplicas", 0)), int(status.get("updatedReplicas", 0))
-            )
+        # Available is ready for long enough that gateways know of it. A status that is older than
+        # the number that is asked for is still right about as many: pods that go were the last to
+        # come, or not ready.
+        ready = min(
+            replicas, int(status.get("availableReplicas", 0)), int(status.get("updatedReplicas", 0))
+        )
         trouble = _trouble(status)
     if most_ready is not None:
         ready = min(ready, most_ready)

@@ -9,6 +9,7 @@ from model_rollouts.resources import route_form
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION, shadow_service
 from model_rollouts.resources.record import RouteRecord, decode, encode
+from model_rollouts.rollout.capacity import rounded
 from model_rollouts.rollout.revisions import Revision
 from model_rollouts.rollout.seen import Children, Object
 from model_rollouts.rollout.situation import Roles
@@ -156,8 +157,3 @@ def _from_workloads(children: Children, revisions: Mapping[str, Revision]) -> Ro
     if len(running) < 2:
         return NOBODY
     return NOBODY._replace(stable=running[0], phase=Phase.FULL)
-
-
-def rounded(weight: Fraction) -> Fraction:
-    """The weight in whole millionths, the finest that a route can carry."""
-    return Fraction(round(weight * 1_000_000), 1_000_000)

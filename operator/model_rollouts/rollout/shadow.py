@@ -7,6 +7,7 @@ from model_rollouts.api.deployment import Spec
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Decision
 from model_rollouts.decision.wording import percent as shown
+from model_rollouts.rollout import capacity
 from model_rollouts.rollout.memory import Clocks, Trial
 
 FIRST_STAGES = (1, 10)
@@ -26,13 +27,21 @@ def percent(spec: Spec) -> int:
     return 0 if asked is None else asked.percent
 
 
-def stages(spec: Spec, hurt: int | None) -> tuple[int, ...]:
-    """The shares of requests that are copied one after the other, in percent, ascending.
+def allowed(spec: Spec, users: int) -> int:
+    """The share of requests that is copied at last, in percent, where `users` pods serve everybody.
+
+    It is what the spec asks for, or what the pods bear that a candidate may have.
+    """
+    extra = spec.strategy.max_extra_replicas
+    return min(percent(spec), capacity.largest_mirror(users, extra, peak_factor(spec)))
+
+
+def stages(top: int, hurt: int | None) -> tuple[int, ...]:
+    """The shares of requests that are copied one after the other up to `top`, in percent.
 
     None from the share `hurt` on, at which stable suffered.
     """
-    asked = percent(spec)
-    every = (*(stage for stage in FIRST_STAGES if stage < asked), *([asked] if asked else []))
+    every = (*(stage for stage in FIRST_STAGES if stage < top), *([top] if top else []))
     return tuple(stage for stage in every if hurt is None or stage < hurt)
 
 

@@ -38,6 +38,9 @@ def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
         accepted=workloads.may_shrink(found),
         plan=stages.plan(found),
         expected=next((stage.expected for stage in stages.stages(found)), None),
+        steps=found.steps,
+        leaving=found.beside() if found.is_unwanted else None,
+        decided=found.decided is not None,
     )
 
 

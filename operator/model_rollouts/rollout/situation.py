@@ -8,6 +8,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.status import Past, Phase
 from model_rollouts.decision import Forecast
+from model_rollouts.rollout.capacity import Step
 from model_rollouts.rollout.memory import Clocks, Trial
 
 
@@ -78,7 +79,9 @@ class Situation:
     users that the candidate has by the route (0 to 1), `step` the one of `strategy.canary.steps`
     that it is on, from 1; None outside of a canary. `holds` are sorted by importance. `history` has
     the newest first, what this pass ended included. `watching` says that a promoted version is
-    under observation, `accepted` that the gateway took the route as it stands.
+    under observation, `accepted` that the gateway took the route as it stands. `steps` are those
+    that its pods allow the candidate. `leaving` is not wanted and still has users (`weight`);
+    `decided` says that the candidate gets all users, in exchange for pods of stable.
     """
 
     deployment: ModelDeployment
@@ -95,6 +98,9 @@ class Situation:
     history: tuple[Past, ...]
     watching: bool
     accepted: bool
+    steps: tuple[Step, ...] = ()
+    leaving: Standing | None = None
+    decided: bool = False
     plan: str | None = None
     """What is before the candidate, with its times; None when it is not known now."""
     expected: Forecast | None = None

@@ -25,7 +25,7 @@ def stages(found: Found) -> tuple[Stage, ...]:
     if rate is None or history is None:
         return ()
     judge = judging.judge(trials.candidates_rules(found), history.dispersion, history.others)
-    return (Stage("canary", forecasts.canary(judge, rate, found.spec)),)
+    return (Stage("canary", forecasts.canary(judge, rate, found.spec, found.steps)),)
 
 
 def plan(found: Found) -> str | None:
@@ -36,7 +36,9 @@ def plan(found: Found) -> str | None:
 
 def _rate(found: Found) -> float | None:
     history = found.seen.history
-    if found.phase not in (Phase.STARTING, Phase.CANARY) or found.goes_all_the_way:
+    if found.phase not in (Phase.STARTING, Phase.CANARY):
+        return None
+    if found.goes_all_the_way or found.decided is not None:
         return None
     if history is None or history.rate is None:
         return None

@@ -39,7 +39,7 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
     """
     shown = proof.of(situation)
     message = sentence(situation, shown)
-    stable, candidate = situation.stable, situation.candidate
+    stable, candidate = situation.stable, situation.leaving or situation.candidate
     return Status(
         observed_generation=situation.deployment.metadata.generation,
         phase=situation.phase,
@@ -56,8 +56,7 @@ def tell(situation: Situation, memory: Memory, before: Status, now: float) -> St
             for past in situation.history[:LONGEST_HISTORY]
         ),
         evidence=_kept(situation, memory),
-        replicas=None if stable is None else stable.replicas,
-        selector=None if stable is None else _selector(stable.revision),
+        **_scale(situation),
     )
 
 
@@ -117,9 +116,25 @@ def _arm(standing: Standing, weight: float) -> Arm:
     )
 
 
-def _selector(revision: str) -> str:
-    pairs = (f"{label}={value}" for label, value in selector(revision).items())
-    return cut(",".join(pairs), 1024)
+def _scale(situation: Situation) -> dict[str, Any]:
+    """What an autoscaler looks at: the pods of stable, or of both versions that share all users."""
+    stable = situation.stable
+    if stable is None:
+        return {}
+    other = situation.candidate if situation.decided else situation.leaving
+    serving = (stable,) if other is None else (stable, other)
+    labels: dict[str, list[str]] = {}
+    for each in serving:
+        for label, value in selector(each.revision).items():
+            labels.setdefault(label, []).append(value)
+    return {
+        "replicas": sum(each.replicas for each in serving),
+        "selector": cut(",".join(map(_requirement, labels, labels.values())), 1024),
+    }
+
+
+def _requirement(label: str, values: list[str]) -> str:
+    return f"{label}={values[0]}" if len(values) == 1 else f"{label} in ({','.join(values)})"
 
 
 def _kept(situation: Situation, memory: Memory) -> str | None:

@@ -9,7 +9,8 @@ from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.api.strategy import OnDeadline
 from model_rollouts.decision import Decision
 from model_rollouts.decision.wording import about, count, duration, percent
-from model_rollouts.rollout.proof import Proof
+from model_rollouts.rollout import exchange, shortage
+from model_rollouts.rollout.proof import Proof, ahead
 from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.situation import Situation, Standing
 
@@ -90,12 +91,14 @@ def _place(situation: Situation) -> str:
             return _starting(situation, wanted)
         case Phase.SHADOW:
             return f"shadow: {_copied(situation)}; {_served(situation)}"
+        case Phase.CANARY if situation.decided:
+            return _promoting(situation)
         case Phase.CANARY:
             since = _since(situation)
             return f"canary {_share(situation)}{since}; {_others(situation)}"
         case Phase.FULL:
             return _full(situation, wanted)
-        case Phase.PAUSED if situation.weight > 0:
+        case Phase.PAUSED if situation.weight > 0 and situation.leaving is None:
             return f"paused at {_share(situation)}; {_others(situation)}"
         case Phase.PAUSED if situation.roles.phase is Phase.SHADOW:
             return f"paused: {_copied(situation)}; {_served(situation)}"
@@ -107,8 +110,15 @@ def _place(situation: Situation) -> str:
 
 
 def _served(situation: Situation) -> str:
-    stable = situation.stable
-    return "no version serves yet" if stable is None else f"all users on {stable.version}"
+    stable, leaving = situation.stable, situation.leaving
+    if stable is None:
+        return "no version serves yet"
+    if leaving is None:
+        return f"all users on {stable.version}"
+    if situation.weight == 1:
+        return f"all users still on {leaving.version}"
+    still = f"{percent(situation.weight)} of the users still on {leaving.version}"
+    return f"{still}, the others on {stable.version}"
 
 
 def _copied(situation: Situation) -> str:
@@ -133,6 +143,13 @@ def _share(situation: Situation) -> str:
     return f"{percent(situation.weight)} of {version}"
 
 
+def _promoting(situation: Situation) -> str:
+    candidate, stable = situation.candidate, situation.stable
+    wanted = situation.deployment.spec.model.version if candidate is None else candidate.version
+    others = "" if stable is None else f", the others on {stable.version}"
+    return f"promoting {wanted}: {percent(situation.weight)} of the users on it{others}"
+
+
 def _since(situation: Situation) -> str:
     clocks = situation.clocks
     if not clocks.step:
@@ -151,12 +168,15 @@ def _full(situation: Situation, wanted: str) -> str:
     stable = situation.stable
     said = f"all users on {wanted if stable is None else stable.version}"
     if not situation.watching:
-        return said
+        return said if situation.leaving is None else _served(situation)
     clocks = situation.clocks
     watch = span(situation.deployment.spec.strategy.watch.duration).total_seconds()
     said += f", watched until {clock(clocks.as_of + watch - clocks.phase, clocks.as_of)}"
     previous = situation.previous
-    return f"{said}; {previous.version} stays warm" if previous else said
+    if previous is None:
+        return said
+    colder = exchange.starts(situation.deployment.spec.replicas, previous)
+    return f"{said}; {previous.version} stays warm{f', {colder}' if colder else ''}"
 
 
 def _ended(situation: Situation) -> list[str]:
@@ -164,6 +184,8 @@ def _ended(situation: Situation) -> list[str]:
     told = [reason(past.message) for past in situation.history[:1] if past.outcome is outcome]
     if not told:
         told = [hold.message for hold in situation.holds[:1]]
+    elif situation.leaving is not None:
+        told += [hold.message for hold in situation.holds if hold.reason is Reason.EXCHANGING]
     if not situation.accepted:
         told.append(
             "the Gateway has not accepted the route yet, so users may be split as they were before"
@@ -185,8 +207,39 @@ def _awaited(situation: Situation, proof: Proof | None) -> list[str]:
     if situation.phase is Phase.FULL:
         return [reason(proof.explained.words)] if proof.failed else []
     if situation.phase is Phase.SHADOW:
-        return list(_shown(situation, proof))
-    return list(_proven(situation, proof)) if situation.phase is Phase.CANARY else []
+        return [*_shown(situation, proof), *_few_copies(situation)]
+    if situation.phase is not Phase.CANARY or situation.decided:
+        return []
+    return [*_proven(situation, proof), *_reduced(situation)]
+
+
+def _few_copies(situation: Situation) -> Iterator[str]:
+    """Why fewer requests are copied than the spec asks, unless that is because stable suffered."""
+    words = shortage.of_copies(situation.deployment.spec, _users(situation))
+    if words is not None and situation.roles.hurt is None:
+        yield words
+
+
+def _reduced(situation: Situation) -> Iterator[str]:
+    """Why a step, this one or the next, is smaller than the spec asks."""
+    following = ahead(situation)
+    near = (
+        step
+        for step in situation.steps
+        if step == following or float(step.weight) == situation.weight
+    )
+    step = next((step for step in near if step.is_reduced), None)
+    if step is not None:
+        extra = situation.deployment.spec.strategy.max_extra_replicas
+        words = shortage.of_step(step, _users(situation), extra)
+        if words is not None:
+            yield words
+
+
+def _users(situation: Situation) -> int:
+    """The pods that serve all users, as they are now or are to be."""
+    stable = situation.stable
+    return max(situation.deployment.spec.replicas, 0 if stable is None else stable.replicas)
 
 
 def _shown(situation: Situation, proof: Proof) -> Iterator[str]:

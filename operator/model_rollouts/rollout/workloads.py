@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from model_rollouts.api.status import Phase
 from model_rollouts.resources import controller_revision, names
-from model_rollouts.rollout import drift, routing
+from model_rollouts.rollout import capacity, drift, routing
 from model_rollouts.rollout.actions import Action, Apply, Body, Delete, Scale
 from model_rollouts.rollout.found import Found
 from model_rollouts.rollout.revisions import KEPT, owner_of
@@ -12,20 +12,64 @@ from model_rollouts.rollout.seen import Object
 
 
 def replicas(found: Found, *, admitted: bool) -> dict[str, int]:
-    """How many pods each stored revision should have."""
-    roles, spec = found.roles, found.spec
-    wanted = dict.fromkeys(found.revisions, 0)
-    if roles.stable is not None:
-        wanted[roles.stable] = spec.replicas
-    if roles.previous is not None:
+    """How many pods each stored revision should have, the most important first.
+
+    Together they are never more than `strategy.maxExtraReplicas` allows.
+    """
+    given = capacity.allot(found.most, _claims(found, admitted))
+    return given | {name: 0 for name in found.revisions if name not in given}
+
+
+def _claims(found: Found, admitted: bool) -> Iterator[tuple[str, int]]:
+    """Who should have how many pods: first what carries users, last what only might."""
+    roles, users = found.roles, found.spec.replicas
+    stable, beside = found.stable(), found.beside()
+    if stable is not None:
+        yield stable.revision, capacity.carrying(users, 1 - roles.weight)
+    if beside is not None:
+        # Outside of an exchange a share beyond its pods gets smaller, and no pod starts for it.
+        most = beside.needed if found.exchanging else beside.replicas
+        yield beside.revision, min(beside.needed, most)
+    forward = found.exchanging and found.leaving is None
+    if forward and beside is not None:
+        yield beside.revision, users
+    elif stable is not None:
+        yield stable.revision, users
+    candidate = found.candidate()
+    if found.phase in (Phase.SHADOW, Phase.CANARY) and candidate is not None:
+        has = candidate.replicas if _only_grows(found) else 0
+        yield candidate.revision, max(candidate.needed, has)
+    elif found.phase is Phase.STARTING and admitted:
+        yield found.wanted.name, found.needed()
+    previous = found.previous()
+    if previous is not None:
         # Warm for the watch: going back must not land on fewer pods than serve now.
-        previous = found.previous()
-        wanted[roles.previous] = max(spec.replicas, previous.replicas if previous else 0)
-    if found.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY) and admitted:
-        candidate = found.candidate()
-        has = 0 if candidate is None else candidate.replicas
-        wanted[found.wanted.name] = max(found.needed(), has if _only_grows(found) else 0)
-    return wanted
+        yield previous.revision, max(users, previous.replicas)
+
+
+def raised(found: Found, pods: Mapping[str, int]) -> dict[str, int]:
+    """`pods`, as far as there is room for them beside those that others have not yet ended.
+
+    What is to have fewer keeps those that it has.
+    """
+    deployments = found.seen.children.deployments
+    room = None if found.most is None else found.most - sum(map(_running, deployments.values()))
+    given = {}
+    for name, count in pods.items():
+        has = _asked(deployments[name]) if name in deployments else 0
+        more = max(0, count - has if room is None else min(count - has, room))
+        room = None if room is None else room - more
+        given[name] = has + more
+    return given
+
+
+def _asked(deployment: Object) -> int:
+    return int(deployment["spec"].get("replicas", 1))
+
+
+def _running(deployment: Object) -> int:
+    """Pods that a Deployment asks for, or has not ended yet."""
+    return max(_asked(deployment), int((deployment.get("status") or {}).get("replicas", 0)))
 
 
 def _only_grows(found: Found) -> bool:
@@ -39,7 +83,8 @@ def _only_grows(found: Found) -> bool:
 def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:
     """The objects of every revision that has pods or should have some, with why they are written.
 
-    Objects that are as they are stored are left out, and so are those that a repair did not change.
+    `pods` are those that they may have now. Objects that are as they are stored are left out, and
+    so are those that a repair did not change.
     """
     for name, count in _present(found, pods):
         if found.memory.sound.get(name) == _versions(found, name):
@@ -93,7 +138,7 @@ def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale
         deployment = found.seen.children.deployments.get(name)
         if deployment is None:
             continue
-        has = int(deployment["spec"].get("replicas", 1))
+        has = _asked(deployment)
         if (count > has) if up else (count < has):
             yield Scale(name, count)
 
