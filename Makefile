@@ -8,7 +8,8 @@ INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
 .PHONY: help venv tools lint format test test-unit test-operator test-healing cluster cluster-down kwok \
-	e2e e2e-install e2e-proxy e2e-slow e2e-smoke bench-decision bench-engine bench-intake bench-reaction
+	demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
+	bench-decision bench-engine bench-intake bench-reaction
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -50,6 +51,18 @@ cluster-down: $(INSTALLED) ## Stop the cluster and leave nothing of it
 
 kwok: $(INSTALLED) ## Add pretended nodes to the local cluster (NODES=10)
 	@$(PYTHON) -m e2e.cluster kwok $(if $(NODES),--nodes $(NODES))
+
+demo: $(INSTALLED) ## Versions of a model on a real cluster: promoted, taken back, and beside a plain Deployment
+	@$(PYTHON) -m demo play
+
+demo-all: $(INSTALLED) ## The same with every scene: shadow, A/A, Prometheus away, Git reverted
+	@$(PYTHON) -m demo play --all
+
+demo-break: $(INSTALLED) ## A version with faults of your choice (ERRORS=2% SLOW=rare|cache|all)
+	@$(PYTHON) -m demo break $(if $(ERRORS),--errors $(ERRORS)) $(if $(SLOW),--slow $(SLOW))
+
+e2e-demo: $(INSTALLED) ## Scenes 1 to 4 of the demo, asserted from the status and from the users' books
+	$(PYTHON) -m pytest e2e/demo -s --timeout=900
 
 e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what the route says?
 	$(PYTHON) -m pytest e2e/smoke -s

@@ -18,6 +18,13 @@ REQUIRED: Values = {
 }
 """The values that have no default."""
 
+
+def image(reference: str) -> Values:
+    """The values of the image `reference`, which has a tag."""
+    repository, _, tag = reference.rpartition(":")
+    return {"repository": repository, "tag": tag, "digest": ""}
+
+
 # A Helm that is built without its release scripts takes the cluster for Kubernetes 1.20.
 _OFFLINE = ("--kube-version", "1.36.0")
 

@@ -1,10 +1,12 @@
 """A proxy in front of the real API server that fails as real ones do, when a test says so."""
 
+import asyncio
 import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,40 @@ class FaultProxy:
     server: ApiServer
     session: aiohttp.ClientSession
     kubeconfig: Path
+    url: str = ""
     faults: list[tuple[str, str, int, dict[str, str]]] = field(default_factory=list)
     """(method, part of the URL, status, headers) of answers to be given, each once, in order."""
     lose_answer_to: str = ""
     """The next request of this method is done, and its answer is lost."""
+    accepts: str | None = None
+    """The only bearer token that is let in; None lets everybody in."""
     requests: list[tuple[str, str]] = field(default_factory=list)
     streams: set[web.StreamResponse] = field(default_factory=set)
+    transports: list[asyncio.Transport | None] = field(default_factory=list)
+
+    def write_kubeconfig(self, token: str) -> None:
+        """Write the kubeconfig that leads here, with that token."""
+        configuration = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "proxy",
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+            "clusters": [{"name": "proxy", "cluster": {"server": self.url}}],
+            "users": [{"name": "proxy", "user": {"token": token}}],
+        }
+        self.kubeconfig.write_text(yaml.safe_dump(configuration))
 
     def fail(self, method: str, url: str, status: int, times: int = 1, **headers: str) -> None:
         """Answer the next requests with a failure."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.faults += [(method, url, status, named)] * times
+
+    def drop_watches(self) -> None:
+        """Break the connection of every watch."""
+        for transport in self.transports:
+            if transport is not None:
+                transport.abort()
+        self.transports.clear()
 
     async def send_into_watches(self, event: dict[str, Any]) -> None:
         """Send an event of our own into every watch that is open."""
@@ -49,8 +74,9 @@ class FaultProxy:
             method, url, status, headers = fault
             if request.method == method and url in request.path_qs:
                 self.faults.remove(fault)
-                body = {"kind": "Status", "status": "Failure", "message": "injected"}
-                return web.json_response(body | {"code": status}, status=status, headers=headers)
+                return _failure(status, headers)
+        if self.accepts not in (None, request.headers["Authorization"].removeprefix("Bearer ")):
+            return _failure(HTTPStatus.UNAUTHORIZED, {})
         return await self._pass_on(request)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
@@ -74,11 +100,17 @@ class FaultProxy:
             watches = "watch=true" in request.query_string
             if watches:
                 self.streams.add(passed)
+                self.transports.append(request.transport)
             with contextlib.suppress(ConnectionError, aiohttp.ClientError):
                 async for part in answer.content.iter_any():
                     await passed.write(part)
             self.streams.discard(passed)
             return passed
+
+
+def _failure(status: int, headers: dict[str, str]) -> web.Response:
+    body = {"kind": "Status", "status": "Failure", "message": "injected", "code": status}
+    return web.json_response(body, status=status, headers=headers)
 
 
 @contextlib.asynccontextmanager
@@ -95,15 +127,8 @@ async def fault_proxy(server: ApiServer, directory: Path) -> AsyncIterator[Fault
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        configuration = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "proxy",
-            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-            "clusters": [{"name": "proxy", "cluster": {"server": f"http://{host}:{port}"}}],
-            "users": [{"name": "proxy", "user": {"token": "none"}}],
-        }
-        proxy.kubeconfig.write_text(yaml.safe_dump(configuration))
+        proxy.url = f"http://{host}:{port}"
+        proxy.write_kubeconfig("none")
         yield proxy
     finally:
         # First: it ends the watches that are passed on.

@@ -12,7 +12,9 @@ from model_rollouts.cluster.requests import Observe, Requests, nobody
 
 
 @contextlib.asynccontextmanager
-async def connected(kubeconfig: Path, observe: Observe = nobody) -> AsyncIterator[ClusterClient]:
+async def connected(
+    kubeconfig: Path | None, observe: Observe = nobody
+) -> AsyncIterator[ClusterClient]:
     """A client that waits next to nothing before it asks again."""
 
     async def sleep(seconds: float) -> None:

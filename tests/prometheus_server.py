@@ -22,6 +22,8 @@ class Target:
     labels: Mapping[str, str]
     job: str = "models"
     path: str = "/metrics"
+    relabel: Sequence[Mapping[str, Any]] = ()
+    """Of the job; all targets of a job have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ def configuration(
 ) -> dict[str, Any]:
     """The scrape configuration: one job for each job name, the targets static."""
     jobs: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    relabel = {target.job: [dict(each) for each in target.relabel] for target in targets}
     for target in targets:
         static = {"targets": [f"127.0.0.1:{target.port}"], "labels": dict(target.labels)}
         jobs.setdefault((target.job, target.path), []).append(static)
@@ -56,6 +59,7 @@ def configuration(
                 "metrics_path": path,
                 "honor_labels": honor_labels,
                 "static_configs": statics,
+                "relabel_configs": relabel[job],
             }
             for (job, path), statics in jobs.items()
         ],

@@ -26,11 +26,13 @@ LAST_S = 30.0
 class Answers:
     """Seconds from the API server's answer to a change until a watch showed the status of it.
 
-    `late` is by how much the load itself was behind its own clock, at most.
+    `refused` counts what the API server did not take. `late` is by how much the load itself was
+    behind its own clock, at most.
     """
 
     seconds: list[float] = field(default_factory=list)
     changes: int = 0
+    refused: int = 0
     lasted: float = 0.0
     late: float = 0.0
 
@@ -93,7 +95,12 @@ class Load:
             headers={"Content-Type": MERGE_PATCH},
         ) as answer:
             body = await answer.read()
-            answer.raise_for_status()
+        if not answer.ok:
+            # What the API server was too busy for changed nothing that could be answered.
+            self.answers.refused += 1
+            (self._paused.discard if paused else self._paused.add)(model)
+            self._busy.discard(model)
+            return
         generation, at = msgspec.json.decode(body)["metadata"]["generation"], time.monotonic()
         self._busy.discard(model)
         if not counts:

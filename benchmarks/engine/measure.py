@@ -128,6 +128,7 @@ class Bench:
             "rate": round(answers.changes / spent, 1),
             "changes": answers.changes,
             "lost": answers.lost,
+            "refused": answers.refused,
             "load_late_ms": round(1000 * answers.late),
             "median_ms": round(1000 * quantile(answers.seconds, 0.5), 1),
             "p99_ms": round(1000 * quantile(answers.seconds, 0.99), 1),

@@ -97,6 +97,7 @@ _LOAD: list[Row] = [
     (f"event to write: p99 (goal {GOAL_P99_MS} ms)", lambda s: f"{s['p99_ms']:g} ms"),
     ("event to write: longest", lambda s: f"{s['max_ms']:g} ms"),
     ("changes that no status told", lambda s: str(s["lost"])),
+    ("changes that the API server refused", lambda s: str(s["refused"])),
     ("load behind its clock, at most", lambda s: f"{s['load_late_ms']} ms"),
     ("operator, CPU per change", lambda s: f"{s['operator_cpu_ms_per_change']} ms"),
     ("API server, CPU per change", lambda s: f"{s['api_server_cpu_ms_per_change']} ms"),

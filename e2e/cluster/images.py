@@ -42,12 +42,14 @@ class Image:
         files: what else lies beside the Dockerfile when it is built, by name: a file or a folder.
         requirements: what it installs with pip, in the form of a requirements.txt; empty when it
             installs nothing.
+        constraints: the versions of everything that is installed so.
     """
 
     name: str
     folder: Path
     files: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
     requirements: str = ""
+    constraints: Path = REPOSITORY / "constraints.txt"
 
     @property
     def reference(self) -> str:
@@ -131,9 +133,9 @@ def _context(image: Image, scratch: Path, offline: bool = True) -> Path:
     context.mkdir()
     files = {"Dockerfile": lambda: image.folder / "Dockerfile", **image.files}
     if image.requirements:
-        files["constraints.txt"] = lambda: REPOSITORY / "constraints.txt"
+        files["constraints.txt"] = lambda: image.constraints
         if offline:
-            files["wheels"] = lambda: _wheels(image.requirements)
+            files["wheels"] = lambda: _wheels(image.requirements, image.constraints)
     for name, source in files.items():
         origin = source()
         if origin.is_dir():
@@ -146,9 +148,8 @@ def _context(image: Image, scratch: Path, offline: bool = True) -> Path:
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 
-def _wheels(requirements: str) -> Path:
+def _wheels(requirements: str, constraints: Path) -> Path:
     """Return a directory with the wheels that `requirements` needs in the base image."""
-    constraints = REPOSITORY / "constraints.txt"
     key = hashlib.sha256(requirements.encode() + constraints.read_bytes()).hexdigest()[:12]
     target = CACHE / "wheels" / key
     if not target.is_dir():

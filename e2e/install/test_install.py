@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e.chart import Release, Values
+from e2e.chart import Release, Values, image
 from e2e.cluster import images
 from e2e.fixtures import Cluster
 from e2e.rights import OURS, allowed, rights
@@ -22,11 +22,6 @@ from model_rollouts.api.crd import NAME as CRD
 
 MODEL = f"modeldeployment/{NAME}"
 IMAGES = {image.name: image.reference for image in (*images.OURS, *images.NODE)}
-
-
-def image(name: str) -> dict[str, str]:
-    repository, _, tag = IMAGES[name].rpartition(":")
-    return {"repository": repository, "tag": tag, "digest": ""}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +40,8 @@ def definition_as_before(cluster: Cluster) -> Iterator[None]:
 def values(cluster_namespace: str) -> Values:
     """An operator that acts on a namespace with one ModelDeployment."""
     return {
-        "image": image("operator"),
-        "proxy": {"image": image("envoy")},
+        "image": image(IMAGES["operator"]),
+        "proxy": {"image": image(IMAGES["envoy"])},
         "prometheus": {"url": "http://prometheus.monitoring:9090"},
         "watch": {"namespaces": [cluster_namespace]},
         "metrics": {"service": True},

@@ -1,5 +1,6 @@
 """What the documentation tells people to scrape is what the cluster's Prometheus scrapes."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,12 @@ import yaml
 
 from e2e.cluster import addons
 from e2e.cluster.paths import REPOSITORY
+from model_rollouts.metrics.sources import MODEL_SERVER
 from model_rollouts.resources import names
 
 
-def documented() -> Any:
-    page = (REPOSITORY / "docs" / "install.md").read_text()
+def documented(name: str = "install.md") -> Any:
+    page = (REPOSITORY / "docs" / name).read_text()
     (text,) = (block for block in page.split("```yaml\n")[1:] if block.startswith("scrape_configs"))
     (job,) = yaml.safe_load(text.partition("```")[0])["scrape_configs"]
     return job
@@ -23,6 +25,21 @@ def test_the_cluster_scrapes_as_documented() -> None:
     jobs = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
 
     assert [job for job in jobs if job["job_name"] == documented()["job_name"]] == [documented()]
+
+
+def test_the_cluster_tells_whose_counters_they_are_as_documented() -> None:
+    manifests = yaml.safe_load_all((Path(addons.__file__).parent / "prometheus.yaml").read_text())
+    config = next(obj for obj in manifests if obj["kind"] == "ConfigMap")
+    jobs = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
+    (pods,) = (job for job in jobs if job["job_name"] == "pods")
+
+    *_, tells = documented("metrics.md")["relabel_configs"]
+
+    assert tells in pods["relabel_configs"]
+    label = re.sub(r"[^a-z]", "_", names.REVISION_LABEL)
+    assert tells["source_labels"] == [f"__meta_kubernetes_pod_label_{label}"]
+    assert tells["target_label"] == MODEL_SERVER.revision_label
+    assert pods["honor_labels"] is False
 
 
 def test_the_documented_job_selects_what_the_operator_renders() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.aio.config import incluster_config
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import CONTROLLER_REVISION
+from model_rollouts.cluster.kinds import CONTROLLER_REVISION, SERVICE
 from tests.cluster_adapters.test_client import revision
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.kubernetes_world import connected
@@ -77,6 +78,71 @@ def test_a_write_waits_when_the_server_has_too_much_to_do(setting: Setting, name
             assert tried(proxy, "POST") == 3
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_token_that_was_rotated_is_read_again(
+    setting: Setting, namespace: str, method: str
+) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.write_kubeconfig("rotated")
+            proxy.accepts = "rotated"
+
+            if method == "GET":
+                assert await client.get(CONTROLLER_REVISION, namespace, "one") is None
+            else:
+                await client.create(revision(namespace, "one"))
+
+            assert tried(proxy, method) == 2
+
+    asyncio.run(test())
+
+
+def test_credentials_that_nobody_accepts_are_told(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.accepts = "another"
+            proxy.kubeconfig.unlink()
+
+            with pytest.raises(ApiError, match="HTTP 401") as refused:
+                await client.create(revision(namespace, "one"))
+
+            assert refused.value.status == 401
+            assert tried(proxy, "POST") == 5
+
+    asyncio.run(test())
+
+
+def test_the_service_account_s_token_is_read_again_when_it_has_changed(
+    api_server: ApiServer, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server itself refuses the first token, and takes the one that it has issued."""
+    kubectl = api_server.kubectl
+    kubectl("create", "serviceaccount", "operator", "-n", namespace)
+    who = f"--serviceaccount={namespace}:operator"
+    kubectl(
+        "create", "rolebinding", "operator", "--clusterrole=cluster-admin", who, "-n", namespace
+    )
+    issued = kubectl("create", "token", "operator", "-n", namespace).strip()
+    host, _, port = api_server.url.removeprefix("https://").partition(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    token = tmp_path / "token"
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(api_server.ca))
+    token.write_text("expired")
+    codes: list[str] = []
+
+    async def test() -> None:
+        async with connected(None, lambda verb, resource, code: codes.append(code)) as client:
+            token.write_text(issued)
+
+            assert await client.get(SERVICE, namespace, "one") is None
+
+    asyncio.run(test())
+
+    assert codes == ["401", "404"]
 
 
 def test_a_write_that_failed_is_not_repeated(setting: Setting, namespace: str) -> None:

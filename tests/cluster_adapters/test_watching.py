@@ -146,8 +146,7 @@ def test_a_watch_that_is_gone_ends_it(watch: Watch) -> None:
     async def test() -> None:
         async with watch() as watched:
             watched.proxy.fail("GET", "watch=true", 410)
-            for stream in list(watched.proxy.streams):
-                await stream.write_eof()
+            watched.proxy.drop_watches()
 
             with pytest.raises(SourceError):
                 await asyncio.wait_for(watched.task, 30)

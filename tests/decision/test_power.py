@@ -2,8 +2,8 @@
 
 import pytest
 
-from model_rollouts.decision import Decision, forecast
-from tests.decision.worlds import all_kinds, errors_judge, judge_of
+from model_rollouts.decision import Decision, forecast, latency
+from tests.decision.worlds import EDGES, all_kinds, errors_judge, judge_of
 
 DAY = 86_400.0
 
@@ -76,3 +76,15 @@ def test_nonsense_is_refused(rate: float, deadline: float) -> None:
 def test_a_guess_for_no_objective_is_refused() -> None:
     with pytest.raises(ValueError, match=r"guesses: found \['error'\]"):
         forecast(errors_judge(), 1, deadline=DAY, candidate={"error": 0.01})
+
+
+def test_latency_is_proven_for_promotion_where_the_load_is_comparable() -> None:
+    judge = judge_of(latency("latency", 0.3, 0.99, EDGES), steps=(0.1, 0.5))
+    everywhere = forecast(judge, 5, deadline=DAY)
+
+    at_the_end = forecast(judge, 5, deadline=DAY, comparable_from=0.4)
+    nowhere = forecast(judge, 5, deadline=DAY, comparable_from=0.6)
+
+    assert everywhere.decision is at_the_end.decision is Decision.PASS
+    assert everywhere.seconds < at_the_end.seconds
+    assert nowhere.underpowered

@@ -35,7 +35,7 @@ SETTINGS = Settings(
     ProxySettings("envoy@sha256:" + 64 * "0"),
     Grid(step_ms=1_000),
     # Pods are warm at once here, and samples come every second.
-    Pace(stage_seconds=2.0, warmup_ms=0),
+    Pace(stage_seconds=1.0, warmup_ms=0),
 )
 OFF: dict[str, Any] = {"percent": 0}
 ON: dict[str, Any] = {"sideEffects": "None", "minDuration": "1s"}

@@ -172,3 +172,22 @@ def test_the_pod_monitor_selects_what_the_operator_renders() -> None:
     assert endpoint["port"] == names.METRICS_PORT_NAME
     assert endpoint["path"] == names.METRICS_PATH
     assert endpoint["honorLabels"] is False
+
+
+def test_the_pod_monitor_of_model_servers_tells_whose_counters_they_are() -> None:
+    values = with_value("modelMetrics.podMonitor.enabled", True)
+    monitor = next(
+        obj for obj in yaml.safe_load_all(render(values)) if obj and obj["kind"] == "PodMonitor"
+    )["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    page = (REPOSITORY / "docs" / "metrics.md").read_text()
+    *_, tells = yaml.safe_load(page.split("```yaml\n")[1].partition("```")[0])["scrape_configs"][0][
+        "relabel_configs"
+    ]
+
+    assert monitor["selector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.MANAGED_BY}
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert endpoint["honorLabels"] is False
+    (relabeling,) = endpoint["relabelings"]
+    assert relabeling["sourceLabels"] == tells["source_labels"]
+    assert relabeling["targetLabel"] == tells["target_label"]

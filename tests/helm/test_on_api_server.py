@@ -117,7 +117,13 @@ def create_dry(kubectl: Kubectl, manifest: str) -> None:
 def test_the_api_server_accepts_every_object(api_server: ApiServer, names: list[str]) -> None:
     everything = yaml.safe_load(Path(__file__).with_name("everything.yaml").read_text())
     # Their CRDs are the Prometheus Operator's.
-    off = {"metrics": {}, "proxyMetrics": {}, "prometheusRule": {}, "crds": {"enabled": False}}
+    off = {
+        "metrics": {},
+        "proxyMetrics": {},
+        "modelMetrics": {},
+        "prometheusRule": {},
+        "crds": {"enabled": False},
+    }
     values = {**everything, **off, "watch": {"namespaces": names}}
 
     text = render(values).replace("namespace: operators", "namespace: default")

@@ -372,6 +372,9 @@ def test_warm_up(first_user: float | None, expected: list[int]) -> None:
 
     assert totals(records, "shadow") == expected
     assert totals(records, "candidate") == [1, 2, 3, 4], "users are never left out"
+    left_out = [not counted for counted in expected]
+    assert [record.arms["shadow"].warming for record in records] == left_out
+    assert not any(record.arms["candidate"].warming for record in records)
 
 
 def test_an_arm_that_is_left_out_while_it_warms_up_is_not_without_traffic() -> None:

@@ -15,7 +15,7 @@ from model_rollouts.metrics.invalid import InputError
 from model_rollouts.metrics.objectives import errors, latency, own_counters
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.decode import AnswerError
-from model_rollouts.prometheus.history import stable_dispersion
+from model_rollouts.prometheus.history import recent_rate, stable_dispersion
 from tests.metrics.exporter_pod import wait_until
 from tests.metrics.past import page, serving
 from tests.prometheus_server import Target, prometheus_server
@@ -106,6 +106,10 @@ def test_a_day_of_counters_gives_the_dispersion_of_its_requests(
             async with PrometheusClient(ServerOptions(server.url)) as client:
                 return await stable_dispersion(client.query_range, "shop", [revision], now_ms)
 
+        async def lately(revisions: list[str], now_ms: int) -> float | None:
+            async with PrometheusClient(ServerOptions(server.url)) as client:
+                return await recent_rate(client.query_range, "shop", revisions, now_ms)
+
         async def newest() -> bytes:
             async with PrometheusClient(ServerOptions(server.url)) as client:
                 text = "count(envoy_cluster_upstream_rq)"
@@ -115,6 +119,10 @@ def test_a_day_of_counters_gives_the_dispersion_of_its_requests(
         measured = asyncio.run(asked("m-1", end_ms + 5_000))
         a_while_ago = asyncio.run(asked("m-1", end_ms - 3 * 3_600_000))
         of_nobody = asyncio.run(asked("m-0", end_ms + 5_000))
+        rate = asyncio.run(lately(["m-0", "m-1"], end_ms))
+        just_begun_ms = times[0] + 3 * 60_000
+        of_the_first_minutes = asyncio.run(lately(["m-1"], just_begun_ms))
+        none_at_all = [asyncio.run(lately(names, end_ms)) for names in (["m-0"], [])]
 
     a, b, c = (pod.blocks() for pod in pods.values())
     expected = measure(added(added(a, b), c), (added(a, c), b))
@@ -123,6 +131,11 @@ def test_a_day_of_counters_gives_the_dispersion_of_its_requests(
     assert 1 < measured.stable < measured.target
     assert a_while_ago is UNKNOWN, "four hours are too few"
     assert of_nobody is UNKNOWN
+    requests = sum(total for pod in pods.values() for total, _ in pod.blocks()[-120:])
+    assert rate == pytest.approx(requests / 1_800, rel=0.02)
+    # A service that is younger than half an hour is not taken for one with less traffic.
+    assert of_the_first_minutes == pytest.approx(3 * 200 / 15, rel=0.05)
+    assert none_at_all == [None, None]
 
 
 def added_bursts(one: Sequence[int], other: Sequence[int]) -> list[int]:

@@ -1,5 +1,6 @@
 """The owned route: weights, mirror, record, and what is refused."""
 
+import json
 import re
 from fractions import Fraction
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from model_rollouts.api.ratio import ratio
+from model_rollouts.resources import route_form
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.resources.record import MAX_BYTES, RouteRecord, decode, encode
@@ -47,6 +49,29 @@ def test_copies_go_to_the_shadow_service_and_0_percent_is_no_mirror() -> None:
     assert "filters" not in rule(route(Backend("m-1", 1), mirror=Mirror("m-2", 0)))
 
 
+@pytest.mark.parametrize(("percent", "said"), [(1, 1), (99, 99), (100, None)])
+def test_all_requests_are_copied_by_a_mirror_without_a_share(
+    percent: int, said: int | None
+) -> None:
+    """That also a gateway understands that knows no shares."""
+    made = route(Backend("m-1", 1), mirror=Mirror("m-2", percent))
+
+    (copied,) = rule(made)["filters"]
+    assert copied["requestMirror"].get("percent") == said
+    assert route_form.mirror(made) == ("m-2-shadow", percent)
+
+
+def test_a_route_without_copies_has_no_mirror() -> None:
+    assert route_form.mirror(route(Backend("m-1", 1))) is None
+
+
+def test_a_record_without_copies_is_the_one_that_earlier_releases_read() -> None:
+    assert set(json.loads(encode(RECORD))) == {
+        *("version", "stable", "candidate", "phase", "weight"),
+        *("attempt", "verdict", "sequence", "previous"),
+    }
+
+
 def test_a_gateway_that_refuses_filters_on_backends_gets_none() -> None:
     spec = RouteSpec(parent_refs=[{"name": "models"}], marks_backends=False)
     (backend,) = rule(route(Backend("m-1", 1), spec=spec))["backendRefs"]
@@ -82,6 +107,9 @@ records = st.builds(
     attempt=st.integers(0, 100),
     verdict=st.none() | st.sampled_from(["Pass", "Fail"]),
     sequence=st.integers(0, 2**53),
+    mirror=st.integers(0, 100),
+    hurt=st.none() | st.integers(0, 100),
+    since=st.none() | st.integers(0, 2**53),
 )
 
 
@@ -95,6 +123,7 @@ def test_the_record_is_read_back_as_it_was_written(record: RouteRecord) -> None:
 
 
 GOOD = encode(RECORD)
+SHADOW = encode(RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 1, hurt=100, mirror=20, since=7))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +152,11 @@ GOOD = encode(RECORD)
         ),
         (GOOD.replace('"Canary"', '""'), ".phase: found ''; expected the name of a phase"),
         (GOOD.replace('"verdict":null', '"verdict":1'), ".verdict: found 1; expected a verdict"),
+        (SHADOW.replace(":20", ":101"), ".mirror: found 101; expected a whole number, 0 to 100"),
+        (SHADOW.replace(":20", ":true"), ".mirror: found True; expected a whole number"),
+        (SHADOW.replace(":20", ":null"), ".mirror: found None; expected a whole number"),
+        (SHADOW.replace(":100", ":1.5"), ".hurt: found 1.5; expected a whole number, 0 to 100"),
+        (SHADOW.replace(":7", ":-7"), ".since: found -7; expected a whole number"),
         (" " * 2000, "found '2000 bytes'; expected at most 1024 bytes"),
     ],
 )

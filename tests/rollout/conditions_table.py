@@ -2,9 +2,11 @@
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase, Status
+from model_rollouts.decision import forecast
 from model_rollouts.rollout.memory import Memory, Trial
 from model_rollouts.rollout.situation import Hold, Situation
 from model_rollouts.rollout.telling import body, tell
+from tests.api.objects import ERRORS, LATENCY
 from tests.conditions_check import broken_rules
 from tests.rollout.worlds import NOON, V2, V3, judged, situation, standing, steady, trial
 
@@ -40,6 +42,12 @@ def after(candidate: tuple[int, int], stable: tuple[int, int] | None, number: in
     return ended
 
 
+BETWEEN = {
+    "spec.objectives": [
+        ERRORS,
+        {**LATENCY, "latency": {"within": "320ms", "share": "99%"}},
+    ]
+}
 YES = "True StableReady"
 WAITS = [
     Reason.NO_TRAFFIC,
@@ -47,6 +55,7 @@ WAITS = [
     Reason.SCRAPE_MISSING,
     Reason.DUPLICATE_TARGETS,
     Reason.SPLIT_NOT_OBSERVED,
+    Reason.LOW_LOAD,
     Reason.CAPACITY_PENDING,
     Reason.GATEWAY_NOT_ACCEPTED,
     Reason.OVERRIDDEN,
@@ -81,6 +90,18 @@ ROWS: dict[str, tuple[Situation, dict[str, str]]] = {
     ),
     "candidate checked": (situation(Phase.ADMISSION), waits("Checking")),
     "candidate starting": (situation(Phase.STARTING), waits("Starting")),
+    "candidate judged on copies": (situation(Phase.SHADOW), waits("Judging")),
+    "candidate judged on copies, route not accepted": (
+        situation(Phase.SHADOW, accepted=False),
+        waits("GatewayNotAccepted", "False GatewayNotAccepted"),
+    ),
+    **{
+        f"candidate held in shadow: {reason}": (
+            situation(Phase.SHADOW, holds=(hold(reason),)),
+            waits(reason),
+        )
+        for reason in (Reason.MIRROR_NOT_OBSERVED, Reason.SHADOW_HURTS_STABLE)
+    },
     "candidate judged": (situation(Phase.CANARY, 0.25), waits("Judging")),
     **{
         f"candidate held: {reason}": (
@@ -177,6 +198,22 @@ ROWS: dict[str, tuple[Situation, dict[str, str]]] = {
     "far too little traffic": (
         situation(Phase.CANARY, 0.25, trial=after((0, 0), (1, 0), 60)),
         waits("Judging") | {"Underpowered": "True TooLittleTraffic"},
+    ),
+    "too little traffic, by the plan": (
+        situation(Phase.STARTING, expected=forecast(trial().judge, 0.01, deadline=600)),
+        waits("Starting") | {"Underpowered": "True TooLittleTraffic"},
+    ),
+    "enough traffic, by the plan": (
+        situation(Phase.STARTING, expected=forecast(trial().judge, 100, deadline=86_400)),
+        waits("Starting"),
+    ),
+    "a time between two buckets": (
+        situation(Phase.CANARY, 0.25, trial=trial(BETWEEN)),
+        waits("Judging") | {"NoBucketBoundary": "True BetweenBuckets"},
+    ),
+    "stable misses the target, and the candidate does not": (
+        situation(Phase.CANARY, 0.25, trial=after((50, 0), (150, 15), 20)),
+        waits("Judging") | {"ServiceDegraded": "True TargetMissed"},
     ),
     "both miss the target": (
         situation(Phase.CANARY, 0.25, trial=after((50, 5), (150, 15), 20)),

@@ -86,6 +86,15 @@ def the_gateway_drops_copies() -> World:
     return world.until("Canary").run(10)
 
 
+def the_gateway_refuses_copies() -> World:
+    """It claims nothing, and serves no route with a mirror: the mirror goes at once."""
+    world = first(refuses_copies=True)
+    world.edit(version="2")
+    world.until("Shadow").run(60)
+    world.edit(strategy__shadow={"percent": 0})
+    return world.until("Canary").run(10)
+
+
 def the_gateway_cannot_copy() -> World:
     """Known before anything runs."""
     world = first(gateway=NO_MIRROR)
@@ -182,6 +191,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     stable_suffers_from_any_copy,
     tried_again_after_stable_suffered,
     the_gateway_drops_copies,
+    the_gateway_refuses_copies,
     the_gateway_cannot_copy,
     paused_in_shadow,
     another_version_comes_in_shadow,

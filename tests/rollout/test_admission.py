@@ -6,7 +6,7 @@ import pytest
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import read
-from model_rollouts.rollout.admission import Admission, holds
+from model_rollouts.rollout.admission import MIRROR, MIRROR_PERCENT, Admission, holds
 from model_rollouts.rollout.revisions import Revision, wanted
 from model_rollouts.rollout.seen import Checked, Children, Gateway
 from tests.api.objects import ARTIFACT, DIGEST, OTHER_DIGEST, changed
@@ -25,6 +25,7 @@ def admission(
     refusal: str | None = None,
     strangers: frozenset[str] = frozenset(),
     revisions: dict[str, Revision] | None = None,
+    shadows: bool = False,
 ) -> Admission:
     deployment = read(changed(BASE | (changes or {})))
     known = revisions or {}
@@ -34,6 +35,7 @@ def admission(
         known,
         Children(strangers=strangers),
         Checked(1, gateway, refusal),
+        shadows,
     )
 
 
@@ -84,6 +86,35 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
         "route.timeouts: the Gateway does not support HTTPRouteBackendTimeout",
     ),
     (
+        "a Gateway that copies nothing",
+        admission(gateway=Gateway(features=frozenset({"HTTPRoute"})), shadows=True),
+        Reason.GATEWAY_INCAPABLE,
+        True,
+        "strategy.shadow: the Gateway does not support HTTPRouteRequestMirror, "
+        "HTTPRouteRequestPercentageMirror: write percent: 0",
+    ),
+    (
+        "a Gateway that copies all or nothing",
+        admission(gateway=Gateway(features=frozenset({"HTTPRouteRequestMirror"})), shadows=True),
+        Reason.GATEWAY_INCAPABLE,
+        True,
+        "strategy.shadow: the Gateway does not support HTTPRouteRequestPercentageMirror: write",
+    ),
+    (
+        "no word about a shadow, of an object older than the rule",
+        admission({"spec.strategy": {}}),
+        Reason.INVALID_SPEC,
+        True,
+        "strategy.shadow: found no sideEffects, write None or Suppressed, or percent: 0",
+    ),
+    (
+        "a shadow without its side effects, of an object older than the rule",
+        admission({"spec.strategy.shadow": {"percent": 10}}),
+        Reason.INVALID_SPEC,
+        True,
+        "strategy.shadow: found no sideEffects",
+    ),
+    (
         "a template that the API server refuses",
         admission(refusal="spec.template.spec.containers[0].image: Required value"),
         Reason.INVALID_TEMPLATE,
@@ -105,9 +136,16 @@ def test_what_speaks_against_a_version(
     assert words in found.message
 
 
+MIRRORS = Gateway(features=frozenset({MIRROR, MIRROR_PERCENT}))
+
+
 @pytest.mark.parametrize(
     "at",
     [
+        admission(gateway=MIRRORS, shadows=True),
+        admission(gateway=ANY, shadows=True),
+        admission(gateway=Gateway(features=frozenset({"HTTPRoute"})), shadows=False),
+        admission({"spec.strategy": {"mode": "Immediate"}}),
         admission(),
         admission(TIMEOUTS),
         admission(BY_TAG | {"spec.provenance": {"mode": "Warn"}}),

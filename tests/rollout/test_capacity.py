@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.rollout.capacity import (
@@ -42,6 +42,25 @@ WEIGHTS = SHARES.map(rounded)
 )
 def test_pods_follow_the_share_with_a_margin(stable: int, share: str, needed: int) -> None:
     assert pods(stable, Fraction(share)) == needed
+
+
+@pytest.mark.parametrize(
+    ("stable", "percent", "peak", "needed"),
+    [
+        (10, 100, None, 10),
+        (10, 10, None, 2),
+        (10, 1, None, 1),
+        (10, 0, None, 1),
+        (6, 100, "2", 3),
+        (10, 100, "1.5", 7),
+        (10, 10, "2", 1),
+        (1, 100, "10", 1),
+    ],
+)
+def test_pods_for_copies_follow_their_share_and_a_peak_has_fewer(
+    stable: int, percent: int, peak: str | None, needed: int
+) -> None:
+    assert mirrored(stable, percent, None if peak is None else Fraction(peak)) == needed
 
 
 @given(PODS, SHARES)
@@ -151,6 +170,7 @@ def test_a_step_is_reduced_when_one_of_those_that_became_it_was_larger() -> None
 
 
 @given(st.lists(st.fractions("0.0001", "0.9999"), min_size=1, unique=True).map(sorted), PODS, PODS)
+@settings(deadline=None)
 def test_a_step_is_never_larger_than_what_is_proven_for_it(
     asked: list[Fraction], stable: int, extra: int
 ) -> None:

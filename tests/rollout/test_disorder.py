@@ -12,6 +12,7 @@ from tests.rollout.bounded import Bounded
 from tests.rollout.world import INTERVAL
 
 ERRORS = {"1": 0.002, "2": 0.002, "3": 0.2}
+SHADOW = {"sideEffects": "None", "minDuration": "1m"}
 STEPS = {None: [10, 50, 100], 1: [10, 20, 25, 50, 75, 100]}
 """The shares of users that a new version gets on four pods, by the pods that may be added."""
 
@@ -28,6 +29,8 @@ class Disorder(Bounded):
         self.happened: Counter[str] = Counter()
         self.given: list[tuple[str, int]] = []
         """Each write of the route: the version of the spec then, and its share in percent."""
+        self.mirrors: list[tuple[str, int]] = []
+        """Each write of the route: the version of the spec then, and its copies in percent."""
         self.counted: dict[str, list[int]] = {}
         """The requests that each status told of a candidate, by its version."""
 
@@ -65,6 +68,8 @@ class Disorder(Bounded):
             share = 100 * self.weights.get(version, 0) // sum(self.weights.values())
             if (version, share) not in self.given[-1:]:
                 self.given.append((version, share))
+            if (version, self.mirror) not in self.mirrors[-1:]:
+                self.mirrors.append((version, self.mirror))
 
     def _written(self, status: dict[str, Any]) -> None:
         super()._written(status)
@@ -86,13 +91,19 @@ class Disorder(Bounded):
         }
 
 
-def played(chance: random.Random | None, extra: int | None, seed: int = 1) -> Disorder:
+def played(
+    chance: random.Random | None,
+    extra: int | None,
+    seed: int = 1,
+    shadow: dict[str, Any] | None = None,
+) -> Disorder:
     """A first version, a good one, and one with many errors; at last nothing goes wrong."""
     world = Disorder(errors=ERRORS, seed=seed)
     world.chance = chance
     world.edit(replicas=4, strategy__maxExtraReplicas=extra)
     for version, phase in (("1", "Full"), ("2", "Full"), ("3", "RolledBack")):
-        world.edit(version=version, strategy__watch={"duration": "10s"})
+        watch, asked = {"duration": "10s"}, shadow or {"percent": 0}
+        world.edit(version=version, strategy__watch=watch, strategy__shadow=asked)
         world.until(phase)
         # The one after it comes when the last one is no longer watched.
         world.run(12 * INTERVAL)
@@ -135,3 +146,26 @@ def test_disorder_changes_neither_the_way_nor_the_end(seed: int, extra: int | No
     for version, totals in world.counted.items():
         assert totals == sorted(totals), f"evidence about {version} was lost"
     assert world.end() == in_order(extra)
+
+
+@cache
+def shadowed_in_order() -> dict[str, Any]:
+    """How it ends with a shadow, when nothing goes wrong."""
+    return played(None, None, shadow=SHADOW).end()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_disorder_changes_neither_the_stages_of_a_shadow_nor_the_end(seed: int) -> None:
+    world = played(random.Random(seed), None, seed, SHADOW)
+
+    assert len(+world.happened) == 5, world.happened
+    copied: dict[str, list[int]] = {"v1": [], "v2": [], "v3": []}
+    for version, percent in world.mirrors:
+        copied[version].append(percent)
+    # A share is never passed over, and the last write of each takes the copies away.
+    assert copied["v1"] == [0]
+    assert copied["v2"] == [1, 10, 100, 0]
+    *stages, last = copied["v3"]
+    assert (stages, last) == ([1, 10, 100][: len(stages)], 0)
+    assert world.answers.get("3", 0) == 0, "users saw a version that was judged bad on copies"
+    assert world.end() == shadowed_in_order()

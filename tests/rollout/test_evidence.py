@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.decision import UNKNOWN, Dispersion, Rules
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout import budget, evidence, judging
 from model_rollouts.rollout.evidence import LONGEST, decode, encode
-from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
+from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain, Trial
 from model_rollouts.rollout.trials import pasts
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
 from tests.rollout.worlds import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
@@ -35,6 +36,74 @@ def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
     assert memory.trial is not None
     watermark = replace(memory.trial.watermark or Watermark(0), carry=(("candidate/errors/0", 2),))
     return replace(memory, trial=replace(memory.trial, watermark=watermark), scraped_ms=None)
+
+
+def in_shadow() -> Memory:
+    """A memory of a shadow, with stable's past and strain, and the highest load that was borne."""
+    begun = judging.begin(V3, 2, rules(), BURSTY, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
+    memory = Memory(
+        trial=begun,
+        clocks=CLOCKS,
+        dispersion=BURSTY,
+        strain=Strain(STARTED_MS + 30_000),
+        split=Split(STARTED_MS + 30_000, mirror=10),
+    )
+    records = [record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)]
+    memory = judging.take(memory, counted(records), 0.0)
+    assert memory.strain is not None
+    strain = replace(memory.strain, words="errors had 9 bad")
+    return replace(memory, strain=strain, load=Load(12.5, 57))
+
+
+def test_what_shadow_has_shown_comes_back_exactly() -> None:
+    memory = in_shadow()
+    assert memory.strain is not None
+    assert memory.strain.state is not None
+
+    text = encode(memory)
+    again = decode(text, V3, 2, rules())
+
+    assert text is not None
+    assert len(text) <= LONGEST
+    assert again.load == memory.load
+    assert again.strain is not None
+    assert replace(again.strain, judge=memory.strain.judge) == memory.strain
+    assert again.strain.judge is not None
+    assert again.trial is not None
+    assert memory.trial is not None
+    # What it is judged on is what the route says.
+    assert replace(again.trial, traffic=Traffic.SHADOW) == memory.trial
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("before", [STARTED_MS, {"errors": [10, 11]}, None]),
+        ("before", [STARTED_MS, {"errors": [10]}, None]),
+        ("before", [STARTED_MS, {"errors": ["10", 1]}, None]),
+        ("before", [-1, {}, None]),
+        ("before", [STARTED_MS, [], None]),
+        ("before", [STARTED_MS, {}, 7]),
+        ("before", "x"),
+        ("strain", "damaged"),
+        ("strain", 7),
+        ("load", ["high", 1]),
+        ("load", [-1.0, 1]),
+        ("load", [True, 1]),
+        ("load", [1.0, -1]),
+        ("load", [1.0, 1.5]),
+        ("load", 7),
+    ],
+)
+def test_what_is_damaged_of_a_shadow_costs_no_more_than_itself(key: str, value: Any) -> None:
+    kept = json.loads(encode(in_shadow()) or "") | {key: value}
+
+    again = decode(json.dumps(kept), V3, 2, rules())
+
+    assert again.trial is not None
+    assert (again.load is None) == (key == "load")
+    assert (again.strain is None) == (key == "before")
+    assert key != "strain" or (again.strain is not None and again.strain.state is None)
 
 
 @pytest.mark.parametrize("dispersion", [BURSTY, UNKNOWN, None])
@@ -133,7 +202,7 @@ SIX = {
 def test_six_gates_with_all_that_is_known_of_them_fit() -> None:
     asked = judging.rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(3.456789, 2.345678)) for each in pasts(asked))
-    begun = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others)
+    begun = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others)
     memory = replace(remembered(), trial=replace(begun, watermark=Watermark(STARTED_MS, CARRY)))
 
     text = encode(replace(memory, others=others)) or ""
@@ -148,7 +217,7 @@ def test_each_objective_keeps_the_dispersion_of_what_it_counts() -> None:
     asked = judging.rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(float(i))) for i, each in enumerate(pasts(asked), 2))
 
-    judge = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others).judge
+    judge = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others).judge
 
     found = {
         objective.name: dispersion.target
@@ -203,6 +272,25 @@ def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> Non
     assert again.clocks == CLOCKS
     assert judging.take(again, steady(30), 0.25).trial == memory.trial
     assert decode(text, V3, 1, rules(_many(7))).trial is None
+
+
+def test_a_past_that_is_counted_again_is_not_counted_twice() -> None:
+    judged_by = rules(_many())
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
+    split = Split(STARTED_MS + 30_000, mirror=10)
+    memory = Memory(trial=begun, strain=Strain(STARTED_MS + 30_000), split=split)
+    ticks = counted([record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)])
+    whole = judging.take(memory, ticks, 0.0)
+
+    again = decode(encode(whole), V3, 1, judged_by)
+    assert again.trial is not None
+    resumed = replace(again, trial=replace(again.trial, traffic=Traffic.SHADOW), split=split)
+
+    assert judging.take(resumed, ticks, 0.0).trial == whole.trial
+    after = judging.take(resumed, ticks, 0.0).strain
+    assert whole.strain is not None
+    assert after is not None
+    assert after.before == whole.strain.before
 
 
 def test_the_usual_evidence_is_short() -> None:

@@ -52,6 +52,62 @@ def test_the_record_says_it_all() -> None:
     assert find(children, REVISIONS, NOTHING) == CANARY
 
 
+SHADOW = Roles("m-a", "m-b", None, Phase.SHADOW, Fraction(0), 2, None, 7, 10, 100, 1_774_965_720)
+
+
+def copied(percent: int | None, service: str = "m-b-shadow") -> dict[str, Any]:
+    """A route of stable m-a with a mirror and no record."""
+    mirror: dict[str, Any] = {"backendRef": {"name": service}}
+    if percent is not None:
+        mirror["percent"] = percent
+    found = route({"m-a": 1})
+    found["spec"]["rules"][0]["filters"] = [{"type": "RequestMirror", "requestMirror": mirror}]
+    return found
+
+
+def test_the_record_tells_of_copies() -> None:
+    children = Children(route=route({"m-a": 1}, text_of(SHADOW)))
+
+    assert find(children, REVISIONS, NOTHING) == SHADOW
+
+
+@pytest.mark.parametrize(
+    ("found", "candidate", "mirror"),
+    [
+        (copied(10), "m-b", 10),
+        (copied(None), "m-b", 100),
+        (copied(0), None, 0),
+        (copied(10, "m-a-shadow"), None, 0),
+        (copied(10, "other"), None, 0),
+    ],
+)
+def test_without_a_record_the_mirror_tells_who_gets_copies(
+    found: dict[str, Any], candidate: str | None, mirror: int
+) -> None:
+    roles = find(Children(route=found), REVISIONS, NOTHING)
+
+    phase = Phase.FULL if candidate is None else Phase.SHADOW
+    assert (roles.stable, roles.candidate, roles.mirror, roles.phase) == (
+        "m-a",
+        candidate,
+        mirror,
+        phase,
+    )
+
+
+def test_without_a_route_the_status_tells_who_gets_copies() -> None:
+    told = {
+        "phase": "Shadow",
+        "stable": {"revision": "m-a", "version": "1", "weight": "100%"},
+        "candidate": {"revision": "m-b", "version": "2", "weight": "0%"},
+        "shadow": {"copies": 57, "mirror": "10%"},
+    }
+
+    roles = find(Children(), REVISIONS, Status.model_validate(told))
+
+    assert (roles.candidate, roles.mirror, roles.phase) == ("m-b", 10, Phase.SHADOW)
+
+
 def test_the_record_wins_over_weights_that_somebody_changed_and_over_the_status() -> None:
     children = Children(route=route({"m-a": 10, "m-b": 90}, text_of(CANARY)))
 

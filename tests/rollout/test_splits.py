@@ -4,10 +4,11 @@ import random
 
 import pytest
 
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.records import IntervalCounts
 from model_rollouts.rollout.memory import Split
-from model_rollouts.rollout.splits import TOLERANCE, counted, too_few
+from model_rollouts.rollout.splits import TOLERANCE, counted, mirrored, too_few
 from tests.rollout.worlds import STARTED_MS, STEP_MS, finding, record
 
 NEW = Split(STARTED_MS)
@@ -57,6 +58,69 @@ def test_without_stable_nothing_can_contradict() -> None:
     records = [record(index, (100, 0)) for index in range(50)]
 
     assert seen(records, 1.0)[-1].observed
+
+
+def copied(records: list[IntervalCounts], percent: int) -> Split:
+    """The split after these intervals of copies."""
+    split = Split(STARTED_MS, mirror=percent)
+    for each in records:
+        split = mirrored(split, each)
+    return split
+
+
+def copies(number: int, copies: int, stable: int, *, warming: bool = False) -> list[IntervalCounts]:
+    return [
+        record(i, (copies, 0), (stable, 0), traffic=Traffic.SHADOW, warming=warming)
+        for i in range(1, number + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("percent", "come", "stable", "number"),
+    [
+        (100, 250, 250, 500),
+        (100, 240, 250, 500),
+        (10, 25, 250, 500),
+        (1, 1, 100, 500),
+        (1, 0, 1, 60),
+    ],
+)
+def test_copies_that_come_as_the_route_says_are_observed(
+    percent: int, come: int, stable: int, number: int
+) -> None:
+    assert copied(copies(number, come, stable), percent).mismatch is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "come", "stable", "within"),
+    [(100, 0, 250, 4), (1, 0, 250, 10), (1, 250, 250, 5), (100, 100, 250, 10), (10, 250, 250, 5)],
+    ids=["none of all", "none of one per cent", "all of one per cent", "less than half", "all"],
+)
+def test_copies_that_come_otherwise_are_found(
+    percent: int, come: int, stable: int, within: int
+) -> None:
+    """A gateway that knows no mirror, or no share of one."""
+    split = copied(copies(within, come, stable), percent)
+
+    assert split.mismatch == (
+        f"{come * within:,} of {stable * within:,} requests were copied to the candidate, "
+        f"and the route says {percent} %"
+    )
+    assert not split.observed
+
+
+def test_copies_to_cold_pods_are_left_out() -> None:
+    assert copied(copies(50, 0, 250, warming=True), 100) == Split(STARTED_MS, mirror=100)
+
+
+@pytest.mark.parametrize("percent", [1, 10, 50])
+def test_a_gateway_that_copies_at_random_is_not_accused(percent: int) -> None:
+    generator = random.Random(percent)
+    split = Split(STARTED_MS, mirror=percent)
+    for index in range(1, 2_000):
+        come = sum(generator.random() < percent / 100 for _ in range(20))
+        split = mirrored(split, record(index, (come, 0), (20, 0), traffic=Traffic.SHADOW))
+        assert split.mismatch is None
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,27 @@ def test_whatever_the_situation_the_status_can_be_written(
 
     assert tell(given, memory, status, LATER + 5) == status
     assert "e-value" not in body(status)["message"]
+
+
+PLAN = "canary about 7 min at 48 req/s"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (situation(Phase.STARTING, plan=PLAN), PLAN),
+        # Once it has begun it stays: what comes of it is held against what was said first.
+        (situation(Phase.CANARY, 0.25, plan=PLAN), "as it was"),
+        (situation(Phase.CANARY, 0.25), "as it was"),
+        (situation(Phase.PAUSED, 0.25), "as it was"),
+        (situation(Phase.CANARY, 0.25, candidate=standing("arrival-9999999999")), None),
+        (situation(Phase.FULL), None),
+        (situation(Phase.ROLLED_BACK), None),
+    ],
+)
+def test_the_plan_stands_while_a_version_is_on_its_way(
+    given: Situation, expected: str | None
+) -> None:
+    before = told(situation(Phase.STARTING, plan="as it was"))
+
+    assert told(given, before).plan == expected

@@ -5,20 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from model_rollouts.decision import Decision
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import Decision, Seen
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.records import Counted
 from model_rollouts.replay.recording import Header, Recording
-from model_rollouts.rollout import evidence, judging
-from model_rollouts.rollout.memory import Memory, Split, Trial
+from model_rollouts.rollout import evidence, judging, shadow
+from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
 from tests.rollout.worlds import STARTED_MS, STEP_MS, V2, V3, spec
 
 MINUTES = 6
 REQUESTS = "envoy_http_downstream_rq_"
 
 
-def recording(bad: float) -> Recording:
+def recording(bad: float, listener: str = "live", rate: float = 50.0) -> Recording:
     """Version 3 at 50 requests per second, `bad` of them errors, beside version 2 at 150."""
     until = STARTED_MS + MINUTES * 60_000
     made = Recording(
@@ -32,14 +33,14 @@ def recording(bad: float) -> Recording:
         )
     )
 
-    def write(revision: str, metric: str, rate: float, **more: str) -> None:
+    def write(revision: str, arm: str, metric: str, rate: float, **more: str) -> None:
         labels = {
             "__name__": REQUESTS + metric,
             "namespace": "flights",
             "pod": f"{revision}-pod",
             "job": "models",
             "modelrollouts_revision": revision,
-            "envoy_http_conn_manager_prefix": "live",
+            "envoy_http_conn_manager_prefix": arm,
             **more,
         }
         times = range(-60, MINUTES * 60, STEP_MS // 1000)
@@ -47,9 +48,9 @@ def recording(bad: float) -> Recording:
             labels, [(STARTED_MS / 1000 + at + 1.25, str(int(rate * (at + 60)))) for at in times]
         )
 
-    for revision, rate, errors in ((V2, 150.0, 0.0), (V3, 50.0, bad)):
-        write(revision, "completed", rate)
-        write(revision, "xx", errors, envoy_response_code_class="5")
+    for revision, arm, asked, errors in ((V2, "live", 150.0, 0.0), (V3, listener, rate, bad)):
+        write(revision, arm, "completed", asked)
+        write(revision, arm, "xx", errors, envoy_response_code_class="5")
     return made
 
 
@@ -92,6 +93,42 @@ def test_counts_of_the_proxy_decide(bad: float, expected: Decision) -> None:
     assert last.findings == ()
     assert last.split is not None
     assert last.split.observed
+
+
+COPIES_MS = STARTED_MS + 60_000
+
+
+def in_shadow() -> Memory:
+    """All requests are copied from the second minute on."""
+    judged_by = judging.rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
+    made = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=60.0)
+    return Memory(trial=made, strain=Strain(COPIES_MS), split=Split(COPIES_MS, mirror=100))
+
+
+@pytest.mark.parametrize(("bad", "expected"), [(0.0, Decision.PASS), (7.5, Decision.FAIL)])
+def test_counts_of_the_shadow_listener_decide(bad: float, expected: Decision) -> None:
+    world = recording(bad, "shadow", 150.0)
+    *_, last = ticks(world, in_shadow(), Intake(Grid(STEP_MS)), END)
+
+    trial = ended(last)
+    assert trial.judge.decide(trial.state, trial.judge.rules.steps[0]) is expected
+    assert last.split is not None
+    assert last.split.observed
+    assert last.strain is not None
+    assert last.strain.before["errors"] == Seen(9_000, 0)
+    assert last.strain.state is not None
+    assert last.strain.state.failed_at is None
+    assert last.load is not None
+    assert last.load.peak == (150.0 if expected is Decision.PASS else None)
+    assert last.load.copies == shadow.copies(trial) >= 150 * 60
+
+
+def test_users_are_no_copies() -> None:
+    *_, last = ticks(recording(0.0, "live", 150.0), in_shadow(), Intake(Grid(STEP_MS)), END)
+
+    assert shadow.copies(ended(last)) == 0
+    assert last.split is not None
+    assert last.split.mismatch is not None
 
 
 def test_an_operator_that_restarts_counts_nothing_twice() -> None:

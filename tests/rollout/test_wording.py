@@ -12,9 +12,21 @@ from model_rollouts.rollout import proof
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.situation import Hold, Situation
 from model_rollouts.rollout.wording import clock, cut, sentence
-from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady, trial
+from tests.rollout.worlds import (
+    NOON,
+    V2,
+    V3,
+    judged,
+    past,
+    shadowed,
+    situation,
+    standing,
+    steady,
+    trial,
+)
 
 HOUR = 3600.0
+ON = {"spec.strategy.shadow": {"sideEffects": "None"}}
 
 
 def counted(candidate: tuple[int, int], stable: tuple[int, int] | None = (30, 0)) -> Trial:
@@ -27,6 +39,19 @@ def counted(candidate: tuple[int, int], stable: tuple[int, int] | None = (30, 0)
 
 def hold(reason: Reason, message: str, *, stalls: bool = False) -> dict[str, Any]:
     return {"holds": (Hold(reason, message, stalls=stalls),)}
+
+
+def copied(copies: int) -> Trial:
+    """A trial after a minute with so many copies every 5 s."""
+    after = shadowed(copies, changes=ON).trial
+    assert after is not None
+    return after
+
+
+def shadow(mirror: int, **more: Any) -> Situation:
+    """Version 3 in shadow, with copies of so many percent."""
+    made = situation(Phase.SHADOW, spec=ON, **more)
+    return replace(made, roles=made.roles._replace(mirror=mirror))
 
 
 def watched(made: Situation) -> Situation:
@@ -60,6 +85,30 @@ ROWS = [
     (
         situation(Phase.STARTING, candidate=standing(V3, 2, 0, "ImagePullBackOff")),
         "Starting 3: 0 of 2 pods ready (ImagePullBackOff); all users on 2.",
+    ),
+    (
+        shadow(10, trial=copied(10)),
+        "Shadow: 3 gets copies of 10 % of the requests; all users on 2. Errors undecided: 120 of "
+        "about 190 copies for the step to 5 %.",
+    ),
+    (
+        shadow(100, trial=copied(60)),
+        "Shadow: 3 gets copies of 100 % of the requests; all users on 2. Every gate is proven for "
+        "the step to 5 %; 720 of at least 1,000 copies, and at least 5m in shadow.",
+    ),
+    (
+        shadow(1, trial=copied(0)),
+        "Shadow: 3 gets copies of 1 % of the requests; all users on 2. No copy was counted yet; "
+        "those in the first minute of a pod do not count.",
+    ),
+    (
+        shadow(0, **hold(Reason.SHADOW_HURTS_STABLE, "Stable suffered.")),
+        "Shadow: 3 gets no copies now; all users on 2. Stable suffered.",
+    ),
+    (
+        replace(shadow(10), phase=Phase.PAUSED, **hold(Reason.PAUSED, "Set it.")),
+        "Paused: 3 gets copies of 10 % of the requests; all users on 2. Set spec.paused to false "
+        "to go on.",
     ),
     (
         situation(Phase.CANARY, 0.05, clocks=Clocks("", NOON)),

@@ -139,6 +139,8 @@ class World:
     dispersion: Dispersion = INDEPENDENT
     copied: float = 1.0
     """What the gateway makes of the share of requests that the route has copied."""
+    refuses_copies: bool = False
+    """Whether the gateway takes no route with a mirror."""
     suffers: Mapping[int, float] = field(default_factory=dict)
     """Share of bad answers of stable from so many percent of its requests copied on."""
     prometheus_up: bool = True
@@ -395,7 +397,8 @@ class World:
                 self._start_pods(name, obj)
             elif kind == "HTTPRoute" and self.gateway_accepts:
                 generation = obj["metadata"]["generation"]
-                obj["status"] = {"parents": [self._parent(obj, generation)]}
+                refused = self.refuses_copies and route_form.mirror(obj) is not None
+                obj["status"] = {"parents": [self._parent(obj, generation, refused=refused)]}
 
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
         version = self.version_of(name)[1:]
@@ -415,11 +418,13 @@ class World:
         }
 
     @staticmethod
-    def _parent(route: dict[str, Any], generation: int) -> dict[str, Any]:
+    def _parent(route: dict[str, Any], generation: int, *, refused: bool) -> dict[str, Any]:
         conditions = [
             {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
             for kind in ("Accepted", "ResolvedRefs")
         ]
+        if refused:
+            conditions[0] |= {"status": "False", "reason": "UnsupportedValue", "message": "mirror"}
         return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
 
     # What the operator does

@@ -9,12 +9,13 @@ from typing import Any
 from model_rollouts.api.deployment import ModelDeployment, Spec, read
 from model_rollouts.api.ratio import share
 from model_rollouts.api.status import Outcome, Past, Phase
+from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.records import ArmCounts, Counted, IntervalCounts, Tally
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout import capacity, judging
-from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting
-from model_rollouts.rollout.memory import Clocks, Memory, Trial
+from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
 from model_rollouts.rollout.situation import Roles, Situation, Standing
 from tests.api.objects import MINIMAL, changed
 
@@ -42,6 +43,9 @@ def record(
     candidate: tuple[int, int],
     stable: tuple[int, int] | None = None,
     findings: Sequence[Finding] = (),
+    *,
+    traffic: Traffic = Traffic.LIVE,
+    warming: bool = False,
 ) -> IntervalCounts:
     """The interval number `index` with (requests, bad ones) of each arm, all objectives alike."""
 
@@ -49,7 +53,8 @@ def record(
         names = [each.name for each in Counting(()).counted()]
         return ArmCounts({name: Tally(counts[0], (counts[1],)) for name in names}, 1, 0)
 
-    arms = {CANDIDATE: arm(candidate)}
+    judged = replace(arm(candidate), warming=warming)
+    arms = {CANDIDATE if traffic is Traffic.LIVE else SHADOW: judged}
     if stable is not None:
         arms[STABLE] = arm(stable)
     start = STARTED_MS + index * STEP_MS
@@ -75,6 +80,15 @@ def steady(
 def finding(reason: Reason, arm: str = CANDIDATE) -> Finding:
     """Something found in an interval."""
     return Finding(reason, arm, (), f"{reason} of {arm}")
+
+
+def shadowed(copies: int, mirror: int = 10, changes: dict[str, Any] | None = None) -> Memory:
+    """The memory after a minute in which so many copies and 600 requests came in each interval."""
+    judged_by = judging.rules(spec(changes), baseline=True)
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
+    records = (record(i, (copies, 0), (600, 0), traffic=Traffic.SHADOW) for i in range(12))
+    memory = Memory(trial=begun, split=Split(STARTED_MS - STEP_MS, mirror=mirror))
+    return judging.take(memory, counted(records), 0.0)
 
 
 def trial(changes: dict[str, Any] | None = None, *, baseline: bool = True) -> Trial:

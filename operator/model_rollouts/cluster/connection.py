@@ -1,5 +1,6 @@
 """How the API server is reached: the pod's service account, or a kubeconfig."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from kubernetes.aio.config.config_exception import ConfigException
 _load: Any = config  # its functions carry no types
 
 REREAD_S = 60.0
-"""How long credentials of a kubeconfig are used before the file is read again: tokens rotate."""
+"""How long credentials are used before the file that they came from is read again: tokens rotate.
+One that is refused is read again at once."""
+
+_log = logging.getLogger(__name__)
 
 
 class ConnectionConfigError(Exception):
@@ -25,35 +29,49 @@ async def load(kubeconfig: Path | None) -> Configuration:
     """
     configuration: Any = Configuration()
     try:
-        if kubeconfig is None:
-            _load.load_incluster_config(client_configuration=configuration)
-        else:
-            await _read(kubeconfig, configuration)
-            configuration.refresh_api_key_hook = _Reread(kubeconfig)
+        await _read(kubeconfig, configuration)
     except (ConfigException, OSError) as error:
-        source = "service account of this pod" if kubeconfig is None else str(kubeconfig)
-        raise ConnectionConfigError(f"{source}: {error}") from None
+        raise ConnectionConfigError(f"{_name(kubeconfig)}: {error}") from None
+    configuration.refresh_api_key_hook = _Reread(kubeconfig)
     loaded: Configuration = configuration
     return loaded
 
 
-async def _read(kubeconfig: Path, configuration: Configuration) -> None:
+def refused(configuration: Configuration) -> None:
+    """Have the credentials read again before the next request: they were not accepted."""
+    hook: Any = configuration.refresh_api_key_hook
+    if isinstance(hook, _Reread):
+        hook.until = 0.0
+
+
+async def _read(kubeconfig: Path | None, configuration: Configuration) -> None:
+    if kubeconfig is None:
+        _load.load_incluster_config(client_configuration=configuration)
+        return
     await _load.load_kube_config(
         config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
     )
 
 
-class _Reread:
-    """Takes the token from the kubeconfig again when it may have changed."""
+def _name(kubeconfig: Path | None) -> str:
+    return "service account of this pod" if kubeconfig is None else str(kubeconfig)
 
-    def __init__(self, kubeconfig: Path) -> None:
+
+class _Reread:
+    """Takes the token from its file again when it may have changed; a lost file changes nothing."""
+
+    def __init__(self, kubeconfig: Path | None) -> None:
         self._kubeconfig = kubeconfig
-        self._read_at = time.monotonic()
+        self.until = time.monotonic() + REREAD_S
 
     async def __call__(self, configuration: Configuration) -> None:
-        if time.monotonic() - self._read_at < REREAD_S:
+        if time.monotonic() < self.until:
             return
-        self._read_at = time.monotonic()
+        self.until = time.monotonic() + REREAD_S
         fresh = Configuration()
-        await _read(self._kubeconfig, fresh)
+        try:
+            await _read(self._kubeconfig, fresh)
+        except (ConfigException, OSError) as error:
+            _log.warning("%s is not read again: %s", _name(self._kubeconfig), error)
+            return
         configuration.api_key = fresh.api_key

@@ -1,13 +1,14 @@
 """One request to the API server: its limits in time, its repetition, and its failure in words.
 
 A read is asked again when the failure may pass. A write is not: when its connection broke, nobody
-knows whether it was done, and the next pass finds out by looking. Only "too many requests" says for
-certain that nothing was done.
+knows whether it was done, and the next pass finds out by looking. Only "too many requests" and "who
+are you?" say for certain that nothing was done.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
@@ -15,8 +16,10 @@ import msgspec
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
+from model_rollouts.cluster import connection
 from model_rollouts.cluster.errors import ApiError, told
-from model_rollouts.cluster.kinds import Kind
+from model_rollouts.cluster.kinds import HTTP_ROUTE, Kind
+from model_rollouts.cluster.pace import Pace
 
 TRIES = 5
 FIRST_DELAY_S = 0.2
@@ -29,6 +32,8 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+
+_NOT_DONE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
 
 Observe = Callable[[str, str, str], None]
 """Told of every answer: verb, resource and HTTP status, which is "none" when no answer came."""
@@ -50,12 +55,15 @@ class Requests:
         *,
         user_agent: str,
         observe: Observe = nobody,
+        pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._configuration = configuration
         self._api: Any = ApiClient(configuration)  # half of its signatures carry no types
         self._api.user_agent = user_agent
         self._observe = observe
+        self._pace = pace or Pace()
         self._sleep = sleep
         self._jitter = jitter
 
@@ -92,12 +100,17 @@ class Requests:
         content_type: str,
         shape: type[Shape],
     ) -> Shape:
+        if verb != "GET" and (wait := self._pace.take()) and kind is not HTTP_ROUTE:
+            # A route takes users off a bad version: it counts, and goes before what waits.
+            await self._sleep(wait)
         for tried in range(1, TRIES):
             try:
                 return await self._once(verb, kind, path, query, body, content_type, shape)
             except _PassingError as error:
-                if verb != "GET" and error.status != 429:
+                if verb != "GET" and error.status not in _NOT_DONE:
                     raise
+                if error.status == HTTPStatus.UNAUTHORIZED:
+                    connection.refused(self._configuration)
                 backoff = FIRST_DELAY_S * 2 ** (tried - 1) * (0.5 + self._jitter())
                 await self._sleep(min(max(backoff, error.retry_after_s), LONGEST_DELAY_S))
         return await self._once(verb, kind, path, query, body, content_type, shape)
@@ -137,7 +150,7 @@ class Requests:
             except msgspec.DecodeError as error:
                 raise ApiError(verb, path, response.status, f"no such answer: {error}") from None
         message, reason = told(_decoded(data))
-        if response.status == 429 or response.status >= 500:
+        if response.status in _NOT_DONE or response.status >= 500:
             passing = _PassingError(verb, path, response.status, message, reason)
             passing.retry_after_s = _seconds(response.headers.get("Retry-After"))
             raise passing

@@ -10,17 +10,20 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
 import kopf
+from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.client.rest import RESTClientObject
 
 from model_rollouts.cluster import connection
-from model_rollouts.cluster.kinds import CHILDREN, WATCHED, Kind
+from model_rollouts.cluster.kinds import WATCHED, Kind
+from model_rollouts.cluster.kopf_settings import watcher_settings
 from model_rollouts.cluster.requests import Observe, nobody
 from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL
 
@@ -52,6 +55,7 @@ Happening = Changed | Gone | Listening
 Sink = Callable[[Happening], None]
 
 _STOP_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -158,17 +162,38 @@ class _Watching:
         try:
             # It is stopped by cancelling and not by a flag: after an error it would wait for the
             # flag, 5 s for one of asyncio and for ever for one of threading.
-            await kopf.operator(
-                registry=self._registry(),
-                settings=_settings(),
-                # Its own would ask for the name of the user, which a container may not have.
-                identity=_IDENTITY,
-                clusterwide=not self._namespaces,
-                namespaces=self._namespaces,
+            await self._until_ended(
+                kopf.operator(
+                    registry=self._registry(),
+                    settings=watcher_settings(MANAGED_SELECTOR),
+                    # Its own would ask for the name of the user, which a container may not have.
+                    identity=_IDENTITY,
+                    clusterwide=not self._namespaces,
+                    namespaces=self._namespaces,
+                )
             )
         finally:
             # After an error kopf leaves them open.
             await self._close_sessions()
+
+    async def _until_ended(self, life: Coroutine[Any, Any, None]) -> None:
+        """Wait for kopf, and end it when it has closed its session and goes on all the same.
+
+        On an error of one watch it does so under the others. Those that ask just then wait for a
+        login that never comes, and so would everybody: nothing is watched, and nothing ends.
+        """
+        running = asyncio.create_task(life)
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=_LOOK_SECONDS)
+                if any(session.closed for session in self._sessions):
+                    await asyncio.wait({running}, timeout=_STOP_SECONDS)
+                    break
+        finally:
+            running.cancel()
+        if not running.done():
+            raise TimeoutError("kopf closed its session and did not end")
+        await running
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         # The connections are cut first. A watch that is cancelled closes its own in order, by a
@@ -202,18 +227,16 @@ class _Watching:
         return deliver
 
     async def _login(self, **_: object) -> kopf.AiohttpSession:
-        """A session that tells of each request; asked for again when a token is not accepted."""
+        """A session that tells of each request."""
         configuration = await connection.load(self._kubeconfig)
-        settings = await configuration.auth_settings()
-        token = settings.get("BearerToken")
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._started)
         trace.on_request_end.append(self._answered)
         trace.on_request_exception.append(self._failed)
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=RESTClientObject(configuration).ssl_context),
-            headers={"User-Agent": "model-rollouts"}
-            | ({} if token is None else {"Authorization": str(token["value"])}),
+            headers={"User-Agent": "model-rollouts"},
+            middlewares=[_authorized_by(configuration)],
             trust_env=True,
             # A line of the watch is an object, and objects have up to 1.5 MB.
             read_bufsize=2**21,
@@ -244,31 +267,6 @@ class _Watching:
             self._observe("WATCH" if "watch" in request.url.query else "GET", kind.plural, "none")
 
 
-def _settings() -> kopf.OperatorSettings:
-    """Kopf as a watcher that writes nothing, needs no rights beyond ours, and starts quickly."""
-    settings = kopf.OperatorSettings()
-    settings.scanning.disabled = True
-    settings.peering.standalone = True
-    settings.posting.enabled = False
-    settings.process.ultimate_exiting_timeout = None
-    settings.networking.request_timeout = 30
-    settings.networking.connect_timeout = 5
-    # Of what it lists, it only needs the version (see `_Beginning`).
-    settings.watching.chunk_size = 1
-    # Its task for an object goes when nothing more comes, and there are not thousands at once.
-    settings.queueing.worker_limit = 200
-    settings.queueing.idle_timeout = 0.02
-    settings.persistence.progress_storage = _NoProgress()
-    settings.persistence.diffbase_storage = _NoDifference()
-    for kind in CHILDREN:
-        watched = (kind.group, kind.version, kind.plural)
-        settings.watching.label_selectors[watched] = MANAGED_SELECTOR
-    # It says a line for every event that it handles, and warns of not being the main thread.
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
-    return settings
-
-
 class _Beginning(aiohttp.ClientResponse):
     """A list is taken for empty and whole: its version is where the watch begins."""
 
@@ -281,33 +279,29 @@ class _Beginning(aiohttp.ClientResponse):
         return {**answer, "items": [], "metadata": {"resourceVersion": version}}
 
 
-class _NoProgress(kopf.ProgressStorage):
-    """Handlers of events have no progress; looking for it in each object costs half of the CPU."""
+def _authorized_by(configuration: Configuration) -> aiohttp.ClientMiddlewareType:
+    """Gives each request the token as it is then, and a newer one to a request that was refused.
 
-    def fetch(self, **_: object) -> None:
-        return None
+    kopf would log in again when a token has expired, and close its session under its other watches:
+    some of them end of it, and then it hangs.
+    """
 
-    def store(self, **_: object) -> None:
-        pass
+    async def send(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        await _authorize(request, configuration)
+        answer = await handler(request)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            await answer.read()
+            connection.refused(configuration)
+            await _authorize(request, configuration)
+            answer = await handler(request)
+        return answer
 
-    def purge(self, **_: object) -> None:
-        pass
-
-    def touch(self, **_: object) -> None:
-        pass
-
-    def clear(self, *, essence: Any) -> Any:
-        return essence
+    return send
 
 
-class _NoDifference(kopf.DiffBaseStorage):
-    """Nothing is remembered of an object, so nothing is to be compared."""
-
-    def build(self, **_: object) -> Any:
-        return {}
-
-    def fetch(self, **_: object) -> None:
-        return None
-
-    def store(self, **_: object) -> None:
-        pass
+async def _authorize(request: aiohttp.ClientRequest, configuration: Configuration) -> None:
+    token = (await configuration.auth_settings()).get("BearerToken")
+    if token is not None:
+        request.headers["Authorization"] = str(token["value"])

@@ -9,6 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+COMPARABLE_LOAD = 0.7
+"""A candidate pod must carry at least this share of a stable pod's load to prove its latency."""
+
+COMPARABLE_WEIGHT = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
+"""The share of users from which on a candidate with as many pods as stable has such a load."""
+
 
 class Arm(StrEnum):
     """Where the candidate's requests came from. The two have separate counters."""

@@ -32,7 +32,12 @@ def counted(load: Load, objectives: tuple[Objective, ...], record: IntervalCount
     )
     if load.seconds < WINDOW_SECONDS:
         return load
-    return Load(_peak(load, objectives))
+    return Load(_peak(load, objectives), load.copies)
+
+
+def anew(load: Load | None) -> Load | None:
+    """What is known without the window that was being looked at: other copies, another load."""
+    return None if load is None else Load(load.peak, load.copies)
 
 
 def _peak(load: Load, objectives: tuple[Objective, ...]) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample
-from model_rollouts.decision.counts import NOTHING
+from model_rollouts.decision.counts import COMPARABLE_LOAD, NOTHING
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import (
     CountedObjective,
@@ -21,9 +21,6 @@ from model_rollouts.metrics.records import ArmCounts, IntervalCounts, Tally
 STABLE = "stable"
 CANDIDATE = "candidate"
 SHADOW = "shadow"
-
-COMPARABLE_LOAD = 0.7
-"""A candidate pod must carry at least this share of a stable pod's load to prove its latency."""
 
 _ERRORS = "errors of requests"
 

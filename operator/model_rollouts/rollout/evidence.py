@@ -25,8 +25,8 @@ def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
 
     Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
-    about so many objectives and steps that it does not fit is left out: after a restart it is
-    counted again from where the trial began.
+    about so many objectives and steps that it does not fit is left out, that about stable first:
+    after a restart it is counted again from where the trial began.
     """
     trial, clocks = memory.trial, memory.clocks
     if trial is None and clocks is None and memory.dispersion is None:
@@ -54,9 +54,11 @@ def encode(memory: Memory) -> str | None:
         counted["strain"] = decision.encode(strain.judge, strain.state)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
-    text = _text(kept | counted)
-    if len(text) <= LONGEST:
-        return text
+    for left_out in ("", "strain"):
+        counted.pop(left_out, None)
+        text = _text(kept | counted)
+        if len(text) <= LONGEST:
+            return text
     return _text({**kept, "rules": _print(trial.judge.rules)})
 
 
@@ -67,8 +69,8 @@ def _of_shadow(memory: Memory) -> dict[str, Any]:
     if strain is not None:
         before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
         kept["before"] = [strain.until_ms, before, strain.words]
-    if load is not None and load.peak is not None:
-        kept["peak"] = load.peak
+    if load is not None:
+        kept["load"] = [load.peak, load.copies]
     return kept
 
 
@@ -112,10 +114,13 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
     )
     trial, strain = _trial(kept, anew), _strain(kept)
-    load = Load(float(kept["peak"])) if _numbers([kept.get("peak")]) else None
+    load = _load(kept.get("load"))
     if trial is None:
         return Memory(clocks=clocks, dispersion=dispersion, others=others, strain=strain, load=load)
-    if strain is not None:
+    if strain is not None and "judge" not in kept:
+        # The past is counted again with everything else.
+        strain = Strain(strain.until_ms, words=strain.words)
+    elif strain is not None:
         strain = _with_state(strain, kept.get("strain"), trial)
     return Memory(
         clocks=clocks,
@@ -127,6 +132,16 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         missed=missed(text),
         last_request_ms=last,
     )
+
+
+def _load(values: Any) -> Load | None:
+    match values:
+        case [None | int() | float() as peak, int(copies)] if _numbers([copies]):
+            if peak is not None and not _numbers([peak]):
+                return None
+            return Load(None if peak is None else float(peak), copies)
+        case _:
+            return None
 
 
 def _strain(kept: dict[str, Any]) -> Strain | None:

@@ -5,11 +5,8 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.decision import Forecast, Judge, forecast
+from model_rollouts.decision.counts import COMPARABLE_WEIGHT
 from model_rollouts.rollout.capacity import Step
-from model_rollouts.rollout.counting import COMPARABLE_LOAD
-
-_COMPARABLE_FROM = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
-"""The share of users from which on a candidate with as many pods as stable has a load like its."""
 
 
 def canary(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Forecast:
@@ -20,7 +17,7 @@ def canary(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Fo
     given = tuple(float(step.weight) for step in steps for _ in step.asked)
     # A step is as small as its pods demand: they are as busy as those of stable.
     full = (float(step.weight) for step in steps if step.is_reduced)
-    comparable = min((_COMPARABLE_FROM, *full))
+    comparable = min((COMPARABLE_WEIGHT, *full))
     return _forecast(judge, two_digits(rate), *times(spec), comparable, given)
 
 

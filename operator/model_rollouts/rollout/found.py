@@ -38,7 +38,7 @@ _ALL = Fraction(1)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a shadow may go: what an administrator sets for every rollout.
+    """How fast a shadow may go, the same for every rollout.
 
     A stage of the mirror lasts `stage_seconds` at least, and copies to a pod count `warmup_ms`
     after its start.

@@ -119,7 +119,10 @@ def mirrors(at: At) -> Next | None:
         "no user sees its answers."
     )
     few = shortage.of_copies(found.spec, found.serving()) if stage == found.most_copied else None
-    return Next(Move.MIRROR, after, "Mirrored", f"{said}{_sentence(few)}", said)
+    note = f"{said}{_sentence(few)}"
+    if not found.mirror:
+        note += _planned(found)
+    return Next(Move.MIRROR, after, "Mirrored", note, said)
 
 
 def begins(at: At) -> Next | None:
@@ -150,9 +153,15 @@ def begins(at: At) -> Next | None:
     elif after.verdict == SKIPPED:
         said += f" {skipped(found)}"
     note = f"{said}{_reduced(found, step)}"
-    if (coming := stages.plan(found)) is not None:
-        note += f" Plan: {coming}."
+    if after.verdict != SKIPPED and not found.shadows:
+        note += _planned(found)
     return Next(Move.BEGIN, after, "CanaryStarted", note, said)
+
+
+def _planned(found: Found) -> str:
+    """What is before the version, told where it begins."""
+    coming = stages.plan(found)
+    return "" if coming is None else f" Plan: {coming}."
 
 
 def skipped(found: Found) -> str:

@@ -7,10 +7,10 @@ from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision, Role
+from model_rollouts.decision.counts import COMPARABLE_LOAD
 from model_rollouts.decision.wording import percent
 from model_rollouts.metrics import findings
 from model_rollouts.rollout import exchange, routing, shadow
-from model_rollouts.rollout.counting import COMPARABLE_LOAD
 from model_rollouts.rollout.found import Found, seconds
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.situation import Hold
@@ -170,6 +170,13 @@ def _mirror(found: Found) -> Hold | None:
 def _hurts(found: Found) -> Hold | None:
     if found.hurt is None or not found.shadows:
         return None
+    if found.roles.verdict == shadow.REFUSED:
+        return Hold(
+            Reason.GATEWAY_INCAPABLE,
+            "The Gateway refused the route while it copied requests: write "
+            "strategy.shadow.percent: 0 to go without a shadow, or use a Gateway that supports "
+            "RequestMirror with a percentage and raise strategy.attempt.",
+        )
     strain = found.memory.strain
     seen = f": {strain.words}" if strain is not None and strain.words else ""
     return Hold(

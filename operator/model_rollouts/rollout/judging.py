@@ -26,6 +26,7 @@ from model_rollouts.rollout.counting import (
 )
 from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
 from model_rollouts.rollout.promises import LADDER, Edges, judged
+from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.wording import clock
 
 QUIET_MS = 60_000
@@ -97,9 +98,9 @@ def begin(
     judged_by: Rules,
     dispersion: Dispersion | None,
     started_ms: int,
-    others: tuple[tuple[str, Dispersion], ...] = (),
     traffic: Traffic = Traffic.LIVE,
     entered: float = 0.0,
+    others: tuple[tuple[str, Dispersion], ...] = (),
 ) -> Trial:
     """A trial without evidence."""
     judging = judge(judged_by, dispersion, others)
@@ -182,14 +183,14 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
         memory = replace(memory, strain=strain)
         if record.end_ms <= trial.entered_ms:
             return memory
-        memory = replace(
-            memory, load=bearing.counted(memory.load or Load(), counting.objectives, record)
-        )
     interval = counting.interval(record, trial.started_ms, trial.traffic)
     spent = trial.spent
     if not trial.judge.rules.baseline:
         spent = budget.spent(spent, trial.judge, interval)
     trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
+    if in_shadow:
+        load = bearing.counted(memory.load or Load(), counting.objectives, record)
+        memory = replace(memory, load=replace(load, copies=copies(trial)))
     if split is not None and in_shadow:
         split = splits.mirrored(split, record)
     elif split is not None:

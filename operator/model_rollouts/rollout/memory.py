@@ -75,10 +75,12 @@ class Strain:
 class Load:
     """What the pods of the candidate bore in shadow: `peak` requests per second and pod.
 
-    The rest is the window that is being counted; `seen` is by objective.
+    `copies` were counted in all. The rest is the window that is being looked at; `seen` is by
+    objective.
     """
 
     peak: float | None = None
+    copies: int = 0
     seconds: float = 0.0
     pod_seconds: float = 0.0
     requests: int = 0

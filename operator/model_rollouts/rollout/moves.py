@@ -67,7 +67,12 @@ def _deadline(at: At) -> Next | None:
 
 
 _ABOUT_COPIES = frozenset(
-    {Reason.NO_TRAFFIC, Reason.MIRROR_NOT_OBSERVED, Reason.SHADOW_HURTS_STABLE}
+    {
+        Reason.NO_TRAFFIC,
+        Reason.MIRROR_NOT_OBSERVED,
+        Reason.SHADOW_HURTS_STABLE,
+        Reason.GATEWAY_INCAPABLE,
+    }
 )
 """What does not hold a version whose shadow a person ends: its first users are judged."""
 
@@ -80,6 +85,7 @@ _PROTECTS: tuple[Policy, ...] = (
     taking_back.goes_on,
     taking_back.reduced,
     taking_back.eased,
+    taking_back.refused,
     taking_back.lowered,
     _deadline,
 )

@@ -16,6 +16,7 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import (
     admission,
+    bearing,
     clocks,
     history,
     holds,
@@ -263,7 +264,7 @@ def _moved(found: Found, following: Next, held: tuple[Hold, ...]) -> Plan:
         routed_at=found.now,
         dispersion=None if begins else found.memory.dispersion,
         strain=None if begins else straining.anew(found.memory.strain),
-        load=None if begins else found.memory.load,
+        load=None if begins else bearing.anew(found.memory.load),
         others=() if begins else found.memory.others,
     )
     if following.move is not Move.EXCHANGE:

@@ -52,10 +52,14 @@ def _scale(weight: Fraction) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the gateway has not taken a route, in words; `pending` while it may only be slow."""
+    """Why the gateway has not taken a route, in words; `pending` while it may only be slow.
+
+    `unserved`: it serves no request, or not all, as the route says.
+    """
 
     words: str
     pending: bool
+    unserved: bool = False
 
 
 def refused(route: Object) -> Refusal | None:
@@ -95,11 +99,12 @@ def _refusal(parent: Mapping[str, Any], generation: int) -> Refusal | None:
             return Refusal(words, pending=True)
         if condition["status"] != good:
             words = f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"
-            return Refusal(words, pending=False)
+            # A reference that cannot be resolved costs its own share of the requests alone.
+            return Refusal(words, pending=False, unserved=kind == "Accepted")
     partly = conditions.get("PartiallyInvalid")
     if partly is not None and partly["status"] == "True":
         words = f"PartiallyInvalid ({partly['reason']}): {_said(partly)}"
-        return Refusal(words, pending=False)
+        return Refusal(words, pending=False, unserved=True)
     return None
 
 

@@ -21,6 +21,10 @@ FEW = 3
 """Copies that must have arrived on a stage before there are more of them."""
 
 
+REFUSED = "MirrorRefused"
+"""The verdict in the record of a shadow whose copies the gateway would not make."""
+
+
 def percent(spec: Spec) -> int:
     """The share of requests that the spec has copied, 0 when shadow is off."""
     asked = spec.strategy.shadow
@@ -51,6 +55,23 @@ def peak_factor(spec: Spec) -> Fraction | None:
     if asked is None or asked.peak_factor is None:
         return None
     return Fraction(asked.peak_factor)
+
+
+def expected_seconds(
+    spec: Spec, every: tuple[int, ...], rate: float, stage_seconds: float, warmup: float
+) -> float:
+    """How long a shadow takes at `rate` requests of users per second, if all goes well.
+
+    `every` is each of its stages (see `stages`). `warmup` (seconds) passes before the copies of a
+    pod count, and each stage has its least.
+    """
+    asked = spec.strategy.shadow
+    if asked is None or not every:
+        return 0.0
+    least = (max(stage_seconds, FEW / (rate * stage / 100)) for stage in every[:-1])
+    last = max(stage_seconds, asked.min_requests / (rate * every[-1] / 100))
+    shortest = duration.span(asked.min_duration).total_seconds()
+    return max(shortest, warmup + sum(least) + last)
 
 
 def words(mirror: int) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import Decision, Forecast
 from model_rollouts.decision.wording import duration
-from model_rollouts.rollout import forecasts, judging, trials
+from model_rollouts.rollout import forecasts, judging, shadow, trials
 from model_rollouts.rollout.found import Found
 
 
@@ -30,8 +30,15 @@ def stages(found: Found) -> tuple[Stage, ...]:
 
 def plan(found: Found) -> str | None:
     """The stages with their times in one sentence, None when they are not known."""
-    told = ", ".join(f"{each.name} {_time(each.expected)}" for each in stages(found))
-    return f"{told} at {_rate(found):g} req/s" if told else None
+    told, rate = [f"{each.name} {_time(each.expected)}" for each in stages(found)], _rate(found)
+    if not told or rate is None:
+        return None
+    if found.shadows:
+        pace = found.pace
+        waits = pace.stage_seconds, pace.warmup_ms / 1000
+        seconds = shadow.expected_seconds(found.spec, found.stages, rate, *waits)
+        told.insert(0, f"shadow about {duration(seconds)}")
+    return f"{', '.join(told)} at {rate:g} req/s"
 
 
 def _rate(found: Found) -> float | None:

@@ -1,5 +1,6 @@
 """Moves that protect users: what has users and should not have them gives them back."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 from model_rollouts.api.conditions import Reason
@@ -8,7 +9,7 @@ from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
 from model_rollouts.decision.wording import percent
-from model_rollouts.rollout import budget, capacity, exchange, shadow
+from model_rollouts.rollout import budget, capacity, exchange, routing, shadow
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.found import SETTLED, SKIPPED, Found
 from model_rollouts.rollout.going_on import skipped
@@ -177,6 +178,19 @@ def eased(at: At) -> Next | None:
         f"{strain.words}. {now[:1].upper()}{now[1:]}."
     )
     return _fewer(at, left, hurt=found.mirror, reason=Reason.SHADOW_HURTS_STABLE, why=why)
+
+
+def refused(at: At) -> Next | None:
+    """No copies, once the gateway serves no route with them: users come first."""
+    found, route = at.found, at.found.seen.children.route
+    if not found.mirror or found.spec.paused or not found.shadows or route is None:
+        return None
+    why = routing.refused(route)
+    if why is None or not why.unserved:
+        return None
+    said = f"The Gateway refuses a route that copies requests, so none are copied: {why.words}."
+    away = _fewer(at, 0, hurt=1, reason=Reason.GATEWAY_INCAPABLE, why=said)
+    return replace(away, roles=away.roles._replace(verdict=shadow.REFUSED))
 
 
 def lowered(at: At) -> Next | None:

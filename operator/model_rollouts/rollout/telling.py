@@ -19,9 +19,8 @@ from model_rollouts.api.status import (
 )
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout import conditions, evidence, proof
-from model_rollouts.rollout.memory import Memory, Written
+from model_rollouts.rollout.memory import Load, Memory, Written
 from model_rollouts.rollout.proof import Proof
-from model_rollouts.rollout.shadow import copies
 from model_rollouts.rollout.situation import Situation, Standing
 from model_rollouts.rollout.wording import cut, sentence
 
@@ -73,32 +72,26 @@ def _objectives(
 
 def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatus | None:
     """What copies show; afterwards what they have shown, until another version is on its way."""
-    trial, roles = situation.trial, situation.roles
-    if roles.phase is Phase.SHADOW:
-        load = memory.load.peak if memory.load else None
-        return ShadowStatus(
-            copies=0 if trial is None else copies(trial),
-            mirror=f"{roles.mirror}%",
-            peak_load_per_pod=None if load is None else f"{load:.3g} req/s",
-        )
-    if before.shadow is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
+    load, mirror = memory.load, f"{situation.roles.mirror}%"
+    if situation.roles.phase is Phase.SHADOW:
+        load = load or Load()
+    elif situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
+        return before.shadow.model_copy(update={"mirror": mirror})
+    if load is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
         return None
-    ended = situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED)
-    if not (ended or situation.watching or roles.phase is Phase.CANARY):
-        return None
-    return before.shadow.model_copy(update={"mirror": "0%"})
+    borne = None if load.peak is None else f"{load.peak:.3g} req/s"
+    return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
 
 
 def _plan(situation: Situation, before: Status) -> str | None:
-    """What is before the candidate, as it was told first when it is not known any more."""
-    if situation.phase not in (Phase.STARTING, Phase.CANARY, Phase.PAUSED):
+    """What was before the candidate when it was told first: that is what came of it in the end."""
+    if situation.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
         return None
-    if situation.plan is not None:
-        return cut(situation.plan, _LONGEST_MESSAGE)
     known, candidate = before.candidate, situation.candidate
-    if known is None or candidate is None or known.revision != candidate.revision:
-        return None
-    return before.plan
+    is_same = known is not None and candidate is not None and known.revision == candidate.revision
+    first = before.plan if is_same else None
+    fresh = None if situation.plan is None else cut(situation.plan, _LONGEST_MESSAGE)
+    return fresh or first if situation.phase is Phase.STARTING else first or fresh
 
 
 def body(status: Status) -> dict[str, Any]:

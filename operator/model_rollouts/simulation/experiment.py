@@ -19,6 +19,7 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
+from model_rollouts.decision.counts import COMPARABLE_WEIGHT
 from model_rollouts.decision.dispersion import BLOCK
 from model_rollouts.simulation.traffic import draw_from
 from model_rollouts.simulation.trial import End, Outcome, run_trial
@@ -181,6 +182,7 @@ def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Itera
             scrape=scenario.interval,
             min_step=scenario.min_step,
             horizon=scenario.deadline,
+            comparable_from=COMPARABLE_WEIGHT,
         )
         if outcome.end is End.UNDECIDED:
             action = at_deadline(judge, outcome.state, scenario.on_deadline).action

@@ -49,10 +49,12 @@ def run_trial(
     min_step: float,
     horizon: float,
     promotes: bool = True,
+    comparable_from: float = 0.0,
 ) -> Outcome:
     """Plays one canary. All times in seconds; `draw` makes the counts of each interval.
 
     Without `promotes` the canary stays at its last step and is judged for Fail until the horizon.
+    Below the weight `comparable_from` its pods have less load than stable's.
     """
     weights = [*judge.rules.steps, 1.0]
     last = len(weights) - 1 if promotes else len(weights) - 2
@@ -60,7 +62,9 @@ def run_trial(
     state = judge.start()
     end = End.UNDECIDED
     while now < horizon and end is End.UNDECIDED:
-        interval = Interval(now, now + scrape, draw(now, weights[step]))
+        weight = weights[step]
+        load = weight >= comparable_from
+        interval = Interval(now, now + scrape, draw(now, weight), comparable_load=load)
         state = judge.update(state, interval)
         now = interval.end
         if state.failed_at is not None:

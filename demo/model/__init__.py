@@ -1,0 +1,1 @@
+"""What goes into the image of the model server: preparing inputs, answering, and the mistakes."""

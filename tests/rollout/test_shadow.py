@@ -1,0 +1,373 @@
+"""Stages of the mirror, what copies must have shown, how stable bears them, at which load."""
+
+from typing import Any
+
+import pytest
+
+from model_rollouts.api.status import Phase
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.records import IntervalCounts
+from model_rollouts.rollout import bearing, judging, shadow, straining
+from model_rollouts.rollout.counting import SHADOW, STABLE
+from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain
+from tests.rollout.shadow_stories import mirrored, shadowed
+from tests.rollout.world import World
+from tests.rollout.worlds import (
+    STARTED_MS,
+    STEP_MS,
+    V3,
+    counted,
+    finding,
+    record,
+    spec,
+)
+
+ON = {"sideEffects": "None"}
+
+
+def asked(**fields: Any) -> Any:
+    """A spec with this shadow."""
+    return spec({"spec.strategy.shadow": {**ON, **fields}})
+
+
+@pytest.mark.parametrize(
+    ("percent", "hurt", "stages"),
+    [
+        (100, None, (1, 10, 100)),
+        (50, None, (1, 10, 50)),
+        (10, None, (1, 10)),
+        (5, None, (1, 5)),
+        (1, None, (1,)),
+        (0, None, ()),
+        (100, 100, (1, 10)),
+        (100, 10, (1,)),
+        (100, 1, ()),
+        (50, 100, (1, 10, 50)),
+    ],
+)
+def test_stages_end_below_what_stable_does_not_bear(
+    percent: int, hurt: int | None, stages: tuple[int, ...]
+) -> None:
+    assert shadow.stages(percent, hurt) == stages
+
+
+@pytest.mark.parametrize(
+    ("fields", "rate", "seconds"),
+    [
+        ({"minDuration": "0s"}, 50.0, 60 + 15 + 15 + 20),
+        ({"minDuration": "0s"}, 1.0, 60 + 300 + 30 + 1_000),
+        ({"minDuration": "0s", "percent": 10}, 50.0, 60 + 15 + 200),
+        ({"minDuration": "5m"}, 50.0, 300),
+        ({"percent": 0}, 50.0, 0),
+    ],
+)
+def test_the_time_of_a_shadow_is_that_of_its_stages(
+    fields: dict[str, Any], rate: float, seconds: float
+) -> None:
+    given = asked(**fields)
+    every = shadow.stages(shadow.allowed(given, 4), None)
+
+    assert shadow.expected_seconds(given, every, rate, 15.0, 60.0) == seconds
+
+
+def test_a_spec_without_a_shadow_has_no_stages() -> None:
+    immediate = spec({"spec.strategy": {"mode": "Immediate"}})
+
+    assert shadow.stages(shadow.allowed(immediate, 4), None) == ()
+
+
+def after(copies: int, bad: int = 0) -> Memory:
+    """The memory after ten minutes in which so many copies came in each interval of 5 s."""
+    judged_by = judging.rules(asked(), baseline=True)
+    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
+    records = (record(i, (copies, bad), (copies, 0), traffic=Traffic.SHADOW) for i in range(120))
+    return judging.take(Memory(trial=begun), counted(records), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("copies", "seconds", "least", "proven"),
+    [
+        (10, 600, 1_000, True),
+        (10, 600, 1_201, False),
+        (10, 299, 1_000, False),
+        (0, 600, 1, False),
+    ],
+    ids=["all of it", "too few copies", "too soon", "no copy"],
+)
+def test_shadow_is_left_with_copies_time_and_proof(
+    copies: int, seconds: float, least: int, proven: bool
+) -> None:
+    trial = after(copies).trial
+
+    assert (
+        shadow.is_proven(asked(minRequests=least), trial, Clocks("", 0.0, phase=seconds)) is proven
+    )
+
+
+def test_what_copies_proved_is_not_proven_of_users() -> None:
+    """Fail evidence goes on, and the count of requests begins anew."""
+    trial = after(10).trial
+    assert trial is not None
+
+    live = judging.enters_live(trial)
+
+    assert trial.judge.decide(trial.state, trial.judge.rules.steps[0]) == "Pass"
+    assert trial.judge.decide(live.state, trial.judge.rules.steps[0]) == "Inconclusive"
+    assert live.entered == trial.state.elapsed
+    assert (shadow.copies(trial), shadow.copies(live)) == (1_200, 0)
+    for before, now in zip(trial.state.evidence, live.state.evidence, strict=True):
+        assert now.fail_target == before.fail_target
+    assert not shadow.is_proven(asked(), live, Clocks("", 0.0, phase=600.0))
+
+
+def test_a_bad_version_fails_on_copies() -> None:
+    memory = after(10, 2)
+
+    assert memory.trial is not None
+    assert memory.trial.state.failed_at is not None
+
+
+# Stable
+
+
+def strained(
+    before: list[IntervalCounts], during: list[IntervalCounts], *, mirror: int = 10
+) -> Strain:
+    """What is known of stable: copies begin where `during` does."""
+    begins_ms = STARTED_MS + len(before) * STEP_MS
+    trial = judging.begin(
+        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
+    )
+    strain, split = Strain(begins_ms), Split(begins_ms, mirror=mirror)
+    for each in (*before, *during):
+        strain = straining.counted(strain, trial, each, split)
+    return strain
+
+
+def stable(first: int, number: int, total: int, bad: int) -> list[IntervalCounts]:
+    """Intervals of stable, and a copy in each."""
+    return [
+        record(i, (1, 0), (total, bad), traffic=Traffic.SHADOW)
+        for i in range(first, first + number)
+    ]
+
+
+def test_stable_is_held_against_itself_without_copies() -> None:
+    good = strained(stable(0, 60, 250, 1), stable(60, 60, 250, 1))
+    worse = strained(stable(0, 60, 250, 1), stable(60, 4, 250, 20))
+
+    assert good.state is not None
+    assert good.state.failed_at is None
+    assert worse.state is not None
+    assert worse.state.failed_at is not None
+    assert worse.words is not None
+    assert worse.words.endswith("and 60 bad of 15,000 (0.4 %) without copies")
+
+
+def test_no_interval_is_past_and_present() -> None:
+    strain = strained(stable(0, 2, 100, 1), stable(2, 3, 100, 1))
+
+    assert strain.before["errors"].total == 200
+    assert strain.state is not None
+    assert strain.state.evidence[0].seen_total == 300
+
+
+@pytest.mark.parametrize("mirror", [0, 10])
+def test_an_interval_in_which_the_mirror_changed_says_nothing(mirror: int) -> None:
+    trial = judging.begin(
+        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
+    )
+    split = Split(STARTED_MS + 1, mirror=mirror)
+
+    strain = straining.counted(Strain(STARTED_MS), trial, stable(0, 1, 100, 50)[0], split)
+
+    assert strain == Strain(STARTED_MS)
+
+
+def test_held_counts_of_stable_say_nothing() -> None:
+    doubled = record(
+        1, (1, 0), (100, 50), [finding(Reason.DUPLICATE_TARGETS, STABLE)], traffic=Traffic.SHADOW
+    )
+
+    assert strained([], [doubled]) == Strain(STARTED_MS)
+
+
+def test_other_copies_are_another_question() -> None:
+    strain = strained(stable(0, 60, 250, 1), stable(60, 4, 250, 20))
+
+    fresh = straining.anew(strain)
+
+    assert fresh is not None
+    assert (fresh.before, fresh.state) == (strain.before, None)
+
+
+# Load
+
+
+def load(records: list[IntervalCounts]) -> Load:
+    """The load after these intervals."""
+    found, objectives = Load(), judging.rules(asked(), baseline=True).objectives
+    for each in records:
+        found = bearing.counted(found, objectives, each)
+    return found
+
+
+def copied(number: int, total: int, bad: int, *, first: int = 0) -> list[IntervalCounts]:
+    return [
+        record(first + i, (total, bad), (total, 0), traffic=Traffic.SHADOW) for i in range(number)
+    ]
+
+
+def test_the_load_is_that_of_a_whole_minute() -> None:
+    assert load(copied(11, 50, 0)).peak is None
+    assert load(copied(12, 50, 0)).peak == 10.0
+
+
+def test_the_highest_load_counts_while_the_objectives_hold() -> None:
+    calm, busy = copied(12, 50, 0), copied(12, 500, 0, first=12)
+    broken = copied(12, 5_000, 500, first=24)
+
+    assert load([*calm, *busy, *broken]).peak == 100.0
+
+
+def test_cold_pods_and_held_counts_bear_nothing() -> None:
+    doubled = finding(Reason.DUPLICATE_TARGETS, SHADOW)
+    cold = [record(i, (50, 0), traffic=Traffic.SHADOW, warming=True) for i in range(24)]
+    held = [record(i, (50, 0), None, [doubled], traffic=Traffic.SHADOW) for i in range(24)]
+
+    assert load([*cold, *held]) == Load()
+
+
+# In the world
+
+
+def test_first_users_are_judged_by_themselves_however_short_the_steps() -> None:
+    world = shadowed(100)
+    world.edit(strategy__canary={"steps": ["10%", "50%"], "minStepDuration": "0s"})
+    world.until("Canary")
+    given = world.weights
+    world.reconcile()
+
+    assert (given, world.weights) == ({"v1": 90, "v2": 10}, {"v1": 90, "v2": 10})
+
+
+def test_the_status_tells_copies_mirror_and_the_load_that_was_borne() -> None:
+    world = World(rate=90.0)
+    peak = {**ON, "peakFactor": "2", "minDuration": "4m"}
+    world.edit(version="1", replicas=6, strategy__shadow=peak)
+    world.until("Full").run(60)
+    world.edit(version="2")
+    world.until("Shadow")
+    mirrored(world, 100).run(60)
+    world.restart()
+    world.until("Canary")
+
+    # 90 requests per second of all copies, on half of stable's six pods.
+    assert world.status["shadow"]["peakLoadPerPod"] == "30 req/s"
+    assert world.status["shadow"]["mirror"] == "0%"
+    assert world.status["shadow"]["copies"] >= 1_000
+
+
+def test_a_restart_in_shadow_loses_no_copy() -> None:
+    world = shadowed(100)
+    world.run(5)
+    trial = world.memory.trial
+    assert trial is not None
+    seen = shadow.copies(trial)
+    world.restart()
+    world.run(10)
+
+    trial = world.memory.trial
+    assert trial is not None
+    assert shadow.copies(trial) >= seen
+    assert world.status["phase"] == Phase.SHADOW
+
+
+def test_stable_is_protected_when_the_operator_was_killed_and_the_status_wiped() -> None:
+    """Its past is read again: the route says when the first copy came."""
+    world = shadowed(10, errors={"1": 0.02})
+    del world.obj["status"]
+    world.restart()
+    world.suffers = {1: 0.2}
+    world.run(30)
+
+    strain = world.memory.strain
+    assert strain is not None
+    assert strain.before["errors"].total >= 10_000
+    assert world.mirror < 10
+
+
+def test_a_version_that_stable_served_with_trouble_before_is_no_suffering() -> None:
+    world = shadowed(10, errors={"1": 0.05})
+    mirrored(world, 100).run(60)
+
+    assert "ShadowHurtsStable" not in str(world.log)
+
+
+def test_what_a_person_pauses_stays_although_stable_suffers() -> None:
+    world = shadowed(10)
+    world.edit(paused=True)
+    world.suffers = {1: 0.3}
+    world.run(60)
+    held = world.mirror
+    world.edit(paused=False)
+    world.run(5)
+
+    assert (held, world.mirror) == (10, 1)
+
+
+def test_an_override_to_hold_does_not_keep_copies_that_hurt() -> None:
+    world = shadowed(10)
+    name = world.revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": "Hold", "reason": "INC-8"})
+    world.suffers = {10: 0.3}
+    world.run(60)
+
+    assert world.mirror == 1
+
+
+@pytest.mark.parametrize("action", ["Promote", "Rollback"])
+def test_a_person_may_end_a_shadow(action: str) -> None:
+    world = shadowed(10)
+    name = world.revision_of("2")
+    world.edit(strategy__override={"revision": name, "action": action, "reason": "INC-9"})
+    world.until("Full" if action == "Promote" else "RolledBack")
+
+    assert world.mirror == 0
+    assert world.weights == ({"v2": 1} if action == "Promote" else {"v1": 1})
+
+
+def test_an_override_for_another_revision_skips_nothing() -> None:
+    world = shadowed(1)
+    other = world.revision_of("1")
+    world.edit(strategy__override={"revision": other, "action": "SkipShadow", "reason": "INC-1"})
+    world.run(15)
+
+    assert world.status["phase"] == "Shadow"
+
+
+def test_skipped_before_it_began_is_told_in_the_history() -> None:
+    world = shadowed(1)
+    name = world.revision_of("2")
+    world.edit(version="1")
+    world.until("Full")
+    world.edit(
+        version="2",
+        strategy__override={"revision": name, "action": "SkipShadow", "reason": "INC-7"},
+    )
+    world.errors["2"] = 0.3
+    world.until("RolledBack")
+
+    assert world.status["history"][0]["message"].endswith(
+        "Shadow was skipped by strategy.override: INC-7."
+    )
+
+
+def test_without_prometheus_no_stage_is_left() -> None:
+    world = shadowed(10)
+    world.prometheus_up = False
+    world.run(120)
+
+    assert world.mirror == 10
+    assert "MetricsUnavailable" in str(world.log)
