@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.rollout.capacity import (
@@ -170,6 +170,7 @@ def test_a_step_is_reduced_when_one_of_those_that_became_it_was_larger() -> None
 
 
 @given(st.lists(st.fractions("0.0001", "0.9999"), min_size=1, unique=True).map(sorted), PODS, PODS)
+@settings(deadline=None)
 def test_a_step_is_never_larger_than_what_is_proven_for_it(
     asked: list[Fraction], stable: int, extra: int
 ) -> None:

@@ -49,7 +49,7 @@ def asked(**fields: Any) -> Any:
 def test_stages_end_below_what_stable_does_not_bear(
     percent: int, hurt: int | None, stages: tuple[int, ...]
 ) -> None:
-    assert shadow.stages(shadow.percent(asked(percent=percent)), hurt) == stages
+    assert shadow.stages(percent, hurt) == stages
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_the_time_of_a_shadow_is_that_of_its_stages(
     fields: dict[str, Any], rate: float, seconds: float
 ) -> None:
     given = asked(**fields)
-    every = shadow.stages(shadow.percent(given), None)
+    every = shadow.stages(shadow.allowed(given, 4), None)
 
     assert shadow.expected_seconds(given, every, rate, 15.0, 60.0) == seconds
 
 
 def test_a_spec_without_a_shadow_has_no_stages() -> None:
-    none = spec({"spec.strategy": {"mode": "Immediate"}})
+    immediate = spec({"spec.strategy": {"mode": "Immediate"}})
 
-    assert shadow.stages(shadow.percent(none), None) == ()
+    assert shadow.stages(shadow.allowed(immediate, 4), None) == ()
 
 
 def after(copies: int, bad: int = 0) -> Memory:

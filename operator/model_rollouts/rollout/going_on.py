@@ -153,7 +153,7 @@ def begins(at: At) -> Next | None:
     elif after.verdict == SKIPPED:
         said += f" {skipped(found)}"
     note = f"{said}{_reduced(found, step)}"
-    if not found.shadows:
+    if after.verdict != SKIPPED and not found.shadows:
         note += _planned(found)
     return Next(Move.BEGIN, after, "CanaryStarted", note, said)
 

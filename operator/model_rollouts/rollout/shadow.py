@@ -60,10 +60,10 @@ def peak_factor(spec: Spec) -> Fraction | None:
 def expected_seconds(
     spec: Spec, every: tuple[int, ...], rate: float, stage_seconds: float, warmup: float
 ) -> float:
-    """How long a shadow of these stages takes at `rate` requests of users per second.
+    """How long a shadow takes at `rate` requests of users per second, if all goes well.
 
-    If all goes well, that is. `warmup` (seconds) passes before the copies of a pod count, and each
-    stage has its least.
+    `every` is each of its stages (see `stages`). `warmup` (seconds) passes before the copies of a
+    pod count, and each stage has its least.
     """
     asked = spec.strategy.shadow
     if asked is None or not every:
