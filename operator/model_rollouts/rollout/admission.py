@@ -134,12 +134,15 @@ def _nobody_has_the_match(at: Admission) -> Hold | None:
     )
 
 
-def _the_gateway_can(at: Admission) -> Hold | None:
+def _missing(at: Admission, needed: Iterable[str]) -> list[str]:
     """Only what a gateway claims not to have is missing: one that claims nothing is unknown."""
     features = at.checked.gateway.features
-    if features is None:
-        return None
-    missing = [name for name in _needed(at.deployment) if name not in features]
+    return [] if features is None else [name for name in needed if name not in features]
+
+
+def _the_gateway_can(at: Admission) -> Hold | None:
+    """Not every gateway knows timeouts."""
+    missing = _missing(at, _needed(at.deployment))
     if not missing:
         return None
     return Hold(
@@ -152,11 +155,8 @@ def _the_gateway_can(at: Admission) -> Hold | None:
 
 def _the_gateway_copies(at: Admission) -> Hold | None:
     """A mirror that a gateway cannot make would be awaited for ever."""
-    features = at.checked.gateway.features
-    if features is None or not at.shadows:
-        return None
     # The first stages are shares of the requests, whatever the last one is.
-    missing = [name for name in (MIRROR, MIRROR_PERCENT) if name not in features]
+    missing = _missing(at, (MIRROR, MIRROR_PERCENT)) if at.shadows else []
     if not missing:
         return None
     return Hold(

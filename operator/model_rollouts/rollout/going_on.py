@@ -160,7 +160,7 @@ def begins(at: At) -> Next | None:
 
 def _planned(found: Found) -> str:
     """What is before the version, told where it begins."""
-    coming = stages.plan(found)
+    coming = stages.plan(found, stages.canary(found))
     return "" if coming is None else f" Plan: {coming}."
 
 

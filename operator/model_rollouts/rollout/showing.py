@@ -21,6 +21,7 @@ def status(found: Found, held: tuple[Hold, ...]) -> Status:
 
 def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
     """Where the rollout is."""
+    expected = stages.canary(found)
     return Situation(
         deployment=found.deployment,
         phase=Phase.PAUSED if found.spec.paused else found.phase,
@@ -36,8 +37,8 @@ def situation(found: Found, held: tuple[Hold, ...]) -> Situation:
         history=history(found),
         watching=found.watching,
         accepted=workloads.may_shrink(found),
-        plan=stages.plan(found),
-        expected=next((stage.expected for stage in stages.stages(found)), None),
+        plan=stages.plan(found, expected),
+        expected=expected,
         steps=found.steps,
         leaving=found.beside() if found.is_unwanted else None,
         decided=found.decided is not None,

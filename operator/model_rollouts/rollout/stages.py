@@ -1,7 +1,5 @@
 """The stages that a version has before it, with their times: the plan that people are told."""
 
-from typing import NamedTuple
-
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import Decision, Forecast
 from model_rollouts.decision.wording import duration
@@ -9,36 +7,29 @@ from model_rollouts.rollout import forecasts, judging, shadow, trials
 from model_rollouts.rollout.found import Found
 
 
-class Stage(NamedTuple):
-    """A stage of a rollout, and what is expected of it."""
+def canary(found: Found) -> Forecast | None:
+    """What to expect of the wanted version's canary, by the traffic that stable had lately.
 
-    name: str
-    expected: Forecast
-
-
-def stages(found: Found) -> tuple[Stage, ...]:
-    """What the wanted version has before it, by the traffic that stable had lately.
-
-    Empty when nothing of it will be judged, or nobody asked anything lately.
+    None when nothing of it will be judged, or nobody asked anything lately.
     """
     history, rate = found.seen.history, _rate(found)
     if rate is None or history is None:
-        return ()
-    judge = judging.judge(trials.candidates_rules(found), history.dispersion, history.others)
-    return (Stage("canary", forecasts.canary(judge, rate, found.spec, found.steps)),)
-
-
-def plan(found: Found) -> str | None:
-    """The stages with their times in one sentence, None when they are not known."""
-    told, rate = [f"{each.name} {_time(each.expected)}" for each in stages(found)], _rate(found)
-    if not told or rate is None:
         return None
-    if found.shadows:
-        pace = found.pace
-        waits = pace.stage_seconds, pace.warmup_ms / 1000
-        seconds = shadow.expected_seconds(found.spec, found.stages, rate, *waits)
-        told.insert(0, f"shadow about {duration(seconds)}")
-    return f"{', '.join(told)} at {rate:g} req/s"
+    judge = judging.judge(trials.candidates_rules(found), history.dispersion, history.others)
+    return forecasts.canary(judge, rate, found.spec, found.steps)
+
+
+def plan(found: Found, expected: Forecast | None) -> str | None:
+    """The stages with their times in one sentence, None when the canary's is not known."""
+    rate = _rate(found)
+    if expected is None or rate is None:
+        return None
+    told = f"canary {_time(expected)} at {rate:g} req/s"
+    if not found.shadows:
+        return told
+    waits = found.pace.stage_seconds, found.pace.warmup_ms / 1000
+    seconds = shadow.expected_seconds(found.spec, found.stages, rate, *waits)
+    return f"shadow about {duration(seconds)}, {told}"
 
 
 def _rate(found: Found) -> float | None:
