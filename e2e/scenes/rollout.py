@@ -9,7 +9,7 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.scenes.chronicle import Change, Chronicle, Object
 from e2e.scenes.manifest import NAME, Wanted
 from e2e.waiting import wait_until
-from model_rollouts.resources import names
+from model_rollouts.resources import names, route_form
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,5 @@ def conditions(obj: Object) -> dict[str, Object]:
 
 def shares(route: Object) -> dict[str, float]:
     """The share of users that each revision gets by an HTTPRoute, 0 to 1."""
-    backends = route["spec"]["rules"][0]["backendRefs"]
-    whole = sum(backend.get("weight", 1) for backend in backends)
-    return {backend["name"]: backend.get("weight", 1) / whole for backend in backends}
+    weights = route_form.weights(route)
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}

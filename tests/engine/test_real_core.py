@@ -83,8 +83,8 @@ def test_a_first_version_serves_once_its_pods_and_its_route_are_ready(
             status = await cluster.status()
             conditions = await cluster.conditions()
 
-        (backend,) = route["spec"]["rules"][0]["backendRefs"]
-        assert backend["name"] == deployment["metadata"]["name"] == status["stable"]["revision"]
+        (serving,) = {each["name"] for each in route["spec"]["rules"][0]["backendRefs"]}
+        assert serving == deployment["metadata"]["name"] == status["stable"]["revision"]
         assert (status["phase"], conditions["Available"]) == ("Full", "True")
         assert len(await cluster.all(SERVICE)) == 2
         owners = {each["metadata"]["ownerReferences"][0]["uid"] for each in (deployment, route)}

@@ -38,7 +38,17 @@ def rule(built: dict[str, Any]) -> Any:
 def test_a_weight_of_0_is_left_out() -> None:
     built = route(Backend("m-1", 100), Backend("m-2", 0))
 
-    assert [each["name"] for each in rule(built)["backendRefs"]] == ["m-1"]
+    assert {each["name"] for each in rule(built)["backendRefs"]} == {"m-1"}
+
+
+def test_no_place_comes_or_goes_when_users_do() -> None:
+    alone, together = route(Backend("m-1", 1)), route(Backend("m-1", 9), Backend("m-2", 1))
+
+    assert [(each["name"], each["weight"]) for each in rule(alone)["backendRefs"]] == [
+        ("m-1", 999_999),
+        ("m-1", 1),
+    ]
+    assert [each["name"] for each in rule(together)["backendRefs"]] == ["m-1", "m-2"]
 
 
 def test_copies_go_to_the_shadow_service_and_0_percent_is_no_mirror() -> None:
@@ -74,9 +84,12 @@ def test_a_record_without_copies_is_the_one_that_earlier_releases_read() -> None
 
 def test_a_gateway_that_refuses_filters_on_backends_gets_none() -> None:
     spec = RouteSpec(parent_refs=[{"name": "models"}], marks_backends=False)
-    (backend,) = rule(route(Backend("m-1", 1), spec=spec))["backendRefs"]
+    backends = rule(route(Backend("m-1", 9), Backend("m-2", 1), spec=spec))["backendRefs"]
 
-    assert backend == {"name": "m-1", "port": 80, "weight": 1}
+    assert backends == [
+        {"name": "m-1", "port": 80, "weight": 9},
+        {"name": "m-2", "port": 80, "weight": 1},
+    ]
 
 
 @pytest.mark.parametrize(

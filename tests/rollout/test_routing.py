@@ -29,11 +29,11 @@ def built(roles: Roles, obj: dict[str, Any] = OBJ) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("roles", "expected"),
     [
-        (FULL, {"m-a": 1}),
+        (FULL, {"m-a": 1_000_000}),
         (canary(Fraction(1, 20)), {"m-a": 95, "m-b": 5}),
         (canary(Fraction(1, 1000)), {"m-a": 9990, "m-b": 10}),
         (canary(Fraction(123, 1_000_000)), {"m-a": 999_877, "m-b": 123}),
-        (canary(Fraction(0)), {"m-a": 1}),
+        (canary(Fraction(0)), {"m-a": 1_000_000}),
     ],
 )
 def test_weights_are_whole_numbers_of_the_smallest_total(

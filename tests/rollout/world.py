@@ -232,10 +232,9 @@ class World:
 
     @property
     def weights(self) -> dict[str, int]:
-        """Weights by version."""
-        if self.route is None:
-            return {}
-        return {self.version_of(k): v for k, v in route_form.weights(self.route).items()}
+        """Weights by version; 1 of one that serves alone, whatever its places have."""
+        found = {} if self.route is None else route_form.weights(self.route)
+        return {self.version_of(k): v if len(found) > 1 else 1 for k, v in found.items()}
 
     @property
     def mirror(self) -> int:

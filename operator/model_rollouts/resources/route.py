@@ -1,6 +1,10 @@
 """The HTTPRoute that the operator owns: weights, mirror and record, written in one request.
 
-One rule. A weight of 0 is left out, because gateways differ in what they make of it.
+It has one rule, which always has two backends. Envoy Gateway makes a cluster of each, named by its
+place, and tells a proxy of clusters and of weights separately: while a place comes or goes, the
+weights of a moment point to a cluster that is not there, and users get 500. A version that serves
+alone therefore has both places. A weight of 0 would hold the second one too, but gateways differ in
+what they make of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +18,10 @@ from model_rollouts.resources.record import RouteRecord, encode
 
 _MOST_WEIGHT = 1_000_000
 """Gateway API's bound of a backendRef's weight."""
+
+_ALONE = (_MOST_WEIGHT - 1, 1)
+"""Weights of the two places of a version that serves alone. The second is where the next candidate
+comes, a moment before its weight: it should have next to no users by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,7 @@ def http_route(
     Raises ResourceError for a route that would answer nobody or send users twice.
     """
     _require_servable(model, backends, mirror)
-    rule: dict[str, Any] = {
-        "backendRefs": [_backend(spec, each) for each in backends if each.weight > 0]
-    }
+    rule: dict[str, Any] = {"backendRefs": [_backend(spec, each) for each in _places(backends)]}
     if spec.matches:
         rule["matches"] = [dict(match) for match in spec.matches]
     if spec.timeouts:
@@ -89,6 +95,13 @@ def http_route(
         "spec": content,
     }
     return owned(bare, namespace, owner)
+
+
+def _places(backends: Sequence[Backend]) -> Sequence[Backend]:
+    serving = [each for each in backends if each.weight > 0]
+    if len(serving) > 1:
+        return serving
+    return [Backend(serving[0].revision, weight) for weight in _ALONE]
 
 
 def _backend(spec: RouteSpec, backend: Backend) -> dict[str, Any]:
