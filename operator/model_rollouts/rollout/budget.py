@@ -100,5 +100,6 @@ def _wider(objective: Objective, share: float) -> Objective:
 
 def _limited(objective: Objective, good: float) -> Objective:
     """The objective with another good limit, and the others in the same proportion."""
-    bad = good * objective.bad / objective.good
+    # Rounding must not lift it over what an objective may say.
+    bad = min(good * objective.bad / objective.good, LARGEST_BAD_SHARE)
     return replace(objective, good=good, bad=bad, accept=max(bad, objective.accept))
