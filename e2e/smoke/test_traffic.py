@@ -1,13 +1,11 @@
 """Traffic through the gateway is split and mirrored as the route says, seen by Prometheus."""
 
-import json
 import math
 import time
 from functools import partial
-from pathlib import Path
 
-from e2e.cluster import images
 from e2e.fixtures import Cluster
+from e2e.smoke import servers
 from e2e.waiting import wait_until
 
 REQUESTS = 2_000
@@ -16,30 +14,18 @@ MIRRORED_SHARE = 0.30
 FALSE_ALARM = 1e-6
 """Chance that a correct gateway fails one of the two checks: once in a million runs, each."""
 
-MANIFESTS = Path(__file__).with_name("traffic.yaml")
-
 
 def test_split_and_mirror_are_what_the_route_says(cluster: Cluster, cluster_namespace: str) -> None:
     """2,000 requests at 90/10 with a 30 % mirror: the counts lie within binomial bounds."""
-    manifests = MANIFESTS.read_text()
-    for image in images.OURS:
-        manifests = manifests.replace(f"image: {image.name}", f"image: {image.reference}")
-    manifests = manifests.replace("GATEWAY", cluster.gateway_address)
-    servers, load = manifests.split("# The load\n")
-    kubectl = cluster.kubectl
-    kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=servers)
-    kubectl("rollout", "status", "deployment", "-n", cluster_namespace, "--timeout=90s")
+    servers.start(cluster, cluster_namespace)
     accepted = partial(cluster.route_accepted, "model", cluster_namespace)
     wait_until(accepted, "the route was not accepted")
     wait_until(
         lambda: len(_answers(cluster, cluster_namespace)) == 4, "the servers were not scraped"
     )
 
-    kubectl("apply", "-n", cluster_namespace, "-f", "-", stdin=load)
-    kubectl(
-        "wait", "job/load", "-n", cluster_namespace, "--for=condition=Complete", "--timeout=90s"
-    )
-    told = json.loads(kubectl("logs", "job/load", "-n", cluster_namespace))
+    servers.send(cluster, cluster_namespace, REQUESTS, rate=200)
+    told = servers.answered(cluster, cluster_namespace)
 
     assert told["statuses"] == {"200": REQUESTS}
     # Prometheus knows it all once it has counted every answer that clients got.

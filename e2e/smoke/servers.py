@@ -1,0 +1,41 @@
+"""Two model servers behind one route, and users of a given number and rate."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from e2e.cluster import images
+from e2e.fixtures import Cluster
+
+MANIFESTS = Path(__file__).with_name("traffic.yaml")
+JOB = "job/load"
+
+
+def start(cluster: Cluster, namespace: str) -> None:
+    """Start the servers `stable` and `candidate`, with a route that splits and copies."""
+    servers, _ = _parts(cluster, 0, 0)
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=servers)
+    cluster.kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=90s")
+
+
+def send(cluster: Cluster, namespace: str, requests: int, rate: int) -> None:
+    """Begin to send `requests` users, `rate` a second."""
+    _, load = _parts(cluster, requests, rate)
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=load)
+
+
+def answered(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    """What users got, once all of them have it."""
+    cluster.kubectl("wait", JOB, "-n", namespace, "--for=condition=Complete", "--timeout=90s")
+    told: dict[str, Any] = json.loads(cluster.kubectl("logs", JOB, "-n", namespace))
+    return told
+
+
+def _parts(cluster: Cluster, requests: int, rate: int) -> tuple[str, str]:
+    manifests = MANIFESTS.read_text()
+    for image in images.OURS:
+        manifests = manifests.replace(f"image: {image.name}", f"image: {image.reference}")
+    manifests = manifests.replace("GATEWAY", cluster.gateway_address)
+    manifests = manifests.replace("REQUESTS", str(requests)).replace("RATE", str(rate))
+    servers, load = manifests.split("# The load\n")
+    return servers, load

@@ -1,0 +1,62 @@
+"""Whatever the weights become, and however often: no request is lost on the way."""
+
+import itertools
+import json
+from functools import partial
+
+from e2e.cluster.kubectl import Kubectl
+from e2e.fixtures import Cluster
+from e2e.smoke import servers
+from e2e.waiting import wait_until
+from model_rollouts.resources.names import Owner
+from model_rollouts.resources.record import RouteRecord
+from model_rollouts.resources.route import Backend, RouteSpec, http_route
+
+REQUESTS, RATE = 6_000, 250
+STABLE, CANDIDATE = Backend("stable", 1), Backend("candidate", 1)
+COURSE = (
+    (Backend("stable", 9), CANDIDATE),
+    (STABLE,),
+    (STABLE, CANDIDATE),
+    (CANDIDATE,),
+    (STABLE,),
+)
+"""A first step and its rollback, a larger one and its promotion, and a revert."""
+SPEC = RouteSpec([{"name": "models", "namespace": "gateways"}], ["model.example.com"])
+RECORD = RouteRecord("stable", None, "Full", "0%", 1, None, 1)
+LEAST_CHANGES = 20
+"""A route whose backends come and go loses a request in every seventh change or so at this rate."""
+
+
+def test_no_request_is_lost_while_weights_change(cluster: Cluster, cluster_namespace: str) -> None:
+    servers.start(cluster, cluster_namespace)
+    change = partial(_change, cluster.kubectl, cluster_namespace)
+    change((STABLE,))
+    accepted = partial(cluster.route_accepted, "model", cluster_namespace)
+    wait_until(accepted, "the route was not accepted")
+
+    servers.send(cluster, cluster_namespace, REQUESTS, RATE)
+    changes = 0
+    for backends in itertools.cycle(COURSE):
+        if _is_complete(cluster.kubectl, cluster_namespace):
+            break
+        change(backends)
+        wait_until(accepted, "the route was not accepted")
+        changes += 1
+    told = servers.answered(cluster, cluster_namespace)
+
+    print(f"{changes} changes of the route, clients saw {told}")
+    assert changes >= LEAST_CHANGES
+    assert told["statuses"] == {"200": REQUESTS}
+    assert set(told["versions"]) == {"1", "2"}
+
+
+def _change(kubectl: Kubectl, namespace: str, backends: tuple[Backend, ...]) -> None:
+    uid = kubectl.get("namespace", namespace)["metadata"]["uid"]
+    owner = Owner("v1", "Namespace", namespace, uid)
+    route = http_route("model", SPEC, backends, RECORD, namespace=namespace, owner=owner)
+    kubectl("apply", "-f", "-", stdin=json.dumps(route))
+
+
+def _is_complete(kubectl: Kubectl, namespace: str) -> bool:
+    return bool(kubectl.get(servers.JOB, "-n", namespace).get("status", {}).get("succeeded"))
