@@ -22,7 +22,7 @@ from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.records import Counted, Unavailable
-from model_rollouts.rollout.planning import Asked
+from model_rollouts.rollout.asking import Asked
 from model_rollouts.rollout.seen import History
 from tests.api.objects import changed
 from tests.engine.planners import take

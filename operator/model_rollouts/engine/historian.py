@@ -12,7 +12,7 @@ from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
 from model_rollouts.prometheus.history import recent_rate, stable_dispersion
-from model_rollouts.rollout.planning import Asked
+from model_rollouts.rollout.asking import Asked
 from model_rollouts.rollout.seen import History
 
 

@@ -17,8 +17,9 @@ from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.rollout.actions import Need
+from model_rollouts.rollout.asking import Asked
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Asked, Plan
+from model_rollouts.rollout.planning import Plan
 from model_rollouts.rollout.seen import History, Seen
 
 _log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.measured import MeasuredRollout, Request
 from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.rollout.asking import Asked
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Asked
 from model_rollouts.rollout.seen import Checked, History
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]

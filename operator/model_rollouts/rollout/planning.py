@@ -16,9 +16,9 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import (
     admission,
+    asking,
     bearing,
     clocks,
-    history,
     holds,
     moves,
     news,
@@ -45,7 +45,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.counting import Past
+from model_rollouts.rollout.asking import Asked
 from model_rollouts.rollout.found import Found, Pace, phase_of
 from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.next_move import At, Next
@@ -60,19 +60,6 @@ class Settings:
     proxy: ProxySettings
     grid: Grid = field(default_factory=Grid)
     pace: Pace = field(default_factory=Pace)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Whose history is asked for: the revision that is to be judged, and those that served.
-
-    `candidate` is None while it has no pods that could be scraped. `others` are the objectives
-    besides errors whose past is asked for, each with the revisions that have counted it.
-    """
-
-    candidate: str | None
-    served: tuple[str, ...]
-    others: tuple[tuple[Past, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +142,12 @@ def _stalled(seen: Seen, memory: Memory, error: Exception, now: float) -> Plan:
 
 
 def _plan(found: Found, settings: Settings) -> Plan:
-    if (asked := _asked(found, settings)) is not None:
-        return asked
+    if (checked := _checked(found, settings)) is not None:
+        return checked
     refused = _refused(found)
     found = replace(found, memory=trials.at_hand(found, settings.grid))
-    if _lacks_history(found):
-        return _asks_history(found)
+    if asking.lacks_history(found):
+        return Plan((), found.memory, frozenset({Need.HISTORY}), history=asking.about(found))
     since = holds.unscraped_since(found)
     found = replace(found, memory=replace(found.memory, unscraped_since=since))
     held = (*refused, *holds.find(found))
@@ -171,15 +158,11 @@ def _plan(found: Found, settings: Settings) -> Plan:
     return _stayed(found, held, settings, admitted=not refused)
 
 
-def _asked(found: Found, settings: Settings) -> Plan | None:
-    """What has to be asked before a version is started, or before the route follows the spec."""
-    starts = found.phase is Phase.ADMISSION
-    if not (starts or repair.follows_spec(found)):
+def _checked(found: Found, settings: Settings) -> Plan | None:
+    """What has to be checked before a version is started, or before the route follows the spec."""
+    if not asking.lacks_checks(found):
         return None
-    checked = found.seen.checked
-    if checked is not None and checked.generation == found.deployment.metadata.generation:
-        return None
-    if not starts:
+    if found.phase is not Phase.ADMISSION:
         return Plan((), found.memory, frozenset({Need.CHECK}))
     stored = _to_store(found, settings)
     deployment, *_ = controller_revision.objects(stored, revisions.owner_of(found.deployment), 1)
@@ -187,53 +170,10 @@ def _asked(found: Found, settings: Settings) -> Plan | None:
     return Plan((tried,), found.memory, frozenset({Need.CHECK}))
 
 
-def _lacks_history(found: Found) -> bool:
-    """Whether a candidate is to be judged, or has pods and could be, and nothing is known yet."""
-    history = found.seen.history
-    if found.seen.metrics_error is not None:
-        return False
-    if found.phase is Phase.STARTING and not found.goes_all_the_way:
-        # Whether or not the version before it is still being watched.
-        return history is None or (history.candidate is None and _can_be_scraped(found))
-    return history is None and found.judged is not None and found.memory.trial is None
-
-
-def _can_be_scraped(found: Found) -> bool:
-    candidate = found.candidate()
-    return candidate is not None and candidate.is_ready
-
-
-def _asks_history(found: Found) -> Plan:
-    """What serves now and served before, asked once before it is compared with."""
-    told = found.deployment.status.history
-    before = [past.revision for past in told if past.outcome in history.SERVES]
-    known = [found.roles.stable, *before]
-    names = {name for name in known if name in found.revisions and name != found.wanted.name}
-    served = tuple(sorted(filter(None, names)))
-    starting = found.phase is Phase.STARTING
-    asked = Asked(
-        candidate=None if starting and not _can_be_scraped(found) else found.wanted.name,
-        served=served,
-        others=tuple(
-            (each, _counted_by(found, each, served))
-            for each in trials.pasts(trials.candidates_rules(found))
-        ),
-    )
-    return Plan((), found.memory, frozenset({Need.HISTORY}), history=asked)
-
-
-def _counted_by(found: Found, past: Past, served: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `served` whose pods have counted it."""
-    return tuple(
-        name for name in served if past.edge is None or past.edge in found.revisions[name].counted
-    )
-
-
 def _refused(found: Found) -> tuple[Hold, ...]:
     checked = found.seen.checked
-    if checked is None or not (
-        found.phase in (Phase.ADMISSION, Phase.STARTING) or repair.follows_spec(found)
-    ):
+    starts = found.phase in (Phase.ADMISSION, Phase.STARTING)
+    if checked is None or not (starts or repair.follows_spec(found)):
         return ()
     children = found.seen.children
     return admission.holds(
