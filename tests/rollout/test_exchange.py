@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from model_rollouts.rollout.actions import Scale, WriteRoute
 from model_rollouts.rollout.planning import plan
 from model_rollouts.rollout.seen import Gateway
+from tests.api.objects import LATENCY
 from tests.rollout.bounded import Bounded
 from tests.rollout.world import NOON, SETTINGS
 
@@ -210,6 +211,28 @@ def test_a_first_version_that_is_replaced_before_it_serves_makes_room() -> None:
     world.until("Full", 120)
 
     assert world.pods() == {"v1": 0, "v2": 4}
+
+
+def test_what_is_decided_does_not_wait_for_load() -> None:
+    """A person decides; that no pod is loaded as it will be is told before, and not after."""
+    world = begun(canary={"steps": ["10%"], "minStepDuration": "5s"})
+    world.edit(objectives=[*world.obj["spec"]["objectives"], LATENCY])
+    world.until("Canary").run(120)
+    assert "LowLoad" in reasons(world)
+    decides("Promote")(world)
+    told = set[str]()
+    for _ in range(60):
+        world.run(5)
+        told |= reasons(world)
+
+    assert "Exchanging" in told
+    assert "LowLoad" not in told
+    assert (world.status["phase"], set(world.weights)) == ("Full", {"v2"})
+
+
+def reasons(world: Bounded) -> set[str]:
+    """Those of all conditions."""
+    return {each["reason"] for each in world.status["conditions"]}
 
 
 def test_a_number_of_pods_that_nobody_has_noticed_yet_makes_none_unready() -> None:
