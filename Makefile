@@ -7,8 +7,8 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-operator test-healing cluster cluster-down kwok \
-	demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
+.PHONY: help venv tools lint format test test-unit test-metrics test-operator test-healing \
+	cluster cluster-down kwok demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
 	bench-decision bench-engine bench-intake bench-reaction
 
 help: ## Show this list
@@ -35,10 +35,13 @@ format: $(INSTALLED) ## Put every file into the project's format
 	$(VENV)/bin/ruff check --fix .
 
 test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage
-	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 test-operator=3 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 e2e-demo=15 cluster-down=1
+	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 test-metrics=3 test-operator=3 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 e2e-demo=15 cluster-down=1
 
 test-unit: $(INSTALLED) ## The fast lane: no cluster, under two minutes once `make tools` ran
-	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole"
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not prometheus"
+
+test-metrics: $(INSTALLED) ## What is asked of a real Prometheus, and counted by a real proxy
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "prometheus and not slow"
 
 test-operator: $(INSTALLED) ## The whole operator on a real API server, with a Prometheus of the tests
 	$(PYTHON) -m pytest tests/engine -m whole
