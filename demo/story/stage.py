@@ -133,7 +133,8 @@ class Stage:
         rate = sum(line.sent for line in lines) / 5
         got = self.users.ledger.everyone(self._scene_began)
         bad = f"answers in this scene: {words.bad(got)} of {count(got.total)}"
-        return " · ".join(filter(None, [doing, f"{count(round(rate))} flights/s", bad]))
+        proven = words.verdicts(self.now())
+        return " · ".join(filter(None, [doing, f"{count(round(rate))} flights/s", bad, proven]))
 
 
 def _short(path: Path) -> str:

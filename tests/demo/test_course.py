@@ -6,9 +6,9 @@ import pytest
 
 from demo.load.replay import NOBODY, Count, Line
 from demo.story.course import Course
-from demo.story.seen import Seen, seen
+from demo.story.seen import Judged, Seen, seen
 from demo.story.side_by_side import harmed_by
-from demo.story.words import bad, clock, told
+from demo.story.words import bad, clock, told, verdicts
 
 STARTING = Seen(
     at=10.0,
@@ -117,3 +117,9 @@ def test_numbers_are_said_in_words() -> None:
     assert clock(125.4) == "2:05"
     assert bad(Count(5)) == "none bad"
     assert bad(Count(2000, 3, 1200)) == "1,203 bad (3 errors, 1,200 slow)"
+
+
+def test_verdicts_are_told_with_what_they_rest_on() -> None:
+    judged = (Judged("errors", "Pass", 1, 1200), Judged("latency", "Undecided", 0, 0))
+
+    assert verdicts(replace(CANARY, objectives=judged)) == "errors Pass, 1 of 1,200 bad"
