@@ -277,7 +277,7 @@ def test_a_status_that_is_wiped_in_a_canary_is_found_again(playing: Play) -> Non
         assert held == given
         assert (again.stable, again.candidate) == (before.stable, before.candidate)
         assert end.stable is not None
-        assert await whole.weights() == {end.stable.revision: 1}
+        assert set(await whole.weights()) == {end.stable.revision}
 
     playing(story)
 
