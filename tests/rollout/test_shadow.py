@@ -305,6 +305,21 @@ def test_a_version_that_stable_served_with_trouble_before_is_no_suffering() -> N
     assert "ShadowHurtsStable" not in str(world.log)
 
 
+def test_what_gets_copies_keeps_its_pods_when_another_version_is_applied_to_a_paused_one() -> None:
+    world = shadowed(10)
+    world.edit(paused=True)
+    before = world.pods()["v2"]
+    world.edit(version="3")
+    world.run(30)
+
+    assert (world.mirror, world.pods()["v2"]) == (10, before)
+
+    world.edit(paused=False)
+    world.run(15)
+
+    assert world.pods()["v2"] == 0
+
+
 def test_what_a_person_pauses_stays_although_stable_suffers() -> None:
     world = shadowed(10)
     world.edit(paused=True)

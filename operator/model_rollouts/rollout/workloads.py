@@ -30,6 +30,10 @@ def _claims(found: Found, admitted: bool) -> Iterator[tuple[str, int]]:
         # Outside of an exchange a share beyond its pods gets smaller, and no pod starts for it.
         most = beside.needed if found.exchanging else beside.replicas
         yield beside.revision, min(beside.needed, most)
+    copied = found.seen.children.deployments.get(roles.candidate or "")
+    if copied is not None and roles.mirror and found.is_unwanted:
+        # Another version is asked for while the rollout is paused: nothing moves.
+        yield copied["metadata"]["name"], _asked(copied)
     forward = found.exchanging and found.leaving is None
     if forward and beside is not None:
         yield beside.revision, users
