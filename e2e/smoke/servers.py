@@ -13,15 +13,26 @@ JOB = "job/load"
 
 def start(cluster: Cluster, namespace: str) -> None:
     """Start the servers `stable` and `candidate`, with a route that splits and copies."""
-    servers, _ = _parts(cluster, 0, 0)
+    servers, _ = _parts(cluster, namespace, 0, 0)
     cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=servers)
     cluster.kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=90s")
 
 
 def send(cluster: Cluster, namespace: str, requests: int, rate: int) -> None:
     """Begin to send `requests` users, `rate` a second."""
-    _, load = _parts(cluster, requests, rate)
+    _, load = _parts(cluster, namespace, requests, rate)
     cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=load)
+
+
+def have_ended(cluster: Cluster, namespace: str) -> bool:
+    """Whether all users have an answer, or sending them has failed."""
+    status = cluster.kubectl.get(JOB, "-n", namespace)["status"]
+    return bool(status.get("succeeded") or status.get("failed"))
+
+
+def host(namespace: str) -> str:
+    """The host that users ask for. One of the namespace before may not be gone yet."""
+    return f"{namespace}.example.com"
 
 
 def answered(cluster: Cluster, namespace: str) -> dict[str, Any]:
@@ -31,11 +42,17 @@ def answered(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return told
 
 
-def _parts(cluster: Cluster, requests: int, rate: int) -> tuple[str, str]:
+def _parts(cluster: Cluster, namespace: str, requests: int, rate: int) -> tuple[str, str]:
     manifests = MANIFESTS.read_text()
     for image in images.OURS:
         manifests = manifests.replace(f"image: {image.name}", f"image: {image.reference}")
-    manifests = manifests.replace("GATEWAY", cluster.gateway_address)
-    manifests = manifests.replace("REQUESTS", str(requests)).replace("RATE", str(rate))
+    values = {
+        "GATEWAY": cluster.gateway_address,
+        "HOST": host(namespace),
+        "REQUESTS": requests,
+        "RATE": rate,
+    }
+    for name, value in values.items():
+        manifests = manifests.replace(name, str(value))
     servers, load = manifests.split("# The load\n")
     return servers, load

@@ -22,7 +22,7 @@ COURSE = (
     (STABLE,),
 )
 """A first step and its rollback, a larger one and its promotion, and a revert."""
-SPEC = RouteSpec([{"name": "models", "namespace": "gateways"}], ["model.example.com"])
+PARENTS = ({"name": "models", "namespace": "gateways"},)
 RECORD = RouteRecord("stable", None, "Full", "0%", 1, None, 1)
 LEAST_CHANGES = 20
 """A route whose backends come and go loses a request in every seventh change or so at this rate."""
@@ -38,7 +38,7 @@ def test_no_request_is_lost_while_weights_change(cluster: Cluster, cluster_names
     servers.send(cluster, cluster_namespace, REQUESTS, RATE)
     changes = 0
     for backends in itertools.cycle(COURSE):
-        if _is_complete(cluster.kubectl, cluster_namespace):
+        if servers.have_ended(cluster, cluster_namespace):
             break
         change(backends)
         wait_until(accepted, "the route was not accepted")
@@ -54,9 +54,6 @@ def test_no_request_is_lost_while_weights_change(cluster: Cluster, cluster_names
 def _change(kubectl: Kubectl, namespace: str, backends: tuple[Backend, ...]) -> None:
     uid = kubectl.get("namespace", namespace)["metadata"]["uid"]
     owner = Owner("v1", "Namespace", namespace, uid)
-    route = http_route("model", SPEC, backends, RECORD, namespace=namespace, owner=owner)
+    spec = RouteSpec(PARENTS, [servers.host(namespace)])
+    route = http_route("model", spec, backends, RECORD, namespace=namespace, owner=owner)
     kubectl("apply", "-f", "-", stdin=json.dumps(route))
-
-
-def _is_complete(kubectl: Kubectl, namespace: str) -> bool:
-    return bool(kubectl.get(servers.JOB, "-n", namespace).get("status", {}).get("succeeded"))
