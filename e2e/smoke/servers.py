@@ -7,21 +7,19 @@ from typing import Any
 from e2e.cluster import images
 from e2e.fixtures import Cluster
 
-MANIFESTS = Path(__file__).with_name("traffic.yaml")
+HERE = Path(__file__).parent
 JOB = "job/load"
 
 
 def start(cluster: Cluster, namespace: str) -> None:
     """Start the servers `stable` and `candidate`, with a route that splits and copies."""
-    servers, _ = _parts(cluster, namespace, 0, 0)
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=servers)
+    _apply(cluster, namespace, "traffic.yaml")
     cluster.kubectl("rollout", "status", "deployment", "-n", namespace, "--timeout=90s")
 
 
 def send(cluster: Cluster, namespace: str, requests: int, rate: int) -> None:
     """Begin to send `requests` users, `rate` a second."""
-    _, load = _parts(cluster, namespace, requests, rate)
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=load)
+    _apply(cluster, namespace, "load.yaml", REQUESTS=requests, RATE=rate)
 
 
 def have_ended(cluster: Cluster, namespace: str) -> bool:
@@ -42,17 +40,11 @@ def answered(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return told
 
 
-def _parts(cluster: Cluster, namespace: str, requests: int, rate: int) -> tuple[str, str]:
-    manifests = MANIFESTS.read_text()
+def _apply(cluster: Cluster, namespace: str, file: str, **values: int) -> None:
+    manifests = (HERE / file).read_text()
     for image in images.OURS:
         manifests = manifests.replace(f"image: {image.name}", f"image: {image.reference}")
-    values = {
-        "GATEWAY": cluster.gateway_address,
-        "HOST": host(namespace),
-        "REQUESTS": requests,
-        "RATE": rate,
-    }
-    for name, value in values.items():
+    filled = {"GATEWAY": cluster.gateway_address, "HOST": host(namespace), **values}
+    for name, value in filled.items():
         manifests = manifests.replace(name, str(value))
-    servers, load = manifests.split("# The load\n")
-    return servers, load
+    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=manifests)

@@ -30,7 +30,9 @@ LEAST_CHANGES = 20
 
 def test_no_request_is_lost_while_weights_change(cluster: Cluster, cluster_namespace: str) -> None:
     servers.start(cluster, cluster_namespace)
-    change = partial(_change, cluster.kubectl, cluster_namespace)
+    uid = cluster.kubectl.get("namespace", cluster_namespace)["metadata"]["uid"]
+    owner = Owner("v1", "Namespace", cluster_namespace, uid)
+    change = partial(_change, cluster.kubectl, owner)
     change((STABLE,))
     accepted = partial(cluster.route_accepted, "model", cluster_namespace)
     wait_until(accepted, "the route was not accepted")
@@ -51,9 +53,7 @@ def test_no_request_is_lost_while_weights_change(cluster: Cluster, cluster_names
     assert set(told["versions"]) == {"1", "2"}
 
 
-def _change(kubectl: Kubectl, namespace: str, backends: tuple[Backend, ...]) -> None:
-    uid = kubectl.get("namespace", namespace)["metadata"]["uid"]
-    owner = Owner("v1", "Namespace", namespace, uid)
-    spec = RouteSpec(PARENTS, [servers.host(namespace)])
-    route = http_route("model", spec, backends, RECORD, namespace=namespace, owner=owner)
+def _change(kubectl: Kubectl, owner: Owner, backends: tuple[Backend, ...]) -> None:
+    spec = RouteSpec(PARENTS, [servers.host(owner.name)])
+    route = http_route("model", spec, backends, RECORD, namespace=owner.name, owner=owner)
     kubectl("apply", "-f", "-", stdin=json.dumps(route))
