@@ -20,6 +20,8 @@ SHORT = (1, 2, 4, 5)
 OTHERWISE = 3
 """The exit code of a story that ended otherwise than it should."""
 
+_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
+
 
 @click.group(help="Rolls out models of flights on a real cluster and tells what happens.")
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     show_default="out/demo/story.json",
     help="Where the whole story is written for programs.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
+@_dry_run
 def play(everything: bool, wanted: tuple[int, ...], file: Path, dry_run: bool) -> None:
     """Play the story; ends with 3 when a scene ended otherwise than it should."""
     numbers = {scene.number for scene in SCENES} if everything else {1, *(wanted or SHORT)}
@@ -48,7 +50,7 @@ def play(everything: bool, wanted: tuple[int, ...], file: Path, dry_run: bool) -
 @main.command(name="break")
 @click.option("--errors", default="0%", show_default=True, help="Share of requests that fail.")
 @click.option("--slow", type=click.Choice(sorted(breaking.SLOW)), help="Which requests are slow.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
+@_dry_run
 def broken(errors: str, slow: str | None, dry_run: bool) -> None:
     """Roll out a version with faults of one's own choice."""
     try:

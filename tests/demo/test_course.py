@@ -9,22 +9,8 @@ from demo.story.course import Course
 from demo.story.seen import Judged, Seen, seen
 from demo.story.side_by_side import harmed_by
 from demo.story.words import bad, clock, told, verdicts
+from tests.demo.statuses import STARTING
 
-STARTING = Seen(
-    at=10.0,
-    generation=2,
-    phase="Starting",
-    stable="2",
-    candidate="",
-    weight=0.0,
-    mirror=0.0,
-    copies=0,
-    message="Starting 4.",
-    plan="",
-    reason="Starting",
-    revisions=("a", ""),
-    objectives=(),
-)
 SHADOW = replace(STARTING, at=20.0, phase="Shadow", mirror=0.3, candidate="4", message="Copies.")
 CANARY = replace(SHADOW, at=80.0, phase="Canary", mirror=0.0, weight=0.5, message="Canary 50 %.")
 TAKEN_BACK = replace(CANARY, at=130.0, phase="RolledBack", weight=0.0, message="Taken back.")

@@ -12,24 +12,20 @@ from demo.story.course import Course
 from demo.story.picture import draw
 from demo.story.plain import Plain
 from demo.story.scenes import NEEDS, SCENES, Ending, Memory
-from demo.story.seen import Seen
 from demo.story.summary import save, table
 from demo.story.teller import Teller
+from tests.demo.statuses import STARTING
 
-STATUS = Seen(
+STATUS = replace(
+    STARTING,
     at=1000.0,
-    generation=2,
     phase="Shadow",
-    stable="2",
     candidate="4",
-    weight=0.0,
     mirror=0.3,
     copies=10,
     message="Copies.",
-    plan="",
     reason="Judging",
     revisions=("a", "b"),
-    objectives=(),
 )
 COURSE = Course(
     "4",
