@@ -6,7 +6,6 @@ there would look like a pass.
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 import uuid
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
+from ephemeral_port_reserve import reserve
 from rich.console import Console
 
 from e2e.cluster import addons, control_plane, credentials, debian, progress, tools
@@ -113,7 +113,9 @@ def api_server_in(directory: Path, audit_log: Path | None = None) -> Iterator[Ap
     if not tools.built(tools.API_SERVER):
         raise ToolsMissingError("etcd and kube-apiserver are not built: run `make tools`")
     begun = time.monotonic()
-    store, peer, serves = (Endpoint("127.0.0.1", port) for port in _free_ports(3))
+    store, peer, serves = (
+        Endpoint("127.0.0.1", port) for port in (reserve(), reserve(), reserve())
+    )
     url = f"https://{serves.host}:{serves.port}"
     made = credentials.ensure(directory / "credentials", url, ["localhost", "127.0.0.1"])
     with contextlib.ExitStack() as running:
@@ -247,14 +249,6 @@ def _established(crd: dict[str, Any]) -> bool:
     # While it is being accepted the API server shows the list as null.
     conditions = crd.get("status", {}).get("conditions") or []
     return {"Established": "True"}.items() <= {c["type"]: c["status"] for c in conditions}.items()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """A real Prometheus on loopback, for tests and benchmarks."""
 
 import contextlib
-import socket
 import subprocess
 import time
 import urllib.error
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ephemeral_port_reserve import reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,6 @@ class PrometheusServer:
     url: str
     pid: int
     version: str
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def configuration(
@@ -80,7 +73,7 @@ def prometheus_server(
 
     With `backfill` it takes samples of the past two days from pages that state their times.
     """
-    port = free_port()
+    port = reserve()
     config = directory / "prometheus.yml"
     settings = configuration(targets, interval, honor_labels=honor_labels)
     if backfill:

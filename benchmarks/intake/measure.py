@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from ephemeral_port_reserve import reserve
 
 from benchmarks.intake.exporter import namespace, pods, revisions
 from benchmarks.machine import cpu_of, rss_mib
@@ -25,7 +26,7 @@ from model_rollouts.metrics.records import Counted
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader
-from tests.prometheus_server import Target, free_port, prometheus_server
+from tests.prometheus_server import Target, prometheus_server
 
 ROLLOUTS_PER_PAGE = 10
 
@@ -129,7 +130,7 @@ def measure(rollouts: int, ticks: int, step_s: int, progress: Callable[[], None]
 
     `step_s` is the scrape interval in seconds, and that between two ticks.
     """
-    port = free_port()
+    port = reserve()
     pages = -(-rollouts // ROLLOUTS_PER_PAGE)
     exporter = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.intake.exporter", str(port), str(rollouts), str(pages)]

@@ -14,12 +14,12 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
+from ephemeral_port_reserve import reserve
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.cluster import images
 from e2e.cluster.paths import REPOSITORY
 from e2e.waiting import wait_until
-from tests.prometheus_server import free_port
 
 SCRAPE_SECONDS = 5
 """That of the Prometheus of `make cluster`."""
@@ -58,7 +58,7 @@ class Operator:
         ready.
         """
         assert not self.running, "the operator runs already"
-        self._port = free_port()
+        self._port = reserve()
         command = [
             *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
             *self._namespaces,

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from ephemeral_port_reserve import reserve
 
 from e2e.fixtures import ApiServer
 from e2e.waiting import wait_until
@@ -18,7 +19,6 @@ from model_rollouts.cli.run import run
 from model_rollouts.engine import run as engine_run
 from model_rollouts.engine.carrying_out import CrashPoint
 from model_rollouts.engine.run import Options
-from tests.prometheus_server import free_port
 
 NEEDED = ["--prometheus-url", "http://prometheus:9090", "--proxy-image", "envoy:1"]
 
@@ -108,7 +108,7 @@ def test_a_crash_point_ends_the_process_the_given_time(monkeypatch: pytest.Monke
 
 
 def test_it_runs_until_it_is_told_to_stop(api_server: ApiServer, namespace: str) -> None:
-    port = free_port()
+    port = reserve()
     arguments = [
         *("--kubeconfig", str(api_server.kubeconfig), "--namespace", namespace),
         *("--address", "127.0.0.1", "--port", str(port), "--log-format", "json"),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
+from ephemeral_port_reserve import reserve
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.fixtures import ApiServer
@@ -28,7 +29,6 @@ from tests.engine.controllers import IMAGE, Controllers, Direct, background
 from tests.engine.standin_prometheus import StandinPrometheus
 from tests.engine.test_checking import World as Gateways
 from tests.kubernetes_world import until
-from tests.prometheus_server import free_port
 
 NAME = "arrival"
 SETTINGS = Settings(
@@ -119,7 +119,7 @@ class Whole:
     async def operator(self) -> AsyncIterator[Running]:
         """An operator with no memory of its own; it has ended in order after the context."""
         stop, thresholds = asyncio.Event(), gc.get_threshold()
-        port = free_port()
+        port = reserve()
         options = Options(
             settings=SETTINGS,
             release="test",

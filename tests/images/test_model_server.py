@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import aiohttp
+from ephemeral_port_reserve import reserve
 
 from e2e.cluster.images import FOLDERS
-from tests.prometheus_server import free_port
 
 PROGRAM = FOLDERS / "model-server" / "server.py"
 REQUESTS = 400
@@ -19,7 +19,7 @@ REQUESTS = 400
 @contextlib.asynccontextmanager
 async def model(**switches: str) -> AsyncIterator[aiohttp.ClientSession]:
     """A session with a running model server; the server is ended by pid."""
-    port, shadow = free_port(), free_port()
+    port, shadow = reserve(), reserve()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(PROGRAM)),
         env={

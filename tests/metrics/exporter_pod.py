@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ephemeral_port_reserve import reserve
+
 from model_rollouts.metrics.sources import Listener
-from tests.prometheus_server import free_port
 
 PATIENCE_S = 20.0
 
@@ -25,7 +26,7 @@ class ExporterPod:
     def __init__(self, name: str, revision: str, directory: Path) -> None:
         self.name = name
         self.revision = revision
-        self.port = free_port()
+        self.port = reserve()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self._truths: list[Path] = []

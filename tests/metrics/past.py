@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from tests.prometheus_server import free_port
+from ephemeral_port_reserve import reserve
 
 SERIES = {
     "completed": ("downstream_rq_completed", ""),
@@ -47,7 +47,7 @@ def page(pods: Mapping[str, Mapping[str, Sequence[float | None]]], times: Sequen
 @contextlib.contextmanager
 def serving(body: bytes) -> Iterator[int]:
     """The port of a server whose first answer is `body`, and every later one empty."""
-    port = free_port()
+    port = reserve()
     answers = [body]
 
     class Handler(BaseHTTPRequestHandler):

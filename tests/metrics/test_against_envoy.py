@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from ephemeral_port_reserve import reserve
 
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.grid import Grid
@@ -28,7 +29,7 @@ from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader
-from tests.prometheus_server import Target, free_port, prometheus_server
+from tests.prometheus_server import Target, prometheus_server
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(90)]
 
@@ -148,7 +149,7 @@ async def _serving_model() -> AsyncIterator[int]:
     app.router.add_get("/{status}/{delay}", _model)
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
-    port = free_port()
+    port = reserve()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         yield port
@@ -204,7 +205,7 @@ def test_the_proxy_exports_what_the_objectives_count(tmp_path: Path, prometheus:
 
 
 async def _scenario(tmp_path: Path, prometheus: Path) -> None:
-    ports = {name: free_port() for name in ("admin", *Listener)}
+    ports = {name: reserve() for name in ("admin", *Listener)}
     rollout = MeasuredRollout(
         key="shop/model",
         namespace="shop",
