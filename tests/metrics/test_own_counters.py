@@ -5,7 +5,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import own_counters
-from model_rollouts.metrics.records import Counted, Tally
+from model_rollouts.metrics.records import Counted, IntervalCounts, Tally
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.history import stable_dispersion
@@ -130,7 +130,7 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
         totals = {"stable": Tally(0, (0,)), "candidate": Tally(0, (0,))}
         since: Watermark | None = None
 
-        async def read() -> dict[str, Tally]:
+        async def read() -> Sequence[IntervalCounts]:
             nonlocal since
             found = await reader.tick([Request(rollout, since)], round(time.time() * 1000))
             counted = found[rollout.key]
@@ -141,14 +141,10 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
                     tally = counts.tallies["own"]
                     before = totals[arm]
                     totals[arm] = Tally(before.total + tally.total, (before.bad[0] + tally.bad[0],))
-            return totals
+            return counted.intervals
 
         async def scraped() -> bool:
-            found = await reader.tick([Request(rollout)], round(time.time() * 1000))
-            counted = found[rollout.key]
-            return isinstance(counted, Counted) and any(
-                all(arm.pods for arm in each.arms.values()) for each in counted.intervals
-            )
+            return any(all(arm.pods for arm in each.arms.values()) for each in await read())
 
         await until(scraped, "the model servers were never scraped")
         for model, (answers, wrong) in zip(
@@ -157,10 +153,8 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
             model.answers, model.wrong = answers, wrong
 
         async def complete() -> bool:
-            return await read() == {
-                "stable": Tally(1_001, (3,)),
-                "candidate": Tally(101, (7,)),
-            }
+            await read()
+            return totals == {"stable": Tally(1_001, (3,)), "candidate": Tally(101, (7,))}
 
         await until(complete, f"found {totals}")
         # Their past is asked for in the same way, and is too short to say anything.
