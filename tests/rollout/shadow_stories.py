@@ -49,6 +49,19 @@ def shadow_then_canary() -> World:
     return world
 
 
+def too_young_for_a_plan() -> World:
+    """Nobody knew the traffic when it began: its plan comes once requests have been counted."""
+    world = shadowed(young=True)
+    assert "plan" not in world.obj["status"]
+    for _ in range(20):
+        world.run(5)
+        if "plan" in world.obj["status"]:
+            break
+    assert world.obj["status"]["phase"] == "Shadow"
+    assert world.obj["status"]["plan"] == "shadow about 110 s, canary about 65 s at 50 req/s"
+    return world.until("Full")
+
+
 def stable_suffers() -> World:
     """Copies of all requests are too many: one stage back, judged there, promoted."""
     world = first(errors={"1": 0.002, "2": 0.002}, suffers={100: 0.03})
@@ -187,6 +200,7 @@ def fewer_copies_are_asked_for() -> World:
 
 TOLD: tuple[Callable[[], World], ...] = (
     shadow_then_canary,
+    too_young_for_a_plan,
     stable_suffers,
     stable_suffers_from_any_copy,
     tried_again_after_stable_suffered,

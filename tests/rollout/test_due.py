@@ -91,6 +91,14 @@ def test_a_transition_is_due_at_once(given: Situation) -> None:
     assert due(status(given), wrote(CANARY, refreshes=9), NOW + 1) == NOW + 1
 
 
+def test_a_stage_of_the_mirror_is_due_at_once() -> None:
+    shadow = situation(Phase.SHADOW)
+    one, ten = (replace(shadow, roles=shadow.roles._replace(mirror=m)) for m in (1, 10))
+
+    assert due(status(ten), wrote(one, refreshes=9), NOW + 1) == NOW + 1
+    assert due(status(one), wrote(one, refreshes=9), NOW + 1) is None
+
+
 @pytest.mark.parametrize(
     ("refreshes", "after"),
     [(0, 30), (1, 45), (2, 67.5), (10, 1729.951171875), (11, 1800), (10**6, 1800)],

@@ -125,6 +125,8 @@ class World:
 
     rate: float = 50.0
     """Requests per second of all users."""
+    young: bool = False
+    """Whether its history knows of no requests."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
     slow: dict[str, dict[float, float]] = field(default_factory=dict)
@@ -481,7 +483,7 @@ class World:
                 self.dispersion,
                 scraped_ms if known else None,
                 candidate=asked.candidate,
-                rate=self.rate or None,
+                rate=None if self.young else self.rate or None,
                 others=tuple((past.key, self.dispersion) for past, _ in asked.others),
             )
 

@@ -49,9 +49,10 @@ def _against(process: Process, evidence: Evidence, rate: float) -> float:
 def more_requests(process: Process, evidence: Evidence, level: int, needed: float) -> float | None:
     """Candidate requests still to come until the evidence at `level` reaches `needed`.
 
-    Assumes that rates and split stay as seen so far, the candidate's pulled towards the good
-    limit by as many requests as bring one bad one there: a first error should not forecast
-    disaster, nor a first hundred good answers perfection. None when it would never pass.
+    Assumes that rates and split stay as seen so far, whether or not the requests count for the
+    proof, the candidate's pulled towards the good limit by as many requests as bring one bad one
+    there: a first error should not forecast disaster, nor a first hundred good answers perfection.
+    None when it would never pass.
     """
     proofs = [process.levels[level]]
     if level == 0 and process.far:
@@ -64,10 +65,11 @@ def more_requests(process: Process, evidence: Evidence, level: int, needed: floa
 def _wait(process: Process, evidence: Evidence, proof: Proof, needed: float) -> float | None:
     if process.passing(evidence, proof) >= needed:
         return 0.0
-    total, bad = counted(evidence, proof)
     # The dual boundary has to stay below the good limit, and is taken as half as often crossed.
-    first = 0.5 if proof.is_far else 1
-    rate = (bad + first) / (total + 1 / process.objective.good)
+    share = 0.5 if proof.is_far else 1
+    _, bad = counted(evidence, proof)
+    uncounted = 0.0 if proof.any_load else evidence.seen_bad - evidence.passed_bad
+    rate = (bad + share * (uncounted + 1)) / (evidence.seen_total + 1 / process.objective.good)
     split = stable_rate = 0.0
     if evidence.seen_total > 0 and evidence.seen_stable_total > 0:
         split = evidence.seen_stable_total / evidence.seen_total

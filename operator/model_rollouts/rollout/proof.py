@@ -66,7 +66,7 @@ def of(situation: Situation) -> Proof | None:
         if step is None
         else explain(judge, state, float(step.proof), weight=float(step.weight))
     )
-    return Proof(_objectives(judge, state, explained), explained, _rate(trial))
+    return Proof(_objectives(judge, state, explained), explained, rate(trial))
 
 
 def ahead(situation: Situation) -> Step | None:
@@ -106,8 +106,11 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
     )
 
 
-def _rate(trial: Trial) -> float | None:
-    """Requests of users per second: copies of them are none."""
+def rate(trial: Trial) -> float | None:
+    """Requests per second of users to candidate and stable, None while it is not known.
+
+    Copies of them are none.
+    """
     state, copied = trial.state, trial.traffic is Traffic.SHADOW
     judged = state.elapsed - trial.entered
     if judged < LEAST_SECONDS:

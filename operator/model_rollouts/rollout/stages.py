@@ -3,14 +3,15 @@
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import Decision, Forecast
 from model_rollouts.decision.wording import duration
-from model_rollouts.rollout import forecasts, judging, shadow, trials
+from model_rollouts.rollout import forecasts, judging, proof, shadow, trials
 from model_rollouts.rollout.found import Found
 
 
 def canary(found: Found) -> Forecast | None:
     """What to expect of the wanted version's canary, by the traffic that stable had lately.
 
-    None when nothing of it will be judged, or nobody asked anything lately.
+    None when nothing of it will be judged, or nobody asked anything lately; a service that was too
+    young then is told as soon as its traffic has been counted for long enough.
     """
     history, rate = found.seen.history, _rate(found)
     if rate is None or history is None:
@@ -33,14 +34,16 @@ def plan(found: Found, expected: Forecast | None) -> str | None:
 
 
 def _rate(found: Found) -> float | None:
-    history = found.seen.history
-    if found.phase not in (Phase.STARTING, Phase.CANARY):
+    history, trial = found.seen.history, found.memory.trial
+    if history is None or found.goes_all_the_way or found.decided is not None:
         return None
-    if found.goes_all_the_way or found.decided is not None:
+    rate = history.rate
+    if found.phase is Phase.SHADOW:
+        untold = rate is None and found.deployment.status.plan is None
+        rate = proof.rate(trial) if trial is not None and untold else None
+    elif found.phase not in (Phase.STARTING, Phase.CANARY):
         return None
-    if history is None or history.rate is None:
-        return None
-    return forecasts.two_digits(history.rate)
+    return None if rate is None else forecasts.two_digits(rate)
 
 
 def _time(expected: Forecast) -> str:

@@ -181,6 +181,7 @@ def _transitions(status: Status) -> tuple[object, ...]:
         status.stable,
         status.candidate,
         status.step,
+        None if status.shadow is None else status.shadow.mirror,
         # A proof comes and goes with every count; a failure is news.
         tuple(each.name for each in status.objectives if each.verdict is Verdict.FAIL),
         status.history,
