@@ -35,7 +35,7 @@ format: $(INSTALLED) ## Put every file into the project's format
 	$(VENV)/bin/ruff check --fix .
 
 test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage
-	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 test-metrics=3 test-operator=3 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 cluster-down=1
+	@$(PYTHON) -m e2e.stages lint=3 tools=14 test-unit=4 test-metrics=3 test-operator=3 cluster=16 e2e-smoke=4 e2e-proxy=4 e2e=9 e2e-install=4 e2e-demo=15 cluster-down=1
 
 test-unit: $(INSTALLED) ## The fast lane: no cluster, about two minutes once `make tools` ran
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not prometheus"

@@ -80,7 +80,9 @@ RULES = (
 def record(course: Course, prometheus: str, folder: Path) -> tuple[Path, str]:
     """Save the samples of a rollout from its first user on; the file, and how the replay ends.
 
-    A spectator can replay them by other objectives. Raises StepError when Prometheus lost them.
+    A spectator can replay them by other objectives. They go on for two scrapes after its end: the
+    scrape that decided lies in an interval that closes later. Raises StepError when Prometheus lost
+    them.
     """
     stable, candidate = next(one.revisions for one in course.seen if one.weight > 0)
     samples = folder / f"v{course.version}.samples.jsonl"
@@ -89,7 +91,12 @@ def record(course: Course, prometheus: str, folder: Path) -> tuple[Path, str]:
             *(sys.executable, "-m", "model_rollouts.cli.main", "replay"),
             *("--prometheus", prometheus, "--record", samples, "--namespace", NAMESPACE),
             *("--stable", stable, "--candidate", candidate, "--step", f"{SCRAPE_SECONDS}s"),
-            *("--from", _time(course.met_users_at()), "--until", _time(course.ended)),
+            *(
+                "--from",
+                _time(course.met_users_at()),
+                "--until",
+                _time(course.ended + 2 * SCRAPE_SECONDS),
+            ),
             *("--target", f"{TARGET:.0%}", "--within", f"{1000 * WITHIN:.0f}ms"),
             *("--share", f"{SHARE:.0%}", "--steps", "20%,50%", "--min-step", "60s"),
             *("--dispersion", "2", "--output", "jsonl"),
