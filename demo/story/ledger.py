@@ -15,6 +15,8 @@ class Ledger:
 
     def take(self, _: float, text: str) -> None:
         """Take a line as it was printed."""
+        if not text.startswith("{"):
+            return  # The node's own words, as that the container of a log is gone.
         found = json.loads(text)
         versions = {name: Count(**count) for name, count in found["versions"].items()}
         self._lines.append(Line(found["at"], found["sent"], versions))

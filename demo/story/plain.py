@@ -59,11 +59,13 @@ def rolling_update(stage: Stage, course: Course) -> Plain:
         2 * seconds,
         f"{words.clock(seconds)} of version {course.version} for everybody",
     )
-    stage.send_users_back()
+    stage.users.stop()
     until = began + seconds + PATIENCE_SECONDS
     got = ledger.of(course.version, began - 1, until) + ledger.of(NOBODY, began - 1, until)
     stage.teller.line(words.harm(got, course.version), "bold red" if got.bad else "")
+    # What it still works on would be slow for others too.
     _remove(stage)
+    stage.send_users_back()
     return Plain(course.version, began, seconds, got, tuple(ledger.lines(began - 1, until)))
 
 

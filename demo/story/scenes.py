@@ -64,15 +64,22 @@ def first(stage: Stage, memory: Memory, manifest: str = "v1", version: str = "1"
     if not course.was_promoted:
         return _of(course, False)
     stage.users.start()
-    # A route is accepted a little before the gateway knows its endpoints.
-    stage.until(lambda: _served(stage), "users are answered", 90, "the first users come")
-    stage.teller.line("users are answered")
+    _settled(stage)
     return _of(course, True)
 
 
-def _served(stage: Stage) -> bool:
-    got = stage.users.ledger.everyone(time.time() - SETTLED_SECONDS)
-    return got.total > SETTLED_SECONDS * RATE / 2 and not got.bad
+def _settled(stage: Stage) -> None:
+    """Wait until everybody is answered in time.
+
+    A route is accepted a little before the gateway knows its endpoints.
+    """
+
+    def served() -> bool:
+        got = stage.users.ledger.everyone(time.time() - SETTLED_SECONDS)
+        return got.total > SETTLED_SECONDS * RATE / 2 and not got.bad
+
+    stage.until(served, "users are answered", 90, "users come")
+    stage.teller.line("users are answered")
 
 
 def better(stage: Stage, memory: Memory) -> Ending:
@@ -101,6 +108,7 @@ def plain(stage: Stage, memory: Memory) -> Ending:
     memory.plain = rolling_update(stage, bad)
     # At once: Prometheus forgets everything in a later scene.
     memory.rows = rows(stage.setting, good, bad, memory.plain)
+    _settled(stage)
     return Ending("all users had it", True, memory.plain.seconds, memory.plain.got)
 
 

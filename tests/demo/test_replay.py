@@ -180,3 +180,11 @@ def test_a_request_keeps_its_truth(tmp_path: Path) -> None:
         (True, '{"number": 0}'),
         (False, '{"number": 1}'),
     ]
+
+
+def test_what_a_node_says_in_a_log_is_no_line_of_the_books() -> None:
+    ledger = Ledger()
+    ledger.take(0.0, "unable to retrieve container logs for containerd://6f4b15b73213\n")
+    ledger.take(0.0, json.dumps({"at": 1.0, "sent": 3, "versions": {}}) + "\n")
+
+    assert [line.sent for line in ledger.lines()] == [3]
