@@ -31,7 +31,7 @@ class Faults:
             "broken", version=version, faults=", ".join(self.arguments)
         )
         course = memory.courses[version] = Rollout(stage, path, version).end()
-        return Ending(course.happened, not course.was_promoted, course.seconds, course.got)
+        return Ending.of(course, not course.was_promoted)
 
 
 def scenes_of(errors: str, slow: str | None) -> list[Scene]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from demo.load.replay import Count
 from demo.story.course import Course, Rollout, roll_out
@@ -31,6 +32,18 @@ class Ending:
     got: Count = field(default_factory=Count)
     forecast: str = ""
     version: str = ""
+
+    @classmethod
+    def of(cls, course: Course, as_it_should: bool) -> Self:
+        """How a scene ended that is about one version's way."""
+        return cls(
+            course.happened,
+            as_it_should,
+            course.seconds,
+            course.got,
+            course.forecast,
+            course.version,
+        )
 
     def correct(self, taken_back: Sequence[str]) -> None:
         """Own up to it when a version that was promoted was taken back in its watch."""
@@ -62,10 +75,10 @@ def first(stage: Stage, memory: Memory, manifest: str = "v1", version: str = "1"
     """A version that has none to be compared with, and then users."""
     course = _remembered(memory, roll_out(stage, manifest, version))
     if not course.was_promoted:
-        return _of(course, False)
+        return Ending.of(course, False)
     stage.users.start()
     _settled(stage)
-    return _of(course, True)
+    return Ending.of(course, True)
 
 
 def _settled(stage: Stage) -> None:
@@ -85,13 +98,13 @@ def _settled(stage: Stage) -> None:
 def better(stage: Stage, memory: Memory) -> Ending:
     """A better version."""
     course = _remembered(memory, roll_out(stage, "v2", "2"))
-    return _of(course, course.was_promoted)
+    return Ending.of(course, course.was_promoted)
 
 
 def rare(stage: Stage, memory: Memory) -> Ending:
     """A version that is slow for few: no user gets it."""
     course = _remembered(memory, roll_out(stage, "v3", "3"))
-    return _of(course, course.happened == "taken back in shadow" and course.got.total == 0)
+    return Ending.of(course, course.happened == "taken back in shadow" and course.got.total == 0)
 
 
 def cache(stage: Stage, memory: Memory) -> Ending:
@@ -99,7 +112,7 @@ def cache(stage: Stage, memory: Memory) -> Ending:
     path = stage.setting.manifests.write("v4")
     # On a fast machine it may become slow only when all users have it.
     course = _remembered(memory, Rollout(stage, path, "4").end(watched=True))
-    return _of(course, course.happened in ("taken back in canary", "taken back in the watch"))
+    return Ending.of(course, course.happened in ("taken back in canary", "taken back in the watch"))
 
 
 def plain(stage: Stage, memory: Memory) -> Ending:
@@ -115,7 +128,7 @@ def plain(stage: Stage, memory: Memory) -> Ending:
 def again(stage: Stage, memory: Memory) -> Ending:
     """The same model under another name."""
     course = _remembered(memory, roll_out(stage, "again", "5", kept_as="v5"))
-    return _of(course, course.was_promoted)
+    return Ending.of(course, course.was_promoted)
 
 
 def away(stage: Stage, memory: Memory) -> Ending:
@@ -132,7 +145,7 @@ def away(stage: Stage, memory: Memory) -> Ending:
         moved = len(stage.route_writes(began))
     stage.teller.line(f"Prometheus is back; the route was written {moved} times meanwhile", "bold")
     course = _remembered(memory, rollout.end())
-    ending = _of(course, course.was_promoted and not moved)
+    ending = Ending.of(course, course.was_promoted and not moved)
     ending.happened = f"held while it was away, then {ending.happened}"
     return ending
 
@@ -141,20 +154,9 @@ def reverted(stage: Stage, memory: Memory) -> Ending:
     """Git says version 2 again."""
     course = roll_out(stage, "v2", "2")
     writes = len(stage.route_writes(course.began))
-    ending = _of(course, course.was_promoted and writes == 1)
+    ending = Ending.of(course, course.was_promoted and writes == 1)
     ending.happened = f"known good: all users in {writes} write{'s' * (writes != 1)} of the route"
     return ending
-
-
-def _of(course: Course, as_it_should: bool) -> Ending:
-    return Ending(
-        course.happened,
-        as_it_should,
-        course.seconds,
-        course.got,
-        course.forecast,
-        course.version,
-    )
 
 
 def _remembered(memory: Memory, course: Course) -> Course:

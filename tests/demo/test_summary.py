@@ -95,10 +95,10 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
     with (tmp_path / "told").open("w") as file:
         teller = Teller(Console(file=file, width=100))
         teller.scene(4, "Slow after a while", "Words [of] a scene.")
-        teller.status("RolledBack", "4 was taken back; all users on 2.")
+        teller.status("RolledBack", "Version 4 was taken back; all users on 2.")
         teller.waiting("50 flights/s")
         teller.rest()
 
     lines = (tmp_path / "told").read_text().splitlines()
     assert lines[1].startswith("4. Slow after a while")
-    assert lines[2:] == ["Words [of] a scene.", " 0:00  4 was taken back; all users on 2."]
+    assert lines[2:] == ["Words [of] a scene.", " 0:00  Version 4 was taken back; all users on 2."]

@@ -152,7 +152,7 @@ def test_a_rollback_never_lands_on_fewer_pods_than_serve_now() -> None:
     world.until("RolledBack").run(30)
 
     assert set(world.weights) == {"v2"}
-    assert world.status["message"].startswith("2 was taken back; all users still on 2.")
+    assert world.status["message"].startswith("Version 2 was taken back; all users still on 2.")
     assert [(each["type"], each["reason"]) for each in world.status["conditions"]] == [
         ("Available", "StableReady"),
         ("Ready", "Exchanging"),

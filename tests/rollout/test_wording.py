@@ -187,20 +187,20 @@ ROWS = [
             Phase.ROLLED_BACK,
             history=(past(Outcome.ROLLED_BACK, explain(FAILED.judge, FAILED.state).words),),
         ),
-        f"3 was taken back; all users on 2. {FAILURE} {RETRY}",
+        f"Version 3 was taken back; all users on 2. {FAILURE} {RETRY}",
     ),
     (
         situation(Phase.ROLLED_BACK, accepted=False),
-        "3 was taken back; all users on 2. The Gateway has not accepted the route yet, so users "
-        f"may be split as they were before. {RETRY}",
+        "Version 3 was taken back; all users on 2. The Gateway has not accepted the route yet, so "
+        f"users may be split as they were before. {RETRY}",
     ),
     (
         situation(
             Phase.UNDECIDED,
             history=(past(Outcome.UNDECIDED, "Errors is under 0.8 %, 0.5 % is acceptable."),),
         ),
-        "3 stayed undecided and was taken back; all users on 2. Errors is under 0.8 %, 0.5 % is "
-        f"acceptable. {RETRY}",
+        "Version 3 stayed undecided and was taken back; all users on 2. Errors is under 0.8 %, "
+        f"0.5 % is acceptable. {RETRY}",
     ),
     (
         situation(Phase.PAUSED, 0.25, **hold(Reason.PAUSED, "spec.paused is true")),
@@ -230,7 +230,8 @@ ROWS = [
     ),
     (
         situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3), **hold(EXCHANGING, TAKE_PLACE)),
-        f"3 was taken back; 50 % of the users still on 3, the others on 2. {TAKE_PLACE} {RETRY}",
+        f"Version 3 was taken back; 50 % of the users still on 3, the others on 2. {TAKE_PLACE} "
+        f"{RETRY}",
     ),
     (
         situation(
@@ -240,7 +241,7 @@ ROWS = [
             history=(past(Outcome.ROLLED_BACK, "It was worse."),),
             **hold(EXCHANGING, TAKE_PLACE),
         ),
-        f"3 was taken back; all users still on 3. It was worse. {TAKE_PLACE} {RETRY}",
+        f"Version 3 was taken back; all users still on 3. It was worse. {TAKE_PLACE} {RETRY}",
     ),
     (
         situation(Phase.FULL, 0.25, leaving=standing(V2), **hold(EXCHANGING, TAKE_PLACE)),

@@ -106,7 +106,7 @@ def _place(situation: Situation) -> str:
             return f"paused; {_served(situation)}"
         case ended:
             _, how = _ENDED[ended]
-            return f"{wanted} {how}; {_served(situation)}"
+            return f"version {wanted} {how}; {_served(situation)}"
 
 
 def _served(situation: Situation) -> str:
