@@ -113,9 +113,7 @@ def api_server_in(directory: Path, audit_log: Path | None = None) -> Iterator[Ap
     if not tools.built(tools.API_SERVER):
         raise ToolsMissingError("etcd and kube-apiserver are not built: run `make tools`")
     begun = time.monotonic()
-    store, peer, serves = (
-        Endpoint("127.0.0.1", port) for port in (reserve(), reserve(), reserve())
-    )
+    store, peer, serves = (Endpoint("127.0.0.1", reserve()) for _ in range(3))
     url = f"https://{serves.host}:{serves.port}"
     made = credentials.ensure(directory / "credentials", url, ["localhost", "127.0.0.1"])
     with contextlib.ExitStack() as running:

@@ -85,18 +85,14 @@ def record(course: Course, prometheus: str, folder: Path) -> tuple[Path, str]:
     them.
     """
     stable, candidate = next(one.revisions for one in course.seen if one.weight > 0)
+    until = course.ended + 2 * SCRAPE_SECONDS
     samples = folder / f"v{course.version}.samples.jsonl"
     replayed = run(
         (
             *(sys.executable, "-m", "model_rollouts.cli.main", "replay"),
             *("--prometheus", prometheus, "--record", samples, "--namespace", NAMESPACE),
             *("--stable", stable, "--candidate", candidate, "--step", f"{SCRAPE_SECONDS}s"),
-            *(
-                "--from",
-                _time(course.met_users_at()),
-                "--until",
-                _time(course.ended + 2 * SCRAPE_SECONDS),
-            ),
+            *("--from", _time(course.met_users_at()), "--until", _time(until)),
             *("--target", f"{TARGET:.0%}", "--within", f"{1000 * WITHIN:.0f}ms"),
             *("--share", f"{SHARE:.0%}", "--steps", "20%,50%", "--min-step", "60s"),
             *("--dispersion", "2", "--output", "jsonl"),

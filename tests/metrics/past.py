@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from ephemeral_port_reserve import reserve
-
 SERIES = {
     "completed": ("downstream_rq_completed", ""),
     "rx_reset": ("downstream_rq_rx_reset", ""),
@@ -47,7 +45,6 @@ def page(pods: Mapping[str, Mapping[str, Sequence[float | None]]], times: Sequen
 @contextlib.contextmanager
 def serving(body: bytes) -> Iterator[int]:
     """The port of a server whose first answer is `body`, and every later one empty."""
-    port = reserve()
     answers = [body]
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,11 +59,11 @@ def serving(body: bytes) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", port), Handler)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield port
+        yield server.server_address[1]
     finally:
         server.shutdown()
         thread.join()
