@@ -7,10 +7,10 @@ import click
 from rich.console import Console
 
 from demo.story import breaking, summary
+from demo.story.environment import Setting
 from demo.story.scenes import NEEDS, SCENES, Ending, Memory, Scene
-from demo.story.setting import Setting
 from demo.story.stage import Stage, StoryError
-from demo.story.teller import Teller
+from demo.story.terminal import Teller
 from e2e.cluster import progress
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.decision.worlds import World, draw_from, history
+from benchmarks.decision.traffic import World, draw_from, history
 from model_rollouts.decision import (
     INDEPENDENT,
     Compare,

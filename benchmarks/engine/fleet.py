@@ -12,7 +12,7 @@ from typing import Any
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, kind_of
 from model_rollouts.cluster.requests import MERGE_PATCH, Requests
-from tests.rollout.world import World
+from tests.rollout.simulated_cluster import World
 
 NAMESPACES = 40
 IN_FLIGHT = 16

@@ -4,8 +4,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from model_rollouts.rollout.planning import plan
-from tests.rollout.world import INTERVAL, NOON, SETTINGS, World
+from model_rollouts.rollout.plan import plan
+from tests.rollout.simulated_cluster import INTERVAL, NOON, SETTINGS, World
 
 RATE = 20.0
 """Requests per second to each model: its canary stays undecided while it is measured."""

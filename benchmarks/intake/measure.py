@@ -18,11 +18,11 @@ from ephemeral_port_reserve import reserve
 from benchmarks.intake.exporter import namespace, pods, revisions
 from benchmarks.machine import cpu_of, rss_mib
 from e2e.cluster import tools
+from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.objectives import client_errors, errors, latency
-from model_rollouts.metrics.records import Counted
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader

@@ -17,7 +17,7 @@ from e2e.cluster import addons, progress
 from e2e.cluster.provider import choose
 from e2e.fixtures import Cluster
 from e2e.scenes.stage import Stage
-from e2e.scenes.world import world
+from e2e.scenes.surroundings import world
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from demo.model.explanation import LONG_HAUL_MILES
 from demo.story import scenes
-from demo.story.course import Rollout
+from demo.story.followed_rollout import Rollout
 from demo.story.scenes import Ending, Memory, Scene
 from demo.story.stage import Stage
 from model_rollouts.api.ratio import share

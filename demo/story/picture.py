@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from demo.load.replay import NOBODY
-from demo.story.words import clock
+from demo.story.text import clock
 
 # Okabe and Ito's colours, told apart by people with any colour vision.
 USERS, COPIES, SLOW, ERRORS = "#0072B2", "#56B4E9", "#D55E00", "#CC79A7"

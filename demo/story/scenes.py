@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from demo.load.replay import Count
-from demo.story.course import Course, Rollout, roll_out
-from demo.story.plain import Plain, rolling_update
+from demo.story.followed_rollout import Course, Rollout, roll_out
+from demo.story.plain_deployment import Plain, rolling_update
 from demo.story.side_by_side import Row, rows
 from demo.story.stage import Stage
 from demo.story.users import RATE

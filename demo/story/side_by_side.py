@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story.bare_rules import RULES, Interval, Rule, noted, record, recorded
-from demo.story.course import Course
-from demo.story.plain import Plain
-from demo.story.setting import Setting
-from demo.story.words import clock
-from model_rollouts.decision.wording import count
+from demo.story.environment import Setting
+from demo.story.followed_rollout import Course
+from demo.story.plain_deployment import Plain
+from demo.story.text import clock
+from demo.story.threshold_rules import RULES, Interval, Rule, noted, record, recorded
+from model_rollouts.text import count
 
 Row = tuple[str, str, str, str]
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from demo.story import words
-from demo.story.ledger import Ledger
-from demo.story.seen import Seen, seen
-from demo.story.setting import NAMESPACE, Setting
-from demo.story.teller import Teller
+from demo.story import text as words
+from demo.story.environment import NAMESPACE, Setting
+from demo.story.status_view import Seen, seen
+from demo.story.terminal import Teller
+from demo.story.user_results import Ledger
 from demo.story.users import Users
 from e2e.scenes.chronicle import Chronicle
 from e2e.scenes.rollout import Chronicles, Rollout, RouteWrite
 from model_rollouts.api.deployment import GROUP, PLURAL, VERSION
-from model_rollouts.decision.wording import count
+from model_rollouts.text import count
 
 HOST = "arrival.example.com"
 NAME = "arrival"

@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.table import Table
 
 from demo.story import side_by_side
+from demo.story.environment import NAMESPACE, OPERATOR, Setting
 from demo.story.scenes import BAD, GOOD, Ending, Memory, Scene
-from demo.story.setting import NAMESPACE, OPERATOR, Setting
-from demo.story.words import bad, clock
-from model_rollouts.decision.wording import count
+from demo.story.text import bad, clock
+from model_rollouts.text import count
 
 Played = Sequence[tuple[Scene, Ending]]
 

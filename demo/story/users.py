@@ -1,7 +1,7 @@
 """The users of a scene: the load generator as a Job of the cluster, and its books."""
 
-from demo.story.ledger import Ledger
 from demo.story.manifests import Manifests
+from demo.story.user_results import Ledger
 from e2e.cluster.kubectl import Kubectl
 from e2e.scenes.following import Follower
 

@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from demo.load.replay import Count
-from demo.story.course import Course
+from demo.story.environment import Setting
+from demo.story.followed_rollout import Course
 from demo.story.scenes import SCENES, Ending, Memory
-from demo.story.setting import Setting
 from demo.story.stage import Stage
-from demo.story.teller import Teller
+from demo.story.terminal import Teller
 from e2e.cluster import progress
 from e2e.fixtures import Cluster
 

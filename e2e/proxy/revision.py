@@ -11,9 +11,9 @@ from e2e.cluster.kubectl import Kubectl
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.resources.record import RouteRecord
 from model_rollouts.resources.revision import RevisionInput, new_name
-from model_rollouts.resources.route import Backend, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, RouteSpec, http_route
+from model_rollouts.routes.record import RouteRecord
 
 MODEL = "arrival-delay"
 REPLICAS = 2

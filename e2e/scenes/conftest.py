@@ -7,7 +7,7 @@ import pytest
 from e2e.fixtures import Cluster
 from e2e.scenes.rollout import Chronicles
 from e2e.scenes.stage import Stage
-from e2e.scenes.world import world
+from e2e.scenes.surroundings import world
 
 OpenStage = Callable[[str], Stage]
 

@@ -9,7 +9,8 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.scenes.chronicle import Change, Chronicle, Object
 from e2e.scenes.manifest import NAME, Wanted
 from e2e.waiting import wait_until
-from model_rollouts.resources import names, route_form
+from model_rollouts.resources import names
+from model_rollouts.routes import reader as route_form
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from e2e.fixtures import Cluster
 from e2e.smoke import servers
 from e2e.waiting import wait_until
 from model_rollouts.resources.names import Owner
-from model_rollouts.resources.record import RouteRecord
-from model_rollouts.resources.route import Backend, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, RouteSpec, http_route
+from model_rollouts.routes.record import RouteRecord
 
 REQUESTS, RATE = 6_000, 250
 STABLE, CANDIDATE = Backend("stable", 1), Backend("candidate", 1)

@@ -8,7 +8,7 @@ from model_rollouts import decision
 from model_rollouts.api import objectives, strategy
 from model_rollouts.api.base import Word
 from model_rollouts.api.deployment import read
-from model_rollouts.rollout.judging import rules
+from model_rollouts.rollout.trial.trial import rules
 from tests.api.objects import COUNTERS, ERRORS, LATENCY, Client, Object, RefusedError, changed
 
 

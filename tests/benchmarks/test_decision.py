@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.decision import latency_world, oracle
+from benchmarks.decision import latency_laws as latency_world
+from benchmarks.decision import oracle
 from benchmarks.decision.__main__ import main
 from benchmarks.decision.tables import TABLES
-from benchmarks.decision.worlds import World, arm, draw_from
+from benchmarks.decision.traffic import World, arm, draw_from
 
 HORIZON = 4 * 3600.0
 

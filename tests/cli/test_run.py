@@ -16,9 +16,9 @@ from e2e.fixtures import ApiServer
 from e2e.waiting import wait_until
 from model_rollouts.cli.main import main
 from model_rollouts.cli.run import run
-from model_rollouts.engine import run as engine_run
-from model_rollouts.engine.carrying_out import CrashPoint
-from model_rollouts.engine.run import Options
+from model_rollouts.engine import wiring as engine_run
+from model_rollouts.engine.executor import CrashPoint
+from model_rollouts.engine.wiring import Options
 
 NEEDED = ["--prometheus-url", "http://prometheus:9090", "--proxy-image", "envoy:1"]
 

@@ -19,9 +19,9 @@ from model_rollouts.decision import (
     errors,
     resume,
 )
-from model_rollouts.decision.betting import SHARES, WEIGHTS, Betting
+from model_rollouts.decision.block_bets import SHARES, WEIGHTS, Betting
 from model_rollouts.simulation.traffic import binomial as drawn
-from tests.decision.worlds import interval
+from tests.decision.made_up import interval
 
 GOOD = 0.1
 BETS = len(SHARES)

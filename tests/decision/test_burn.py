@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollouts.decision.burn import BLOCK, CHANCE, PAIRS, Block, burning, counted, is_above
+from model_rollouts.decision.burn_rate import (
+    BLOCK,
+    CHANCE,
+    PAIRS,
+    Block,
+    burning,
+    counted,
+    is_above,
+)
 
 BUDGET = 0.001
 

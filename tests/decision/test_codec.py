@@ -22,7 +22,7 @@ from model_rollouts.decision import (
     latency,
     resume,
 )
-from tests.decision.worlds import EDGES, after, all_kinds, errors_judge, interval, judge_of
+from tests.decision.made_up import EDGES, after, all_kinds, errors_judge, interval, judge_of
 
 VERSION_1 = (
     "AQEBAMCfPEfNAYjcnShgm6vN9IUGqpYMAQAAAAAAAPA/AAAAAAAA8D8AAAAAAAAUQAAAAAAAAAAAAAAA"

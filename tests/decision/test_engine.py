@@ -22,7 +22,7 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
-from tests.decision.worlds import EDGES, after, errors_judge, interval, judge_of
+from tests.decision.made_up import EDGES, after, errors_judge, interval, judge_of
 
 
 @pytest.mark.parametrize(

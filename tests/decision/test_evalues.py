@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from model_rollouts.decision.evalue import StableBet, stable_log_evalues, target_coefficients
-from model_rollouts.decision.grid import (
+from model_rollouts.decision.alternatives import (
     PASS_WEIGHTS,
     RESTART_WEIGHT,
     START_WEIGHT,
@@ -17,6 +16,7 @@ from model_rollouts.decision.grid import (
     worse_rates,
     worse_weights,
 )
+from model_rollouts.decision.evalue import StableBet, stable_log_evalues, target_coefficients
 
 
 def binomial(total: int, share: float, bad: int) -> float:

@@ -19,7 +19,7 @@ from model_rollouts.decision import (
     latency,
     restarts,
 )
-from tests.decision.worlds import EDGES, after, errors_judge, interval, judge_of
+from tests.decision.made_up import EDGES, after, errors_judge, interval, judge_of
 
 
 def reasons(verdict: Verdict) -> set[Reason]:

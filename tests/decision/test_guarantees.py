@@ -12,7 +12,7 @@ import random
 import pytest
 
 from model_rollouts.decision import Compare, Decision, Dispersion, Interval, Judge, Rules, errors
-from tests.decision.worlds import binomial, errors_judge, interval, intervals
+from tests.decision.made_up import binomial, errors_judge, interval, intervals
 
 TRIALS = 300
 FALSE_ALARM = 1e-4

@@ -24,7 +24,7 @@ from model_rollouts.decision import (
     promise,
     restarts,
 )
-from tests.decision.worlds import EDGES
+from tests.decision.made_up import EDGES
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from model_rollouts.decision import Decision, forecast, latency
-from tests.decision.worlds import EDGES, all_kinds, errors_judge, judge_of
+from tests.decision.made_up import EDGES, all_kinds, errors_judge, judge_of
 
 DAY = 86_400.0
 

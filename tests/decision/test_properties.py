@@ -22,7 +22,7 @@ from model_rollouts.decision import (
     explain,
     resume,
 )
-from tests.decision.worlds import after, all_kinds, errors_judge, interval, judge_of
+from tests.decision.made_up import after, all_kinds, errors_judge, interval, judge_of
 
 totals = st.integers(0, 400)
 shares = st.floats(0, 1)

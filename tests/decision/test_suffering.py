@@ -20,7 +20,7 @@ from model_rollouts.decision import (
     latency,
     restarts,
 )
-from model_rollouts.decision.suffering import against_past, worst_past
+from model_rollouts.decision.against_past import against_past, worst_past
 
 ERRORS = errors("errors", 0.999)
 NAMES = {"errors": INDEPENDENT}

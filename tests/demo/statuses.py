@@ -1,6 +1,6 @@
 """A status as the resource shows it when a version has just been applied."""
 
-from demo.story.seen import Seen
+from demo.story.status_view import Seen
 
 STARTING = Seen(
     at=10.0,

@@ -3,7 +3,7 @@
 import pytest
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story.bare_rules import RULES, Interval, Rule, noted
+from demo.story.threshold_rules import RULES, Interval, Rule, noted
 
 
 def counts(seconds: int, *, slow_from: int, slow: int = 5, total: int = 25) -> list[Interval]:

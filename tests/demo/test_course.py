@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story.course import Course
-from demo.story.seen import Judged, Seen, seen
+from demo.story.followed_rollout import Course
 from demo.story.side_by_side import harmed_by
-from demo.story.words import bad, clock, told, verdicts
+from demo.story.status_view import Judged, Seen, seen
+from demo.story.text import bad, clock, told, verdicts
 from tests.demo.statuses import STARTING
 
 SHADOW = replace(STARTING, at=20.0, phase="Shadow", mirror=0.3, candidate="4", message="Copies.")

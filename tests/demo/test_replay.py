@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from demo.load.replay import NOBODY, Books, Count, options, requests
-from demo.story.ledger import Ledger
+from demo.story.user_results import Ledger
 
 Handler = Callable[[int, web.Request], Awaitable[web.StreamResponse]]
 

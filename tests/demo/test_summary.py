@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story.course import Course
+from demo.story.followed_rollout import Course
 from demo.story.picture import draw
-from demo.story.plain import Plain
+from demo.story.plain_deployment import Plain
 from demo.story.scenes import NEEDS, SCENES, Ending, Memory
 from demo.story.summary import save, table
-from demo.story.teller import Teller
+from demo.story.terminal import Teller
 from tests.demo.statuses import STARTING
 
 STATUS = replace(

@@ -13,21 +13,21 @@ from e2e.fixtures import ApiServer
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
-from model_rollouts.cluster.watching import KopfSource
-from model_rollouts.engine.carrying_out import Reach
+from model_rollouts.cluster.watch import KopfSource
 from model_rollouts.engine.engine import Core, Engine
-from model_rollouts.engine.instruments import Instruments
-from model_rollouts.engine.reconcile import Planner
+from model_rollouts.engine.executor import Reach
+from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.reconciler import Planner
+from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.measured import Request
-from model_rollouts.metrics.records import Counted, Unavailable
-from model_rollouts.rollout.asking import Asked
-from model_rollouts.rollout.seen import History
+from model_rollouts.metrics.requests import Request
+from model_rollouts.rollout.observed import History
+from model_rollouts.rollout.policies.needs import Asked
 from tests.api.objects import changed
 from tests.engine.planners import take
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.kubernetes_world import connected, until
+from tests.kubernetes_clients import connected, until
 
 
 class BlindReader:

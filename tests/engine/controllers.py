@@ -20,10 +20,11 @@ from model_rollouts.cluster.kinds import (
     Kind,
     kind_named,
 )
-from model_rollouts.resources import names, route_form
+from model_rollouts.resources import names
 from model_rollouts.resources.edges import thresholds_ms
 from model_rollouts.resources.pod import bootstrap_text
 from model_rollouts.resources.proxy import edges_ms
+from model_rollouts.routes import reader as route_form
 from tests.engine.standin_prometheus import StandinPrometheus
 
 LOOK_S = 0.05

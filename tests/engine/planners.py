@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model_rollouts.engine.gathering import owner_of
+from model_rollouts.engine.children import owner_of
 from model_rollouts.resources.names import labels, owned
 from model_rollouts.rollout.actions import (
     Apply,
@@ -15,8 +15,8 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Plan
-from model_rollouts.rollout.seen import Seen
+from model_rollouts.rollout.observed import Seen
+from model_rollouts.rollout.plan import Plan
 
 Body = dict[str, Any]
 

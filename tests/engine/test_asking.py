@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from model_rollouts.engine.checking import ASK_AGAIN_S
-from model_rollouts.engine.instruments import Instruments
+from model_rollouts.engine.cluster_checks import ASK_AGAIN_S
+from model_rollouts.engine.operator_metrics import Instruments
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconcile import Reconciler
-from model_rollouts.engine.rollouts import Rollouts
+from model_rollouts.engine.reconciler import Reconciler
+from model_rollouts.engine.sessions import Rollouts
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.rollout.actions import Action, Apply, Need
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Plan
-from model_rollouts.rollout.seen import Checked, Gateway, Seen
+from model_rollouts.rollout.observed import Checked, Gateway, Seen
+from model_rollouts.rollout.plan import Plan
 from tests.engine.conftest import NoHistory
 from tests.engine.planners import take
 

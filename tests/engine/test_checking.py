@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.engine.checking import Checker
+from model_rollouts.engine.cluster_checks import Checker
 from model_rollouts.rollout.actions import Apply
-from model_rollouts.rollout.seen import Checked, Seen
+from model_rollouts.rollout.observed import Checked, Seen
 from tests.api.objects import changed
 from tests.engine.planners import deployment
-from tests.kubernetes_world import connected
+from tests.kubernetes_clients import connected
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.engine.conflicts import is_conflict
+from model_rollouts.routes.conflicts import is_conflict
 
 PREFIX = {"path": {"type": "PathPrefix", "value": "/v2"}}
 EXACT = {"path": {"type": "Exact", "value": "/v2"}}

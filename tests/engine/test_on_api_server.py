@@ -13,14 +13,14 @@ from model_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
 )
-from model_rollouts.engine.carrying_out import CrashPoint
+from model_rollouts.engine.executor import CrashPoint
 from model_rollouts.rollout.actions import Apply, Move, WriteRoute, WriteStatus
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import Plan
-from model_rollouts.rollout.seen import Seen
+from model_rollouts.rollout.observed import Seen
+from model_rollouts.rollout.plan import Plan
 from tests.engine.conftest import Cluster, Test
 from tests.engine.planners import deployment, plan, revision_name, route
-from tests.kubernetes_world import until
+from tests.kubernetes_clients import until
 
 Run = Callable[[Test], None]
 

@@ -11,13 +11,13 @@ from model_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     SERVICE,
 )
-from model_rollouts.engine.run import core
+from model_rollouts.engine.wiring import core
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.rollout.planning import Settings
+from model_rollouts.rollout.plan import Settings
 from tests.api.objects import changed
 from tests.engine.conftest import Cluster, Test
 from tests.engine.test_checking import World
-from tests.kubernetes_world import until
+from tests.kubernetes_clients import until
 
 Run = Callable[[Test], None]
 

@@ -7,7 +7,7 @@ import pytest
 from model_rollouts.cluster import client
 from tests.engine import planners
 from tests.engine.conftest import Cluster, Test
-from tests.kubernetes_world import until
+from tests.kubernetes_clients import until
 
 Run = Callable[[Test], None]
 

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from model_rollouts.engine.historian import Historian
+from model_rollouts.engine.past_metrics import Historian
+from model_rollouts.metrics.counts import Counted, Tally
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import errors
-from model_rollouts.metrics.records import Counted, Tally
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
 from model_rollouts.prometheus.reader import SampleReader
 from tests.engine.standin_prometheus import StandinPrometheus
-from tests.kubernetes_world import until
+from tests.kubernetes_clients import until
 from tests.prometheus_server import Target, prometheus_server
 
 GRID = Grid(1_000)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from model_rollouts.engine.instruments import Instruments, Shown
 from model_rollouts.engine.logs import LogFormat, configure
+from model_rollouts.engine.operator_metrics import Instruments, Shown
 from model_rollouts.engine.server import application
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"

@@ -9,17 +9,17 @@ import pytest
 from model_rollouts.cluster.kinds import HTTP_ROUTE
 from model_rollouts.decision import Judge, Rules, breaker
 from model_rollouts.decision import errors as errors_of
-from model_rollouts.engine.instruments import Instruments
+from model_rollouts.engine.operator_metrics import Instruments
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.rollouts import Rollouts
+from model_rollouts.engine.sessions import Rollouts
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.engine.ticker import Ticker
+from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.invalid import InputError
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import errors
-from model_rollouts.metrics.records import Counted, IntervalCounts, Unavailable
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Memory, Trial
 

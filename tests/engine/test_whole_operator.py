@@ -8,9 +8,9 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
-from model_rollouts.resources import route_form
-from tests.engine.whole import NAME, ON, Story, Whole, play
-from tests.kubernetes_world import until
+from model_rollouts.routes import reader as route_form
+from tests.engine.whole_operator import NAME, ON, Story, Whole, play
+from tests.kubernetes_clients import until
 
 pytestmark = [
     pytest.mark.whole,

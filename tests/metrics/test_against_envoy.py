@@ -19,12 +19,12 @@ import pytest
 from aiohttp import web
 from ephemeral_port_reserve import reserve
 
+from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import client_errors, errors, latency
-from model_rollouts.metrics.records import Counted, IntervalCounts
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions

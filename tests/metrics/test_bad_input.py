@@ -5,16 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.invalid import InputError
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.objectives import CountedObjective, Term, errors, latency, own_counters
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.series import LabelNames
 from model_rollouts.metrics.sources import PROXY, Counter
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import ServerOptions
-from tests.metrics.world import rollout
+from tests.metrics.fake_prometheus import rollout
 
 
 @pytest.mark.parametrize(

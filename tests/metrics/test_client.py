@@ -8,16 +8,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Request
 from model_rollouts.metrics.objectives import COMPLETED, Template
-from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.metrics.requests import Request
 from model_rollouts.metrics.series import LabelNames
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
 from model_rollouts.prometheus.decode import AnswerError, SeriesCache
 from model_rollouts.prometheus.reader import SampleReader
-from tests.metrics.world import GRID, START, STEP, rollout
+from tests.metrics.fake_prometheus import GRID, START, STEP, rollout
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

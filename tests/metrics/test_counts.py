@@ -4,15 +4,15 @@ import gc
 
 import pytest
 
+from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.cursor import Cursor
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.objectives import client_errors, errors, latency, own_counters
 from model_rollouts.metrics.process import Process
-from model_rollouts.metrics.records import Counted
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
 from model_rollouts.metrics.sources import Listener
-from tests.metrics.world import (
+from tests.metrics.fake_prometheus import (
     BUCKET,
     CLASS,
     COMPLETED,

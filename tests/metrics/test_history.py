@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from model_rollouts.decision import UNKNOWN, Dispersion, measure
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.history import Block, History, blocks, both, joined
-from model_rollouts.metrics.invalid import InputError
 from model_rollouts.metrics.objectives import errors, latency, own_counters
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.decode import AnswerError

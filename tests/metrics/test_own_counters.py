@@ -14,16 +14,16 @@ import pytest
 import yaml
 
 from e2e.cluster.paths import REPOSITORY
+from model_rollouts.metrics.counts import Counted, IntervalCounts, Tally
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import own_counters
-from model_rollouts.metrics.records import Counted, IntervalCounts, Tally
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.reader import SampleReader
-from tests.kubernetes_world import until
+from tests.kubernetes_clients import until
 from tests.prometheus_server import Target, prometheus_server
 
 GRID = Grid(1_000)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of, spellings
 from model_rollouts.metrics.intake import Failed, Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.objectives import (
     COMPLETED,
     WITHIN,
@@ -20,12 +20,12 @@ from model_rollouts.metrics.objectives import (
     errors,
     latency,
 )
-from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.series import LabelNames
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.metrics.watermark import Watermark
-from tests.metrics.world import GRID, LOOKBACK, START, STEP, World
+from tests.metrics.fake_prometheus import GRID, LOOKBACK, START, STEP, World
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_rollouts.metrics.measured import Arm, Pod
 from model_rollouts.metrics.objectives import client_errors, errors, latency
+from model_rollouts.metrics.requests import Arm, Pod
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from tests.metrics.world import (
+from tests.metrics.fake_prometheus import (
     BUCKET,
     CLASS,
     COMPLETED,

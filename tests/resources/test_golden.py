@@ -1,8 +1,8 @@
 """What one revision is rendered to, in full, as committed YAML."""
 
 from model_rollouts.resources.controller_revision import objects
-from model_rollouts.resources.record import RouteRecord
-from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.record import RouteRecord
 from tests.resources.example import MODEL, NAMESPACE, OWNER, stored
 from tests.resources.golden import GOLDEN, assert_golden
 

@@ -9,9 +9,9 @@ import yaml
 from e2e.cluster.progress import StepError
 from e2e.fixtures import ApiServer
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
-from model_rollouts.resources.record import RouteRecord, decode
 from model_rollouts.resources.revision import is_same, new_name
-from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.record import RouteRecord, decode
 from tests.resources.example import MODEL, OWNER, SETTINGS, THRESHOLDS_MS, revision_input
 
 RECORD = RouteRecord("m-1", "m-2", "Canary", "25%", 1, None, 7)

@@ -11,11 +11,11 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from model_rollouts.api.ratio import ratio
-from model_rollouts.resources import route_form
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
-from model_rollouts.resources.record import MAX_BYTES, RouteRecord, decode, encode
-from model_rollouts.resources.route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes import reader as route_form
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.record import MAX_BYTES, RouteRecord, decode, encode
 from tests.resources.example import MODEL, NAMESPACE, OWNER
 
 RECORD = RouteRecord("m-1", "m-2", "Canary", "25%", 1, None, 7)

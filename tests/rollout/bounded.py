@@ -3,10 +3,10 @@
 import random
 from typing import Any
 
-from model_rollouts.resources import route_form
 from model_rollouts.rollout.actions import Action, Apply, Scale, WriteRoute
-from model_rollouts.rollout.capacity import carried, carrying, least
-from tests.rollout.world import World
+from model_rollouts.rollout.state.capacity import carried, carrying, least
+from model_rollouts.routes import reader as route_form
+from tests.rollout.simulated_cluster import World
 
 
 class Bounded(World):

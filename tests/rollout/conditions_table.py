@@ -4,11 +4,11 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.decision import forecast
 from model_rollouts.rollout.memory import Memory, Trial
-from model_rollouts.rollout.situation import Hold, Situation
-from model_rollouts.rollout.telling import body, tell
+from model_rollouts.rollout.status.status import body, tell
+from model_rollouts.rollout.status.summary import Hold, Situation
 from tests.api.objects import ERRORS, LATENCY
 from tests.conditions_check import broken_rules
-from tests.rollout.worlds import NOON, V2, V3, judged, situation, standing, steady, trial
+from tests.rollout.made_up import NOON, V2, V3, judged, situation, standing, steady, trial
 
 LATER = NOON + 600
 

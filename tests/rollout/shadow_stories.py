@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from model_rollouts.rollout.seen import Gateway
-from tests.rollout.world import World
+from model_rollouts.rollout.observed import Gateway
+from tests.rollout.simulated_cluster import World
 
 SHADOW: dict[str, Any] = {"sideEffects": "None", "minDuration": "1m"}
 NO_MIRROR = Gateway(features=frozenset({"HTTPRoute"}))

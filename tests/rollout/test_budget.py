@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
-from model_rollouts.rollout import budget, judging
+from model_rollouts.rollout.trial import error_budget as budget
+from model_rollouts.rollout.trial import trial as judging
 from tests.api.objects import LATENCY
-from tests.rollout.worlds import spec
+from tests.rollout.made_up import spec
 
 OBJECTIVES: dict[str, Any] = {
     "spec.objectives": [

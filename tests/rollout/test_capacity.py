@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_rollouts.rollout.capacity import (
+from model_rollouts.rollout.state.capacity import (
     Step,
     allot,
     carried,

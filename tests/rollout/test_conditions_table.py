@@ -7,10 +7,10 @@ import pytest
 from model_rollouts.api.conditions import ConditionType, Reason, find
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.situation import Situation
-from model_rollouts.rollout.telling import tell
+from model_rollouts.rollout.status.status import tell
+from model_rollouts.rollout.status.summary import Situation
 from tests.rollout.conditions_table import LATER, ROWS, hold, shown, told, waits
-from tests.rollout.worlds import situation
+from tests.rollout.made_up import situation
 
 
 @pytest.mark.parametrize(("given", "expected"), ROWS.values(), ids=ROWS)

@@ -7,9 +7,9 @@ import pytest
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Counts, Objective, counters, errors, latency
 from model_rollouts.decision.objective import CounterPair
-from model_rollouts.metrics.records import ArmCounts, IntervalCounts, Tally
-from model_rollouts.rollout.counting import CANDIDATE, STABLE, Counting
-from tests.rollout.worlds import STARTED_MS, STEP_MS
+from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
+from model_rollouts.rollout.trial.samples import CANDIDATE, STABLE, Counting
+from tests.rollout.made_up import STARTED_MS, STEP_MS
 
 SLOW = {0.3: 9, 0.32: 7, 0.35: 5, 0.4: 4, 0.5: 2}
 """How many of 100 answers were slower than each edge, in either arm."""

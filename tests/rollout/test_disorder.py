@@ -9,7 +9,7 @@ import pytest
 
 from model_rollouts.rollout.actions import Action, WriteRoute
 from tests.rollout.bounded import Bounded
-from tests.rollout.world import INTERVAL
+from tests.rollout.simulated_cluster import INTERVAL
 
 ERRORS = {"1": 0.002, "2": 0.002, "3": 0.2}
 SHADOW = {"sideEffects": "None", "minDuration": "1m"}

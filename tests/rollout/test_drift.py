@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.rollout.drift import drifted
+from model_rollouts.rollout.objects.drift import drifted
 
 BODY: dict[str, Any] = {
     "apiVersion": "apps/v1",

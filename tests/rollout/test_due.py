@@ -8,9 +8,9 @@ import pytest
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Outcome, Phase, Status
 from model_rollouts.rollout.memory import Clocks, Memory, Written
-from model_rollouts.rollout.situation import Hold, Situation
-from model_rollouts.rollout.telling import body, due, tell, written
-from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady
+from model_rollouts.rollout.status.status import body, due, tell, written
+from model_rollouts.rollout.status.summary import Hold, Situation
+from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady
 
 NOW = NOON + 600
 CANARY = situation(Phase.CANARY, 0.25, trial=judged(steady(60, (10, 0), (30, 0))).trial)

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from model_rollouts.decision import UNKNOWN, Dispersion, Rules
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout import budget, evidence, judging
-from model_rollouts.rollout.evidence import LONGEST, decode, encode
 from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain, Trial
-from model_rollouts.rollout.trials import pasts
+from model_rollouts.rollout.state.current_trial import pasts
+from model_rollouts.rollout.trial import error_budget as budget
+from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial.stored_evidence import LONGEST, decode, encode
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
-from tests.rollout.worlds import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
+from tests.rollout.made_up import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
 
 CLOCKS = Clocks(f"Canary/{V3}/1", 1_774_965_720.125, 600.1, 0.1 + 0.2, running=False)
 BURSTY = Dispersion(3.25, 1.5, plateau=30.0)

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.rollout.actions import Scale, WriteRoute
-from model_rollouts.rollout.planning import plan
-from model_rollouts.rollout.seen import Gateway
+from model_rollouts.rollout.observed import Gateway
+from model_rollouts.rollout.plan import plan
 from tests.api.objects import LATENCY
 from tests.rollout.bounded import Bounded
-from tests.rollout.world import NOON, SETTINGS
+from tests.rollout.simulated_cluster import NOON, SETTINGS
 
 Event = Callable[[Bounded], object]
 

@@ -3,8 +3,9 @@
 from fractions import Fraction
 
 from model_rollouts.decision import UNKNOWN
-from model_rollouts.rollout import capacity, forecasts, judging
-from tests.rollout.worlds import spec
+from model_rollouts.rollout.state import capacity, forecasts
+from model_rollouts.rollout.trial import trial as judging
+from tests.rollout.made_up import spec
 
 LATENCY = {
     "name": "latency",

@@ -19,16 +19,18 @@ from model_rollouts.decision import (
     Role,
 )
 from model_rollouts.decision import Rules as Judged
+from model_rollouts.metrics.counts import Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.measured import Arm
-from model_rollouts.metrics.records import Unavailable
+from model_rollouts.metrics.requests import Arm
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout import evidence, judging, promises
-from model_rollouts.rollout.counting import CANDIDATE, STABLE
 from model_rollouts.rollout.memory import Memory, Split
-from model_rollouts.rollout.promises import Edges
+from model_rollouts.rollout.trial import objectives as promises
+from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial.objectives import Edges
+from model_rollouts.rollout.trial.samples import CANDIDATE, STABLE
 from tests.api.objects import COUNTERS, LATENCY
-from tests.rollout.worlds import (
+from tests.rollout.made_up import (
     STARTED_MS,
     STEP_MS,
     V2,

@@ -12,10 +12,10 @@ from model_rollouts.api.status import Phase
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.revision import new_name
-from model_rollouts.resources.route_form import differences
-from model_rollouts.rollout.drift import drifted
-from model_rollouts.rollout.routing import route
-from model_rollouts.rollout.situation import Roles
+from model_rollouts.rollout.objects.drift import drifted
+from model_rollouts.rollout.objects.route import route
+from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.routes.reader import differences
 from tests.api.objects import changed
 from tests.resources.example import SETTINGS, revision_input, template
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.rollout import drift
 from model_rollouts.rollout.actions import Apply, Emit, WriteStatus
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.planning import plan
-from model_rollouts.rollout.revisions import KEPT
-from tests.rollout.world import NOON, SETTINGS, World
+from model_rollouts.rollout.objects import drift
+from model_rollouts.rollout.plan import plan
+from model_rollouts.rollout.state.revisions import KEPT
+from tests.rollout.simulated_cluster import NOON, SETTINGS, World
 
 
 def settled() -> World:

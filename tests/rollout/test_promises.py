@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from model_rollouts.decision.bracket import FAR, bracket
 from model_rollouts.resources.edges import LADDER_MS, bucket_edges, thresholds_ms
-from model_rollouts.rollout import promises, revisions
+from model_rollouts.rollout.state import revisions
+from model_rollouts.rollout.trial import objectives as promises
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
-from tests.rollout.worlds import spec
+from tests.rollout.made_up import spec
 
 
 def within(*times: str) -> tuple[int, ...]:

@@ -9,11 +9,11 @@ import pytest
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
-from model_rollouts.resources.record import encode
-from model_rollouts.rollout.revisions import Revision
-from model_rollouts.rollout.roles import NOBODY, find, record
-from model_rollouts.rollout.seen import Children
-from model_rollouts.rollout.situation import Roles
+from model_rollouts.rollout.observed import Children
+from model_rollouts.rollout.state.recorded_roles import NOBODY, find, record
+from model_rollouts.rollout.state.revisions import Revision
+from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.routes.record import encode
 
 REVISIONS = {
     name: Revision(name, number, {"version": str(number)}, {})

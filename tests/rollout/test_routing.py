@@ -9,9 +9,9 @@ import pytest
 
 from model_rollouts.api.deployment import read
 from model_rollouts.api.status import Phase
-from model_rollouts.resources.route_form import differences, weights
-from model_rollouts.rollout.routing import refused, route
-from model_rollouts.rollout.situation import Roles
+from model_rollouts.rollout.objects.route import refused, route
+from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.routes.reader import differences, weights
 from tests.api.objects import changed
 
 OBJ = changed({"metadata.namespace": "flights", "metadata.uid": "u-1"})

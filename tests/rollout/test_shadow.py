@@ -6,22 +6,17 @@ import pytest
 
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import Arm as Traffic
+from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
-from model_rollouts.metrics.records import IntervalCounts
-from model_rollouts.rollout import bearing, judging, shadow, straining
-from model_rollouts.rollout.counting import SHADOW, STABLE
 from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain
+from model_rollouts.rollout.state import shadow_stages as shadow
+from model_rollouts.rollout.trial import peak_load as bearing
+from model_rollouts.rollout.trial import shadow_impact as straining
+from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial.samples import SHADOW, STABLE
+from tests.rollout.made_up import STARTED_MS, STEP_MS, V3, counted, finding, record, spec
 from tests.rollout.shadow_stories import mirrored, shadowed
-from tests.rollout.world import World
-from tests.rollout.worlds import (
-    STARTED_MS,
-    STEP_MS,
-    V3,
-    counted,
-    finding,
-    record,
-    spec,
-)
+from tests.rollout.simulated_cluster import World
 
 ON = {"sideEffects": "None"}
 

@@ -5,11 +5,11 @@ import random
 import pytest
 
 from model_rollouts.decision import Arm as Traffic
+from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
-from model_rollouts.metrics.records import IntervalCounts
 from model_rollouts.rollout.memory import Split
-from model_rollouts.rollout.splits import TOLERANCE, counted, mirrored, too_few
-from tests.rollout.worlds import STARTED_MS, STEP_MS, finding, record
+from model_rollouts.rollout.trial.traffic_split import TOLERANCE, counted, mirrored, too_few
+from tests.rollout.made_up import STARTED_MS, STEP_MS, finding, record
 
 NEW = Split(STARTED_MS)
 Totals = tuple[int, int]

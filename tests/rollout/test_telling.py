@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from model_rollouts.api.conditions import Condition, ConditionStatus, Reason
 from model_rollouts.api.status import Outcome, Phase, Status, Verdict
-from model_rollouts.rollout import evidence
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
-from model_rollouts.rollout.situation import Hold, Situation, Standing
-from model_rollouts.rollout.telling import body, tell
+from model_rollouts.rollout.status.status import body, tell
+from model_rollouts.rollout.status.summary import Hold, Situation, Standing
+from model_rollouts.rollout.trial import stored_evidence as evidence
 from tests.rollout.conditions_table import LATER, ROWS, after, shown, told
-from tests.rollout.worlds import NOON, V2, V3, judged, past, situation, standing, steady, trial
+from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady, trial
 
 
 def foreign(number: int) -> tuple[Condition, ...]:

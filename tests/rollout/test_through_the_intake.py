@@ -7,13 +7,15 @@ import pytest
 
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Decision, Seen
+from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.records import Counted
 from model_rollouts.replay.recording import Header, Recording
-from model_rollouts.rollout import evidence, judging, shadow
 from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
-from tests.rollout.worlds import STARTED_MS, STEP_MS, V2, V3, spec
+from model_rollouts.rollout.state import shadow_stages as shadow
+from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.trial import trial as judging
+from tests.rollout.made_up import STARTED_MS, STEP_MS, V2, V3, spec
 
 MINUTES = 6
 REQUESTS = "envoy_http_downstream_rq_"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from model_rollouts.rollout.trials import JITTER_MS, PHASE_MS
-from tests.rollout.world import NOON, World
+from model_rollouts.rollout.state.current_trial import JITTER_MS, PHASE_MS
+from tests.rollout.simulated_cluster import NOON, World
 
 
 @pytest.mark.parametrize("scraped_after_ms", [0, 1, 399, 400, 401, 499, 1_300, 3_950, 4_999])

@@ -8,11 +8,11 @@ import pytest
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.decision import explain
-from model_rollouts.rollout import proof
 from model_rollouts.rollout.memory import Clocks, Trial
-from model_rollouts.rollout.situation import Hold, Situation
-from model_rollouts.rollout.wording import clock, cut, sentence
-from tests.rollout.worlds import (
+from model_rollouts.rollout.status import progress as proof
+from model_rollouts.rollout.status.message import clock, cut, sentence
+from model_rollouts.rollout.status.summary import Hold, Situation
+from tests.rollout.made_up import (
     NOON,
     V2,
     V3,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.rollout.world import World
+from tests.rollout.simulated_cluster import World
 
 STORIES = Path(__file__).with_name("stories")
 

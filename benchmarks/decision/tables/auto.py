@@ -12,9 +12,9 @@ from benchmarks.decision.tables.common import (
     rows_of,
     time_text,
 )
-from benchmarks.decision.worlds import World
+from benchmarks.decision.traffic import World
 from model_rollouts.decision import errors
-from model_rollouts.decision.wording import duration
+from model_rollouts.text import duration
 
 _PAIRS = (
     (0.0005, 0.0005),

@@ -11,8 +11,8 @@ from benchmarks.decision.tables.common import (
     pick,
     rows_of,
 )
-from benchmarks.decision.worlds import World
-from model_rollouts.decision.wording import duration
+from benchmarks.decision.traffic import World
+from model_rollouts.text import duration
 
 _EVERY = ("absolute", "relative", "auto")
 _WORLDS = (

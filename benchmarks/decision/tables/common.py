@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.decision.cells import Cell, Quantiles, Result, comparing
 from model_rollouts.decision import Compare, errors
-from model_rollouts.decision.wording import duration
+from model_rollouts.text import duration
 
 Results = Mapping[tuple[str, str, str], Result]
 

@@ -11,7 +11,7 @@ from benchmarks.decision.tables.common import (
     pick,
     rows_of,
 )
-from benchmarks.decision.worlds import World
+from benchmarks.decision.traffic import World
 
 _DRIFTS = {
     "±50 % a day": (0.5, 24 * HOUR),

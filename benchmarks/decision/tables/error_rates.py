@@ -12,8 +12,8 @@ from benchmarks.decision.tables.common import (
     rows_of,
     time_text,
 )
-from benchmarks.decision.worlds import World
-from model_rollouts.decision.wording import duration
+from benchmarks.decision.traffic import World
+from model_rollouts.text import duration
 
 _RATES = {1000: (4000, 4000), 100: (4000, 4000), 10: (4000, 1000), 1: (1500, 600)}
 _SHARES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05)

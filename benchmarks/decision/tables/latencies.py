@@ -1,6 +1,6 @@
 """Latency with exact and with missing bucket edges."""
 
-from benchmarks.decision import latency_world
+from benchmarks.decision import latency_laws as latency_world
 from benchmarks.decision.cells import Cell, Result
 from benchmarks.decision.tables.common import (
     HOUR,
@@ -11,7 +11,7 @@ from benchmarks.decision.tables.common import (
     rows_of,
     time_text,
 )
-from benchmarks.decision.worlds import World
+from benchmarks.decision.traffic import World
 from model_rollouts.decision import Compare, latency
 
 

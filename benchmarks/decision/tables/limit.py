@@ -5,7 +5,7 @@ import dataclasses
 from benchmarks.decision import oracle
 from benchmarks.decision.cells import Cell
 from benchmarks.decision.tables.common import ABSOLUTE, Results, Table, markdown
-from benchmarks.decision.worlds import World
+from benchmarks.decision.traffic import World
 
 _STOPPED = ", of those that are not promoted before"
 

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from model_rollouts.decision.wording import percent, seconds
 from model_rollouts.simulation.experiment import Scenario, Summary
 from model_rollouts.simulation.trial import End
+from model_rollouts.text import percent, seconds
 
 # Okabe and Ito's colours, told apart by people with any colour vision.
 COLOURS = {

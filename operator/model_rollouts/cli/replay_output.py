@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from model_rollouts.decision import Judge, promise
-from model_rollouts.decision.wording import duration, percent
 from model_rollouts.replay.recording import Header
 from model_rollouts.replay.story import Event, Moment, What
+from model_rollouts.text import duration, percent
 
 STYLES = {What.PROMOTED: "green", What.ROLLED_BACK: "red", What.UNDECIDED: "yellow"}
 

@@ -11,14 +11,14 @@ import click
 from model_rollouts.cli.types import DURATION
 from model_rollouts.cluster.connection import ConnectionConfigError
 from model_rollouts.engine import logs
-from model_rollouts.engine.carrying_out import CrashPoint
-from model_rollouts.engine.run import Options, core
-from model_rollouts.engine.run import run as run_operator
+from model_rollouts.engine.executor import CrashPoint
+from model_rollouts.engine.wiring import Options, core
+from model_rollouts.engine.wiring import run as run_operator
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.invalid import InputError
 from model_rollouts.prometheus.client import ServerOptions
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.rollout.planning import Settings
+from model_rollouts.rollout.plan import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from model_rollouts.cli.types import DURATION, PERCENTAGE, judging
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
-from model_rollouts.decision.wording import count, duration, percent, seconds
 from model_rollouts.simulation.experiment import Scenario, Spread, Summary
 from model_rollouts.simulation.experiment import simulate as play
 from model_rollouts.simulation.trial import End
+from model_rollouts.text import count, duration, percent, seconds
 
 ALL = "all"
 PLOT_FORMATS = (".png", ".svg")

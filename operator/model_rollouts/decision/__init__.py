@@ -24,8 +24,9 @@ from model_rollouts.decision.deadline import (
     at_deadline,
 )
 from model_rollouts.decision.dispersion import measure
-from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.explain import explain
+from model_rollouts.decision.forecast import Excluded, Forecast, forecast
+from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import (
     Assurance,
     Compare,
@@ -37,7 +38,6 @@ from model_rollouts.decision.objective import (
     Role,
     promise,
 )
-from model_rollouts.decision.power import Excluded, Forecast, forecast
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.verdict import (
     Condition,

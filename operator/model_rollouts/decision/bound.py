@@ -4,9 +4,9 @@ Both read the evidence for Pass: a bound is a rate that this evidence excludes, 
 where the evidence goes if the counts keep their present rates.
 """
 
+from model_rollouts.decision.e_process import Process, counted
 from model_rollouts.decision.evidence import Evidence, Proof
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
-from model_rollouts.decision.process import Process, counted
 
 _HALVINGS = 50
 _MOST_REQUESTS = 1e12

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from model_rollouts.decision.wording import seconds
+from model_rollouts.text import seconds
 
 FAR = 1.25
 """The second boundary of the dual rule is the first edge at or above this multiple."""

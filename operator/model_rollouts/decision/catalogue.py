@@ -16,7 +16,7 @@ from model_rollouts.decision.objective import (
     ObjectiveError,
     Role,
 )
-from model_rollouts.decision.wording import percent
+from model_rollouts.text import percent
 
 ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
     {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}

@@ -14,10 +14,10 @@ import struct
 import zlib
 
 from model_rollouts.decision.counts import Arm
-from model_rollouts.decision.engine import Judge, State
+from model_rollouts.decision.e_process import Process
 from model_rollouts.decision.evidence import Evidence
+from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Objective
-from model_rollouts.decision.process import Process
 from model_rollouts.decision.rules import Dispersion, Rules
 
 VERSION = 3

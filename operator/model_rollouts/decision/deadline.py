@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from model_rollouts.decision.bound import upper_bound
-from model_rollouts.decision.engine import Judge, State
 from model_rollouts.decision.evidence import Evidence
+from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Role, bound_words
 from model_rollouts.decision.verdict import Decision
 

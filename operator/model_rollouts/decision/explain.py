@@ -3,13 +3,13 @@
 Words never contain e-values; details always do.
 """
 
+from model_rollouts.decision.alternatives import unspent
 from model_rollouts.decision.bound import more_requests, upper_bound
 from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_boundary
-from model_rollouts.decision.engine import Judge, State
+from model_rollouts.decision.e_process import Process
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.grid import unspent
+from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Compare, Kind, Objective, Role, bound_words, promise
-from model_rollouts.decision.process import Process
 from model_rollouts.decision.verdict import (
     Condition,
     Decision,
@@ -18,7 +18,7 @@ from model_rollouts.decision.verdict import (
     Seen,
     Verdict,
 )
-from model_rollouts.decision.wording import about, count, percent
+from model_rollouts.text import about, count, percent
 
 BURSTY = 20.0
 """Dispersion above which a fixed target takes hours to prove."""

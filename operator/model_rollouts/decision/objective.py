@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from model_rollouts.decision.bracket import Bracket
-from model_rollouts.decision.wording import out_of, per_minute, percent, seconds
+from model_rollouts.text import out_of, per_minute, percent, seconds
 
 
 class Kind(StrEnum):

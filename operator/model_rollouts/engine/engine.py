@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
-from model_rollouts.cluster.watching import EventSource
-from model_rollouts.engine.carrying_out import Executor, Reach
-from model_rollouts.engine.checking import Checker
-from model_rollouts.engine.instruments import Instruments, Shown
+from model_rollouts.cluster.watch import EventSource
+from model_rollouts.engine.cluster_checks import Checker
+from model_rollouts.engine.executor import Executor, Reach
+from model_rollouts.engine.informer import Supervisor
+from model_rollouts.engine.operator_metrics import Instruments, Shown
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconcile import Historian, Planner, Reconciler
-from model_rollouts.engine.rollouts import Rollouts, Take
+from model_rollouts.engine.reconciler import Historian, Planner, Reconciler
+from model_rollouts.engine.sessions import Rollouts, Take
 from model_rollouts.engine.store import Store
-from model_rollouts.engine.supervisor import Supervisor
 from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
 from model_rollouts.metrics.grid import Grid
 

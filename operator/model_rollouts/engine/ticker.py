@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
-from model_rollouts.engine.instruments import Instruments
+from model_rollouts.engine.operator_metrics import Instruments
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.rollouts import Rollout, Rollouts
+from model_rollouts.engine.sessions import Rollout, Rollouts
 from model_rollouts.engine.store import Key, Store
+from model_rollouts.metrics.counts import Counted, Unavailable
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.invalid import InputError
-from model_rollouts.metrics.measured import Request
-from model_rollouts.metrics.records import Counted, Unavailable
-from model_rollouts.resources import route_form
+from model_rollouts.metrics.requests import Request
+from model_rollouts.routes import reader as route_form
 
 SETTLE_S = 0.5
 """A scrape of a pod takes milliseconds; what comes later is not lost."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.objectives import Template
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.series import LabelNames

@@ -6,7 +6,7 @@ every replay, cuts time at the same places.
 
 from dataclasses import dataclass
 
-from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)

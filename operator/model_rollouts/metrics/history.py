@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_rollouts.metrics.batching import Batching
-from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.objectives import CountedObjective, Template, Term
 from model_rollouts.metrics.selector import one_of, selector
 from model_rollouts.metrics.series import Sample

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from model_rollouts.metrics.batching import Batching, Need, Query
-from model_rollouts.metrics.counting import RolloutCounter
+from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.layout import Layout
-from model_rollouts.metrics.measured import MeasuredRollout, Request, require_disjoint
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.metrics.requests import MeasuredRollout, Request, require_disjoint
+from model_rollouts.metrics.rollout_counter import RolloutCounter
 from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.slots import Layout
 from model_rollouts.metrics.watermark import Watermark
 
 SPAN_INTERVALS = 60

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from model_rollouts.metrics.counts import ArmCounts
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.layout import ArmSums
 from model_rollouts.metrics.process import Scrape
-from model_rollouts.metrics.records import ArmCounts
 from model_rollouts.metrics.series import Series
+from model_rollouts.metrics.slots import ArmSums
 from model_rollouts.metrics.sources import Listener
 
 

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from model_rollouts.metrics.errors import InputError, require_name
 from model_rollouts.metrics.histogram_edges import rounded
-from model_rollouts.metrics.invalid import InputError, require_name
 from model_rollouts.metrics.sources import (
     MODEL_SERVER,
     PROXY,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.errors import InputError
 
 _PART = "/"
 

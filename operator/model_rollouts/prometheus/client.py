@@ -14,7 +14,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from model_rollouts.metrics.invalid import InputError
+from model_rollouts.metrics.errors import InputError
 
 _PASSING = frozenset({429, 502, 503, 504})
 _CHUNK = 2**18

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from model_rollouts.metrics.batching import Query
+from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.intake import Answer, Failed, Intake
-from model_rollouts.metrics.measured import Request
-from model_rollouts.metrics.records import Counted, Unavailable
+from model_rollouts.metrics.requests import Request
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError, SeriesCache
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from model_rollouts.metrics.batching import Query
+from model_rollouts.metrics.errors import InputError, require_name
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of
-from model_rollouts.metrics.invalid import InputError, require_name
 from model_rollouts.metrics.objectives import WITHIN, Template, proxy_threshold
 from model_rollouts.metrics.series import LabelNames, Sample, Series, read_series
 

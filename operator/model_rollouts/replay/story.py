@@ -10,14 +10,14 @@ from enum import StrEnum
 
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Decision, Judge, explain
-from model_rollouts.decision.wording import percent
+from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.measured import Arm, MeasuredRollout, Request
-from model_rollouts.metrics.records import Counted, IntervalCounts
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.replay.recording import Recording
-from model_rollouts.rollout.counting import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.text import percent
 
 
 class What(StrEnum):

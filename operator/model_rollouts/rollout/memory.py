@@ -7,7 +7,7 @@ from typing import Any
 from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import Dispersion, Judge, Seen, State
-from model_rollouts.decision.burn import Block
+from model_rollouts.decision.burn_rate import Block
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 

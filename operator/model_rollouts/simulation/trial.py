@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from model_rollouts.decision.counts import Interval, Sample
-from model_rollouts.decision.engine import Judge, State
+from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.verdict import Decision
 
 Draw = Callable[[float, float], Mapping[str, Sample]]

@@ -1,0 +1,44 @@
+"""What is seen of one ModelDeployment: the object, its children, and strangers in their places."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from model_rollouts.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    SERVICE,
+)
+from model_rollouts.engine.store import Key, Store
+from model_rollouts.resources.names import Owner
+from model_rollouts.rollout.observed import Children
+
+Object = Mapping[str, Any]
+
+
+def owner_of(model: Object) -> Owner:
+    """The ModelDeployment as the owner of its children."""
+    metadata = model["metadata"]
+    return Owner(model["apiVersion"], model["kind"], metadata["name"], metadata["uid"])
+
+
+def children(store: Store, model: Object) -> Children:
+    """The children of `model`, and who is in the way of them.
+
+    A child is what the model controls. What carries its labels under another controller, or its
+    own name as an HTTPRoute without being its child, is a stranger.
+    """
+    metadata = model["metadata"]
+    key = Key(metadata["namespace"], metadata["name"])
+    by_kind: dict[str, dict[str, Object]] = {
+        kind.name: {} for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+    }
+    for child in store.owned(metadata["uid"]):
+        by_kind[child["kind"]][child["metadata"]["name"]] = child
+    return Children(
+        revisions=tuple(by_kind[CONTROLLER_REVISION.name].values()),
+        deployments=by_kind[DEPLOYMENT.name],
+        services=by_kind[SERVICE.name],
+        route=by_kind[HTTP_ROUTE.name].get(metadata["name"]),
+        strangers=store.strangers(key, metadata["uid"]),
+    )

@@ -1,0 +1,147 @@
+"""The one place where the operator is put together, started and stopped."""
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from aiohttp import web
+
+from model_rollouts.cluster import connection
+from model_rollouts.cluster.client import ClusterClient
+from model_rollouts.cluster.events import EventRecorder
+from model_rollouts.cluster.requests import Requests
+from model_rollouts.cluster.watch import KopfSource
+from model_rollouts.engine.engine import Core, Engine
+from model_rollouts.engine.executor import CrashPoint, Reach
+from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.past_metrics import Historian
+from model_rollouts.engine.server import application
+from model_rollouts.engine.ticker import SETTLE_S
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.reader import Ask, SampleReader
+from model_rollouts.rollout import plan as planning
+from model_rollouts.rollout.state.current_trial import PHASE_MS
+from model_rollouts.rollout.trial import trial as judging
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the administrator says. No `namespaces` are all; no `kubeconfig` is the pod's account.
+
+    `release` is the operator's own. `address` and `port` are where metrics and health are served.
+    `settle_s` is how long after its end a scrape interval is read. `crash_at` ends the process at
+    that point the given time.
+    """
+
+    settings: planning.Settings
+    release: str
+    prometheus: ServerOptions
+    namespaces: Sequence[str] = ()
+    kubeconfig: Path | None = None
+    address: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from other addresses
+    port: int = 8080
+    settle_s: float = SETTLE_S
+    crash_at: tuple[CrashPoint, int] | None = None
+    instance: str = field(default_factory=lambda: os.uname().nodename)
+
+
+def core(settings: planning.Settings) -> Core:
+    """The real decisions."""
+    return Core(
+        plan=lambda seen, memory, now: planning.plan(seen, memory, now, settings),
+        take=judging.take,
+    )
+
+
+async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> None:
+    """Run the operator until `stop` is set; the passes in hand are finished first.
+
+    Raises ConnectionConfigError, or OSError when the port is taken, before anything is done.
+    """
+    # There are many long-lived objects and hardly a cycle: look for them less often.
+    gc.set_threshold(50_000, 50, 50)
+    instruments = Instruments(options.release)
+    configuration = await connection.load(options.kubeconfig)
+    requests = Requests(
+        configuration,
+        user_agent=f"model-rollouts/{options.release}",
+        observe=instruments.answered,
+    )
+    async with (
+        ClusterClient(requests) as client,
+        PrometheusClient(options.prometheus) as prometheus,
+    ):
+        grid = options.settings.grid
+        engine = Engine(
+            core=decisions,
+            client=client,
+            source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
+            recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
+            historian=Historian(prometheus, grid),
+            readers={
+                phase: SampleReader(
+                    _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
+                )
+                for phase in range(0, grid.step_ms, PHASE_MS)
+            },
+            grid=grid,
+            instruments=instruments,
+            namespaces=options.namespaces,
+            settle_s=options.settle_s,
+            reach=_reach(options.crash_at),
+        )
+        app = application(instruments.registry, alive=engine.alive, ready=engine.ready)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, options.address, options.port).start()
+            await engine.run(stop)
+        finally:
+            await runner.cleanup()
+
+
+def run(options: Options, decisions: Core) -> None:
+    """Run the operator in this process until SIGTERM or SIGINT."""
+    asyncio.run(_until_told(options, decisions))
+
+
+async def _until_told(options: Options, decisions: Core) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    await operate(options, decisions, stop)
+
+
+def _timed(ask: Ask, instruments: Instruments) -> Ask:
+    async def timed(text: str, at_ms: int) -> bytes:
+        begun, outcome = time.monotonic(), "failed"
+        try:
+            answer = await ask(text, at_ms)
+            outcome = "answered"
+        finally:
+            instruments.queries.labels(outcome).observe(time.monotonic() - begun)
+        return answer
+
+    return timed
+
+
+def _reach(crash_at: tuple[CrashPoint, int] | None) -> Reach:
+    """What is done at crash points: nothing, or once the end of this process by SIGKILL."""
+    if crash_at is None:
+        return lambda point: None
+    at, left = crash_at
+
+    def reach(point: CrashPoint) -> None:
+        nonlocal left
+        left -= point is at
+        if point is at and left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reach

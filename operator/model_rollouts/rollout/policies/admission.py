@@ -1,0 +1,222 @@
+"""May this version be started? An ordered chain of small checks, each with its reason.
+
+A lasting cause stalls the rollout until a person acts; a passing one is waited for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.deployment import ModelDeployment
+from model_rollouts.api.model import Item, Mode
+from model_rollouts.api.strategy import StrategyMode
+from model_rollouts.resources import names
+from model_rollouts.rollout.observed import Checked, Children
+from model_rollouts.rollout.state.revisions import Revision, Wanted
+from model_rollouts.rollout.status.summary import Hold
+
+REQUEST_TIMEOUT = "HTTPRouteRequestTimeout"
+BACKEND_TIMEOUT = "HTTPRouteBackendTimeout"
+MIRROR = "HTTPRouteRequestMirror"
+MIRROR_PERCENT = "HTTPRouteRequestPercentageMirror"
+MARKS_BACKENDS = "HTTPRouteBackendResponseHeaderModification"
+"""Names of features that a GatewayClass claims (GEP-2162)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the checks look at."""
+
+    deployment: ModelDeployment
+    wanted: Wanted
+    revisions: Mapping[str, Revision]
+    children: Children
+    checked: Checked
+    shadows: bool = False
+    """Whether the version is to be judged on copies of requests."""
+
+    @property
+    def resource(self) -> str:
+        """How messages name the ModelDeployment."""
+        return names.describe(self.deployment.metadata.name)
+
+
+Policy = Callable[[Admission], Hold | None]
+
+
+def _names_are_free(at: Admission) -> Hold | None:
+    """Objects of other owners are never taken over."""
+    if not at.children.strangers:
+        return None
+    taken = ", ".join(sorted(at.children.strangers))
+    return Hold(
+        Reason.NAME_TAKEN,
+        f"{at.resource} needs {taken}, which belongs to somebody else: "
+        "rename or delete it, or give the ModelDeployment another name.",
+        stalls=True,
+    )
+
+
+def _provenance_is_declared(at: Admission) -> Hold | None:
+    """The CRD asks for the same; an object that is older than the rule has not been asked."""
+    spec = at.deployment.spec
+    if spec.provenance.mode is not Mode.ENFORCE:
+        return None
+    missing = [item.value for item in spec.provenance.require if not _declared(at, item)]
+    if not missing:
+        return None
+    return Hold(
+        Reason.PROVENANCE_MISSING,
+        f"{at.resource}: provenance.require asks for {', '.join(missing)}, which version "
+        f"{spec.model.version} does not declare: add it, or set provenance.mode to Warn.",
+        stalls=True,
+    )
+
+
+def _declared(at: Admission, item: Item) -> bool:
+    model = at.deployment.spec.model
+    if item is Item.IMAGE:
+        containers = at.deployment.spec.template.get("spec", {}).get("containers", [])
+        return all(
+            "@sha256:" in str(each.get("image", ""))
+            for each in containers
+            if each.get("name") == names.MODEL_CONTAINER
+        )
+    declared = {
+        Item.ARTIFACT: model.artifact,
+        Item.GIT_COMMIT: model.git_commit,
+        Item.DATASET: model.dataset,
+        Item.BENCHMARK: model.benchmark,
+    }
+    return declared[item] is not None
+
+
+def _a_version_keeps_its_bytes(at: Admission) -> Hold | None:
+    """The same version with another digest makes the history tell of two models as of one."""
+    artifact = at.deployment.spec.model.artifact
+    if artifact is None:
+        return None
+    version = at.deployment.spec.model.version
+    for revision in at.revisions.values():
+        if revision.version == version and revision.digest not in (None, artifact.digest):
+            return Hold(
+                Reason.PROVENANCE_MISSING,
+                f"{at.resource}: model.artifact.digest: found {artifact.digest} for version "
+                f"{version}, but revision {revision.name} serves that version with "
+                f"{revision.digest}: write another version for another artifact.",
+                stalls=True,
+            )
+    return None
+
+
+def _parents_exist(at: Admission) -> Hold | None:
+    """A Gateway may be made after the route that names it."""
+    missing = at.checked.gateway.missing
+    if not missing:
+        return None
+    return Hold(
+        Reason.GATEWAY_NOT_ACCEPTED,
+        f"{at.resource}: route.parentRefs: found no Gateway {', '.join(missing)}: "
+        "create it, or correct the reference.",
+    )
+
+
+def _nobody_has_the_match(at: Admission) -> Hold | None:
+    """The oldest of two routes with the same match wins, silently."""
+    conflicts = at.checked.gateway.conflicts
+    if not conflicts:
+        return None
+    return Hold(
+        Reason.ROUTE_CONFLICT,
+        f"{at.resource}: route: HTTPRoute {', '.join(conflicts)} answers the same requests at the "
+        "same Gateway: delete it, or write other hostnames or matches.",
+        stalls=True,
+    )
+
+
+def _missing(at: Admission, needed: Iterable[str]) -> list[str]:
+    """Only what a gateway claims not to have is missing: one that claims nothing is unknown."""
+    features = at.checked.gateway.features
+    return [] if features is None else [name for name in needed if name not in features]
+
+
+def _the_gateway_can(at: Admission) -> Hold | None:
+    """Not every gateway knows timeouts."""
+    missing = _missing(at, _needed(at.deployment))
+    if not missing:
+        return None
+    return Hold(
+        Reason.GATEWAY_INCAPABLE,
+        f"{at.resource}: route.timeouts: the Gateway does not support {', '.join(missing)}: "
+        "leave the timeout out, or use a Gateway that does.",
+        stalls=True,
+    )
+
+
+def _the_gateway_copies(at: Admission) -> Hold | None:
+    """A mirror that a gateway cannot make would be awaited for ever."""
+    # The first stages are shares of the requests, whatever the last one is.
+    missing = _missing(at, (MIRROR, MIRROR_PERCENT)) if at.shadows else []
+    if not missing:
+        return None
+    return Hold(
+        Reason.GATEWAY_INCAPABLE,
+        f"{at.resource}: strategy.shadow: the Gateway does not support {', '.join(missing)}: "
+        "write percent: 0 to go without a shadow, or use a Gateway that does.",
+        stalls=True,
+    )
+
+
+def _shadow_is_said(at: Admission) -> Hold | None:
+    """The CRD asks for the same; an object that is older than the rule has not been asked."""
+    strategy = at.deployment.spec.strategy
+    if strategy.mode is not StrategyMode.PROGRESSIVE:
+        return None
+    said = strategy.shadow
+    if said is not None and (said.percent == 0 or said.side_effects is not None):
+        return None
+    return Hold(
+        Reason.INVALID_SPEC,
+        f"{at.resource}: strategy.shadow: found no sideEffects, write None or Suppressed, "
+        "or percent: 0 to let users be the first to meet a version.",
+        stalls=True,
+    )
+
+
+def _needed(deployment: ModelDeployment) -> Iterable[str]:
+    timeouts = deployment.spec.route.timeouts
+    if timeouts is not None and timeouts.request is not None:
+        yield REQUEST_TIMEOUT
+    if timeouts is not None and timeouts.backend_request is not None:
+        yield BACKEND_TIMEOUT
+
+
+def _the_api_server_takes_the_pods(at: Admission) -> Hold | None:
+    """The template is not in the schema: only a dry run knows whether pods can be made of it."""
+    if at.checked.refusal is None:
+        return None
+    return Hold(
+        Reason.INVALID_TEMPLATE,
+        f"{at.resource}: template: the API server refuses it: {at.checked.refusal}",
+        stalls=True,
+    )
+
+
+POLICIES: tuple[Policy, ...] = (
+    _names_are_free,
+    _shadow_is_said,
+    _provenance_is_declared,
+    _a_version_keeps_its_bytes,
+    _parents_exist,
+    _nobody_has_the_match,
+    _the_gateway_can,
+    _the_gateway_copies,
+    _the_api_server_takes_the_pods,
+)
+"""In the order in which a person would want to hear of them."""
+
+
+def holds(at: Admission) -> tuple[Hold, ...]:
+    """Why the version cannot be started, the most important first; empty when it can."""
+    found = [hold for policy in POLICIES if (hold := policy(at)) is not None]
+    return tuple(sorted(found, key=lambda hold: not hold.stalls))

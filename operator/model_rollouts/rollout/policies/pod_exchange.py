@@ -1,0 +1,98 @@
+"""A promotion, or the way back, in exchange for pods: with fewer than both versions would need.
+
+Without a bound a promotion is one write: the candidate has pods for all users before it gets them,
+and the version before stays warm. With `strategy.maxExtraReplicas` below the number of pods that
+serve, users and pods move in turns, in either direction:
+
+1. The version that is to serve everybody gets the pods that are free.
+2. Once some are ready, users move: each pod gets what a pod has when all of them serve everybody.
+3. Once the gateway has taken that, the other version gives up the pods that it no longer needs.
+
+What the pods of both carry is all users at every moment, and one pod beyond those of users is
+enough for a turn, because whole pods for two shares are at most one more than for their sum.
+
+Nothing is remembered beside the route. Its record has phase and verdict: a canary that is decided
+is on its way to all users, a weight without a canary is on its way back. The number of pods follows
+from the weights alone, so a turn may be cut anywhere, begun again, or reversed.
+
+What is taken back does not wait for a whole version: at once it loses what stable's ready pods
+carry, as promised (see `capacity.least`), and the rest as more of them become ready. All at once
+would be an outage, because stable gave its pods away; waiting for all of them would leave everybody
+with a version that has failed. The verdict is final with the first write, whatever weight is left.
+"""
+
+from model_rollouts.api.ratio import ratio
+from model_rollouts.api.status import Phase
+from model_rollouts.rollout.actions import Move
+from model_rollouts.rollout.policies.policy import At, Next
+from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.state.state import Found
+from model_rollouts.rollout.status.summary import Roles, Standing
+
+
+def toward(at: At, candidate: Standing, verdict: str, why: str) -> Next | None:
+    """More users to a version that gets all of them; None while no pod more is ready for any."""
+    found, roles = at.found, at.found.roles
+    if roles.stable is None or not found.is_short:
+        return None
+    weight = capacity.carried(found.serving(), candidate.ready)
+    if weight <= (roles.weight if found.phase is Phase.CANARY else 0):
+        return None
+    after = Roles(
+        stable=roles.stable,
+        candidate=candidate.revision,
+        previous=None,
+        phase=Phase.CANARY,
+        weight=weight,
+        attempt=found.spec.strategy.attempt,
+        verdict=verdict,
+        sequence=roles.sequence + 1,
+    )
+    said = (
+        f"{at.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for pods "
+        f"of {at.version(roles.stable)}. {why}"
+    )
+    return Next(Move.EXCHANGE, after, "Exchanged", said, why)
+
+
+def away(at: At) -> Next | None:
+    """Fewer users to a version that was taken back; None while no pod more is ready for any."""
+    found, roles = at.found, at.found.roles
+    stable, leaving = found.stable(), found.beside()
+    if stable is None or leaving is None or found.leaving is None or found.spec.paused:
+        return None
+    weight = capacity.kept(found.spec.replicas, stable.ready, leaving.ready, roles.weight)
+    if weight == roles.weight:
+        return None
+    # A candidate stays named after it was taken back, and not after it was dropped.
+    named = roles.candidate if weight or roles.phase is not Phase.FULL else None
+    after = roles._replace(candidate=named, weight=weight, sequence=roles.sequence + 1)
+    gets = f"{ratio(1 - weight)} of the users" if weight else "all users"
+    said = f"{at.version(roles.stable)} gets {gets} back from {at.version(roles.candidate)}."
+    return Next(Move.EXCHANGE, after, "Exchanged", said, said)
+
+
+def awaited(found: Found) -> str | None:
+    """What an exchange waits for, in words; None when there is none."""
+    stable, beside = found.stable(), found.beside()
+    if stable is None or beside is None:
+        return None
+    if found.leaving is not None:
+        comes, goes = stable, beside
+    elif found.decided is not None:
+        comes, goes = beside, stable
+    else:
+        return None
+    trouble = f" ({comes.trouble})" if comes.trouble else ""
+    return (
+        f"Pods of {comes.version} take the place of those of {goes.version}: "
+        f"{comes.ready} of {found.spec.replicas} are ready{trouble}."
+    )
+
+
+def starts(users: int, previous: Standing | None) -> str | None:
+    """What a rollback from the watch takes when too few pods are warm; None when enough are."""
+    if previous is None or previous.replicas >= capacity.least(users):
+        return None
+    missing = users - previous.replicas
+    return f"a rollback takes the start of {missing} {'pod' if missing == 1 else 'pods'}"

@@ -1,0 +1,189 @@
+"""The trial of what has users now: taken from memory, from the status, or begun anew."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from model_rollouts.api.deployment import ModelDeployment
+from model_rollouts.api.status import Phase
+from model_rollouts.decision import UNKNOWN, Rules
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.requests import Request
+from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
+from model_rollouts.rollout.state import revisions
+from model_rollouts.rollout.state.revisions import Revision
+from model_rollouts.rollout.state.state import Found
+from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.rollout.trial import error_budget as budget
+from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial.samples import Past, past
+
+PHASE_MS = 500
+"""Intervals end in one of so few places that rollouts share their queries."""
+
+JITTER_MS = 100
+"""Scrapes are not quite regular: one just behind the end of its interval would leave it empty."""
+
+PAST_MS = 300_000
+"""How much of stable's past it is held against while its requests are copied."""
+
+LONGEST_BACK_MS = 3_600_000
+"""From how far back that past is still read, when it was lost with the status."""
+
+_BESIDE_STABLE = (Phase.SHADOW, Phase.CANARY)
+
+
+def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
+    """What the status remembers, when this operator has just begun."""
+    beside = today.phase in _BESIDE_STABLE
+    revision = today.candidate if beside else today.stable
+    attempt = deployment.spec.strategy.attempt if beside else today.attempt
+    edges = revisions.edges(stored, revision, today.stable if beside else None)
+    judged_by = judging.rules(deployment.spec, baseline=beside, edges=edges)
+    text = deployment.status.evidence
+    if not beside:
+        judged_by = budget.watched(judged_by, evidence.missed(text))
+    return evidence.decode(text, revision or "", attempt, judged_by)
+
+
+def at_hand(found: Found, grid: Grid) -> Memory:
+    """The memory with the trial of what is judged now, and without any when nothing is.
+
+    A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
+    the objectives is another trial: its evidence is zero, and the weight stays.
+    """
+    memory, beside = found.memory, found.roles.phase in _BESIDE_STABLE
+    revision, now_ms = found.judged, round(found.now * 1000)
+    if revision is None:
+        return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
+    edges = revisions.edges(found.revisions, revision, _beside(found))
+    judged_by = judging.rules(found.spec, baseline=beside, edges=edges)
+    if beside:
+        memory = replace(memory, missed=())
+    else:
+        memory = replace(memory, missed=_missed(memory, revision))
+        judged_by = budget.watched(judged_by, memory.missed)
+    traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
+    if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
+        history = found.seen.history
+        dispersion = memory.dispersion or (history.dispersion if history else None)
+        # What was measured for this rollout before stays as it was.
+        known = (dict(history.others) if history else {}) | dict(memory.others)
+        wanted = {each.key for each in pasts(judged_by)}
+        if beside and (dispersion is None or (history is None and not wanted <= known.keys())):
+            return replace(memory, trial=None)
+        others = tuple((key, each) for key, each in known.items() if key in wanted)
+        # A watch goes on with what was measured before its canary.
+        dispersion = dispersion or UNKNOWN
+        begins = _start(grid, found)
+        memory = replace(
+            memory,
+            trial=judging.begin(
+                revision,
+                found.attempt,
+                judged_by,
+                dispersion,
+                begins.started_ms,
+                traffic,
+                begins.entered,
+                others,
+            ),
+            dispersion=dispersion,
+            others=others,
+            findings=(),
+            last_request_ms=None,
+            strain=begins.strain,
+            scraped_ms=None,
+        )
+    elif memory.trial is not None:
+        memory = replace(memory, trial=_judged_on(memory.trial, traffic))
+    if memory.split is None and beside:
+        memory = replace(memory, split=Split(now_ms, mirror=found.roles.mirror))
+    return memory
+
+
+def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
+    """The trial of what is judged on `traffic` now, whatever it was when it was stored."""
+    was_in_shadow = trial.state.arm is Traffic.SHADOW and trial.state.elapsed > 0
+    if traffic is Traffic.LIVE and was_in_shadow:
+        return judging.enters_live(trial)
+    return replace(trial, traffic=traffic)
+
+
+def _missed(memory: Memory, revision: str) -> budget.Missed:
+    """What the version before missed, as the canary of the one that is watched has shown."""
+    trial = memory.trial
+    if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
+        return memory.missed
+    return budget.missed(trial)
+
+
+def candidates_rules(found: Found) -> Rules:
+    """What the wanted version is judged by, or will be once it has users."""
+    edges = revisions.edges(found.revisions, found.wanted.name, found.roles.stable)
+    return judging.rules(found.spec, baseline=True, edges=edges)
+
+
+def pasts(judged_by: Rules) -> tuple[Past, ...]:
+    """What has to be known of the past besides errors."""
+    asked = (past(each) for each in judged_by.objectives)
+    return tuple({each.key: each for each in asked if each is not None}.values())
+
+
+class _Start(NamedTuple):
+    """Where counting begins (Unix milliseconds), and judging (so many seconds later).
+
+    `strain` is what is known of stable until then, None where nobody asks.
+    """
+
+    started_ms: int
+    entered: float
+    strain: Strain | None
+
+
+def _start(grid: Grid, found: Found) -> _Start:
+    """The beginning of a trial: now; in shadow, stable is counted from some time before its copies.
+
+    Intervals end soon after the candidate's scrapes, so that what they show is judged at once.
+    """
+    history, now_ms = found.seen.history, round(found.now * 1000)
+    scraped_ms = history.scraped_ms if history else None
+    if scraped_ms is not None:
+        after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
+        grid = replace(grid, phase_ms=after % grid.step_ms)
+    if found.roles.phase is not Phase.SHADOW:
+        return _Start(grid.floor(now_ms), 0.0, None)
+    known = found.memory.strain
+    if known is not None and known.before:
+        # Other objectives: what stable was without copies stays true.
+        strain = replace(known, judge=None, state=None)
+        return _Start(grid.floor(now_ms), 0.0, strain)
+    first_ms = now_ms if found.roles.since is None else found.roles.since * 1000
+    if now_ms - first_ms > LONGEST_BACK_MS:
+        return _Start(grid.floor(now_ms), 0.0, Strain(first_ms))
+    started_ms = grid.floor(max(0, first_ms - PAST_MS))
+    return _Start(started_ms, (now_ms - started_ms) / 1000, Strain(first_ms))
+
+
+def measures(found: Found) -> Request | None:
+    """What has to be counted for the trial, None when there is none."""
+    trial = found.memory.trial
+    if trial is None:
+        return None
+    namespace, warmup_ms = found.deployment.metadata.namespace, found.pace.warmup_ms
+    return judging.request(found.key, namespace, trial, _beside(found), warmup_ms)
+
+
+def _beside(found: Found) -> str | None:
+    """The revision that what is judged is compared with, None when nothing serves beside it."""
+    return found.roles.stable if found.roles.phase in _BESIDE_STABLE else None
+
+
+def _is_of(
+    trial: Trial | None, revision: str, attempt: int, judged_by: Rules, traffic: Traffic
+) -> bool:
+    if trial is None or (traffic is Traffic.SHADOW and trial.state.arm is Traffic.LIVE):
+        return False
+    return (trial.revision, trial.attempt, trial.judge.rules) == (revision, attempt, judged_by)

@@ -1,0 +1,37 @@
+"""Why a version gets less than the spec asks, in words: its pods would be too many."""
+
+from model_rollouts.api.deployment import Spec
+from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.state import shadow_stages as shadow
+from model_rollouts.text import percent
+
+
+def of_step(step: capacity.Step, users: int, extra: int | None) -> str | None:
+    """Why a step is smaller than the spec asks, None when it is not.
+
+    `users` are the pods that serve everybody, `extra` those that the candidate may have.
+    """
+    if not step.is_reduced:
+        return None
+    larger = [share for share in step.asked if share > step.weight]
+    shares = " and ".join(percent(float(share)) for share in larger)
+    numbers = " and ".join(str(capacity.pods(users, share)) for share in larger)
+    what = "a step of" if len(larger) == 1 else "steps of"
+    return _instead(f"{what} {shares}", numbers, extra, float(step.weight))
+
+
+def of_copies(spec: Spec, users: int) -> str | None:
+    """Why fewer requests are copied than the spec asks, None when there are as many."""
+    asked, allowed = shadow.percent(spec), shadow.allowed(spec, users)
+    if allowed >= asked:
+        return None
+    number = capacity.mirrored(users, asked, shadow.peak_factor(spec))
+    what = f"copies of {percent(asked / 100)} of the requests"
+    return _instead(what, str(number), spec.strategy.max_extra_replicas, allowed / 100)
+
+
+def _instead(what: str, pods: str, extra: int | None, given: float) -> str:
+    return (
+        f"{what} would take {pods} pods, strategy.maxExtraReplicas allows {extra}: "
+        f"{percent(given)} instead"
+    )

@@ -1,0 +1,159 @@
+"""Who has which role: read from the route, for the route is what users get."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from model_rollouts.api import ratio
+from model_rollouts.api.status import Phase, Status
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.names import RECORD_ANNOTATION, shadow_service
+from model_rollouts.rollout.observed import Children, Object
+from model_rollouts.rollout.state.capacity import rounded
+from model_rollouts.rollout.state.revisions import Revision
+from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.routes import reader as route_form
+from model_rollouts.routes.record import RouteRecord, decode, encode
+
+NOBODY = Roles(None, None, None, Phase.ADMISSION, Fraction(0), 1, None, 0)
+"""Before the first version."""
+
+
+def find(children: Children, revisions: Mapping[str, Revision], status: Status) -> Roles:
+    """The roles of today.
+
+    From the record of the route; without a usable one from its backends; without a route from the
+    status, and last from what runs. Losing any of these is never taken for a first version.
+    Raises ResourceError when the route names a revision that is not stored.
+    """
+    route = children.route
+    if route is None:
+        return _from_status(status, revisions) or _from_workloads(children, revisions)
+    recorded = _from_record(route, revisions)
+    return recorded or _from_backends(route, revisions) or _from_workloads(children, revisions)
+
+
+def record(roles: Roles) -> RouteRecord:
+    """The roles as the route carries them."""
+    return RouteRecord(
+        stable=roles.stable,
+        candidate=roles.candidate,
+        phase=roles.phase.value,
+        weight=ratio.ratio(roles.weight),
+        attempt=roles.attempt,
+        verdict=roles.verdict,
+        sequence=roles.sequence,
+        previous=roles.previous,
+        mirror=roles.mirror,
+        hurt=roles.hurt,
+        since=roles.since,
+    )
+
+
+def is_recorded(route: Object, roles: Roles) -> bool:
+    """Whether `route` carries `roles`, so that nothing has to be restored."""
+    return route_form.record_of(route) == encode(record(roles))
+
+
+def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | None:
+    text = route_form.record_of(route)
+    if text is None:
+        return None
+    try:
+        found = decode(f"HTTPRoute '{route['metadata']['name']}'", text)
+    except ResourceError:
+        return None
+    phase = next((phase for phase in Phase if phase == found.phase), None)
+    if found.stable is None or phase is None:
+        return None
+    for field in ("stable", "candidate", "previous"):
+        name = getattr(found, field)
+        if name is not None and name not in revisions:
+            # Nothing is decided on a guess while users may be served by something unknown.
+            raise ResourceError(
+                f"HTTPRoute '{route['metadata']['name']}'",
+                f"metadata.annotations[{RECORD_ANNOTATION}].{field}",
+                name,
+                "restore its ControllerRevision, or delete the annotation: the backends of the "
+                "route then say who serves",
+            )
+    return Roles(
+        stable=found.stable,
+        candidate=found.candidate,
+        previous=found.previous,
+        phase=phase,
+        weight=ratio.share(found.weight),
+        attempt=found.attempt,
+        verdict=found.verdict,
+        sequence=found.sequence,
+        mirror=found.mirror,
+        hurt=found.hurt,
+        since=found.since,
+    )
+
+
+def _from_backends(route: Object, revisions: Mapping[str, Revision]) -> Roles | None:
+    """The older of two revisions with users is stable: a candidate is stored after it.
+
+    One alone is stable, and what gets copies beside it the candidate. Weight and mirror stay as
+    they are seen.
+    """
+    found = {
+        name: weight
+        for name, weight in route_form.weights(route).items()
+        if name in revisions and weight > 0
+    }
+    if not found:
+        return None
+    serving = sorted(found, key=lambda name: revisions[name].number)[:2]
+    if len(serving) == 1:
+        alone = NOBODY._replace(stable=serving[0], phase=Phase.FULL)
+        return _with_copies(alone, route_form.mirror(route), revisions)
+    stable, candidate = serving
+    weight = Fraction(found[candidate], found[stable] + found[candidate])
+    return NOBODY._replace(
+        stable=stable, candidate=candidate, phase=Phase.CANARY, weight=rounded(weight)
+    )
+
+
+def _with_copies(
+    serves: Roles, mirror: tuple[str, int] | None, revisions: Mapping[str, Revision]
+) -> Roles:
+    """The roles with the candidate whose shadow Service gets `mirror` (Service and percent)."""
+    service, percent = mirror or ("", 0)
+    candidate = next((name for name in revisions if shadow_service(name) == service), None)
+    if candidate in (None, serves.stable) or not 0 < percent <= 100:
+        return serves
+    return serves._replace(candidate=candidate, phase=Phase.SHADOW, mirror=percent)
+
+
+def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | None:
+    stable = status.stable
+    if stable is None or stable.revision not in revisions:
+        return None
+    serves = NOBODY._replace(stable=stable.revision, phase=Phase.FULL)
+    candidate = status.candidate
+    if candidate is None or candidate.revision not in revisions:
+        return serves
+    if status.shadow is not None and status.phase in (Phase.SHADOW, Phase.PAUSED):
+        mirror = int(ratio.share(status.shadow.mirror) * 100)
+        return _with_copies(serves, (shadow_service(candidate.revision), mirror), revisions)
+    try:
+        weight = ratio.share(candidate.weight)
+    except ValueError:
+        return serves
+    if not 0 < weight < 1:
+        return serves
+    return serves._replace(candidate=candidate.revision, phase=Phase.CANARY, weight=weight)
+
+
+def _from_workloads(children: Children, revisions: Mapping[str, Revision]) -> Roles:
+    """The oldest revision that has pods is stable, once there are two; one alone is a first."""
+    running = [
+        name
+        for name in sorted(revisions, key=lambda name: revisions[name].number)
+        if name in children.deployments
+        and int(children.deployments[name]["spec"].get("replicas", 1)) > 0
+    ]
+    if len(running) < 2:
+        return NOBODY
+    return NOBODY._replace(stable=running[0], phase=Phase.FULL)

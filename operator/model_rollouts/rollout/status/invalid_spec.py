@@ -1,0 +1,75 @@
+"""The status of a ModelDeployment that cannot be read, or that names what is not there.
+
+Nothing else is written: who serves goes on to serve, and what status says of that stays.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from model_rollouts.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Reason,
+    find,
+    put,
+)
+from model_rollouts.api.status import Status
+from model_rollouts.rollout.observed import Object
+
+_LONGEST = 1024
+_SHOWN = 3
+
+
+def status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
+    """The status of `obj`, about which `error` was raised, at `now` (Unix seconds)."""
+    before = _before(obj)
+    message = _message(obj, error)[:_LONGEST]
+    conditions: tuple[Condition, ...] = before.conditions
+    generation = int(obj["metadata"].get("generation", 0))
+    at = datetime.fromtimestamp(int(now), UTC)
+    for kind, truth in (
+        (ConditionType.READY, ConditionStatus.FALSE),
+        (ConditionType.STALLED, ConditionStatus.TRUE),
+    ):
+        conditions = put(
+            conditions, kind, truth, Reason.INVALID_SPEC, message, generation=generation, now=at
+        )
+    if find(conditions, ConditionType.AVAILABLE) is None:
+        conditions = put(
+            conditions,
+            ConditionType.AVAILABLE,
+            ConditionStatus.FALSE,
+            Reason.INVALID_SPEC,
+            "No version has been started.",
+            generation=generation,
+            now=at,
+        )
+    told = before.model_copy(
+        update={
+            "conditions": conditions,
+            "message": message,
+            "observed_generation": generation,
+        }
+    )
+    return told.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _before(obj: Object) -> Status:
+    try:
+        return Status.model_validate(obj.get("status") or {})
+    except ValidationError:
+        return Status()
+
+
+def _message(obj: Object, error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{error}."
+    name = obj["metadata"]["name"]
+    causes = [
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
+        for each in error.errors(include_url=False)[:_SHOWN]
+    ]
+    return f"ModelDeployment '{name}' is older than a rule of this release: {'; '.join(causes)}."

@@ -1,0 +1,200 @@
+"""What status tells of a situation: conditions, the sentence, and when it is worth a write."""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from pydantic import ValidationError
+
+from model_rollouts.api.conditions import ConditionType, find
+from model_rollouts.api.ratio import ratio
+from model_rollouts.api.status import (
+    LONGEST_HISTORY,
+    Arm,
+    ObjectiveStatus,
+    Phase,
+    ShadowStatus,
+    Status,
+    Verdict,
+)
+from model_rollouts.resources.names import selector
+from model_rollouts.rollout.memory import Load, Memory, Written
+from model_rollouts.rollout.status import conditions
+from model_rollouts.rollout.status import progress as proof
+from model_rollouts.rollout.status.message import cut, sentence
+from model_rollouts.rollout.status.progress import Proof
+from model_rollouts.rollout.status.summary import Situation, Standing
+from model_rollouts.rollout.trial import stored_evidence as evidence
+
+FIRST_REFRESH = 30.0
+LAST_REFRESH = 1800.0
+_SLOWER = 1.5
+_LONGEST_MESSAGE = 1024
+
+
+def tell(situation: Situation, memory: Memory, before: Status, now: float) -> Status:
+    """The status of `situation`; `before` is the one that the object has.
+
+    `now` (Unix seconds) dates what changes. Every string is cut to its bound: a status that could
+    not be written would hide a rollback.
+    """
+    shown = proof.of(situation)
+    message = sentence(situation, shown)
+    stable, candidate = situation.stable, situation.leaving or situation.candidate
+    return Status(
+        observed_generation=situation.deployment.metadata.generation,
+        phase=situation.phase,
+        message=message,
+        plan=_plan(situation, before),
+        conditions=conditions.of(situation, shown, message, before, now),
+        stable=None if stable is None else _arm(stable, 1 - situation.weight),
+        candidate=None if candidate is None else _arm(candidate, situation.weight),
+        step=situation.step,
+        shadow=_shadow(situation, memory, before),
+        objectives=_objectives(situation, shown, memory, before),
+        history=tuple(
+            past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
+            for past in situation.history[:LONGEST_HISTORY]
+        ),
+        evidence=_kept(situation, memory),
+        **_scale(situation),
+    )
+
+
+def _objectives(
+    situation: Situation, shown: Proof | None, memory: Memory, before: Status
+) -> tuple[ObjectiveStatus, ...]:
+    """How what is judged stands; of a candidate that was taken back, how it stood."""
+    if shown is not None:
+        return shown.objectives
+    if situation.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
+        return ()
+    return memory.verdicts or before.objectives
+
+
+def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatus | None:
+    """What copies show; afterwards what they have shown, until another version is on its way."""
+    load, mirror = memory.load, f"{situation.roles.mirror}%"
+    if situation.roles.phase is Phase.SHADOW:
+        load = load or Load()
+    elif situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
+        return before.shadow.model_copy(update={"mirror": mirror})
+    if load is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
+        return None
+    borne = None if load.peak is None else f"{load.peak:.3g} req/s"
+    return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
+
+
+def _plan(situation: Situation, before: Status) -> str | None:
+    """What was before the candidate when it was told first: that is what came of it in the end."""
+    if situation.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
+        return None
+    known, candidate = before.candidate, situation.candidate
+    is_same = known is not None and candidate is not None and known.revision == candidate.revision
+    first = before.plan if is_same else None
+    fresh = None if situation.plan is None else cut(situation.plan, _LONGEST_MESSAGE)
+    return fresh or first if situation.phase is Phase.STARTING else first or fresh
+
+
+def body(status: Status) -> dict[str, Any]:
+    """The status as the JSON that is written."""
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _arm(standing: Standing, weight: float) -> Arm:
+    millionths = min(max(round(weight * 1_000_000), 0), 1_000_000)
+    return Arm(
+        revision=cut(standing.revision, 63),
+        version=cut(standing.version, 63),
+        weight=ratio(Fraction(millionths, 1_000_000)),
+        rendered_by=f"builder {standing.builder}",
+    )
+
+
+def _scale(situation: Situation) -> dict[str, Any]:
+    """What an autoscaler looks at: the pods of stable, or of both versions that share all users."""
+    stable = situation.stable
+    if stable is None:
+        return {}
+    other = situation.candidate if situation.decided else situation.leaving
+    serving = (stable,) if other is None else (stable, other)
+    labels: dict[str, list[str]] = {}
+    for each in serving:
+        for label, value in selector(each.revision).items():
+            labels.setdefault(label, []).append(value)
+    return {
+        "replicas": sum(each.replicas for each in serving),
+        "selector": cut(",".join(map(_requirement, labels, labels.values())), 1024),
+    }
+
+
+def _requirement(label: str, values: list[str]) -> str:
+    return f"{label}={values[0]}" if len(values) == 1 else f"{label} in ({','.join(values)})"
+
+
+def _kept(situation: Situation, memory: Memory) -> str | None:
+    """Evidence, while something is judged or a clock runs."""
+    running = situation.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
+    return evidence.encode(memory) if running or situation.watching else None
+
+
+def due(status: Status, memory: Memory, now: float) -> float | None:
+    """When (Unix seconds, `now` or later) to write `status`; None when it says nothing new.
+
+    A transition is due at once. Counts and words that only moved on wait: 30 s at first, half as
+    long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
+    news.
+    """
+    known = _last(memory)
+    if memory.written is None or known is None or _transitions(status) != _transitions(known):
+        return now
+    if _news(status) == _news(known):
+        return None
+    # The bound before the power: 1.5 to the power of many refreshes is no float.
+    slower = _SLOWER ** min(memory.written.refreshes, 100)
+    return max(now, memory.written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
+
+
+def written(memory: Memory, status: Status, now: float) -> Memory:
+    """The memory after `status` was written at `now`; what only waited to be told is forgotten."""
+    refreshes, last = 0, _last(memory)
+    if memory.written and last and _transitions(status) == _transitions(last):
+        refreshes = memory.written.refreshes + 1
+    told = Written(body(status), now, refreshes)
+    return replace(memory, written=told, note=None, superseded=None)
+
+
+def _last(memory: Memory) -> Status | None:
+    """The status as it was written last; None when there was none, or it cannot be read."""
+    if memory.written is None:
+        return None
+    try:
+        return Status.model_validate(memory.written.status)
+    except ValidationError:
+        return None
+
+
+def _transitions(status: Status) -> tuple[object, ...]:
+    """Everything of a status that people and tools wait for."""
+    return (
+        status.phase,
+        status.observed_generation,
+        tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in conditions.OWN),
+        status.stable,
+        status.candidate,
+        status.step,
+        None if status.shadow is None else status.shadow.mirror,
+        # A proof comes and goes with every count; a failure is news.
+        tuple(each.name for each in status.objectives if each.verdict is Verdict.FAIL),
+        status.history,
+        status.replicas,
+        status.selector,
+    )
+
+
+def _news(status: Status) -> Status:
+    """The status without what is not worth a write."""
+    own = tuple(condition for condition in status.conditions if condition.type in conditions.OWN)
+    waits = status.phase is Phase.PAUSED or find(own, ConditionType.STALLED) is not None
+    kept = None if waits else status.evidence
+    return status.model_copy(update={"conditions": own, "evidence": kept})

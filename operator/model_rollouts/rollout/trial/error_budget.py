@@ -1,0 +1,105 @@
+"""The error budget of a promoted version, and that of a service which misses its target anyway."""
+
+from dataclasses import replace
+
+from model_rollouts.decision import Interval, Judge, Kind, Objective, Role, Rules
+from model_rollouts.decision.burn_rate import Block, Burn, burning, counted, is_above
+from model_rollouts.decision.objective import LARGEST_BAD_SHARE, promise
+from model_rollouts.rollout.memory import Trial
+from model_rollouts.text import count, duration, percent
+
+Spent = tuple[tuple[Block, ...], ...]
+"""Counts in blocks of time, by objective in the order of the rules."""
+
+Missed = tuple[tuple[str, float], ...]
+"""Objectives that stable missed beside the candidate, each with stable's share of bad ones."""
+
+_HAVE_A_BUDGET = (Kind.ERRORS, Kind.LATENCY, Kind.COUNTERS)
+_MISSED_TOO = (*_HAVE_A_BUDGET, Kind.BREAKER)
+
+
+def spent(before: Spent, judge: Judge, interval: Interval) -> Spent:
+    """The counts with those of an interval."""
+    rows = before or ((),) * len(judge.rules.objectives)
+    return tuple(
+        counted(blocks, interval.end, sample.candidate.total, sample.candidate.bad_at_least)
+        if (sample := interval.samples.get(objective.name)) is not None
+        else blocks
+        for blocks, objective in zip(rows, judge.rules.objectives, strict=True)
+    )
+
+
+def burns(trial: Trial) -> str | None:
+    """Which objective burns its budget too fast, in words; None when none does."""
+    for blocks, objective in zip(trial.spent, trial.judge.rules.objectives, strict=False):
+        if objective.role is Role.REPORT or objective.kind not in _HAVE_A_BUDGET:
+            continue
+        if (burn := burning(blocks, objective.good)) is not None:
+            return _words(objective, burn, min(burn.pair.long, trial.state.elapsed))
+    return None
+
+
+def _words(objective: Objective, burn: Burn, seconds: float) -> str:
+    share = burn.bad / burn.total
+    return (
+        f"{objective.name} burns its error budget {share / objective.good:.0f} times as fast as "
+        f"allowed: {promise(objective)}, {count(burn.bad)} bad of {count(burn.total)} "
+        f"({percent(share)}) in the last {duration(seconds)}"
+    )
+
+
+def missed(trial: Trial) -> Missed:
+    """What stable missed beside the candidate of `trial`, where that is hardly chance."""
+    pairs = zip(trial.judge.rules.objectives, trial.state.evidence, strict=True)
+    return tuple(
+        (objective.name, evidence.seen_stable_bad / evidence.seen_stable_total)
+        for objective, evidence in pairs
+        if objective.kind in _MISSED_TOO
+        and is_above(evidence.seen_stable_total, evidence.seen_stable_bad, objective.good)
+    )
+
+
+def degraded(trial: Trial) -> str | None:
+    """How stable itself misses its objectives, in words; None when it does not."""
+    shares = dict(missed(trial))
+    told = [
+        f"{objective.name}: {promise(objective)}, stable had {percent(shares[objective.name])} bad"
+        for objective in trial.judge.rules.objectives
+        if objective.name in shares
+    ]
+    if not told:
+        return None
+    return f"{'; '.join(told)}: stable itself misses this, and the candidate is judged against it"
+
+
+def watched(judged_by: Rules, before: Missed) -> Rules:
+    """The rules of a watch, after a canary in which stable missed some objectives.
+
+    The version before is no way out of what it does itself: going back to it is for what is worse
+    than that by as much as a bad limit is by its good one.
+    """
+    shares = dict(before)
+    wider = [_wider(each, shares.get(each.name, 0.0)) for each in judged_by.objectives]
+    # What is allowed by an objective on errors must not be forbidden by the breaker.
+    most = min((each.good for each in wider if each.kind is Kind.BREAKER), default=1.0)
+    return replace(
+        judged_by,
+        objectives=tuple(
+            _limited(each, most) if each.kind is Kind.ERRORS and each.good > most else each
+            for each in wider
+        ),
+    )
+
+
+def _wider(objective: Objective, share: float) -> Objective:
+    """The objective, with as much room above `share` as it had above its good limit."""
+    room = objective.bad / objective.good
+    good = min(share * room, LARGEST_BAD_SHARE / room)
+    return _limited(objective, good) if good > objective.good else objective
+
+
+def _limited(objective: Objective, good: float) -> Objective:
+    """The objective with another good limit, and the others in the same proportion."""
+    # Rounding must not lift it over what an objective may say.
+    bad = min(good * objective.bad / objective.good, LARGEST_BAD_SHARE)
+    return replace(objective, good=good, bad=bad, accept=max(bad, objective.accept))

@@ -1,0 +1,96 @@
+"""Whether stable bears the copies of its requests: counted, and judged against its own past."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import (
+    Dispersion,
+    Interval,
+    Judge,
+    Sample,
+    Seen,
+    explain,
+)
+from model_rollouts.decision.against_past import HELD_TO_PAST, against_past
+from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
+from model_rollouts.rollout.memory import Split, Strain, Trial
+from model_rollouts.rollout.trial.samples import STABLE, counts
+from model_rollouts.text import count, percent
+
+FALSE_ALARM = 0.001
+"""The chance that a stable which does not suffer is said to, for one share of copies."""
+
+
+def counted(strain: Strain, trial: Trial, record: IntervalCounts, split: Split | None) -> Strain:
+    """What one more interval says of stable.
+
+    Before the first copy it is the past that stable is held against. An interval in which the
+    mirror was changed says nothing of either.
+    """
+    stable = record.arms.get(STABLE)
+    if stable is None or STABLE in record.held_arms:
+        return strain
+    if record.end_ms <= strain.until_ms:
+        return replace(strain, before=_added(strain.before, trial, stable, record))
+    if split is None or not split.mirror or record.start_ms < split.since_ms:
+        return strain
+    judge = strain.judge or judge_of(trial, strain.before)
+    if judge is None:
+        return strain
+    samples = {
+        each.name: Sample(found)
+        for each in judge.rules.objectives
+        if (found := counts(each, stable, _minutes(record), stable=True)) is not None
+    }
+    start, end = ((at - trial.started_ms) / 1000 for at in (record.start_ms, record.end_ms))
+    state = judge.update(strain.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
+    after = replace(strain, judge=judge, state=state)
+    if state.failed_at is None or (strain.state and strain.state.failed_at is not None):
+        return after
+    return replace(after, words=_words(judge, after))
+
+
+def anew(strain: Strain | None) -> Strain | None:
+    """What is known of the past, without evidence: other copies are another question."""
+    return None if strain is None else replace(strain, state=None)
+
+
+def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
+    """The judge of stable against `before`; None when it has no objective that can be judged."""
+    rules = trial.judge.rules
+    dispersions: Mapping[str, Dispersion] = {
+        each.name: dispersion
+        for each, dispersion in zip(rules.objectives, trial.judge.dispersions, strict=True)
+    }
+    return against_past(rules.objectives, before, dispersions, false_alarm=FALSE_ALARM)
+
+
+def _added(
+    before: Mapping[str, Seen], trial: Trial, stable: ArmCounts, record: IntervalCounts
+) -> Mapping[str, Seen]:
+    added = dict(before)
+    for each in trial.judge.rules.objectives:
+        found = counts(each, stable, _minutes(record), stable=True)
+        if each.kind in HELD_TO_PAST and found is not None:
+            known = before.get(each.name, Seen(0.0, 0.0))
+            added[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_least)
+    return added
+
+
+def _minutes(record: IntervalCounts) -> float:
+    return (record.end_ms - record.start_ms) / 60_000
+
+
+def _words(judge: Judge, strain: Strain) -> str:
+    """How stable suffered, in the objective that shows it most."""
+    assert strain.state is not None  # it has failed
+    worst = max(explain(judge, strain.state).objectives, key=lambda each: each.fail_evidence)
+    now, before = worst.candidate, strain.before.get(worst.name, Seen(0.0, 0.0))
+    return f"{worst.name} had {_share(now)}, and {_share(before)} without copies"
+
+
+def _share(seen: Seen) -> str:
+    if not seen.total:
+        return "no request"
+    return f"{count(seen.bad)} bad of {count(seen.total)} ({percent(seen.bad / seen.total)})"

@@ -1,0 +1,242 @@
+"""`status.evidence`: what of the memory must outlive the operator, as compact text."""
+
+import hashlib
+import json
+import struct
+from dataclasses import replace
+from typing import Any
+
+from model_rollouts import decision
+from model_rollouts.decision import Dispersion, Rules, Seen
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout.memory import Clocks, Load, Memory, Strain, Trial
+from model_rollouts.rollout.trial import shadow_impact as straining
+from model_rollouts.rollout.trial.trial import begin, shared
+
+VERSION = 1
+
+LONGEST = 4096
+"""Characters: the status of a thousand rollouts is held in memory by everybody who watches."""
+
+_LARGEST = 2.0**53
+
+
+def encode(memory: Memory) -> str | None:
+    """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
+
+    Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
+    about so many objectives and steps that it does not fit is left out, that about stable first:
+    after a restart it is counted again from where the trial began.
+    """
+    trial, clocks = memory.trial, memory.clocks
+    if trial is None and clocks is None and memory.dispersion is None:
+        return None
+    kept: dict[str, Any] = {"v": VERSION}
+    if clocks is not None:
+        kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
+    if memory.dispersion is not None:
+        kept["dispersion"] = _values(memory.dispersion)
+    if memory.others:
+        kept["others"] = {key: _values(each) for key, each in memory.others}
+    if memory.last_request_ms is not None:
+        kept["request"] = memory.last_request_ms
+    kept |= _of_shadow(memory)
+    if memory.missed:
+        kept["missed"] = dict(memory.missed)
+    if trial is None:
+        return _text(kept)
+    kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
+    if trial.entered:
+        kept["entered"] = trial.entered
+    counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
+    strain = memory.strain
+    if strain is not None and strain.judge is not None and strain.state is not None:
+        counted["strain"] = decision.encode(strain.judge, strain.state)
+    if trial.watermark is not None:
+        counted["watermark"] = trial.watermark.to_json()
+    for left_out in ("", "strain"):
+        counted.pop(left_out, None)
+        text = _text(kept | counted)
+        if len(text) <= LONGEST:
+            return text
+    return _text({**kept, "rules": _print(trial.judge.rules)})
+
+
+def _of_shadow(memory: Memory) -> dict[str, Any]:
+    """Stable before its requests were copied, how it suffered, and the highest load it bore."""
+    kept: dict[str, Any] = {}
+    strain, load = memory.strain, memory.load
+    if strain is not None:
+        before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
+        kept["before"] = [strain.until_ms, before, strain.words]
+    if load is not None:
+        kept["load"] = [load.peak, load.copies]
+    return kept
+
+
+def _values(of: Dispersion) -> list[float | bool | None]:
+    return [of.target, of.stable, of.known, of.plateau]
+
+
+def _text(kept: dict[str, Any]) -> str:
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def _print(rules: Rules) -> str:
+    return hashlib.blake2b(repr(rules).encode(), digest_size=8).hexdigest()
+
+
+def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> Memory:
+    """The memory of the trial of `revision` at `attempt`; empty for what cannot be used.
+
+    Evidence of another revision, attempt or other rules is no evidence. Clocks say themselves what
+    they are about and are kept in any case, the dispersion unless it was measured for another
+    trial. What a newer release wrote is not read at all. Never raises.
+    """
+    kept = _kept(text)
+    if not kept:
+        return Memory()
+    clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
+    others = _others(kept.get("others"))
+    last = _time(kept.get("request"))
+    if "trial" not in kept:
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, last_request_ms=last)
+    begun = kept["trial"]
+    if not isinstance(begun, list) or begun[:-1] != [revision, attempt]:
+        return Memory(clocks=clocks)
+    started = _time(begun[-1])
+    if started is None:
+        return Memory(clocks=clocks)
+    entered = kept.get("entered", 0.0)
+    if not _numbers([entered]):
+        return Memory(clocks=clocks)
+    anew = begin(
+        revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
+    )
+    trial, strain = _trial(kept, anew), _strain(kept)
+    load = _load(kept.get("load"))
+    if trial is None:
+        return Memory(clocks=clocks, dispersion=dispersion, others=others, strain=strain, load=load)
+    if strain is not None and "judge" not in kept:
+        # The past is counted again with everything else.
+        strain = Strain(strain.until_ms, words=strain.words)
+    elif strain is not None:
+        strain = _with_state(strain, kept.get("strain"), trial)
+    return Memory(
+        clocks=clocks,
+        trial=trial,
+        strain=strain,
+        load=load,
+        dispersion=dispersion,
+        others=others,
+        missed=missed(text),
+        last_request_ms=last,
+    )
+
+
+def _load(values: Any) -> Load | None:
+    match values:
+        case [None | int() | float() as peak, int(copies)] if _numbers([copies]):
+            if peak is not None and not _numbers([peak]):
+                return None
+            return Load(None if peak is None else float(peak), copies)
+        case _:
+            return None
+
+
+def _strain(kept: dict[str, Any]) -> Strain | None:
+    match kept.get("before"):
+        case [int(until_ms), dict(before), str() | None as words] if _numbers([until_ms]):
+            if not all(isinstance(each, list) and len(each) == 2 for each in before.values()):
+                return None
+            if not all(_numbers(each) and each[1] <= each[0] for each in before.values()):
+                return None
+            seen = {str(name): Seen(*map(float, each)) for name, each in before.items()}
+            return Strain(until_ms, seen, words=words)
+        case _:
+            return None
+
+
+def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
+    """The strain with its evidence, as far as that is about the same past and objectives."""
+    judging = straining.judge_of(trial, strain.before)
+    if judging is None or not isinstance(text, str):
+        return strain
+    try:
+        _, state = decision.resume(text, judging.rules)
+    except (ValueError, struct.error):
+        return strain
+    return replace(strain, judge=judging, state=state)
+
+
+def missed(text: str | None) -> tuple[tuple[str, float], ...]:
+    """What the version before missed by the evidence of a watch: the rules follow from it."""
+    kept = _kept(text).get("missed")
+    if not isinstance(kept, dict) or not _numbers(list(kept.values())):
+        return ()
+    return tuple((str(name), float(share)) for name, share in kept.items())
+
+
+def _kept(text: str | None) -> dict[str, Any]:
+    try:
+        kept = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return {}
+    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
+
+
+def _time(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < _LARGEST else None
+
+
+def _numbers(values: list[Any]) -> bool:
+    return all(type(each) in (int, float) and 0 <= each < _LARGEST for each in values)
+
+
+def _clocks(values: Any) -> Clocks | None:
+    match values:
+        case [str(of), *numbers, bool(running)] if len(numbers) == 3 and _numbers(numbers):
+            as_of, phase, step = map(float, numbers)
+            return Clocks(of, as_of, phase, step, running)
+        case _:
+            return None
+
+
+def _dispersion(values: Any) -> Dispersion | None:
+    match values:
+        # A release before this one kept no plateau.
+        case [target, stable, bool(known), *plateau] if (
+            _numbers([target, stable]) and min(target, stable) >= 1
+        ):
+            match plateau:
+                case [] | [None]:
+                    return Dispersion(float(target), float(stable), known=known)
+                case [seconds] if _numbers(plateau) and seconds > 0:
+                    return Dispersion(
+                        float(target), float(stable), known=known, plateau=float(seconds)
+                    )
+            return None
+        case _:
+            return None
+
+
+def _others(values: Any) -> tuple[tuple[str, Dispersion], ...]:
+    if not isinstance(values, dict):
+        return ()
+    found = ((str(key), _dispersion(each)) for key, each in values.items())
+    return tuple((key, each) for key, each in found if each is not None)
+
+
+def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
+    """The trial with its evidence; `anew` is the same one without."""
+    rules = anew.judge.rules
+    if "judge" not in kept:
+        return anew if kept.get("rules") == _print(rules) else None
+    try:
+        judging, state = decision.resume(kept["judge"], rules)
+        watermark = Watermark.from_json(kept["watermark"]) if "watermark" in kept else None
+    except (ValueError, TypeError, AttributeError, struct.error):
+        return None
+    if not 0 <= state.elapsed < _LARGEST:
+        return None
+    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)

@@ -1,0 +1,137 @@
+"""Whether requests and copies arrive at candidate and stable as the route says.
+
+The candidate's share is tested against the weight after every interval, for as long as a step
+lasts. That is a test martingale: the likelihood of what arrived, averaged over all shares, over the
+largest likelihood of a share that the weight allows. If the share is allowed, the chance that this
+ever reaches 1 / a is at most a, however often one looks (Ville 1939; Robbins 1970 for the mixture;
+Wasserman, Ramdas and Balakrishnan 2020 for the maximum over several shares). Gateways that split
+by weighted round robin scatter less than that, so the chance is smaller with them.
+"""
+
+import math
+from dataclasses import replace
+
+from model_rollouts.metrics.counts import IntervalCounts
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.rollout.memory import Split
+from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, requests
+from model_rollouts.text import count, percent
+
+FALSE_ALARM = 1e-6
+"""The chance that a right split is ever called wrong, for one write of the route."""
+
+TOLERANCE = 1.25
+"""Odds of candidate to stable may differ from those of the weights by this factor: retries and
+rounded weights shift them a little, and over days a test would find any difference."""
+
+AWAITED = 12.0
+"""Copies that should have come before it is said that none comes: by chance none of so many does
+once in 160,000 times."""
+
+_UNSPOILED = frozenset({Reason.NO_TRAFFIC, Reason.BAD_EXCEEDS_TOTAL})
+"""What may be found in an interval whose totals are still those of both arms."""
+
+
+def counted(split: Split, record: IntervalCounts, weight: float) -> Split:
+    """The split with one more interval, while the candidate has `weight` (0 to 1).
+
+    An interval is left out when it began before the route was written, when it is the first one
+    after that (its counts begin at the scrapes before), or when counts of an arm are missing or
+    doubled.
+    """
+    if not _is_whole(split, record):
+        return split
+    candidate = requests(record.arms[CANDIDATE])
+    stable = requests(record.arms[STABLE]) if STABLE in record.arms else 0
+    after = _added(split, candidate, stable)
+    return replace(after, mismatch=_mismatch(after, weight) if STABLE in record.arms else None)
+
+
+def _is_whole(split: Split, record: IntervalCounts) -> bool:
+    begins_ms = record.start_ms - (record.end_ms - record.start_ms)
+    spoiled = any(finding.reason not in _UNSPOILED for finding in record.findings)
+    return begins_ms >= split.since_ms and not spoiled
+
+
+def _added(split: Split, candidate: int, stable: int) -> Split:
+    return replace(
+        split,
+        candidate=split.candidate + candidate,
+        stable=split.stable + stable,
+        candidate_peak=max(split.candidate_peak, candidate),
+        stable_peak=max(split.stable_peak, stable),
+    )
+
+
+def mirrored(split: Split, record: IntervalCounts) -> Split:
+    """The split with one more interval of copies: `split.mirror` percent of stable's requests.
+
+    Left out are the intervals that `counted` leaves out, and those with copies to cold pods.
+    """
+    if not split.mirror or SHADOW not in record.arms or STABLE not in record.arms:
+        return split
+    if record.arms[SHADOW].warming or not _is_whole(split, record):
+        return split
+    after = _added(split, requests(record.arms[SHADOW]), requests(record.arms[STABLE]))
+    return replace(after, mismatch=_wrong_copies(after))
+
+
+def _wrong_copies(split: Split) -> str | None:
+    """How the copies contradict the share of the mirror, each request being copied or not.
+
+    The same test as that of the weights, on one request after the other of stable.
+    """
+    share, copies = split.mirror / 100, split.candidate
+    fewer_stable = max(copies, split.stable - 2 * split.stable_peak)
+    fewer_copies = max(0, copies - 2 * split.candidate_peak)
+    uncopied = max(0, split.stable - copies)
+    none = not copies and share * fewer_stable >= AWAITED
+    few = too_few(copies, fewer_stable - copies, share / TOLERANCE, tolerance=1.0)
+    most = share * TOLERANCE
+    many = most < 1 and too_few(uncopied, fewer_copies, 1 - most, tolerance=1.0)
+    if not (none or few or many):
+        return None
+    return (
+        f"{count(copies)} of {count(split.stable)} requests were copied to the candidate, "
+        f"and the route says {percent(share)}"
+    )
+
+
+def _mismatch(split: Split, weight: float) -> str | None:
+    if not 0 < weight < 1:
+        return None
+    # Pods are scraped at different moments, so each end of the time that is looked at may have an
+    # interval's requests of one arm and not of the other. What is left must contradict as well.
+    fewer_candidate = max(0, split.candidate - 2 * split.candidate_peak)
+    fewer_stable = max(0, split.stable - 2 * split.stable_peak)
+    if not (
+        too_few(split.candidate, fewer_stable, weight)
+        or too_few(split.stable, fewer_candidate, 1 - weight)
+    ):
+        return None
+    total = split.candidate + split.stable
+    return (
+        f"{count(split.candidate)} of {count(total)} requests reached the candidate, "
+        f"whose weight is {percent(weight)}"
+    )
+
+
+def too_few(
+    here: int,
+    elsewhere: int,
+    weight: float,
+    *,
+    tolerance: float = TOLERANCE,
+    false_alarm: float = FALSE_ALARM / 2,
+) -> bool:
+    """Whether fewer requests came `here` than `weight` (between 0 and 1) says.
+
+    Fewer is beyond `tolerance` in odds. Looked at after every request, for ever, it says so of a
+    share that is not with a chance of at most `false_alarm`.
+    """
+    odds = weight / (1 - weight) / tolerance
+    total = here + elsewhere
+    share = max(here / total if total else 0.0, odds / (1 + odds))
+    likelihood = here * math.log(share) + (elsewhere * math.log1p(-share) if elsewhere else 0.0)
+    averaged = math.lgamma(here + 1) + math.lgamma(elsewhere + 1) - math.lgamma(total + 2)
+    return averaged - likelihood >= -math.log(false_alarm)

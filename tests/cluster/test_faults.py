@@ -1,0 +1,196 @@
+"""What a client does when the API server, or the way to it, fails."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.aio.config import incluster_config
+
+from e2e.fixtures import ApiServer
+from model_rollouts.cluster.client import ClusterClient
+from model_rollouts.cluster.errors import ApiError
+from model_rollouts.cluster.kinds import CONTROLLER_REVISION, SERVICE
+from tests.cluster.test_client import revision
+from tests.fault_proxy import FaultProxy, fault_proxy
+from tests.kubernetes_clients import connected
+
+Setting = Callable[[], contextlib.AbstractAsyncContextManager[tuple[FaultProxy, ClusterClient]]]
+
+
+@pytest.fixture
+def setting(api_server: ApiServer, tmp_path: Path) -> Setting:
+    """A proxy, and a client that goes through it."""
+
+    @contextlib.asynccontextmanager
+    async def made() -> AsyncIterator[tuple[FaultProxy, ClusterClient]]:
+        async with (
+            fault_proxy(api_server, tmp_path) as proxy,
+            connected(proxy.kubeconfig) as client,
+        ):
+            yield proxy, client
+
+    return made
+
+
+def tried(proxy: FaultProxy, method: str) -> int:
+    """How many requests of a method there were."""
+    return sum(1 for each, _ in proxy.requests if each == method)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_read_is_asked_again(setting: Setting, namespace: str, status: int) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("GET", "controllerrevisions", status, times=4)
+
+            pages = [page async for page in client.pages(CONTROLLER_REVISION, namespace)]
+
+            assert [list(page.items) for page in pages] == [[]]
+            assert tried(proxy, "GET") == 5
+
+    asyncio.run(test())
+
+
+def test_a_read_gives_up_after_some_time(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("GET", "controllerrevisions", 500, times=99)
+
+            with pytest.raises(ApiError, match="HTTP 500: injected"):
+                await client.get(CONTROLLER_REVISION, namespace, "one")
+
+            assert tried(proxy, "GET") == 5
+
+    asyncio.run(test())
+
+
+def test_a_write_waits_when_the_server_has_too_much_to_do(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("POST", "controllerrevisions", 429, times=2, Retry_After="1")
+
+            made = await client.create(revision(namespace, "one"))
+
+            assert made["metadata"]["name"] == "one"
+            assert tried(proxy, "POST") == 3
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_token_that_was_rotated_is_read_again(
+    setting: Setting, namespace: str, method: str
+) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.write_kubeconfig("rotated")
+            proxy.accepts = "rotated"
+
+            if method == "GET":
+                assert await client.get(CONTROLLER_REVISION, namespace, "one") is None
+            else:
+                await client.create(revision(namespace, "one"))
+
+            assert tried(proxy, method) == 2
+
+    asyncio.run(test())
+
+
+def test_credentials_that_nobody_accepts_are_told(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.accepts = "another"
+            proxy.kubeconfig.unlink()
+
+            with pytest.raises(ApiError, match="HTTP 401") as refused:
+                await client.create(revision(namespace, "one"))
+
+            assert refused.value.status == 401
+            assert tried(proxy, "POST") == 5
+
+    asyncio.run(test())
+
+
+def test_the_service_account_s_token_is_read_again_when_it_has_changed(
+    api_server: ApiServer, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server itself refuses the first token, and takes the one that it has issued."""
+    kubectl = api_server.kubectl
+    kubectl("create", "serviceaccount", "operator", "-n", namespace)
+    who = f"--serviceaccount={namespace}:operator"
+    kubectl(
+        "create", "rolebinding", "operator", "--clusterrole=cluster-admin", who, "-n", namespace
+    )
+    issued = kubectl("create", "token", "operator", "-n", namespace).strip()
+    host, _, port = api_server.url.removeprefix("https://").partition(":")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    token = tmp_path / "token"
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(api_server.ca))
+    token.write_text("expired")
+    codes: list[str] = []
+
+    async def test() -> None:
+        async with connected(None, lambda verb, resource, code: codes.append(code)) as client:
+            token.write_text(issued)
+
+            assert await client.get(SERVICE, namespace, "one") is None
+
+    asyncio.run(test())
+
+    assert codes == ["401", "404"]
+
+
+def test_a_write_that_failed_is_not_repeated(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("POST", "controllerrevisions", 500)
+
+            with pytest.raises(ApiError, match="HTTP 500"):
+                await client.create(revision(namespace, "one"))
+
+            assert tried(proxy, "POST") == 1
+
+    asyncio.run(test())
+
+
+def test_a_write_whose_answer_was_lost_is_not_repeated(setting: Setting, namespace: str) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.lose_answer_to = "POST"
+
+            with pytest.raises(ApiError, match="no answer") as lost:
+                await client.create(revision(namespace, "one"))
+
+            assert lost.value.status is None
+            assert tried(proxy, "POST") == 1
+            # It was done, and whoever plans again sees it.
+            assert await client.get(CONTROLLER_REVISION, namespace, "one") is not None
+
+    asyncio.run(test())
+
+
+def test_every_answer_is_counted(api_server: ApiServer, tmp_path: Path, namespace: str) -> None:
+    async def test() -> None:
+        answers: list[Any] = []
+        async with (
+            fault_proxy(api_server, tmp_path) as proxy,
+            connected(proxy.kubeconfig, lambda *answer: answers.append(answer)) as client,
+        ):
+            proxy.fail("GET", "controllerrevisions", 503)
+            await client.get(CONTROLLER_REVISION, namespace, "one")
+            proxy.lose_answer_to = "POST"
+            with contextlib.suppress(ApiError):
+                await client.create(revision(namespace, "one"))
+
+        assert answers == [
+            ("GET", "controllerrevisions", "503"),
+            ("GET", "controllerrevisions", "404"),
+            ("POST", "controllerrevisions", "none"),
+        ]
+
+    asyncio.run(test())

@@ -1,0 +1,229 @@
+"""The whole operator on a real API server, with controllers, users and a Prometheus beside it."""
+
+import asyncio
+import contextlib
+import copy
+import gc
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+from ephemeral_port_reserve import reserve
+from prometheus_client.parser import text_string_to_metric_families
+
+from e2e.fixtures import ApiServer
+from model_rollouts.api.deployment import GROUP, KIND, VERSION
+from model_rollouts.api.status import Status
+from model_rollouts.cluster.kinds import HTTP_ROUTE, MODEL_DEPLOYMENT
+from model_rollouts.engine.wiring import Options, core, operate
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.prometheus.client import ServerOptions
+from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.rollout.plan import Settings
+from model_rollouts.rollout.policies.admission import MIRROR, MIRROR_PERCENT
+from model_rollouts.rollout.state.state import Pace
+from model_rollouts.routes import reader as route_form
+from tests.conditions_check import broken_rules
+from tests.engine.controllers import IMAGE, Controllers, Direct, background
+from tests.engine.standin_prometheus import StandinPrometheus
+from tests.engine.test_checking import World as Gateways
+from tests.kubernetes_clients import until
+
+NAME = "arrival"
+SETTINGS = Settings(
+    ProxySettings("envoy@sha256:" + 64 * "0"),
+    Grid(step_ms=1_000),
+    # Pods are warm at once here, and samples come every second.
+    Pace(stage_seconds=1.0, warmup_ms=0),
+)
+OFF: dict[str, Any] = {"percent": 0}
+ON: dict[str, Any] = {"sideEffects": "None", "minDuration": "1s"}
+PATIENCE_S = 30.0
+
+SPEC: dict[str, Any] = {
+    "provenance": {"mode": "Warn", "require": []},
+    "replicas": 1,
+    "port": 8080,
+    "route": {"parentRefs": [{"name": "models"}], "hostnames": ["arrival.example.com"]},
+    "objectives": [{"name": "errors", "type": "Availability", "availability": {"target": "99%"}}],
+    "strategy": {
+        "canary": {"steps": ["50%"], "minStepDuration": "1s"},
+        "watch": {"duration": "0s"},
+    },
+}
+
+
+class Running:
+    """An operator at work."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    async def writes(self) -> Counter[str]:
+        """Requests so far that were no reads, by resource, as the operator itself counts them."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self._port}/metrics") as answer,
+        ):
+            text = await answer.text()
+        found: Counter[str] = Counter()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                verb = sample.labels.get("verb", "GET")
+                if sample.name == "model_rollouts_api_requests_total" and verb != "GET":
+                    found[sample.labels["resource"]] += round(sample.value)
+        return found
+
+
+class Whole:
+    """One ModelDeployment in a namespace of its own, and everything around it."""
+
+    def __init__(self, server: ApiServer, direct: Direct, prometheus: StandinPrometheus) -> None:
+        self.direct = direct
+        self.prometheus = prometheus
+        self.written: list[tuple[int, dict[str, Any]]] = []
+        """Every status that was written, after the generation of its object."""
+        self._server = server
+
+    async def apply(
+        self,
+        version: str,
+        steps: tuple[str, ...] = ("50%",),
+        *more: dict[str, Any],
+        shadow: dict[str, Any] | None = None,
+        replicas: int = 1,
+        extra: int | None = None,
+    ) -> None:
+        """Apply the spec of a version, with `more` objectives than the one on errors.
+
+        It has no shadow unless one is given, and so many pods and so many to spare (None: no
+        bound).
+        """
+        spec = copy.deepcopy(SPEC)
+        spec["objectives"] += more
+        container = {"name": "model", "image": f"{IMAGE}:{version}"}
+        spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
+        spec["strategy"]["canary"]["steps"] = list(steps)
+        spec["strategy"]["shadow"] = shadow or OFF
+        spec["replicas"] = replicas
+        if extra is not None:
+            spec["strategy"]["maxExtraReplicas"] = extra
+        metadata = {"namespace": self.direct.namespace, "name": NAME}
+        api = f"{GROUP}/{VERSION}"
+        await self.direct.apply(
+            {"apiVersion": api, "kind": KIND, "metadata": metadata, "spec": spec}
+        )
+
+    @contextlib.asynccontextmanager
+    async def operator(self) -> AsyncIterator[Running]:
+        """An operator with no memory of its own; it has ended in order after the context."""
+        stop, thresholds = asyncio.Event(), gc.get_threshold()
+        port = reserve()
+        options = Options(
+            settings=SETTINGS,
+            release="test",
+            prometheus=ServerOptions(self.prometheus.url, retries=0),
+            namespaces=(self.direct.namespace,),
+            kubeconfig=self._server.kubeconfig,
+            address="127.0.0.1",
+            port=port,
+            settle_s=0.25,
+        )
+        running = asyncio.create_task(operate(options, core(SETTINGS), stop))
+        try:
+            yield Running(port)
+        finally:
+            stop.set()
+            await running
+            gc.set_threshold(*thresholds)
+
+    async def object(self) -> dict[str, Any]:
+        """The ModelDeployment."""
+        (found,) = await self.direct.all(MODEL_DEPLOYMENT)
+        return found
+
+    async def status(self) -> Status:
+        """What the status tells now."""
+        return Status.model_validate((await self.object()).get("status") or {})
+
+    async def route(self) -> dict[str, Any]:
+        """The HTTPRoute."""
+        (found,) = await self.direct.all(HTTP_ROUTE)
+        return found
+
+    async def weights(self) -> dict[str, int]:
+        """The weights of the route by revision."""
+        return route_form.weights(await self.route())
+
+    async def told(self, phase: str, version: str, reason: str | None = None) -> Status:
+        """The status once it tells a phase of the spec as it is, with `version` in the history.
+
+        In shadow and canary `version` is the candidate. With `reason`, a condition has that one.
+        """
+
+        async def found() -> Status | None:
+            obj = await self.object()
+            status = Status.model_validate(obj.get("status") or {})
+            named = [past.version for past in status.history[:1]]
+            if status.candidate is not None and phase in ("Starting", "Shadow", "Canary"):
+                named = [status.candidate.version]
+            reasons = {each.reason for each in status.conditions}
+            is_so = (
+                status.phase == phase
+                and status.observed_generation == obj["metadata"]["generation"]
+                and named == [version]
+                and (reason is None or reason in reasons)
+            )
+            return status if is_so else None
+
+        told = f"the status never told {phase} of {version}, {reason or 'whatever the reason'}"
+        status: Status = await until(found, told, PATIENCE_S)
+        return status
+
+    async def reads(self, more: int) -> None:
+        """Return once samples were read so often again."""
+        wanted = len(self.prometheus.asked) + more
+        await until(lambda: len(self.prometheus.asked) >= wanted, f"not read {more} times")
+
+    async def watch(self) -> None:
+        """Note every status that is written, until cancelled."""
+        last = None
+        async for obj in self.direct.versions("0"):
+            status = obj.get("status")
+            if status and status != last:
+                self.written.append((obj["metadata"]["generation"], status))
+            last = status
+
+    def unsound(self) -> list[str]:
+        """What is wrong with the statuses that were written, in words."""
+        wrong = []
+        for generation, body in self.written:
+            status = Status.model_validate(body)
+            rules = broken_rules(
+                status.conditions,
+                generation=generation,
+                observed_generation=status.observed_generation or 0,
+            )
+            wrong += [f"{status.phase}: {rule}" for rule in rules]
+        return wrong
+
+
+Story = Callable[[Whole], Awaitable[None]]
+
+
+async def play(server: ApiServer, namespace: str, story: Story) -> None:
+    """Run a test in a world of its own; every status that was written must be sound."""
+    Gateways(server, namespace).gateway("models", "HTTPRoute", MIRROR, MIRROR_PERCENT)
+    async with (
+        Direct(server, namespace) as direct,
+        StandinPrometheus(namespace).running() as prometheus,
+        background(Controllers(direct, prometheus).run()),
+    ):
+        whole = Whole(server, direct, prometheus)
+        async with background(whole.watch()):
+            await story(whole)
+            last = (await whole.object())["status"]
+            await until(lambda: whole.written[-1][1] == last, "the watch lags")
+        assert whole.unsound() == []
+        assert prometheus.unanswered == 0, "users were sent where no pod was"
