@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story import text as words
+from demo.story import text
 from demo.story.stage import Stage, StoryError
 from demo.story.status_view import Seen
 
@@ -134,7 +134,7 @@ class Rollout:
         # Whoever was answered by nobody meanwhile counts against it too.
         got = ledger.of(self._version, self.began) + ledger.of(NOBODY, self.began)
         if stage.users.come:
-            stage.teller.line(words.harm(got, self._version), "bold red" if got.bad else "")
+            stage.teller.line(text.harm(got, self._version), "bold red" if got.bad else "")
         return got
 
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 from demo.load.replay import NOBODY, Count, Line
-from demo.story import text as words
+from demo.story import text
 from demo.story.environment import PLAIN
 from demo.story.followed_rollout import PATIENCE_SECONDS, Course
 from demo.story.stage import Stage, StoryError
@@ -57,12 +57,12 @@ def rolling_update(stage: Stage, course: Course) -> Plain:
         lambda: time.time() > began + seconds,
         f"{seconds:.0f} s of {course.version}",
         2 * seconds,
-        f"{words.clock(seconds)} of version {course.version} for everybody",
+        f"{text.clock(seconds)} of version {course.version} for everybody",
     )
     stage.users.stop()
     until = began + seconds + PATIENCE_SECONDS
     got = ledger.of(course.version, began - 1, until) + ledger.of(NOBODY, began - 1, until)
-    stage.teller.line(words.harm(got, course.version), "bold red" if got.bad else "")
+    stage.teller.line(text.harm(got, course.version), "bold red" if got.bad else "")
     # What it still works on would be slow for others too.
     _remove(stage)
     stage.send_users_back()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from demo.story import text as words
+from demo.story import text
 from demo.story.environment import NAMESPACE, Setting
 from demo.story.status_view import Seen, seen
 from demo.story.terminal import Teller
@@ -119,7 +119,7 @@ class Stage:
         """Tell every status that has not been told."""
         found = self.seen()
         for one in found[self._told :]:
-            if line := words.told(self._last, one):
+            if line := text.told(self._last, one):
                 self.teller.status(one.phase, line)
             self._last = one
         self._told = len(found)
@@ -132,8 +132,8 @@ class Stage:
         lines = self.users.ledger.lines(time.time() - 5)
         rate = sum(line.sent for line in lines) / 5
         got = self.users.ledger.everyone(self._scene_began)
-        bad = f"answers in this scene: {words.bad(got)} of {count(got.total)}"
-        proven = words.verdicts(self.now())
+        bad = f"answers in this scene: {text.bad(got)} of {count(got.total)}"
+        proven = text.verdicts(self.now())
         return " · ".join(filter(None, [doing, f"{count(round(rate))} flights/s", bad, proven]))
 
 

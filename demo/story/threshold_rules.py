@@ -16,7 +16,7 @@ from demo.load.replay import NOBODY, Line
 from demo.story.environment import NAMESPACE, SCRAPE_SECONDS
 from demo.story.followed_rollout import Course
 from e2e.cluster.shell import run
-from model_rollouts.decision import Arm, errors, latency
+from model_rollouts.decision import Traffic, errors, latency
 from model_rollouts.replay.recording import read_file
 from model_rollouts.replay.story import intervals
 from model_rollouts.rollout.trial.samples import Counting
@@ -110,7 +110,7 @@ def recorded(samples: Path) -> list[Interval]:
     closed = list(intervals(recording, counting))
     found = []
     for one in closed:
-        counted = counting.interval(one, closed[0].start_ms, Arm.LIVE).samples
+        counted = counting.interval(one, closed[0].start_ms, Traffic.LIVE).samples
         if counted:
             failed, late = counted["errors"].candidate, counted["latency"].candidate
             found.append(

@@ -10,7 +10,7 @@ from e2e.scenes.chronicle import Change, Chronicle, Object
 from e2e.scenes.manifest import NAME, Wanted
 from e2e.waiting import wait_until
 from model_rollouts.resources import names
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 
 
 @dataclass(frozen=True)
@@ -177,5 +177,5 @@ def conditions(obj: Object) -> dict[str, Object]:
 
 def shares(route: Object) -> dict[str, float]:
     """The share of users that each revision gets by an HTTPRoute, 0 to 1."""
-    weights = route_form.weights(route)
+    weights = reader.weights(route)
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}

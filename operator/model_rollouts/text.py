@@ -1,5 +1,7 @@
 """Numbers as people read them. One place, so that every message says them the same way."""
 
+from datetime import UTC, datetime, timedelta
+
 
 def percent(share: float) -> str:
     """A share as per cent with at most four digits, e.g. 0.0015 -> '0.15 %'."""
@@ -42,3 +44,20 @@ def duration(time: float) -> str:
     if time < 7200:
         return f"{time / 60:.0f} min"
     return f"{time / 3600:.1f} h"
+
+
+_DATED_AFTER = timedelta(hours=18)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, cut to `longest` characters with a mark that it was."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def clock(at: float, seen_from: float | None = None) -> str:
+    """A moment (Unix seconds) as people read it, with its date when it is far from `seen_from`."""
+    moment = datetime.fromtimestamp(round(at), UTC)
+    time = f"{moment:%H:%M} UTC"
+    if seen_from is None or abs(at - seen_from) < _DATED_AFTER.total_seconds():
+        return time
+    return f"{moment.day} {moment:%b} {time}"

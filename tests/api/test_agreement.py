@@ -8,7 +8,7 @@ from model_rollouts import decision
 from model_rollouts.api import objectives, strategy
 from model_rollouts.api.base import Word
 from model_rollouts.api.deployment import read
-from model_rollouts.rollout.trial.trial import rules
+from model_rollouts.rollout.trial.trial import trial_rules
 from tests.api.objects import COUNTERS, ERRORS, LATENCY, Client, Object, RefusedError, changed
 
 
@@ -93,7 +93,7 @@ def test_two_latency_gates_are_accepted_exactly_when_they_can_be_judged(
 def assert_judged_exactly_when_accepted(dry: Client, written: Object) -> None:
     """The API server takes an object whose objectives can be judged, and refuses all others."""
     try:
-        rules(read(written).spec, baseline=True)
+        trial_rules(read(written).spec, baseline=True)
     except ValueError:
         with pytest.raises(RefusedError):
             dry.create(written, dry_run=True)
@@ -102,7 +102,7 @@ def assert_judged_exactly_when_accepted(dry: Client, written: Object) -> None:
 
 
 def test_the_defaults_can_be_judged() -> None:
-    found = rules(read(changed({"metadata.namespace": "default"})).spec, baseline=True)
+    found = trial_rules(read(changed({"metadata.namespace": "default"})).spec, baseline=True)
 
     assert found.steps == (0.05, 0.25, 0.5)
     assert (found.false_rollback, found.false_promotion) == (0.01, 0.05)

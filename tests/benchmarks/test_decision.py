@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.decision import latency_laws as latency_world
-from benchmarks.decision import oracle
+from benchmarks.decision import latency_laws, oracle
 from benchmarks.decision.__main__ import main
 from benchmarks.decision.tables import TABLES
 from benchmarks.decision.traffic import World, arm, draw_from
@@ -67,8 +66,8 @@ def test_draws_follow_the_weight() -> None:
 
 
 def test_latency_laws_have_their_p99() -> None:
-    assert latency_world.scaled(0.29).beyond(0.29) == pytest.approx(0.01, rel=1e-6)
-    shares = [law.beyond(0.3) for law in latency_world.LAWS.values()]
+    assert latency_laws.scaled(0.29).beyond(0.29) == pytest.approx(0.01, rel=1e-6)
+    shares = [law.beyond(0.3) for law in latency_laws.LAWS.values()]
     # good, good, between, bad, bad, good, between the limits of 1 % and 1.5 %
     assert [sum(share > limit for limit in (0.01, 0.015)) for share in shares] == [
         0, 0, 1, 2, 2, 0, 1,

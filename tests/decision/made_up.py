@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from model_rollouts.decision import (
     INDEPENDENT,
-    Arm,
     Compare,
     Counts,
     Interval,
@@ -14,6 +13,7 @@ from model_rollouts.decision import (
     Rules,
     Sample,
     State,
+    Traffic,
     breaker,
     counters,
     errors,
@@ -55,7 +55,7 @@ def interval(
     *,
     length: float = 5.0,
     name: str = "errors",
-    arm: Arm = Arm.LIVE,
+    arm: Traffic = Traffic.LIVE,
 ) -> Interval:
     sample = Sample(Counts.of(total, bad), Counts.of(stable_total, stable_bad))
     return Interval(start, start + length, {name: sample}, arm=arm)

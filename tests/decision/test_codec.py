@@ -6,7 +6,6 @@ import dataclasses
 import pytest
 
 from model_rollouts.decision import (
-    Arm,
     Compare,
     Counts,
     Dispersion,
@@ -16,6 +15,7 @@ from model_rollouts.decision import (
     Role,
     Rules,
     Sample,
+    Traffic,
     counters,
     encode,
     errors,
@@ -49,7 +49,7 @@ def filled(judge: Judge) -> str:
     samples = {o.name: sample for o in judge.rules.objectives}
     state = after(
         judge,
-        Interval(0, 100, samples, Arm.SHADOW),
+        Interval(0, 100, samples, Traffic.SHADOW),
         Interval(100.5, 200.25, samples),
     )
     return encode(judge, state)

@@ -7,7 +7,6 @@ import pytest
 
 from model_rollouts.decision import (
     INDEPENDENT,
-    Arm,
     Compare,
     Counts,
     DeadlinePolicy,
@@ -17,6 +16,7 @@ from model_rollouts.decision import (
     Role,
     Rules,
     Sample,
+    Traffic,
     at_deadline,
     breaker,
     errors,
@@ -168,7 +168,7 @@ def test_intervals_are_given_once_and_in_order() -> None:
     with pytest.raises(ValueError, match="counts up to 10 s are in"):
         judge.update(state, interval(5, 0, 10))
     with pytest.raises(ValueError, match="arm Shadow after Live"):
-        judge.update(state, interval(10, 0, 10, arm=Arm.SHADOW))
+        judge.update(state, interval(10, 0, 10, arm=Traffic.SHADOW))
 
 
 @pytest.mark.parametrize("compare", Compare)
@@ -231,10 +231,10 @@ def test_between_two_edges_each_verdict_uses_the_careful_count() -> None:
 
 def test_shadow_evidence_for_fail_goes_on_and_for_pass_begins_anew() -> None:
     judge = errors_judge()
-    shadow = after(judge, interval(0, 1, 2000, 1, 2000, arm=Arm.SHADOW))
+    shadow = after(judge, interval(0, 1, 2000, 1, 2000, arm=Traffic.SHADOW))
     assert judge.decide(shadow, 0.05) is Decision.PASS
 
-    live = judge.update(shadow, interval(5, 0, 0, arm=Arm.LIVE))
+    live = judge.update(shadow, interval(5, 0, 0, arm=Traffic.LIVE))
 
     assert live.evidence[0].fail_target == shadow.evidence[0].fail_target
     assert judge.decide(live, 0.05) is Decision.INCONCLUSIVE
@@ -245,7 +245,7 @@ def test_shadow_carry_saves_requests_up_to_its_cap() -> None:
     def carry(cap: float | None, total: int) -> float:
         rules = Rules((errors("errors", 0.999),), shadow_carry=cap)
         judge = Judge(rules, {"errors": INDEPENDENT})
-        state = after(judge, interval(0, 0, total, 0, total, arm=Arm.SHADOW), interval(5, 0, 0))
+        state = after(judge, interval(0, 0, total, 0, total, arm=Traffic.SHADOW), interval(5, 0, 0))
         return state.evidence[0].carry
 
     assert carry(None, 50_000) == 1

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.decision import (
-    Arm,
     Compare,
     Counts,
     Decision,
@@ -17,6 +16,7 @@ from model_rollouts.decision import (
     Rules,
     Sample,
     State,
+    Traffic,
     encode,
     errors,
     explain,
@@ -46,7 +46,7 @@ def rollouts(draw: st.DrawFn) -> list[Interval]:
         samples = {
             name: Sample(draw(counts()), draw(counts())) for name in names if draw(st.booleans())
         }
-        arm = Arm.LIVE if index >= live_from else Arm.SHADOW
+        arm = Traffic.LIVE if index >= live_from else Traffic.SHADOW
         made.append(Interval(begun, end, samples, arm, comparable_load=draw(st.booleans())))
         begun = end
     return made

@@ -16,14 +16,14 @@ from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.cluster.watch import KopfSource
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import Reach
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.reconciler import Planner
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.rollout.observed import History
-from model_rollouts.rollout.policies.needs import Asked
+from model_rollouts.rollout.policies.needs import HistoryQuery
 from tests.api.objects import changed
 from tests.engine.planners import take
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -44,9 +44,9 @@ class BlindReader:
 class NoHistory:
     """Fails: nothing is compared here."""
 
-    async def past(self, namespace: str, asked: Asked) -> History:
+    async def past(self, namespace: str, query: HistoryQuery) -> History:
         """Fails."""
-        raise AssertionError((namespace, asked))
+        raise AssertionError((namespace, query))
 
     async def scraped_ms(self, namespace: str, revision: str) -> int | None:
         """Fails."""
@@ -60,7 +60,7 @@ class Cluster:
         self.client = client
         self.proxy = proxy
         self.namespace = namespace
-        self.instruments: Instruments
+        self.instruments: OperatorMetrics
         self.writes: list[tuple[str, str, str]] = []
 
     @contextlib.asynccontextmanager
@@ -69,7 +69,7 @@ class Cluster:
     ) -> AsyncIterator[Engine]:
         """An engine that is at work behind the proxy, and has ended gracefully after that."""
         stop = asyncio.Event()
-        self.instruments = Instruments("test")
+        self.instruments = OperatorMetrics("test")
         async with connected(self.proxy.kubeconfig, self._observe) as client:
             engine = Engine(
                 core=Core(planner, take),

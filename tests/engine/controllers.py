@@ -24,7 +24,7 @@ from model_rollouts.resources import names
 from model_rollouts.resources.edges import thresholds_ms
 from model_rollouts.resources.pod import bootstrap_text
 from model_rollouts.resources.proxy import edges_ms
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 from tests.engine.standin_prometheus import StandinPrometheus
 
 LOOK_S = 0.05
@@ -134,9 +134,9 @@ class Controllers:
         await self._tell(DEPLOYMENT, deployment, dict.fromkeys(counts, replicas))
 
     async def _route(self, route: Object) -> None:
-        service, percent = route_form.mirror(route) or ("", 0)
+        service, percent = reader.mirror(route) or ("", 0)
         shadowed = service.removesuffix(names.SHADOW_SUFFIX)
-        self._prometheus.splits(route_form.weights(route), (shadowed, percent))
+        self._prometheus.splits(reader.weights(route), (shadowed, percent))
         generation = route["metadata"]["generation"]
         (parent,) = route["spec"]["parentRefs"]
         conditions = [

@@ -15,7 +15,7 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Seen
+from model_rollouts.rollout.observed import Observed
 from model_rollouts.rollout.plan import Plan
 
 Body = dict[str, Any]
@@ -64,9 +64,9 @@ def route(model: Any, weight: int = 1) -> Body:
     return bare(model, "gateway.networking.k8s.io/v1", "HTTPRoute", name, spec=spec)
 
 
-def plan(seen: Seen, memory: Memory, now: float) -> Plan:
+def plan(observed: Observed, memory: Memory, now: float) -> Plan:
     """Everything that is missing, one status write when the phase is not told, and then nothing."""
-    model, children = seen.obj, seen.children
+    model, children = observed.obj, observed.children
     name, wanted = revision_name(model), model["spec"]["replicas"]
     actions: list[Any] = []
     if not children.revisions:

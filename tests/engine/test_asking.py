@@ -6,14 +6,14 @@ from typing import Any
 
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
 from model_rollouts.engine.cluster_checks import ASK_AGAIN_S
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reconciler import Reconciler
-from model_rollouts.engine.sessions import Rollouts
+from model_rollouts.engine.sessions import Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.rollout.actions import Action, Apply, Need
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, Gateway, Seen
+from model_rollouts.rollout.observed import Checked, Gateway, Observed
 from model_rollouts.rollout.plan import Plan
 from tests.engine.conftest import NoHistory
 from tests.engine.planners import take
@@ -34,12 +34,12 @@ class World:
         self.reconciler = Reconciler(
             store=self.store,
             queue=self.queue,
-            rollouts=Rollouts(take),
+            rollouts=Sessions(take),
             planner=self.plan,
             checker=self,  # type: ignore[arg-type]
             historian=NoHistory(),
             executor=self,  # type: ignore[arg-type]
-            instruments=Instruments("test"),
+            instruments=OperatorMetrics("test"),
             clock=lambda: self.now,
         )
         self.spec(1)
@@ -50,17 +50,17 @@ class World:
         more = {"resourceVersion": str(generation), "generation": generation}
         self.store.put(MODEL_DEPLOYMENT, {"metadata": metadata | more})
 
-    def plan(self, seen: Seen, memory: Memory, now: float) -> Plan:
+    def plan(self, observed: Observed, memory: Memory, now: float) -> Plan:
         """Needs answers until it has them."""
-        self.planned.append(seen.checked)
-        if seen.checked is None:
+        self.planned.append(observed.checked)
+        if observed.checked is None:
             return Plan((Apply({"kind": "Deployment"}),), memory, frozenset({Need.CHECK}))
         return Plan((), memory)
 
-    async def check(self, seen: Seen, actions: Iterable[Action]) -> Checked:
+    async def check(self, observed: Observed, actions: Iterable[Action]) -> Checked:
         """The next answer."""
-        self.asked.append((seen.obj["metadata"]["generation"], list(actions)))
-        return Checked(seen.obj["metadata"]["generation"], self.answers.pop(0))
+        self.asked.append((observed.obj["metadata"]["generation"], list(actions)))
+        return Checked(observed.obj["metadata"]["generation"], self.answers.pop(0))
 
     async def carry_out(self, model: Any, actions: Iterable[Action]) -> None:
         """Nothing is to be done."""

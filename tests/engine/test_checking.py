@@ -11,7 +11,7 @@ import pytest
 from e2e.fixtures import ApiServer
 from model_rollouts.engine.cluster_checks import Checker
 from model_rollouts.rollout.actions import Apply
-from model_rollouts.rollout.observed import Checked, Seen
+from model_rollouts.rollout.observed import Checked, Observed
 from tests.api.objects import changed
 from tests.engine.planners import deployment
 from tests.kubernetes_clients import connected
@@ -68,7 +68,7 @@ class World:
 
         async def go() -> Checked:
             async with connected(self.server.kubeconfig) as client:
-                return await Checker(client).check(Seen(model), actions)
+                return await Checker(client).check(Observed(model), actions)
 
         return asyncio.run(go())
 

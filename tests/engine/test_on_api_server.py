@@ -16,7 +16,7 @@ from model_rollouts.cluster.kinds import (
 from model_rollouts.engine.executor import CrashPoint
 from model_rollouts.rollout.actions import Apply, Move, WriteRoute, WriteStatus
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Seen
+from model_rollouts.rollout.observed import Observed
 from model_rollouts.rollout.plan import Plan
 from tests.engine.conftest import Cluster, Test
 from tests.engine.planners import deployment, plan, revision_name, route
@@ -59,9 +59,9 @@ def test_a_restart_writes_nothing(with_cluster: Run) -> None:
         cluster.writes.clear()
         passes: list[str] = []
 
-        def counting(seen: Seen, memory: Memory, now: float) -> Plan:
-            passes.append(seen.obj["metadata"]["name"])
-            return plan(seen, memory, now)
+        def counting(observed: Observed, memory: Memory, now: float) -> Plan:
+            passes.append(observed.obj["metadata"]["name"])
+            return plan(observed, memory, now)
 
         async with cluster.running(counting):
             await until(lambda: passes, "nothing was planned")
@@ -92,11 +92,11 @@ def test_a_changed_spec_is_followed_and_a_deleted_child_comes_back(with_cluster:
 def test_a_repair_without_replicas_keeps_them(with_cluster: Run) -> None:
     """Also before the Deployment was ever scaled, when the first apply owns its replicas."""
 
-    def repairing(seen: Seen, memory: Memory, now: float) -> Plan:
-        found = plan(seen, memory, now)
+    def repairing(observed: Observed, memory: Memory, now: float) -> Plan:
+        found = plan(observed, memory, now)
         if found.actions or memory.last_request_ms is not None:
             return found
-        actions = (Apply(deployment(seen.obj), why="as a repair"),)
+        actions = (Apply(deployment(observed.obj), why="as a repair"),)
         return Plan(actions, replace(memory, last_request_ms=1))
 
     async def test(cluster: Cluster) -> None:
@@ -147,9 +147,9 @@ def test_a_route_of_somebody_else_is_a_stranger_and_stays(
 ) -> None:
     strangers: set[str] = set()
 
-    def careful(seen: Seen, memory: Memory, now: float) -> Plan:
-        strangers.update(seen.children.strangers)
-        return Plan((), memory) if strangers else plan(seen, memory, now)
+    def careful(observed: Observed, memory: Memory, now: float) -> Plan:
+        strangers.update(observed.children.strangers)
+        return Plan((), memory) if strangers else plan(observed, memory, now)
 
     async def test(cluster: Cluster) -> None:
         theirs = {
@@ -206,13 +206,13 @@ def test_a_status_of_a_spec_that_has_changed_is_not_written(
     planned: list[int] = []
 
     async def test(cluster: Cluster) -> None:
-        def interrupted(seen: Seen, memory: Memory, now: float) -> Plan:
-            planned.append(seen.obj["metadata"]["generation"])
+        def interrupted(observed: Observed, memory: Memory, now: float) -> Plan:
+            planned.append(observed.obj["metadata"]["generation"])
             if len(planned) == 1:
                 patch = json.dumps({"spec": {"replicas": 5}})
                 place = ("mdep/arrival", "-n", cluster.namespace)
                 api_server.kubectl("patch", *place, "--type=merge", "-p", patch)
-            return plan(seen, memory, now)
+            return plan(observed, memory, now)
 
         async with cluster.running(interrupted):
             await cluster.create_model()
@@ -228,9 +228,9 @@ def test_a_status_of_a_spec_that_has_changed_is_not_written(
 def test_a_failed_write_is_tried_again_and_its_memory_did_not_happen(with_cluster: Run) -> None:
     memories: list[Memory] = []
 
-    def remembering(seen: Seen, memory: Memory, now: float) -> Plan:
+    def remembering(observed: Observed, memory: Memory, now: float) -> Plan:
         memories.append(memory)
-        found = plan(seen, memory, now)
+        found = plan(observed, memory, now)
         return replace(found, memory=replace(memory, last_request_ms=len(memories)))
 
     async def test(cluster: Cluster) -> None:
@@ -264,17 +264,17 @@ def test_crash_points_lie_between_the_writes(with_cluster: Run) -> None:
     """An advance writes evidence, route and status; what had been written says where it broke."""
     reached: list[tuple[CrashPoint, list[str]]] = []
 
-    def advancing(seen: Seen, memory: Memory, now: float) -> Plan:
-        found = plan(seen, memory, now)
+    def advancing(observed: Observed, memory: Memory, now: float) -> Plan:
+        found = plan(observed, memory, now)
         if found.actions or memory.last_request_ms is not None:
             return found
-        known = seen.children.route
+        known = observed.children.route
         assert known is not None
         version = known["metadata"]["resourceVersion"]
         actions = (
-            WriteStatus({**seen.obj["status"], "evidence": "1"}),
-            WriteRoute(route(seen.obj, weight=5), version, Move.ADVANCE),
-            WriteStatus({**seen.obj["status"]}),
+            WriteStatus({**observed.obj["status"], "evidence": "1"}),
+            WriteRoute(route(observed.obj, weight=5), version, Move.ADVANCE),
+            WriteStatus({**observed.obj["status"]}),
         )
         return Plan(actions, replace(memory, last_request_ms=1))
 
@@ -298,10 +298,10 @@ def test_crash_points_lie_between_the_writes(with_cluster: Run) -> None:
 
 
 def test_an_error_of_a_planner_ends_only_its_own_pass(with_cluster: Run) -> None:
-    def moody(seen: Seen, memory: Memory, now: float) -> Plan:
-        if seen.obj["metadata"]["name"] == "arrival":
+    def moody(observed: Observed, memory: Memory, now: float) -> Plan:
+        if observed.obj["metadata"]["name"] == "arrival":
             raise ZeroDivisionError
-        return plan(seen, memory, now)
+        return plan(observed, memory, now)
 
     async def test(cluster: Cluster) -> None:
         async with cluster.running(moody):

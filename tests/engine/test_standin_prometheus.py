@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model_rollouts.engine.past_metrics import Historian
+from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.metrics.counts import Counted, Tally
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
@@ -32,7 +32,7 @@ class Operator:
     """Reads one rollout from one Prometheus, and adds up what it counted."""
 
     def __init__(self, client: PrometheusClient, rollout: MeasuredRollout) -> None:
-        self.historian = Historian(client, GRID)
+        self.historian = PastMetrics(client, GRID)
         self.totals = {arm.name: Tally(0, (0,)) for arm in rollout.arms}
         self._reader = SampleReader(client.query, Intake(GRID))
         self._rollout = rollout

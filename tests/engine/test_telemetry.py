@@ -12,16 +12,16 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from model_rollouts.engine.logs import LogFormat, configure
-from model_rollouts.engine.operator_metrics import Instruments, Shown
+from model_rollouts.engine.operator_metrics import OperatorMetrics, Shown
 from model_rollouts.engine.server import application
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
 @pytest.fixture
-def instruments() -> Instruments:
+def instruments() -> OperatorMetrics:
     """All metrics, with one ModelDeployment."""
-    made = Instruments("1.2.3")
+    made = OperatorMetrics("1.2.3")
     made.follow(
         shown=lambda: [Shown("shop", "arrival", "Canary", serves_spec=False, available=True)],
         depth=lambda: 3.0,
@@ -30,7 +30,7 @@ def instruments() -> Instruments:
     return made
 
 
-def test_every_metric_is_documented_as_it_is(instruments: Instruments) -> None:
+def test_every_metric_is_documented_as_it_is(instruments: OperatorMetrics) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", PAGE.read_text(), re.MULTILINE)
     documented = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
     for each in (instruments.passes, instruments.queries, instruments.ticks):
@@ -50,7 +50,7 @@ def test_every_metric_is_documented_as_it_is(instruments: Instruments) -> None:
     assert documented == found
 
 
-def test_what_belongs_to_a_model_is_shown(instruments: Instruments) -> None:
+def test_what_belongs_to_a_model_is_shown(instruments: OperatorMetrics) -> None:
     place = {"namespace": "shop", "name": "arrival"}
     value = instruments.registry.get_sample_value
 
@@ -59,7 +59,7 @@ def test_what_belongs_to_a_model_is_shown(instruments: Instruments) -> None:
     assert value("model_rollouts_queue_depth") == 3
 
 
-def test_health_says_what_is_wrong(instruments: Instruments) -> None:
+def test_health_says_what_is_wrong(instruments: OperatorMetrics) -> None:
     async def test() -> None:
         app = application(instruments.registry, alive=lambda: None, ready=lambda: "not listed")
         async with TestClient(TestServer(app)) as client:

@@ -9,9 +9,9 @@ import pytest
 from model_rollouts.cluster.kinds import HTTP_ROUTE
 from model_rollouts.decision import Judge, Rules, breaker
 from model_rollouts.decision import errors as errors_of
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.sessions import Rollouts
+from model_rollouts.engine.sessions import Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.engine.ticker import Ticker
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
@@ -71,7 +71,7 @@ class World:
         self.reader = Reader(*answers)
         self.store = Store()
         self.queue = KeyedQueue(lambda: 0.0)
-        self.rollouts = Rollouts(self.take)
+        self.rollouts = Sessions(self.take)
         self.rollout = self.rollouts.of(KEY, "u1")
         self.rollout.measures = measures
         self.ticker = Ticker(
@@ -80,7 +80,7 @@ class World:
             queue=self.queue,
             rollouts=self.rollouts,
             grid=Grid(5_000),
-            instruments=Instruments("test"),
+            instruments=OperatorMetrics("test"),
             clock=lambda: NOW_MS / 1000,
             settle_s=1.0,
         )

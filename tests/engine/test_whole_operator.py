@@ -8,7 +8,7 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 from tests.engine.whole_operator import NAME, ON, Story, Whole, play
 from tests.kubernetes_clients import until
 
@@ -128,10 +128,10 @@ def test_a_status_that_is_wiped_in_shadow_is_found_again(playing: Play) -> None:
             await whole.apply("v2", shadow=ON)
             await whole.told("Shadow", "v2")
             whole.prometheus.rate = 0.0
-            before = route_form.mirror(await whole.route())
+            before = reader.mirror(await whole.route())
             await whole.direct.tell(MODEL_DEPLOYMENT, NAME, None)
             await whole.told("Shadow", "v2")
-            after = route_form.mirror(await whole.route())
+            after = reader.mirror(await whole.route())
             whole.prometheus.rate = 1_000.0
             await whole.told("Full", "v2")
 

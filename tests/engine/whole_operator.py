@@ -21,9 +21,9 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.prometheus.client import ServerOptions
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.plan import Settings
-from model_rollouts.rollout.policies.admission import MIRROR, MIRROR_PERCENT
 from model_rollouts.rollout.state.state import Pace
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
+from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 from tests.conditions_check import broken_rules
 from tests.engine.controllers import IMAGE, Controllers, Direct, background
 from tests.engine.standin_prometheus import StandinPrometheus
@@ -154,7 +154,7 @@ class Whole:
 
     async def weights(self) -> dict[str, int]:
         """The weights of the route by revision."""
-        return route_form.weights(await self.route())
+        return reader.weights(await self.route())
 
     async def told(self, phase: str, version: str, reason: str | None = None) -> Status:
         """The status once it tells a phase of the spec as it is, with `version` in the history.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from model_rollouts.api.ratio import ratio
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
 from model_rollouts.routes.record import MAX_BYTES, RouteRecord, decode, encode
 from tests.resources.example import MODEL, NAMESPACE, OWNER
@@ -68,11 +68,11 @@ def test_all_requests_are_copied_by_a_mirror_without_a_share(
 
     (copied,) = rule(made)["filters"]
     assert copied["requestMirror"].get("percent") == said
-    assert route_form.mirror(made) == ("m-2-shadow", percent)
+    assert reader.mirror(made) == ("m-2-shadow", percent)
 
 
 def test_a_route_without_copies_has_no_mirror() -> None:
-    assert route_form.mirror(route(Backend("m-1", 1))) is None
+    assert reader.mirror(route(Backend("m-1", 1))) is None
 
 
 def test_a_record_without_copies_is_the_one_that_earlier_releases_read() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from model_rollouts.rollout.actions import Action, Apply, Scale, WriteRoute
 from model_rollouts.rollout.state.capacity import carried, carrying, least
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 from tests.rollout.simulated_cluster import World
 
 
@@ -61,7 +61,7 @@ class Bounded(World):
                 self._pods_are_allowed(asked, self.asked())
 
     def _weights(self) -> dict[str, int]:
-        return {} if self.route is None else route_form.weights(self.route)
+        return {} if self.route is None else reader.weights(self.route)
 
     def _users_have_pods(self, before: dict[str, int], after: dict[str, int]) -> None:
         serving = sum(self.ready(revision) for revision in before) if before else self.users

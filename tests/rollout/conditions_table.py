@@ -4,8 +4,9 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.decision import forecast
 from model_rollouts.rollout.memory import Memory, Trial
-from model_rollouts.rollout.status.status import body, tell
-from model_rollouts.rollout.status.summary import Hold, Situation
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.status.status import status_body, tell
+from model_rollouts.rollout.status.summary import StatusInput
 from tests.api.objects import ERRORS, LATENCY
 from tests.conditions_check import broken_rules
 from tests.rollout.made_up import NOON, V2, V3, judged, situation, standing, steady, trial
@@ -13,7 +14,7 @@ from tests.rollout.made_up import NOON, V2, V3, judged, situation, standing, ste
 LATER = NOON + 600
 
 
-def told(given: Situation, before: Status | None = None, memory: Memory | None = None) -> Status:
+def told(given: StatusInput, before: Status | None = None, memory: Memory | None = None) -> Status:
     """The status, which must be sound and be read back as it was written."""
     status = tell(given, memory or Memory(), before or Status(), LATER)
     generation = given.deployment.metadata.generation
@@ -21,7 +22,7 @@ def told(given: Situation, before: Status | None = None, memory: Memory | None =
     assert (
         broken_rules(status.conditions, generation=generation, observed_generation=generation) == []
     )
-    assert Status.model_validate(body(status)) == status
+    assert Status.model_validate(status_body(status)) == status
     return status
 
 
@@ -79,7 +80,7 @@ def stalled(reason: str, available: str = YES) -> dict[str, str]:
 SERVES = {"Available": YES, "Ready": "True Serving"}
 SHORT = standing(V2, 2, 1)
 
-ROWS: dict[str, tuple[Situation, dict[str, str]]] = {
+ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
     "first version checked": (
         situation(Phase.ADMISSION, stable=None, candidate=None),
         waits("Checking", "False Checking"),

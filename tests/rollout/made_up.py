@@ -9,15 +9,16 @@ from typing import Any
 from model_rollouts.api.deployment import ModelDeployment, Spec, read
 from model_rollouts.api.ratio import share
 from model_rollouts.api.status import Outcome, Past, Phase
-from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
+from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state import capacity
-from model_rollouts.rollout.status.summary import Roles, Situation, Standing
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout.trial.trial import begin_trial, take_counts, trial_rules
 from tests.api.objects import MINIMAL, changed
 
 STEP_MS = 5_000
@@ -85,22 +86,22 @@ def finding(reason: Reason, arm: str = CANDIDATE) -> Finding:
 
 def shadowed(copies: int, mirror: int = 10, changes: dict[str, Any] | None = None) -> Memory:
     """The memory after a minute in which so many copies and 600 requests came in each interval."""
-    judged_by = judging.rules(spec(changes), baseline=True)
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
+    judged_by = trial_rules(spec(changes), baseline=True)
+    begun = begin_trial(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
     records = (record(i, (copies, 0), (600, 0), traffic=Traffic.SHADOW) for i in range(12))
     memory = Memory(trial=begun, split=Split(STARTED_MS - STEP_MS, mirror=mirror))
-    return judging.take(memory, counted(records), 0.0)
+    return take_counts(memory, counted(records), 0.0)
 
 
 def trial(changes: dict[str, Any] | None = None, *, baseline: bool = True) -> Trial:
     """The trial of version 3, without evidence."""
-    judged_by = judging.rules(spec(changes), baseline=baseline)
-    return judging.begin(V3, 1, judged_by, None, STARTED_MS)
+    judged_by = trial_rules(spec(changes), baseline=baseline)
+    return begin_trial(V3, 1, judged_by, None, STARTED_MS)
 
 
 def judged(ticks: Counted, *, weight: float = 0.25, of: Trial | None = None) -> Memory:
     """The memory after these ticks."""
-    return judging.take(Memory(trial=of or trial()), ticks, weight)
+    return take_counts(Memory(trial=of or trial()), ticks, weight)
 
 
 def standing(
@@ -122,13 +123,13 @@ def past(outcome: Outcome, message: str, revision: str = V3) -> Past:
     )
 
 
-def situation(phase: Phase, weight: float = 0.0, **more: Any) -> Situation:
+def situation(phase: Phase, weight: float = 0.0, **more: Any) -> StatusInput:
     """Version 3 in `phase` beside stable version 2; in Full it is stable itself."""
     full = phase is Phase.FULL
     stable, candidate = (V3, None) if full else (V2, V3)
     asked = deployment(more.pop("spec", None))
     strategy = asked.spec.strategy
-    made = Situation(
+    made = StatusInput(
         deployment=asked,
         phase=phase,
         roles=Roles(stable, candidate, None, phase, Fraction(str(weight)), 1, None, 3),
@@ -142,7 +143,7 @@ def situation(phase: Phase, weight: float = 0.0, **more: Any) -> Situation:
         trial=None,
         history=(),
         watching=False,
-        accepted=True,
+        gateway_accepted=True,
         steps=capacity.steps(
             map(share, strategy.canary.steps), asked.spec.replicas, strategy.max_extra_replicas
         ),

@@ -35,10 +35,10 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Seen
+from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Observed
 from model_rollouts.rollout.plan import Plan, Settings, plan
-from model_rollouts.rollout.trial import trial as judging
-from model_rollouts.routes import reader as route_form
+from model_rollouts.rollout.trial.trial import take_counts
+from model_rollouts.routes import reader
 from tests.conditions_check import broken_rules
 
 NOON = 1_800_000_000
@@ -235,13 +235,13 @@ class World:
     @property
     def weights(self) -> dict[str, int]:
         """Weights by version; 1 of one that serves alone, whatever its places have."""
-        found = {} if self.route is None else route_form.weights(self.route)
+        found = {} if self.route is None else reader.weights(self.route)
         return {self.version_of(k): v if len(found) > 1 else 1 for k, v in found.items()}
 
     @property
     def mirror(self) -> int:
         """Percent of the requests that the route has copied."""
-        return 0 if self.route is None else (route_form.mirror(self.route) or ("", 0))[1]
+        return 0 if self.route is None else (reader.mirror(self.route) or ("", 0))[1]
 
     def pods(self) -> dict[str, int]:
         """Pods asked for, by version."""
@@ -290,9 +290,9 @@ class World:
         """One interval of users' requests, split and copied as the route says, and counted."""
         end = round((NOON + self.time) * 1000)
         arms: dict[tuple[str, Listener], Answered] = {}
-        weights = {} if self.route is None else route_form.weights(self.route)
+        weights = {} if self.route is None else reader.weights(self.route)
         total = sum(weights.values())
-        mirror, percent = (route_form.mirror(self.route) if self.route else None) or ("", 0)
+        mirror, percent = (reader.mirror(self.route) if self.route else None) or ("", 0)
         harm = max((bad for least, bad in self.suffers.items() if percent >= least), default=0.0)
         for revision, weight in weights.items():
             version = self.version_of(revision)[1:]
@@ -359,16 +359,16 @@ class World:
             return
         if not self.prometheus_up:
             finding = Finding(Reason.METRICS_UNAVAILABLE, "", (), "Prometheus does not answer")
-            self.memory = judging.take(self.memory, Unavailable(finding), self._weight())
+            self.memory = take_counts(self.memory, Unavailable(finding), self._weight())
             return
         begins_ms = request.since.at_ms if request.since else request.rollout.started_ms
         fresh = [self._counts(request, each) for each in self.past if each.start_ms >= begins_ms]
         counted = Counted(tuple(fresh), Watermark(self.past[-1].end_ms), behind=False)
-        self.memory = judging.take(self.memory, counted, self._weight())
+        self.memory = take_counts(self.memory, counted, self._weight())
 
     def _weight(self) -> float:
         """The share of users of what is judged."""
-        weights = {} if self.route is None else route_form.weights(self.route)
+        weights = {} if self.route is None else reader.weights(self.route)
         trial = self.memory.trial
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if trial and total else 0.0
@@ -398,7 +398,7 @@ class World:
                 self._start_pods(name, obj)
             elif kind == "HTTPRoute" and self.gateway_accepts:
                 generation = obj["metadata"]["generation"]
-                refused = self.refuses_copies and route_form.mirror(obj) is not None
+                refused = self.refuses_copies and reader.mirror(obj) is not None
                 obj["status"] = {"parents": [self._parent(obj, generation, refused=refused)]}
 
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
@@ -430,7 +430,7 @@ class World:
 
     # What the operator does
 
-    def seen(self) -> Seen:
+    def seen(self) -> Observed:
         """What the engine would gather; what was refused at admission is asked again."""
         if self.checked is not None and self.time - self.checked_at >= 30:
             self.checked = None
@@ -445,7 +445,7 @@ class World:
             elif kind in kinds:
                 kinds[kind][name] = obj
         children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        return copy.deepcopy(Seen(self.obj, children, self.checked, self.history))
+        return copy.deepcopy(Observed(self.obj, children, self.checked, self.history))
 
     def reconcile(self) -> None:
         """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
@@ -496,14 +496,14 @@ class World:
                 self.writes.append(body["kind"])
                 self.tell("operator", f"writes {body['kind']} {self._shown(body)}")
             case WriteRoute(body, version, move):
-                assert sum(route_form.weights(body).values()) in (1, 100, 10_000, 1_000_000)
-                assert all(route_form.weights(body).values())
+                assert sum(reader.weights(body).values()) in (1, 100, 10_000, 1_000_000)
+                assert all(reader.weights(body).values())
                 present = self._find(body)
                 assert (present or {}).get("metadata", {}).get("resourceVersion") == version
                 self._write(body)
                 self.writes.append("HTTPRoute")
                 shown = ", ".join(f"{k} {v}" for k, v in self.weights.items())
-                if (copied := route_form.mirror(body)) is not None:
+                if (copied := reader.mirror(body)) is not None:
                     name, percent = copied
                     version = self.version_of(name.removesuffix("-shadow"))
                     shown += f"; {version} copies of {percent} %"

@@ -7,8 +7,9 @@ import pytest
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import read
 from model_rollouts.rollout.observed import Checked, Children, Gateway
-from model_rollouts.rollout.policies.admission import MIRROR, MIRROR_PERCENT, Admission, holds
+from model_rollouts.rollout.policies.admission import Admission, holds
 from model_rollouts.rollout.state.revisions import Revision, wanted
+from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 from tests.api.objects import ARTIFACT, DIGEST, OTHER_DIGEST, changed
 
 ANY = Gateway()

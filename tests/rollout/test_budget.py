@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
-from model_rollouts.rollout.trial import error_budget as budget
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial import error_budget
+from model_rollouts.rollout.trial.trial import trial_rules
 from tests.api.objects import LATENCY
 from tests.rollout.made_up import spec
 
@@ -26,9 +26,9 @@ def test_whatever_stable_missed_there_is_something_to_hold_a_version_to(
     share: float, target: str
 ) -> None:
     errors = {"name": "errors", "type": "Availability", "availability": {"target": target}}
-    rules = judging.rules(spec({"spec.objectives": [errors]}), baseline=False)
+    rules = trial_rules(spec({"spec.objectives": [errors]}), baseline=False)
 
-    (errors_now, *_) = budget.watched(rules, (("errors", share),)).objectives
+    (errors_now, *_) = error_budget.watched(rules, (("errors", share),)).objectives
 
     assert errors_now.good >= rules.objectives[0].good
     assert errors_now.good < errors_now.bad <= LARGEST_BAD_SHARE
@@ -38,10 +38,10 @@ def test_whatever_stable_missed_there_is_something_to_hold_a_version_to(
 def test_one_that_stable_missed_has_the_room_above_it_that_it_had_above_the_target(
     name: str,
 ) -> None:
-    rules = judging.rules(spec(OBJECTIVES), baseline=False)
+    rules = trial_rules(spec(OBJECTIVES), baseline=False)
     before = {each.name: each for each in rules.objectives}
 
-    for each in budget.watched(rules, ((name, 0.05),)).objectives:
+    for each in error_budget.watched(rules, ((name, 0.05),)).objectives:
         was = before[each.name]
         if each.name != name:
             assert each == was

@@ -8,13 +8,13 @@ from model_rollouts.api.conditions import ConditionType, Reason, find
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.status.status import tell
-from model_rollouts.rollout.status.summary import Situation
+from model_rollouts.rollout.status.summary import StatusInput
 from tests.rollout.conditions_table import LATER, ROWS, hold, shown, told, waits
 from tests.rollout.made_up import situation
 
 
 @pytest.mark.parametrize(("given", "expected"), ROWS.values(), ids=ROWS)
-def test_the_conditions(given: Situation, expected: dict[str, str]) -> None:
+def test_the_conditions(given: StatusInput, expected: dict[str, str]) -> None:
     assert shown(told(given)) == expected
 
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Counts, Objective, counters, errors, latency
+from model_rollouts.decision import Counts, Objective, Traffic, counters, errors, latency
 from model_rollouts.decision.objective import CounterPair
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
 from model_rollouts.rollout.trial.samples import CANDIDATE, STABLE, Counting

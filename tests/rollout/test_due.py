@@ -8,8 +8,9 @@ import pytest
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Outcome, Phase, Status
 from model_rollouts.rollout.memory import Clocks, Memory, Written
-from model_rollouts.rollout.status.status import body, due, tell, written
-from model_rollouts.rollout.status.summary import Hold, Situation
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.status.status import status_body, status_due, status_written, tell
+from model_rollouts.rollout.status.summary import StatusInput
 from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady
 
 NOW = NOON + 600
@@ -17,24 +18,24 @@ CANARY = situation(Phase.CANARY, 0.25, trial=judged(steady(60, (10, 0), (30, 0))
 MOVED_ON = replace(CANARY, trial=judged(steady(61, (10, 0), (30, 0))).trial)
 
 
-def status(given: Situation, before: Status | None = None) -> Status:
+def status(given: StatusInput, before: Status | None = None) -> Status:
     memory = Memory(clocks=given.clocks, trial=given.trial)
     return tell(given, memory, before or Status(), NOW)
 
 
-def wrote(given: Situation, refreshes: int = 0, at: float = NOW) -> Memory:
+def wrote(given: StatusInput, refreshes: int = 0, at: float = NOW) -> Memory:
     """The memory after the status of `given` was written."""
-    return Memory(written=Written(body(status(given)), at, refreshes))
+    return Memory(written=Written(status_body(status(given)), at, refreshes))
 
 
 def test_what_was_never_written_is_due() -> None:
-    assert due(status(CANARY), Memory(), NOW) == NOW
+    assert status_due(status(CANARY), Memory(), NOW) == NOW
 
 
 def test_what_cannot_be_read_is_written_again() -> None:
     unreadable = Memory(written=Written({"phase": "Dreaming"}, NOW))
 
-    assert due(status(CANARY), unreadable, NOW + 1) == NOW + 1
+    assert status_due(status(CANARY), unreadable, NOW + 1) == NOW + 1
 
 
 @pytest.mark.parametrize(
@@ -42,19 +43,19 @@ def test_what_cannot_be_read_is_written_again() -> None:
     [CANARY, situation(Phase.FULL), situation(Phase.ROLLED_BACK), situation(Phase.PAUSED)],
     ids=lambda given: given.phase,
 )
-def test_nothing_new_is_never_due(given: Situation) -> None:
+def test_nothing_new_is_never_due(given: StatusInput) -> None:
     before = status(given)
 
     again = tell(given, Memory(clocks=given.clocks, trial=given.trial), before, NOW + 1e6)
 
-    assert due(again, wrote(given), NOW + 1e6) is None
+    assert status_due(again, wrote(given), NOW + 1e6) is None
 
 
-def changed(**more: Any) -> Situation:
+def changed(**more: Any) -> StatusInput:
     return replace(CANARY, **more)
 
 
-def _generation() -> Situation:
+def _generation() -> StatusInput:
     deployment = CANARY.deployment
     metadata = deployment.metadata.model_copy(update={"generation": 8})
     return changed(deployment=deployment.model_copy(update={"metadata": metadata}))
@@ -87,16 +88,16 @@ def _generation() -> Situation:
         "generation",
     ],
 )
-def test_a_transition_is_due_at_once(given: Situation) -> None:
-    assert due(status(given), wrote(CANARY, refreshes=9), NOW + 1) == NOW + 1
+def test_a_transition_is_due_at_once(given: StatusInput) -> None:
+    assert status_due(status(given), wrote(CANARY, refreshes=9), NOW + 1) == NOW + 1
 
 
 def test_a_stage_of_the_mirror_is_due_at_once() -> None:
     shadow = situation(Phase.SHADOW)
-    one, ten = (replace(shadow, roles=shadow.roles._replace(mirror=m)) for m in (1, 10))
+    one, ten = (replace(shadow, roles=shadow.roles._replace(mirror_percent=m)) for m in (1, 10))
 
-    assert due(status(ten), wrote(one, refreshes=9), NOW + 1) == NOW + 1
-    assert due(status(one), wrote(one, refreshes=9), NOW + 1) is None
+    assert status_due(status(ten), wrote(one, refreshes=9), NOW + 1) == NOW + 1
+    assert status_due(status(one), wrote(one, refreshes=9), NOW + 1) is None
 
 
 @pytest.mark.parametrize(
@@ -104,14 +105,14 @@ def test_a_stage_of_the_mirror_is_due_at_once() -> None:
     [(0, 30), (1, 45), (2, 67.5), (10, 1729.951171875), (11, 1800), (10**6, 1800)],
 )
 def test_counts_wait_longer_each_time(refreshes: int, after: float) -> None:
-    assert due(status(MOVED_ON), wrote(CANARY, refreshes), NOW + 1) == NOW + after
+    assert status_due(status(MOVED_ON), wrote(CANARY, refreshes), NOW + 1) == NOW + after
 
 
 def test_what_has_waited_long_enough_is_due_now() -> None:
-    assert due(status(MOVED_ON), wrote(CANARY), NOW + 100) == NOW + 100
+    assert status_due(status(MOVED_ON), wrote(CANARY), NOW + 100) == NOW + 100
 
 
-def ticked(given: Situation) -> Situation:
+def ticked(given: StatusInput) -> StatusInput:
     """The same situation with clocks that went on."""
     clocks = replace(given.clocks, as_of=given.clocks.as_of + 60, phase=given.clocks.phase + 60)
     return replace(given, clocks=clocks)
@@ -135,11 +136,11 @@ def ticked(given: Situation) -> Situation:
     ],
     ids=["starting", "canary", "stalled", "paused", "rolled back", "full"],
 )
-def test_a_clock_that_ticks_is_news_only_while_it_counts(given: Situation, news: bool) -> None:
+def test_a_clock_that_ticks_is_news_only_while_it_counts(given: StatusInput, news: bool) -> None:
     """A hundred objects that wait for people must not be written every half an hour."""
     later = status(ticked(given), status(given))
 
-    assert (due(later, wrote(given), NOW + 60) is not None) == news
+    assert (status_due(later, wrote(given), NOW + 60) is not None) == news
 
 
 def test_the_words_of_an_idle_object_do_not_move_with_the_clock() -> None:
@@ -150,11 +151,11 @@ def test_the_words_of_an_idle_object_do_not_move_with_the_clock() -> None:
 
 
 def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
-    first = written(Memory(note="why", superseded=V3), status(CANARY), NOW)
-    second = written(first, status(MOVED_ON), NOW + 30)
-    third = written(second, status(situation(Phase.ROLLED_BACK)), NOW + 40)
+    first = status_written(Memory(note="why", superseded=V3), status(CANARY), NOW)
+    second = status_written(first, status(MOVED_ON), NOW + 30)
+    third = status_written(second, status(situation(Phase.ROLLED_BACK)), NOW + 40)
 
     assert [each.written and each.written.refreshes for each in (first, second, third)] == [0, 1, 0]
     assert (first.note, first.superseded) == (None, None)
-    assert due(status(MOVED_ON), second, NOW + 30) is None
-    assert due(status(CANARY), second, NOW + 31) == NOW + 75
+    assert status_due(status(MOVED_ON), second, NOW + 30) is None
+    assert status_due(status(CANARY), second, NOW + 31) == NOW + 75

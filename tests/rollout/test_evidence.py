@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_rollouts.decision import UNKNOWN, Dispersion, Rules
-from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import UNKNOWN, Dispersion, Rules, Traffic
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain, Trial
+from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Split, Trial
 from model_rollouts.rollout.state.current_trial import pasts
-from model_rollouts.rollout.trial import error_budget as budget
-from model_rollouts.rollout.trial import stored_evidence as evidence
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial import error_budget, stored_evidence
 from model_rollouts.rollout.trial.stored_evidence import LONGEST, decode, encode
+from model_rollouts.rollout.trial.trial import begin_trial, take_counts, trial_rules
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
 from tests.rollout.made_up import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
 
@@ -26,13 +24,13 @@ CARRY = (("candidate/errors/0", 2),)
 
 
 def rules(changes: dict[str, Any] | None = None) -> Rules:
-    return judging.rules(spec(changes), baseline=True)
+    return trial_rules(spec(changes), baseline=True)
 
 
 def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
     """A memory with everything that is kept."""
-    begun = judging.begin(V3, 2, rules(), dispersion, STARTED_MS)
-    memory = judging.take(
+    begun = begin_trial(V3, 2, rules(), dispersion, STARTED_MS)
+    memory = take_counts(
         Memory(trial=begun, clocks=CLOCKS, dispersion=dispersion), steady(30, (50, 1)), 0.25
     )
     assert memory.trial is not None
@@ -42,35 +40,35 @@ def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
 
 def in_shadow() -> Memory:
     """A memory of a shadow, with stable's past and strain, and the highest load that was borne."""
-    begun = judging.begin(V3, 2, rules(), BURSTY, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
+    begun = begin_trial(V3, 2, rules(), BURSTY, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
     memory = Memory(
         trial=begun,
         clocks=CLOCKS,
         dispersion=BURSTY,
-        strain=Strain(STARTED_MS + 30_000),
+        shadow_impact=ShadowImpact(STARTED_MS + 30_000),
         split=Split(STARTED_MS + 30_000, mirror=10),
     )
     records = [record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)]
-    memory = judging.take(memory, counted(records), 0.0)
-    assert memory.strain is not None
-    strain = replace(memory.strain, words="errors had 9 bad")
-    return replace(memory, strain=strain, load=Load(12.5, 57))
+    memory = take_counts(memory, counted(records), 0.0)
+    assert memory.shadow_impact is not None
+    strain = replace(memory.shadow_impact, words="errors had 9 bad")
+    return replace(memory, shadow_impact=strain, peak_load=PeakLoad(12.5, 57))
 
 
 def test_what_shadow_has_shown_comes_back_exactly() -> None:
     memory = in_shadow()
-    assert memory.strain is not None
-    assert memory.strain.state is not None
+    assert memory.shadow_impact is not None
+    assert memory.shadow_impact.state is not None
 
     text = encode(memory)
     again = decode(text, V3, 2, rules())
 
     assert text is not None
     assert len(text) <= LONGEST
-    assert again.load == memory.load
-    assert again.strain is not None
-    assert replace(again.strain, judge=memory.strain.judge) == memory.strain
-    assert again.strain.judge is not None
+    assert again.peak_load == memory.peak_load
+    assert again.shadow_impact is not None
+    assert replace(again.shadow_impact, judge=memory.shadow_impact.judge) == memory.shadow_impact
+    assert again.shadow_impact.judge is not None
     assert again.trial is not None
     assert memory.trial is not None
     # What it is judged on is what the route says.
@@ -103,9 +101,11 @@ def test_what_is_damaged_of_a_shadow_costs_no_more_than_itself(key: str, value: 
     again = decode(json.dumps(kept), V3, 2, rules())
 
     assert again.trial is not None
-    assert (again.load is None) == (key == "load")
-    assert (again.strain is None) == (key == "before")
-    assert key != "strain" or (again.strain is not None and again.strain.state is None)
+    assert (again.peak_load is None) == (key == "load")
+    assert (again.shadow_impact is None) == (key == "before")
+    assert key != "strain" or (
+        again.shadow_impact is not None and again.shadow_impact.state is None
+    )
 
 
 @pytest.mark.parametrize("dispersion", [BURSTY, UNKNOWN, None])
@@ -202,9 +202,9 @@ SIX = {
 
 
 def test_six_gates_with_all_that_is_known_of_them_fit() -> None:
-    asked = judging.rules(spec(SIX), baseline=True)
+    asked = trial_rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(3.456789, 2.345678)) for each in pasts(asked))
-    begun = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others)
+    begun = begin_trial(V3, 2, asked, BURSTY, STARTED_MS, others=others)
     memory = replace(remembered(), trial=replace(begun, watermark=Watermark(STARTED_MS, CARRY)))
 
     text = encode(replace(memory, others=others)) or ""
@@ -216,10 +216,10 @@ def test_six_gates_with_all_that_is_known_of_them_fit() -> None:
 
 
 def test_each_objective_keeps_the_dispersion_of_what_it_counts() -> None:
-    asked = judging.rules(spec(SIX), baseline=True)
+    asked = trial_rules(spec(SIX), baseline=True)
     others = tuple((each.key, Dispersion(float(i))) for i, each in enumerate(pasts(asked), 2))
 
-    judge = judging.begin(V3, 2, asked, BURSTY, STARTED_MS, others=others).judge
+    judge = begin_trial(V3, 2, asked, BURSTY, STARTED_MS, others=others).judge
 
     found = {
         objective.name: dispersion.target
@@ -233,24 +233,24 @@ def test_each_objective_keeps_the_dispersion_of_what_it_counts() -> None:
 
 def test_a_watch_remembers_what_the_version_before_missed() -> None:
     missed = (("errors", 0.06),)
-    plain = judging.rules(spec(), baseline=False)
-    wider = budget.watched(plain, missed)
+    plain = trial_rules(spec(), baseline=False)
+    wider = error_budget.watched(plain, missed)
     memory = Memory(
         clocks=CLOCKS,
-        trial=judging.begin(V3, 2, wider, BURSTY, STARTED_MS),
+        trial=begin_trial(V3, 2, wider, BURSTY, STARTED_MS),
         dispersion=BURSTY,
         missed=missed,
     )
     text = encode(memory)
 
-    assert evidence.missed(text) == missed
+    assert stored_evidence.missed(text) == missed
     assert decode(text, V3, 2, wider) == memory
     assert decode(text, V3, 2, plain).trial is None
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "null", '{"v": 1}', '{"v": 1, "missed": {"a": -1}}'])
 def test_what_is_not_known_to_be_missed_is_not(kept: str) -> None:
-    assert evidence.missed(kept) == ()
+    assert stored_evidence.missed(kept) == ()
 
 
 def _many(steps: int = 8) -> dict[str, Any]:
@@ -272,27 +272,27 @@ def test_evidence_that_does_not_fit_is_counted_again_from_the_beginning() -> Non
     assert len(text) <= LONGEST
     assert again.trial == trial(_many())
     assert again.clocks == CLOCKS
-    assert judging.take(again, steady(30), 0.25).trial == memory.trial
+    assert take_counts(again, steady(30), 0.25).trial == memory.trial
     assert decode(text, V3, 1, rules(_many(7))).trial is None
 
 
 def test_a_past_that_is_counted_again_is_not_counted_twice() -> None:
     judged_by = rules(_many())
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
+    begun = begin_trial(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=30.0)
     split = Split(STARTED_MS + 30_000, mirror=10)
-    memory = Memory(trial=begun, strain=Strain(STARTED_MS + 30_000), split=split)
+    memory = Memory(trial=begun, shadow_impact=ShadowImpact(STARTED_MS + 30_000), split=split)
     ticks = counted([record(i, (5, 0), (50, 1), traffic=Traffic.SHADOW) for i in range(30)])
-    whole = judging.take(memory, ticks, 0.0)
+    whole = take_counts(memory, ticks, 0.0)
 
     again = decode(encode(whole), V3, 1, judged_by)
     assert again.trial is not None
     resumed = replace(again, trial=replace(again.trial, traffic=Traffic.SHADOW), split=split)
 
-    assert judging.take(resumed, ticks, 0.0).trial == whole.trial
-    after = judging.take(resumed, ticks, 0.0).strain
-    assert whole.strain is not None
+    assert take_counts(resumed, ticks, 0.0).trial == whole.trial
+    after = take_counts(resumed, ticks, 0.0).shadow_impact
+    assert whole.shadow_impact is not None
     assert after is not None
-    assert after.before == whole.strain.before
+    assert after.before == whole.shadow_impact.before
 
 
 def test_the_usual_evidence_is_short() -> None:
@@ -313,11 +313,11 @@ counts = st.integers(0, 10**9).flatmap(lambda n: st.tuples(st.just(n), st.intege
 
 def _trials(dispersion: Dispersion | None) -> st.SearchStrategy[Trial | None]:
     def of(drawn: list[Any]) -> Trial | None:
-        begun = judging.begin(V3, 2, rules(), dispersion, STARTED_MS)
+        begun = begin_trial(V3, 2, rules(), dispersion, STARTED_MS)
         if not drawn:
             return begun
         ticks = counted(record(i, *each) for i, each in enumerate(drawn))
-        return judging.take(Memory(trial=begun), ticks, 0.25).trial
+        return take_counts(Memory(trial=begun), ticks, 0.25).trial
 
     return st.none() | st.lists(st.tuples(counts, counts), max_size=4).map(of)
 

@@ -3,8 +3,9 @@
 from fractions import Fraction
 
 from model_rollouts.decision import UNKNOWN
-from model_rollouts.rollout.state import capacity, forecasts
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.state.forecast import canary_forecast
+from model_rollouts.rollout.trial.trial import judge_for, trial_rules
 from tests.rollout.made_up import spec
 
 LATENCY = {
@@ -23,9 +24,9 @@ def underpowered(pods: int, extra: int | None, asked: tuple[Fraction, ...]) -> b
             "spec.strategy.canary.steps": [f"{100 * share}%" for share in asked],
         }
     )
-    judge = judging.judge(judging.rules(deployed, baseline=True), UNKNOWN)
+    judge = judge_for(trial_rules(deployed, baseline=True), UNKNOWN)
     steps = capacity.steps(asked, pods, extra)
-    return forecasts.canary(judge, 1_000.0, deployed, steps).underpowered
+    return canary_forecast(judge, 1_000.0, deployed, steps).underpowered
 
 
 def test_pods_of_a_reduced_step_are_as_busy_as_those_of_stable() -> None:

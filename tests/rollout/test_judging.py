@@ -24,11 +24,15 @@ from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.requests import Arm
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Memory, Split
-from model_rollouts.rollout.trial import objectives as promises
-from model_rollouts.rollout.trial import stored_evidence as evidence
-from model_rollouts.rollout.trial import trial as judging
-from model_rollouts.rollout.trial.objectives import Edges
+from model_rollouts.rollout.trial import stored_evidence
+from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective
 from model_rollouts.rollout.trial.samples import CANDIDATE, STABLE
+from model_rollouts.rollout.trial.trial import (
+    begin_trial,
+    counting_request,
+    take_counts,
+    trial_rules,
+)
 from tests.api.objects import COUNTERS, LATENCY
 from tests.rollout.made_up import (
     STARTED_MS,
@@ -57,7 +61,7 @@ def test_the_rules_follow_the_spec() -> None:
         }
     )
 
-    made = judging.rules(asked, baseline=True)
+    made = trial_rules(asked, baseline=True)
 
     breaker, checkout = made.objectives
     assert (breaker.name, breaker.role) == ("breaker", Role.GUARD)
@@ -75,7 +79,7 @@ def test_every_target_that_the_schema_takes_can_be_judged(
     objective = LATENT | {"availability": {"target": target}}
     asked = spec({"spec.objectives": [objective], "spec.strategy.assurance": assurance.value})
 
-    judging.begin(V3, 1, judging.rules(asked, baseline=baseline), None, STARTED_MS)
+    begin_trial(V3, 1, trial_rules(asked, baseline=baseline), None, STARTED_MS)
 
 
 EDGES = Edges(candidate=(0.3, 0.32, 0.4), stable=(0.3, 0.35, 0.5))
@@ -94,7 +98,7 @@ def test_each_revision_is_read_at_the_edges_that_it_has(
 ) -> None:
     promised = LATENCY | {"latency": {"within": within, "share": "99%"}}
 
-    made = judging.rules(spec({"spec.objectives": [promised]}), baseline=True, edges=EDGES)
+    made = trial_rules(spec({"spec.objectives": [promised]}), baseline=True, edges=EDGES)
 
     latency = next(each.latency for each in made.objectives if each.latency)
     assert (latency.edges, latency.stable) == (candidate, stable)
@@ -106,8 +110,7 @@ def test_the_metrics_of_counters_are_part_of_the_rules() -> None:
         "counters": {"bad": {"metric": "a"}, "total": {"metric": "my_answers_total"}}
     }
     made = [
-        judging.rules(spec({"spec.objectives": [each]}), baseline=True)
-        for each in (COUNTERS, other)
+        trial_rules(spec({"spec.objectives": [each]}), baseline=True) for each in (COUNTERS, other)
     ]
 
     own = next(each for each in made[0].objectives if each.counters)
@@ -120,7 +123,7 @@ def test_an_objective_without_the_member_of_its_type_is_refused() -> None:
     bare = Objective(name="latency", type=ObjectiveType.LATENCY)
 
     with pytest.raises(ObjectiveError, match="found Latency without its member, write `latency`"):
-        promises.judged(bare, AskedAssurance.STANDARD, promises.LADDER)
+        judged_objective(bare, AskedAssurance.STANDARD, LADDER)
 
 
 def test_without_a_baseline_the_target_alone_decides() -> None:
@@ -137,7 +140,7 @@ def test_rollouts_of_the_same_rules_share_a_judge() -> None:
 def test_a_trial_asks_for_users_of_candidate_and_stable() -> None:
     begun = replace(trial(), watermark=Watermark(STARTED_MS + STEP_MS))
 
-    asked = judging.request("flights/arrival", "flights", begun, V2)
+    asked = counting_request("flights/arrival", "flights", begun, V2)
 
     assert asked.rollout.arms == (Arm(CANDIDATE, V3), Arm(STABLE, V2))
     assert (asked.rollout.key, asked.rollout.namespace) == ("flights/arrival", "flights")
@@ -145,7 +148,7 @@ def test_a_trial_asks_for_users_of_candidate_and_stable() -> None:
 
 
 def test_a_trial_without_stable_asks_for_the_candidate_alone() -> None:
-    asked = judging.request("flights/arrival", "flights", trial(baseline=False), None)
+    asked = counting_request("flights/arrival", "flights", trial(baseline=False), None)
 
     assert asked.rollout.arms == (Arm(CANDIDATE, V3),)
 
@@ -220,14 +223,14 @@ def test_findings_go_with_the_next_interval() -> None:
     before = judged(counted([record(0, (50, 0), (150, 0), [finding(Reason.SCRAPE_MISSING)])]))
 
     assert before.findings
-    assert judging.take(before, steady(1, first=1), 0.25).findings == ()
+    assert take_counts(before, steady(1, first=1), 0.25).findings == ()
 
 
 def test_an_answer_that_did_not_come_is_told_and_moves_nothing() -> None:
     before = judged(steady(5))
     silence = Finding(Reason.METRICS_UNAVAILABLE, "", (), "connection refused")
 
-    after = judging.take(before, Unavailable(silence), 0.25)
+    after = take_counts(before, Unavailable(silence), 0.25)
 
     assert after == replace(before, findings=(silence,))
 
@@ -237,7 +240,7 @@ def test_a_candidate_that_falls_silent_is_told_after_a_minute() -> None:
 
     def reasons(quiet: int) -> list[Reason]:
         silent = steady(quiet, (0, 0), (150, 0), first=60)
-        return [each.reason for each in judging.take(busy, silent, 0.25).findings]
+        return [each.reason for each in take_counts(busy, silent, 0.25).findings]
 
     assert reasons(11) == []
     assert reasons(12) == [Reason.NO_TRAFFIC]
@@ -264,26 +267,26 @@ def test_the_last_request_is_remembered() -> None:
 
 
 def test_a_memory_without_a_trial_takes_nothing() -> None:
-    assert judging.take(Memory(), steady(3), 0.25) == Memory()
+    assert take_counts(Memory(), steady(3), 0.25) == Memory()
 
 
 def test_reading_again_from_an_earlier_watermark_changes_nothing() -> None:
     whole = steady(40, (50, 1))
     split = Split(STARTED_MS)
-    memory = judging.take(Memory(trial=trial(), split=split), whole, 0.25)
+    memory = take_counts(Memory(trial=trial(), split=split), whole, 0.25)
 
-    assert judging.take(memory, whole, 0.25) == memory
-    assert judging.take(memory, steady(12, (50, 1)), 0.25) == memory
+    assert take_counts(memory, whole, 0.25) == memory
+    assert take_counts(memory, steady(12, (50, 1)), 0.25) == memory
 
 
 def test_an_answer_from_before_the_trial_is_no_evidence() -> None:
     begun = Memory(trial=trial())
 
-    assert judging.take(begun, steady(3, (50, 50), first=-9), 0.25) == begun
+    assert take_counts(begun, steady(3, (50, 50), first=-9), 0.25) == begun
 
 
 def _rules() -> Judged:
-    return judging.rules(spec(), baseline=True)
+    return trial_rules(spec(), baseline=True)
 
 
 counts = st.integers(0, 10**12).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
@@ -301,13 +304,13 @@ def test_the_same_counts_give_the_same_state_wherever_one_starts_again(
         record(index, candidate, stable, [finding(reason)] if reason else [])
         for index, (candidate, stable, reason) in enumerate(drawn)
     ]
-    whole = judging.take(Memory(trial=trial()), counted(records), weight)
+    whole = take_counts(Memory(trial=trial()), counted(records), weight)
 
     memory = Memory(trial=trial())
     if at:
-        memory = judging.take(memory, counted(records[:at]), weight)
-    memory = evidence.decode(evidence.encode(memory), V3, 1, _rules())
-    memory = judging.take(memory, counted(records), weight)
+        memory = take_counts(memory, counted(records[:at]), weight)
+    memory = stored_evidence.decode(stored_evidence.encode(memory), V3, 1, _rules())
+    memory = take_counts(memory, counted(records), weight)
 
     # What is only about the last intervals is not stored.
     passing: dict[str, Any] = {"findings": (), "scraped_ms": None}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from model_rollouts.decision.bracket import FAR, bracket
 from model_rollouts.resources.edges import LADDER_MS, bucket_edges, thresholds_ms
 from model_rollouts.rollout.state import revisions
-from model_rollouts.rollout.trial import objectives as promises
+from model_rollouts.rollout.trial.objectives import LADDER
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
 from tests.rollout.made_up import spec
 
@@ -61,4 +61,4 @@ def test_every_time_that_the_schema_takes_is_counted_exactly_with_its_dual_bound
 
 
 def test_every_revision_counts_the_ladder() -> None:
-    assert promises.LADDER.candidate == tuple(each / 1000 for each in LADDER_MS)
+    assert LADDER.candidate == tuple(each / 1000 for each in LADDER_MS)

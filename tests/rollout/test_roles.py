@@ -10,9 +10,9 @@ from model_rollouts.api.status import Phase, Status
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.rollout.observed import Children
-from model_rollouts.rollout.state.recorded_roles import NOBODY, find, record
+from model_rollouts.rollout.standing import Roles
+from model_rollouts.rollout.state.recorded_roles import NOBODY, read_roles, record_of
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.rollout.status.summary import Roles
 from model_rollouts.routes.record import encode
 
 REVISIONS = {
@@ -35,7 +35,7 @@ def route(weights: dict[str, int], text: str | None = None) -> dict[str, Any]:
 
 
 def text_of(roles: Roles) -> str:
-    return encode(record(roles))
+    return encode(record_of(roles))
 
 
 def deployment(replicas: int) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def status(stable: str) -> Status:
 def test_the_record_says_it_all() -> None:
     children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY)))
 
-    assert find(children, REVISIONS, NOTHING) == CANARY
+    assert read_roles(children, REVISIONS, NOTHING) == CANARY
 
 
 SHADOW = Roles("m-a", "m-b", None, Phase.SHADOW, Fraction(0), 2, None, 7, 10, 100, 1_774_965_720)
@@ -68,7 +68,7 @@ def copied(percent: int | None, service: str = "m-b-shadow") -> dict[str, Any]:
 def test_the_record_tells_of_copies() -> None:
     children = Children(route=route({"m-a": 1}, text_of(SHADOW)))
 
-    assert find(children, REVISIONS, NOTHING) == SHADOW
+    assert read_roles(children, REVISIONS, NOTHING) == SHADOW
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_the_record_tells_of_copies() -> None:
 def test_without_a_record_the_mirror_tells_who_gets_copies(
     found: dict[str, Any], candidate: str | None, mirror: int
 ) -> None:
-    roles = find(Children(route=found), REVISIONS, NOTHING)
+    roles = read_roles(Children(route=found), REVISIONS, NOTHING)
 
     phase = Phase.FULL if candidate is None else Phase.SHADOW
-    assert (roles.stable, roles.candidate, roles.mirror, roles.phase) == (
+    assert (roles.stable, roles.candidate, roles.mirror_percent, roles.phase) == (
         "m-a",
         candidate,
         mirror,
@@ -103,15 +103,15 @@ def test_without_a_route_the_status_tells_who_gets_copies() -> None:
         "shadow": {"copies": 57, "mirror": "10%"},
     }
 
-    roles = find(Children(), REVISIONS, Status.model_validate(told))
+    roles = read_roles(Children(), REVISIONS, Status.model_validate(told))
 
-    assert (roles.candidate, roles.mirror, roles.phase) == ("m-b", 10, Phase.SHADOW)
+    assert (roles.candidate, roles.mirror_percent, roles.phase) == ("m-b", 10, Phase.SHADOW)
 
 
 def test_the_record_wins_over_weights_that_somebody_changed_and_over_the_status() -> None:
     children = Children(route=route({"m-a": 10, "m-b": 90}, text_of(CANARY)))
 
-    assert find(children, REVISIONS, status("m-c")) == CANARY
+    assert read_roles(children, REVISIONS, status("m-c")) == CANARY
 
 
 @pytest.mark.parametrize("text", [None, "not json", text_of(CANARY).replace("Canary", "Later")])
@@ -127,7 +127,7 @@ def test_the_record_wins_over_weights_that_somebody_changed_and_over_the_status(
 def test_without_a_record_the_backends_tell(
     weights: dict[str, int], expected: tuple[Any, ...], text: str | None
 ) -> None:
-    found = find(Children(route=route(weights, text)), REVISIONS, NOTHING)
+    found = read_roles(Children(route=route(weights, text)), REVISIONS, NOTHING)
 
     assert (found.stable, found.candidate, found.phase, found.weight) == expected
 
@@ -135,13 +135,13 @@ def test_without_a_record_the_backends_tell(
 def test_without_a_route_the_status_tells_and_then_what_runs() -> None:
     running = {"m-a": deployment(2), "m-b": deployment(1), "m-c": deployment(0)}
 
-    assert find(Children(), REVISIONS, status("m-b")).stable == "m-b"
-    assert find(Children(deployments=running), REVISIONS, NOTHING).stable == "m-a"
+    assert read_roles(Children(), REVISIONS, status("m-b")).stable == "m-b"
+    assert read_roles(Children(deployments=running), REVISIONS, NOTHING).stable == "m-a"
 
 
 def test_a_first_version_is_one_that_nothing_speaks_against() -> None:
-    assert find(Children(), {}, NOTHING) == NOBODY
-    assert find(Children(deployments={"m-a": deployment(1)}), REVISIONS, NOTHING) == NOBODY
+    assert read_roles(Children(), {}, NOTHING) == NOBODY
+    assert read_roles(Children(deployments={"m-a": deployment(1)}), REVISIONS, NOTHING) == NOBODY
 
 
 def test_a_route_that_names_what_is_not_stored_is_no_first_version() -> None:
@@ -149,4 +149,4 @@ def test_a_route_that_names_what_is_not_stored_is_no_first_version() -> None:
     words = "candidate: found 'm-b'; restore its ControllerRevision"
 
     with pytest.raises(ResourceError, match=re.escape(words)):
-        find(children, {"m-a": REVISIONS["m-a"]}, NOTHING)
+        read_roles(children, {"m-a": REVISIONS["m-a"]}, NOTHING)

@@ -9,8 +9,9 @@ import pytest
 
 from model_rollouts.api.deployment import read
 from model_rollouts.api.status import Phase
-from model_rollouts.rollout.objects.route import refused, route
-from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.rollout.objects.route import desired_route
+from model_rollouts.rollout.standing import Roles
+from model_rollouts.routes.acceptance import refusal_of
 from model_rollouts.routes.reader import differences, weights
 from tests.api.objects import changed
 
@@ -23,7 +24,7 @@ def canary(weight: Fraction) -> Roles:
 
 
 def built(roles: Roles, obj: dict[str, Any] = OBJ) -> dict[str, Any]:
-    return route(read(obj), roles, marks_backends=True)
+    return desired_route(read(obj), roles, marks_backends=True)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def partly(found: dict[str, Any]) -> None:
 
 
 def test_a_route_is_taken_when_every_parent_says_so_of_this_generation() -> None:
-    assert refused(accepted()) is None
+    assert refusal_of(accepted()) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_gateway_that_has_not_taken_it_is_told(
     found = accepted()
     change(found)
 
-    refusal = refused(found)
+    refusal = refusal_of(found)
     assert refusal is not None
     assert words in refusal.words
     assert refusal.pending == ("yet" in words or "not said" in words)
@@ -105,7 +106,7 @@ def test_a_namespace_that_is_implied_is_the_same_parent() -> None:
     found = accepted() | {"spec": built(FULL, obj)["spec"]}
     found["status"]["parents"][0]["parentRef"]["namespace"] = "flights"
 
-    assert refused(found) is None
+    assert refusal_of(found) is None
 
 
 RICH = changed(

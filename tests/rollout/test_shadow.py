@@ -5,15 +5,20 @@ from typing import Any
 import pytest
 
 from model_rollouts.api.status import Phase
-from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
-from model_rollouts.rollout.memory import Clocks, Load, Memory, Split, Strain
-from model_rollouts.rollout.state import shadow_stages as shadow
-from model_rollouts.rollout.trial import peak_load as bearing
-from model_rollouts.rollout.trial import shadow_impact as straining
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Split
+from model_rollouts.rollout.state import shadow_stages
+from model_rollouts.rollout.trial import peak_load, shadow_impact
 from model_rollouts.rollout.trial.samples import SHADOW, STABLE
+from model_rollouts.rollout.trial.trial import (
+    begin_trial,
+    counted_copies,
+    enter_live,
+    take_counts,
+    trial_rules,
+)
 from tests.rollout.made_up import STARTED_MS, STEP_MS, V3, counted, finding, record, spec
 from tests.rollout.shadow_stories import mirrored, shadowed
 from tests.rollout.simulated_cluster import World
@@ -44,7 +49,7 @@ def asked(**fields: Any) -> Any:
 def test_stages_end_below_what_stable_does_not_bear(
     percent: int, hurt: int | None, stages: tuple[int, ...]
 ) -> None:
-    assert shadow.stages(percent, hurt) == stages
+    assert shadow_stages.stages(percent, hurt) == stages
 
 
 @pytest.mark.parametrize(
@@ -61,23 +66,23 @@ def test_the_time_of_a_shadow_is_that_of_its_stages(
     fields: dict[str, Any], rate: float, seconds: float
 ) -> None:
     given = asked(**fields)
-    every = shadow.stages(shadow.allowed(given, 4), None)
+    every = shadow_stages.stages(shadow_stages.allowed(given, 4), None)
 
-    assert shadow.expected_seconds(given, every, rate, 15.0, 60.0) == seconds
+    assert shadow_stages.expected_seconds(given, every, rate, 15.0, 60.0) == seconds
 
 
 def test_a_spec_without_a_shadow_has_no_stages() -> None:
     immediate = spec({"spec.strategy": {"mode": "Immediate"}})
 
-    assert shadow.stages(shadow.allowed(immediate, 4), None) == ()
+    assert shadow_stages.stages(shadow_stages.allowed(immediate, 4), None) == ()
 
 
 def after(copies: int, bad: int = 0) -> Memory:
     """The memory after ten minutes in which so many copies came in each interval of 5 s."""
-    judged_by = judging.rules(asked(), baseline=True)
-    begun = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
+    judged_by = trial_rules(asked(), baseline=True)
+    begun = begin_trial(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW)
     records = (record(i, (copies, bad), (copies, 0), traffic=Traffic.SHADOW) for i in range(120))
-    return judging.take(Memory(trial=begun), counted(records), 0.0)
+    return take_counts(Memory(trial=begun), counted(records), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +101,8 @@ def test_shadow_is_left_with_copies_time_and_proof(
     trial = after(copies).trial
 
     assert (
-        shadow.is_proven(asked(minRequests=least), trial, Clocks("", 0.0, phase=seconds)) is proven
+        shadow_stages.is_proven(asked(minRequests=least), trial, Clocks("", 0.0, phase=seconds))
+        is proven
     )
 
 
@@ -105,15 +111,15 @@ def test_what_copies_proved_is_not_proven_of_users() -> None:
     trial = after(10).trial
     assert trial is not None
 
-    live = judging.enters_live(trial)
+    live = enter_live(trial)
 
     assert trial.judge.decide(trial.state, trial.judge.rules.steps[0]) == "Pass"
     assert trial.judge.decide(live.state, trial.judge.rules.steps[0]) == "Inconclusive"
     assert live.entered == trial.state.elapsed
-    assert (shadow.copies(trial), shadow.copies(live)) == (1_200, 0)
+    assert (counted_copies(trial), counted_copies(live)) == (1_200, 0)
     for before, now in zip(trial.state.evidence, live.state.evidence, strict=True):
         assert now.fail_target == before.fail_target
-    assert not shadow.is_proven(asked(), live, Clocks("", 0.0, phase=600.0))
+    assert not shadow_stages.is_proven(asked(), live, Clocks("", 0.0, phase=600.0))
 
 
 def test_a_bad_version_fails_on_copies() -> None:
@@ -128,15 +134,15 @@ def test_a_bad_version_fails_on_copies() -> None:
 
 def strained(
     before: list[IntervalCounts], during: list[IntervalCounts], *, mirror: int = 10
-) -> Strain:
+) -> ShadowImpact:
     """What is known of stable: copies begin where `during` does."""
     begins_ms = STARTED_MS + len(before) * STEP_MS
-    trial = judging.begin(
-        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
+    trial = begin_trial(
+        V3, 1, trial_rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
     )
-    strain, split = Strain(begins_ms), Split(begins_ms, mirror=mirror)
+    strain, split = ShadowImpact(begins_ms), Split(begins_ms, mirror=mirror)
     for each in (*before, *during):
-        strain = straining.counted(strain, trial, each, split)
+        strain = shadow_impact.counted(strain, trial, each, split)
     return strain
 
 
@@ -170,14 +176,14 @@ def test_no_interval_is_past_and_present() -> None:
 
 @pytest.mark.parametrize("mirror", [0, 10])
 def test_an_interval_in_which_the_mirror_changed_says_nothing(mirror: int) -> None:
-    trial = judging.begin(
-        V3, 1, judging.rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
+    trial = begin_trial(
+        V3, 1, trial_rules(asked(), baseline=True), None, STARTED_MS, traffic=Traffic.SHADOW
     )
     split = Split(STARTED_MS + 1, mirror=mirror)
 
-    strain = straining.counted(Strain(STARTED_MS), trial, stable(0, 1, 100, 50)[0], split)
+    strain = shadow_impact.counted(ShadowImpact(STARTED_MS), trial, stable(0, 1, 100, 50)[0], split)
 
-    assert strain == Strain(STARTED_MS)
+    assert strain == ShadowImpact(STARTED_MS)
 
 
 def test_held_counts_of_stable_say_nothing() -> None:
@@ -185,13 +191,13 @@ def test_held_counts_of_stable_say_nothing() -> None:
         1, (1, 0), (100, 50), [finding(Reason.DUPLICATE_TARGETS, STABLE)], traffic=Traffic.SHADOW
     )
 
-    assert strained([], [doubled]) == Strain(STARTED_MS)
+    assert strained([], [doubled]) == ShadowImpact(STARTED_MS)
 
 
 def test_other_copies_are_another_question() -> None:
     strain = strained(stable(0, 60, 250, 1), stable(60, 4, 250, 20))
 
-    fresh = straining.anew(strain)
+    fresh = shadow_impact.without_evidence(strain)
 
     assert fresh is not None
     assert (fresh.before, fresh.state) == (strain.before, None)
@@ -200,11 +206,11 @@ def test_other_copies_are_another_question() -> None:
 # Load
 
 
-def load(records: list[IntervalCounts]) -> Load:
+def load(records: list[IntervalCounts]) -> PeakLoad:
     """The load after these intervals."""
-    found, objectives = Load(), judging.rules(asked(), baseline=True).objectives
+    found, objectives = PeakLoad(), trial_rules(asked(), baseline=True).objectives
     for each in records:
-        found = bearing.counted(found, objectives, each)
+        found = peak_load.counted(found, objectives, each)
     return found
 
 
@@ -215,15 +221,15 @@ def copied(number: int, total: int, bad: int, *, first: int = 0) -> list[Interva
 
 
 def test_the_load_is_that_of_a_whole_minute() -> None:
-    assert load(copied(11, 50, 0)).peak is None
-    assert load(copied(12, 50, 0)).peak == 10.0
+    assert load(copied(11, 50, 0)).highest is None
+    assert load(copied(12, 50, 0)).highest == 10.0
 
 
 def test_the_highest_load_counts_while_the_objectives_hold() -> None:
     calm, busy = copied(12, 50, 0), copied(12, 500, 0, first=12)
     broken = copied(12, 5_000, 500, first=24)
 
-    assert load([*calm, *busy, *broken]).peak == 100.0
+    assert load([*calm, *busy, *broken]).highest == 100.0
 
 
 def test_cold_pods_and_held_counts_bear_nothing() -> None:
@@ -231,7 +237,7 @@ def test_cold_pods_and_held_counts_bear_nothing() -> None:
     cold = [record(i, (50, 0), traffic=Traffic.SHADOW, warming=True) for i in range(24)]
     held = [record(i, (50, 0), None, [doubled], traffic=Traffic.SHADOW) for i in range(24)]
 
-    assert load([*cold, *held]) == Load()
+    assert load([*cold, *held]) == PeakLoad()
 
 
 # In the world
@@ -269,13 +275,13 @@ def test_a_restart_in_shadow_loses_no_copy() -> None:
     world.run(5)
     trial = world.memory.trial
     assert trial is not None
-    seen = shadow.copies(trial)
+    seen = counted_copies(trial)
     world.restart()
     world.run(10)
 
     trial = world.memory.trial
     assert trial is not None
-    assert shadow.copies(trial) >= seen
+    assert counted_copies(trial) >= seen
     assert world.status["phase"] == Phase.SHADOW
 
 
@@ -287,7 +293,7 @@ def test_stable_is_protected_when_the_operator_was_killed_and_the_status_wiped()
     world.suffers = {1: 0.2}
     world.run(30)
 
-    strain = world.memory.strain
+    strain = world.memory.shadow_impact
     assert strain is not None
     assert strain.before["errors"].total >= 10_000
     assert world.mirror < 10

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.rollout.memory import Split

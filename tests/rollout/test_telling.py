@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from model_rollouts.api.conditions import Condition, ConditionStatus, Reason
 from model_rollouts.api.status import Outcome, Phase, Status, Verdict
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
-from model_rollouts.rollout.status.status import body, tell
-from model_rollouts.rollout.status.summary import Hold, Situation, Standing
-from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.standing import Hold, Standing
+from model_rollouts.rollout.status.status import status_body, tell
+from model_rollouts.rollout.status.summary import StatusInput
+from model_rollouts.rollout.trial import stored_evidence
 from tests.rollout.conditions_table import LATER, ROWS, after, shown, told
 from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady, trial
 
@@ -64,7 +65,7 @@ def test_the_scale_is_that_of_stable() -> None:
         situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3, 3, 3)),
     ],
 )
-def test_the_scale_is_that_of_both_while_pods_take_each_others_place(given: Situation) -> None:
+def test_the_scale_is_that_of_both_while_pods_take_each_others_place(given: StatusInput) -> None:
     status = told(given)
 
     assert status.replicas == 2 + 3
@@ -125,12 +126,12 @@ def test_an_objective_passes_for_promotion_and_not_for_a_step() -> None:
         (situation(Phase.ROLLED_BACK), False),
         (situation(Phase.UNDECIDED), False),
     ],
-    ids=lambda value: value.phase if isinstance(value, Situation) else "",
+    ids=lambda value: value.phase if isinstance(value, StatusInput) else "",
 )
-def test_evidence_is_kept_while_something_is_judged(given: Situation, kept: bool) -> None:
+def test_evidence_is_kept_while_something_is_judged(given: StatusInput, kept: bool) -> None:
     memory = replace(judged(steady(5)), clocks=given.clocks)
 
-    assert told(given, memory=memory).evidence == (evidence.encode(memory) if kept else None)
+    assert told(given, memory=memory).evidence == (stored_evidence.encode(memory) if kept else None)
 
 
 def test_a_forecast_at_the_edge_does_not_put_the_condition_on_and_off() -> None:
@@ -178,7 +179,7 @@ amounts = st.floats(0, 1e7)
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> Situation:
+def situations(draw: st.DrawFn) -> StatusInput:
     made = situation(draw(st.sampled_from(Phase)), draw(st.floats(0, 1)))
     changes: dict[str, Any] = {
         "stable": draw(st.none() | standings),
@@ -204,14 +205,14 @@ def situations(draw: st.DrawFn) -> Situation:
 @settings(deadline=None, max_examples=100)
 @given(situations(), st.sampled_from(BEFORE), st.sampled_from(TRIALS))
 def test_whatever_the_situation_the_status_can_be_written(
-    given: Situation, before: Status, tried: Trial | None
+    given: StatusInput, before: Status, tried: Trial | None
 ) -> None:
     memory = Memory(clocks=given.clocks, trial=tried)
 
     status = told(given, before, memory)
 
     assert tell(given, memory, status, LATER + 5) == status
-    assert "e-value" not in body(status)["message"]
+    assert "e-value" not in status_body(status)["message"]
 
 
 PLAN = "canary about 7 min at 48 req/s"
@@ -231,7 +232,7 @@ PLAN = "canary about 7 min at 48 req/s"
     ],
 )
 def test_the_plan_stands_while_a_version_is_on_its_way(
-    given: Situation, expected: str | None
+    given: StatusInput, expected: str | None
 ) -> None:
     before = told(situation(Phase.STARTING, plan="as it was"))
 

@@ -5,16 +5,20 @@ from dataclasses import replace
 
 import pytest
 
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Decision, Seen
+from model_rollouts.decision import Decision, Seen, Traffic
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.replay.recording import Header, Recording
-from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
-from model_rollouts.rollout.state import shadow_stages as shadow
-from model_rollouts.rollout.trial import stored_evidence as evidence
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
+from model_rollouts.rollout.trial import stored_evidence
+from model_rollouts.rollout.trial.trial import (
+    begin_trial,
+    counted_copies,
+    counting_request,
+    take_counts,
+    trial_rules,
+)
 from tests.rollout.made_up import STARTED_MS, STEP_MS, V2, V3, spec
 
 MINUTES = 6
@@ -60,20 +64,20 @@ def ticks(world: Recording, memory: Memory, intake: Intake, until_ms: int) -> It
     """The memory after each tick up to `until_ms`."""
     for now in range(STARTED_MS + 2 * STEP_MS, until_ms, STEP_MS):
         assert memory.trial is not None
-        request = judging.request("flights/arrival", "flights", memory.trial, V2)
+        request = counting_request("flights/arrival", "flights", memory.trial, V2)
         if request.since is not None and request.since.at_ms > now:
             continue
         tick = intake.plan([request], now)
         found = intake.advance(tick, [world.answer(query) for query in tick.queries])
         counted = found["flights/arrival"]
         assert isinstance(counted, Counted)
-        memory = judging.take(memory, counted, 0.25)
+        memory = take_counts(memory, counted, 0.25)
         yield memory
 
 
 def begun(since_ms: int = STARTED_MS) -> Memory:
-    judged_by = judging.rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
-    made = judging.begin(V3, 1, judged_by, None, since_ms)
+    judged_by = trial_rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
+    made = begin_trial(V3, 1, judged_by, None, since_ms)
     return Memory(trial=made, split=Split(STARTED_MS))
 
 
@@ -102,9 +106,11 @@ COPIES_MS = STARTED_MS + 60_000
 
 def in_shadow() -> Memory:
     """All requests are copied from the second minute on."""
-    judged_by = judging.rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
-    made = judging.begin(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=60.0)
-    return Memory(trial=made, strain=Strain(COPIES_MS), split=Split(COPIES_MS, mirror=100))
+    judged_by = trial_rules(spec({"spec.objectives": [OBJECTIVE]}), baseline=True)
+    made = begin_trial(V3, 1, judged_by, None, STARTED_MS, traffic=Traffic.SHADOW, entered=60.0)
+    return Memory(
+        trial=made, shadow_impact=ShadowImpact(COPIES_MS), split=Split(COPIES_MS, mirror=100)
+    )
 
 
 @pytest.mark.parametrize(("bad", "expected"), [(0.0, Decision.PASS), (7.5, Decision.FAIL)])
@@ -116,19 +122,19 @@ def test_counts_of_the_shadow_listener_decide(bad: float, expected: Decision) ->
     assert trial.judge.decide(trial.state, trial.judge.rules.steps[0]) is expected
     assert last.split is not None
     assert last.split.observed
-    assert last.strain is not None
-    assert last.strain.before["errors"] == Seen(9_000, 0)
-    assert last.strain.state is not None
-    assert last.strain.state.failed_at is None
-    assert last.load is not None
-    assert last.load.peak == (150.0 if expected is Decision.PASS else None)
-    assert last.load.copies == shadow.copies(trial) >= 150 * 60
+    assert last.shadow_impact is not None
+    assert last.shadow_impact.before["errors"] == Seen(9_000, 0)
+    assert last.shadow_impact.state is not None
+    assert last.shadow_impact.state.failed_at is None
+    assert last.peak_load is not None
+    assert last.peak_load.highest == (150.0 if expected is Decision.PASS else None)
+    assert last.peak_load.copies == counted_copies(trial) >= 150 * 60
 
 
 def test_users_are_no_copies() -> None:
     *_, last = ticks(recording(0.0, "live", 150.0), in_shadow(), Intake(Grid(STEP_MS)), END)
 
-    assert shadow.copies(ended(last)) == 0
+    assert counted_copies(ended(last)) == 0
     assert last.split is not None
     assert last.split.mismatch is not None
 
@@ -138,7 +144,7 @@ def test_an_operator_that_restarts_counts_nothing_twice() -> None:
     *_, whole = ticks(world, begun(), Intake(Grid(STEP_MS)), END)
 
     *_, half = ticks(world, begun(), Intake(Grid(STEP_MS)), END - 150_000)
-    again = evidence.decode(evidence.encode(half), V3, 1, ended(half).judge.rules)
+    again = stored_evidence.decode(stored_evidence.encode(half), V3, 1, ended(half).judge.rules)
     *_, resumed = ticks(world, again, Intake(Grid(STEP_MS)), END)
 
     assert resumed.trial == whole.trial

@@ -9,9 +9,11 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.decision import explain
 from model_rollouts.rollout.memory import Clocks, Trial
-from model_rollouts.rollout.status import progress as proof
-from model_rollouts.rollout.status.message import clock, cut, sentence
-from model_rollouts.rollout.status.summary import Hold, Situation
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.status.message import sentence
+from model_rollouts.rollout.status.progress import progress_of
+from model_rollouts.rollout.status.summary import StatusInput
+from model_rollouts.text import clock, cut
 from tests.rollout.made_up import (
     NOON,
     V2,
@@ -48,13 +50,13 @@ def copied(copies: int) -> Trial:
     return after
 
 
-def shadow(mirror: int, **more: Any) -> Situation:
+def shadow(mirror: int, **more: Any) -> StatusInput:
     """Version 3 in shadow, with copies of so many percent."""
     made = situation(Phase.SHADOW, spec=ON, **more)
-    return replace(made, roles=made.roles._replace(mirror=mirror))
+    return replace(made, roles=made.roles._replace(mirror_percent=mirror))
 
 
-def watched(made: Situation) -> Situation:
+def watched(made: StatusInput) -> StatusInput:
     roles = made.roles._replace(previous=V2)
     return replace(made, watching=True, roles=roles, previous=standing(V2))
 
@@ -260,8 +262,8 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("given", "expected"), ROWS, ids=[row[1][:40] for row in ROWS])
-def test_the_sentence(given: Situation, expected: str) -> None:
-    assert sentence(given, proof.of(given)) == expected
+def test_the_sentence(given: StatusInput, expected: str) -> None:
+    assert sentence(given, progress_of(given)) == expected
 
 
 def test_the_sentence_is_cut_to_its_bound() -> None:

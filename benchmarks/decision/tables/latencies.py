@@ -1,6 +1,6 @@
 """Latency with exact and with missing bucket edges."""
 
-from benchmarks.decision import latency_laws as latency_world
+from benchmarks.decision import latency_laws
 from benchmarks.decision.cells import Cell, Result
 from benchmarks.decision.tables.common import (
     HOUR,
@@ -17,10 +17,10 @@ from model_rollouts.decision import Compare, latency
 
 def _latency_cells() -> tuple[Cell, ...]:
     cells = []
-    for edges_name, edges in latency_world.EDGES.items():
+    for edges_name, edges in latency_laws.EDGES.items():
         objective = latency("latency", 0.3, 0.99, edges, compare=Compare.TARGET)
         assert objective.latency is not None
-        for truth, law in latency_world.LAWS.items():
+        for truth, law in latency_laws.LAWS.items():
             shares = law.shares(objective.latency.edges)
             cells.append(
                 Cell(
@@ -48,7 +48,7 @@ def _write_latency(table: Table, results: Results) -> list[str]:
     rows = []
     for row in rows_of(table):
         line = [row]
-        for edges in latency_world.EDGES:
+        for edges in latency_laws.EDGES:
             result = pick(table, results, row, edges)
             line += [
                 _ends(result),
@@ -58,7 +58,7 @@ def _write_latency(table: Table, results: Results) -> list[str]:
             ]
         rows.append(line)
     header = ["true p99 (share over 300 ms)"]
-    for edges in latency_world.EDGES:
+    for edges in latency_laws.EDGES:
         header += [f"{edges} edges: rolled back / promoted / undecided %", "usual end"]
     return markdown(header, rows)
 

@@ -15,7 +15,7 @@ derives the method and shows what it achieves.
 from model_rollouts.decision.bracket import Bracket, bracket, no_bucket_boundary
 from model_rollouts.decision.catalogue import breaker, counters, errors, latency, restarts
 from model_rollouts.decision.codec import EvidenceRefusedError, encode, resume
-from model_rollouts.decision.counts import Arm, Counts, Interval, Sample
+from model_rollouts.decision.counts import Counts, Interval, Sample, Traffic
 from model_rollouts.decision.deadline import (
     Bound,
     DeadlineAction,
@@ -51,7 +51,6 @@ from model_rollouts.decision.verdict import (
 __all__ = [
     "INDEPENDENT",
     "UNKNOWN",
-    "Arm",
     "Assurance",
     "Bound",
     "Bracket",
@@ -80,6 +79,7 @@ __all__ = [
     "Sample",
     "Seen",
     "State",
+    "Traffic",
     "Verdict",
     "at_deadline",
     "bracket",

@@ -4,7 +4,7 @@ Both read the evidence for Pass: a bound is a rate that this evidence excludes, 
 where the evidence goes if the counts keep their present rates.
 """
 
-from model_rollouts.decision.e_process import Process, counted
+from model_rollouts.decision.e_process import EProcess, counted
 from model_rollouts.decision.evidence import Evidence, Proof
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
 
@@ -12,7 +12,7 @@ _HALVINGS = 50
 _MOST_REQUESTS = 1e12
 
 
-def upper_bound(process: Process, evidence: Evidence, needed: float) -> float | None:
+def upper_bound(process: EProcess, evidence: Evidence, needed: float) -> float | None:
     """The smallest rate q such that the evidence against "q or worse" is at least `needed`.
 
     Where stable is compared with, it reads "q, or the same multiple of stable's rate": that part
@@ -33,7 +33,7 @@ def upper_bound(process: Process, evidence: Evidence, needed: float) -> float | 
     return high
 
 
-def _against(process: Process, evidence: Evidence, rate: float) -> float:
+def _against(process: EProcess, evidence: Evidence, rate: float) -> float:
     """The e-value against "the candidate's rate is `rate` or more"."""
     bad = process.objective.bad
     below = [
@@ -46,7 +46,7 @@ def _against(process: Process, evidence: Evidence, rate: float) -> float:
     return process.passing(evidence, process.proof(rate, level))
 
 
-def more_requests(process: Process, evidence: Evidence, level: int, needed: float) -> float | None:
+def more_requests(process: EProcess, evidence: Evidence, level: int, needed: float) -> float | None:
     """Candidate requests still to come until the evidence at `level` reaches `needed`.
 
     Assumes that rates and split stay as seen so far, whether or not the requests count for the
@@ -62,7 +62,7 @@ def more_requests(process: Process, evidence: Evidence, level: int, needed: floa
     return max(known) if len(known) == len(waits) else None
 
 
-def _wait(process: Process, evidence: Evidence, proof: Proof, needed: float) -> float | None:
+def _wait(process: EProcess, evidence: Evidence, proof: Proof, needed: float) -> float | None:
     if process.passing(evidence, proof) >= needed:
         return 0.0
     # The dual boundary has to stay below the good limit, and is taken as half as often crossed.

@@ -13,8 +13,8 @@ import math
 import struct
 import zlib
 
-from model_rollouts.decision.counts import Arm
-from model_rollouts.decision.e_process import Process
+from model_rollouts.decision.counts import Traffic
+from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Objective
@@ -28,7 +28,7 @@ _OBJECTIVE = struct.Struct("<4s8s?ddd")
 """Fingerprints of name and definition; dispersion known, target, stable, plateau (or NaN)."""
 _CLOCK = struct.Struct("<dqd")
 _CHECKSUM = struct.Struct("<I")
-_ARMS = (Arm.SHADOW, Arm.LIVE)
+_ARMS = (Traffic.SHADOW, Traffic.LIVE)
 
 
 class EvidenceRefusedError(ValueError):
@@ -127,7 +127,7 @@ def _floats(evidence: Evidence) -> bytes:
     return struct.pack(f"<{len(flat)}d", *flat)
 
 
-def _evidence(process: Process, body: bytes, offset: int) -> tuple[Evidence, int]:
+def _evidence(process: EProcess, body: bytes, offset: int) -> tuple[Evidence, int]:
     shape = process.start()
     lengths = [len(vector) for vector in _vectors(shape)]
     count = sum(lengths) + len(shape) - len(lengths)

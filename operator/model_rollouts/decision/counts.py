@@ -16,7 +16,7 @@ COMPARABLE_WEIGHT = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
 """The share of users from which on a candidate with as many pods as stable has such a load."""
 
 
-class Arm(StrEnum):
+class Traffic(StrEnum):
     """Where the candidate's requests came from. The two have separate counters."""
 
     SHADOW = "Shadow"
@@ -116,7 +116,7 @@ class Interval:
     start: float
     end: float
     samples: Mapping[str, Sample] = field(repr=False)
-    arm: Arm = Arm.LIVE
+    arm: Traffic = Traffic.LIVE
     comparable_load: bool = True
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ _BETS = len(PASS_SHARES)
 _ALL = slice(None)
 
 
-class Process:
+class EProcess:
     """One objective's tables. Stateless: every method takes the evidence and returns it anew."""
 
     __slots__ = (

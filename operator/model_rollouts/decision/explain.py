@@ -6,7 +6,7 @@ Words never contain e-values; details always do.
 from model_rollouts.decision.alternatives import unspent
 from model_rollouts.decision.bound import more_requests, upper_bound
 from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_boundary
-from model_rollouts.decision.e_process import Process
+from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Compare, Kind, Objective, Role, bound_words, promise
@@ -108,7 +108,7 @@ def _seen(objective: Objective, total: float, bad: float) -> str:
 
 
 def _sentence(
-    process: Process,
+    process: EProcess,
     evidence: Evidence,
     proof_below: float,
     passed: bool,
@@ -131,7 +131,7 @@ def _sentence(
     return f"{said}; {aim} needs proof of under {under}, about {about(more)} more requests."
 
 
-def _numbers(process: Process, evidence: Evidence, proof_below: float, bound: float | None) -> str:
+def _numbers(process: EProcess, evidence: Evidence, proof_below: float, bound: float | None) -> str:
     objective = process.objective
     parts = [f"{objective.name}: candidate {count(evidence.seen_bad)}/{count(evidence.seen_total)}"]
     if process.compare is not Compare.TARGET:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.counts import Counts, Interval, Sample
-from model_rollouts.decision.e_process import Process
+from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Objective, Role, bound_words
 from model_rollouts.decision.verdict import Decision
@@ -159,7 +159,7 @@ def _expected(
     return Interval(start, end, samples, comparable_load=comparable_load)
 
 
-def _excluded(process: Process, rate: float | None) -> Excluded:
+def _excluded(process: EProcess, rate: float | None) -> Excluded:
     objective = process.objective
     if rate is None:
         return Excluded(objective.name, None, f"{objective.name}: nothing")

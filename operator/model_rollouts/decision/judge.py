@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from model_rollouts.decision.alternatives import GRID, RESTART_WEIGHT, unspent
-from model_rollouts.decision.counts import Arm, Interval
-from model_rollouts.decision.e_process import Process
+from model_rollouts.decision.counts import Interval, Traffic
+from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.objective import Kind, Role
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -33,7 +33,7 @@ class State(NamedTuple):
     evidence: tuple[Evidence, ...]
     elapsed: float = 0.0
     minute: int = 0
-    arm: Arm = Arm.SHADOW
+    arm: Traffic = Traffic.SHADOW
     failed_at: float | None = None
 
 
@@ -72,7 +72,7 @@ class Judge:
             for objective in rules.objectives
         )
         self.processes = tuple(
-            Process(
+            EProcess(
                 objective,
                 dispersion,
                 (*rules.multiples, objective.accept / objective.bad),
@@ -105,7 +105,7 @@ class Judge:
                 f"{state.elapsed:g} s are in; give every interval once and in order"
             )
         if interval.arm is not state.arm:
-            if interval.arm is Arm.SHADOW:
+            if interval.arm is Traffic.SHADOW:
                 raise ValueError("interval: found arm Shadow after Live; start a new rollout")
             state = self.enter_live(state)
         evidence: list[Evidence] = list(state.evidence)
@@ -129,11 +129,11 @@ class Judge:
 
         Evidence for Fail goes on; that for Pass begins anew but for what `shadow_carry` hands on.
         """
-        if state.arm is Arm.LIVE:
+        if state.arm is Traffic.LIVE:
             return state
         evidence = zip(self.processes, state.evidence, strict=True)
         return state._replace(
-            evidence=tuple(process.enter_live(each) for process, each in evidence), arm=Arm.LIVE
+            evidence=tuple(process.enter_live(each) for process, each in evidence), arm=Traffic.LIVE
         )
 
     def _count(self, evidence: list[Evidence], interval: Interval) -> None:

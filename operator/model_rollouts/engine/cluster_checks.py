@@ -8,7 +8,7 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE, Kind
 from model_rollouts.rollout.actions import Action, Apply
-from model_rollouts.rollout.observed import Checked, Gateway, Seen
+from model_rollouts.rollout.observed import Checked, Gateway, Observed
 from model_rollouts.routes.conflicts import is_conflict
 
 Object = Mapping[str, Any]
@@ -27,12 +27,12 @@ class Checker:
         self._client = client
         self._scopes: Sequence[str | None] = tuple(namespaces) or (None,)
 
-    async def check(self, seen: Seen, actions: Iterable[Action]) -> Checked:
+    async def check(self, observed: Observed, actions: Iterable[Action]) -> Checked:
         """The answers for the generation that is seen; what `actions` apply is tried dry."""
-        model = seen.obj
+        model = observed.obj
         return Checked(
             generation=model["metadata"]["generation"],
-            gateway=await self._gateway(model, seen.children.route),
+            gateway=await self._gateway(model, observed.children.route),
             refusal=await self._refusal(actions),
         )
 

@@ -11,11 +11,11 @@ from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.watch import EventSource
 from model_rollouts.engine.cluster_checks import Checker
 from model_rollouts.engine.executor import Executor, Reach
-from model_rollouts.engine.informer import Supervisor
-from model_rollouts.engine.operator_metrics import Instruments, Shown
+from model_rollouts.engine.informer import Informer
+from model_rollouts.engine.operator_metrics import OperatorMetrics, Shown
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconciler import Historian, Planner, Reconciler
-from model_rollouts.engine.sessions import Rollouts, Take
+from model_rollouts.engine.reconciler import AsksHistory, Planner, Reconciler
+from model_rollouts.engine.sessions import Sessions, Take
 from model_rollouts.engine.store import Store
 from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
 from model_rollouts.metrics.grid import Grid
@@ -50,9 +50,9 @@ class Engine:
         source: EventSource,
         recorder: EventRecorder,
         readers: Mapping[int, Reader],
-        historian: Historian,
+        historian: AsksHistory,
         grid: Grid,
-        instruments: Instruments,
+        instruments: OperatorMetrics,
         namespaces: Sequence[str] = (),
         settle_s: float = SETTLE_S,
         clock: Callable[[], float] = time.time,
@@ -60,9 +60,9 @@ class Engine:
     ) -> None:
         self.store = Store()
         self.queue = KeyedQueue()
-        self.rollouts = Rollouts(core.take)
+        self.rollouts = Sessions(core.take)
         self._recorder = recorder
-        self.supervisor = Supervisor(
+        self.supervisor = Informer(
             source=source,
             client=client,
             store=self.store,

@@ -22,7 +22,7 @@ from model_rollouts.cluster.watch import (
     Listening,
     SourceError,
 )
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.store import Key, Store
 
@@ -35,7 +35,7 @@ STEADY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Supervisor:
+class Informer:
     """Feeds the store and the queue, until cancelled."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Supervisor:
         client: ClusterClient,
         store: Store,
         queue: KeyedQueue,
-        instruments: Instruments,
+        instruments: OperatorMetrics,
         namespaces: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,

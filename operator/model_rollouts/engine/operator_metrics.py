@@ -21,7 +21,7 @@ class Shown(NamedTuple):
     available: bool
 
 
-class Instruments:
+class OperatorMetrics:
     """Every metric of the operator, in a registry of its own."""
 
     def __init__(self, release: str) -> None:

@@ -13,10 +13,10 @@ from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
 from model_rollouts.prometheus.history import recent_rate, stable_dispersion
 from model_rollouts.rollout.observed import History
-from model_rollouts.rollout.policies.needs import Asked
+from model_rollouts.rollout.policies.needs import HistoryQuery
 
 
-class Historian:
+class PastMetrics:
     """Its answers are about one Prometheus; raises QueryError or AnswerError."""
 
     def __init__(
@@ -31,17 +31,17 @@ class Historian:
         self._batching = batching or Batching()
         self._clock = clock
 
-    async def past(self, namespace: str, asked: Asked) -> History:
+    async def past(self, namespace: str, query: HistoryQuery) -> History:
         """How bursty the bad answers of what served were, and how many requests it had lately."""
         others = [
             (past.key, await self.dispersion(namespace, counted_by, past.counted))
-            for past, counted_by in asked.others
+            for past, counted_by in query.others
             if counted_by
         ]
         return History(
-            await self.dispersion(namespace, asked.served),
+            await self.dispersion(namespace, query.served),
             scraped_ms=None,
-            rate=await self._rate(namespace, asked.served),
+            rate=await self._rate(namespace, query.served),
             others=tuple(others),
         )
 

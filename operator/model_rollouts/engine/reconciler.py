@@ -7,20 +7,20 @@ from typing import Any, Protocol
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from model_rollouts.engine import children as gathering
+from model_rollouts.engine import children
 from model_rollouts.engine.cluster_checks import ASK_AGAIN_S, Checker
 from model_rollouts.engine.executor import Executor, OutdatedError
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.sessions import Answered, Measured, Remembered, Rollout, Rollouts
+from model_rollouts.engine.sessions import Answered, Measured, Remembered, Session, Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.rollout.actions import Need
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import History, Seen
+from model_rollouts.rollout.observed import History, Observed
 from model_rollouts.rollout.plan import Plan
-from model_rollouts.rollout.policies.needs import Asked
+from model_rollouts.rollout.policies.needs import HistoryQuery
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ MEASURED_S = 600.0
 NEEDS = 3
 """How often a plan may ask for something more before it must say what to do."""
 
-Planner = Callable[[Seen, Memory, float], Plan]
+Planner = Callable[[Observed, Memory, float], Plan]
 """`planning.plan` with its settings."""
 
 
-class Historian(Protocol):
+class AsksHistory(Protocol):
     """Asks Prometheus about the past; raises QueryError or AnswerError."""
 
-    async def past(self, namespace: str, asked: Asked) -> History:
+    async def past(self, namespace: str, query: HistoryQuery) -> History:
         """How bursty the bad answers of what served were, and how many requests it had lately."""
 
     async def scraped_ms(self, namespace: str, revision: str) -> int | None:
@@ -65,12 +65,12 @@ class Reconciler:
         *,
         store: Store,
         queue: KeyedQueue,
-        rollouts: Rollouts,
+        rollouts: Sessions,
         planner: Planner,
         checker: Checker,
-        historian: Historian,
+        historian: AsksHistory,
         executor: Executor,
-        instruments: Instruments,
+        instruments: OperatorMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -118,7 +118,7 @@ class Reconciler:
                 return
         raise PlanError(f"{key}: the cluster moved on under {OUTDATED_TRIES} plans")
 
-    async def _reconcile(self, key: Key, model: Mapping[str, Any], rollout: Rollout) -> None:
+    async def _reconcile(self, key: Key, model: Mapping[str, Any], rollout: Session) -> None:
         if model["metadata"].get("deletionTimestamp"):
             # Its children go with it, by their ownerReferences; nothing is to be done or judged.
             rollout.measures = None
@@ -128,7 +128,7 @@ class Reconciler:
         try:
             # They may be taken back: another one's would have another controller.
             for orphan in self._store.orphans(key):
-                await self._executor.adopt(orphan, gathering.owner_of(model).reference())
+                await self._executor.adopt(orphan, children.owner_of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)
             plan, rollout.refusal = found, None
@@ -144,13 +144,13 @@ class Reconciler:
         self._show(key, rollout)
         self._wake(key, rollout, plan)
 
-    async def _plan(self, model: Mapping[str, Any], rollout: Rollout) -> Plan:
+    async def _plan(self, model: Mapping[str, Any], rollout: Session) -> Plan:
         generation = model["metadata"]["generation"]
         self._forget_outdated(rollout, generation)
         for _ in range(NEEDS):
-            seen = Seen(
+            seen = Observed(
                 obj=model,
-                children=gathering.children(self._store, model),
+                children=children.children(self._store, model),
                 checked=None if rollout.answered is None else rollout.answered.checked,
                 history=None if rollout.history is None else rollout.history.history,
                 metrics_error=rollout.metrics_error,
@@ -166,7 +166,7 @@ class Reconciler:
                 return plan
         raise PlanError(f"the plan asks for {', '.join(plan.needs)} that it was given")
 
-    def _forget_outdated(self, rollout: Rollout, generation: int) -> None:
+    def _forget_outdated(self, rollout: Session, generation: int) -> None:
         """What was asked before is asked again once it may be otherwise."""
         now = self._clock()
         rollout.answered = _still_valid(rollout.answered, generation, now)
@@ -178,24 +178,26 @@ class Reconciler:
             if past.history is None:
                 rollout.metrics_error = None
 
-    async def _ask_history(self, model: Mapping[str, Any], rollout: Rollout, asked: Asked) -> None:
+    async def _ask_history(
+        self, model: Mapping[str, Any], rollout: Session, query: HistoryQuery
+    ) -> None:
         metadata = model["metadata"]
         known, now = rollout.measured, self._clock()
         try:
-            if known is None or not known.holds_for(asked) or now - known.at > MEASURED_S:
-                found = await self._historian.past(metadata["namespace"], asked)
-                known = rollout.measured = Measured(asked, found, now)
+            if known is None or not known.holds_for(query) or now - known.at > MEASURED_S:
+                found = await self._historian.past(metadata["namespace"], query)
+                known = rollout.measured = Measured(query, found, now)
             history = known.history
-            if asked.candidate is not None:
-                scraped = await self._historian.scraped_ms(metadata["namespace"], asked.candidate)
-                history = replace(history, candidate=asked.candidate, scraped_ms=scraped)
+            if query.candidate is not None:
+                scraped = await self._historian.scraped_ms(metadata["namespace"], query.candidate)
+                history = replace(history, candidate=query.candidate, scraped_ms=scraped)
             rollout.metrics_error = None
         except (QueryError, AnswerError) as error:
             history, rollout.metrics_error = None, str(error)
         at = self._clock()
-        rollout.history = Remembered(asked, metadata["generation"], history, at)
+        rollout.history = Remembered(query, metadata["generation"], history, at)
 
-    def _wake(self, key: Key, rollout: Rollout, plan: Plan) -> None:
+    def _wake(self, key: Key, rollout: Session, plan: Plan) -> None:
         """Have the key looked at again when its plan wants it."""
         now = self._clock()
         rollout.restless = rollout.restless + 1 if plan.actions else 0
@@ -211,7 +213,7 @@ class Reconciler:
         if answered is not None and not answered.is_clean:
             self._queue.add(key, after=max(answered.at + ASK_AGAIN_S - now, 0.0))
 
-    def _show(self, key: Key, rollout: Rollout) -> None:
+    def _show(self, key: Key, rollout: Session) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
         rollout.phase = str(status.get("phase", ""))
         true = {

@@ -8,7 +8,7 @@ from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import Checked, History
-from model_rollouts.rollout.policies.needs import Asked
+from model_rollouts.rollout.policies.needs import HistoryQuery
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`judging.take`."""
@@ -32,13 +32,13 @@ class Answered:
 class Measured:
     """What was found about the past of what `asked` names, and when: nothing of a candidate."""
 
-    asked: Asked
+    asked: HistoryQuery
     history: History
     at: float
 
-    def holds_for(self, asked: Asked) -> bool:
+    def holds_for(self, query: HistoryQuery) -> bool:
         """Whether the same past is asked about."""
-        return (self.asked.served, self.asked.others) == (asked.served, asked.others)
+        return (self.asked.served, self.asked.others) == (query.served, query.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Remembered:
     `history` is None when it did not answer.
     """
 
-    asked: Asked
+    asked: HistoryQuery
     generation: int
     history: History | None
     at: float
@@ -69,7 +69,7 @@ class _Delivery:
 
 
 @dataclass(slots=True)
-class Rollout:
+class Session:
     """One ModelDeployment, for as long as its uid lives.
 
     Counts of a tick become memory between passes only: a pass hands on the memory that it began
@@ -129,21 +129,21 @@ class Rollout:
         self._inbox.clear()
 
 
-class Rollouts:
+class Sessions:
     """All of them, by key."""
 
     def __init__(self, take: Take) -> None:
         self._take = take
-        self._all: dict[Key, Rollout] = {}
+        self._all: dict[Key, Session] = {}
 
-    def of(self, key: Key, uid: str) -> Rollout:
+    def of(self, key: Key, uid: str) -> Session:
         """The rollout of that object; a fresh one for another uid, which is another object."""
         known = self._all.get(key)
         if known is None or known.uid != uid:
-            known = self._all[key] = Rollout(uid, self._take)
+            known = self._all[key] = Session(uid, self._take)
         return known
 
-    def get(self, key: Key) -> Rollout | None:
+    def get(self, key: Key) -> Session | None:
         """The rollout, None when none is known."""
         return self._all.get(key)
 
@@ -151,7 +151,7 @@ class Rollouts:
         """Its object is gone."""
         self._all.pop(key, None)
 
-    def __iter__(self) -> Iterator[tuple[Key, Rollout]]:
+    def __iter__(self) -> Iterator[tuple[Key, Session]]:
         """Key and rollout of each."""
         return iter(list(self._all.items()))
 

@@ -11,15 +11,15 @@ from dataclasses import replace
 from typing import Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
-from model_rollouts.engine.operator_metrics import Instruments
+from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.sessions import Rollout, Rollouts
+from model_rollouts.engine.sessions import Session, Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 
 SETTLE_S = 0.5
 """A scrape of a pod takes milliseconds; what comes later is not lost."""
@@ -49,9 +49,9 @@ class Ticker:
         readers: Mapping[int, Reader],
         store: Store,
         queue: KeyedQueue,
-        rollouts: Rollouts,
+        rollouts: Sessions,
         grid: Grid,
-        instruments: Instruments,
+        instruments: OperatorMetrics,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         settle_s: float = SETTLE_S,
@@ -114,7 +114,7 @@ class Ticker:
         return max(phase for phase in self._readers if phase <= began_ms)
 
     def _hand_on(
-        self, key: Key, rollout: Rollout, request: Request, counted: Counted | Unavailable
+        self, key: Key, rollout: Session, request: Request, counted: Counted | Unavailable
     ) -> bool:
         """Give a rollout its counts; whether it can have more at once."""
         news = not isinstance(counted, Counted) or bool(counted.intervals)
@@ -124,13 +124,13 @@ class Ticker:
         self._queue.add(key, urgent=True)
         return isinstance(counted, Counted) and counted.behind
 
-    def _weight(self, key: Key, rollout: Rollout) -> float:
+    def _weight(self, key: Key, rollout: Session) -> float:
         """The share of users (0 to 1) that the route gives to what is judged."""
         route = self._store.get(HTTP_ROUTE, *key)
         trial = rollout.memory.trial
         if route is None or trial is None:
             return 0.0
-        weights = route_form.weights(route)
+        weights = reader.weights(route)
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if total else 0.0
 

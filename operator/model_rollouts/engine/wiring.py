@@ -18,16 +18,16 @@ from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watch import KopfSource
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import CrashPoint, Reach
-from model_rollouts.engine.operator_metrics import Instruments
-from model_rollouts.engine.past_metrics import Historian
+from model_rollouts.engine.operator_metrics import OperatorMetrics
+from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.engine.server import application
 from model_rollouts.engine.ticker import SETTLE_S
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
-from model_rollouts.rollout import plan as planning
+from model_rollouts.rollout import plan
 from model_rollouts.rollout.state.current_trial import PHASE_MS
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.rollout.trial.trial import take_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Options:
     that point the given time.
     """
 
-    settings: planning.Settings
+    settings: plan.Settings
     release: str
     prometheus: ServerOptions
     namespaces: Sequence[str] = ()
@@ -51,11 +51,11 @@ class Options:
     instance: str = field(default_factory=lambda: os.uname().nodename)
 
 
-def core(settings: planning.Settings) -> Core:
+def core(settings: plan.Settings) -> Core:
     """The real decisions."""
     return Core(
-        plan=lambda seen, memory, now: planning.plan(seen, memory, now, settings),
-        take=judging.take,
+        plan=lambda seen, memory, now: plan.plan(seen, memory, now, settings),
+        take=take_counts,
     )
 
 
@@ -66,7 +66,7 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
     """
     # There are many long-lived objects and hardly a cycle: look for them less often.
     gc.set_threshold(50_000, 50, 50)
-    instruments = Instruments(options.release)
+    instruments = OperatorMetrics(options.release)
     configuration = await connection.load(options.kubeconfig)
     requests = Requests(
         configuration,
@@ -83,7 +83,7 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             client=client,
             source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
             recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
-            historian=Historian(prometheus, grid),
+            historian=PastMetrics(prometheus, grid),
             readers={
                 phase: SampleReader(
                     _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
@@ -119,7 +119,7 @@ async def _until_told(options: Options, decisions: Core) -> None:
     await operate(options, decisions, stop)
 
 
-def _timed(ask: Ask, instruments: Instruments) -> Ask:
+def _timed(ask: Ask, instruments: OperatorMetrics) -> Ask:
     async def timed(text: str, at_ms: int) -> bytes:
         begun, outcome = time.monotonic(), "failed"
         try:

@@ -17,7 +17,7 @@ from model_rollouts.metrics.objectives import Template
 from model_rollouts.metrics.requests import MeasuredRollout, Request, require_disjoint
 from model_rollouts.metrics.rollout_counter import RolloutCounter
 from model_rollouts.metrics.series import Sample, Series
-from model_rollouts.metrics.slots import Layout
+from model_rollouts.metrics.slots import Slots
 from model_rollouts.metrics.watermark import Watermark
 
 SPAN_INTERVALS = 60
@@ -122,7 +122,7 @@ class Intake:
         if kept is not None and _counts_the_same(kept.rollout, rollout) and kept.watermark == since:
             kept.rollout = rollout
             return kept
-        layout = Layout(rollout, lambda each: self._templates.setdefault(each, each))
+        layout = Slots(rollout, lambda each: self._templates.setdefault(each, each))
         return RolloutCounter(rollout, layout, self.grid, since)
 
     def _window(self, counter: RolloutCounter, closed_ms: int) -> tuple[int, int]:

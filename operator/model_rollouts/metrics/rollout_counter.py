@@ -15,7 +15,7 @@ from model_rollouts.metrics.interval import Interval
 from model_rollouts.metrics.process import Process
 from model_rollouts.metrics.requests import MeasuredRollout
 from model_rollouts.metrics.series import Sample, Series, process_name
-from model_rollouts.metrics.slots import ArmSums, Layout, ObjectiveSums, total_of
+from model_rollouts.metrics.slots import ArmSums, ObjectiveSums, Slots, total_of
 from model_rollouts.metrics.watermark import Watermark
 
 LARGEST_COUNT = 2.0**53
@@ -28,7 +28,7 @@ class RolloutCounter:
     """The processes of one rollout, counted up to `watermark`."""
 
     def __init__(
-        self, rollout: MeasuredRollout, layout: Layout, grid: Grid, watermark: Watermark
+        self, rollout: MeasuredRollout, layout: Slots, grid: Grid, watermark: Watermark
     ) -> None:
         self.rollout = rollout
         """What the cluster knows by now; the caller brings it up to date."""

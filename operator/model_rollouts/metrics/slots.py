@@ -37,7 +37,7 @@ class ArmSums:
     objectives: tuple[ObjectiveSums, ...]
 
 
-class Layout:
+class Slots:
     """The slots and sums of one rollout."""
 
     def __init__(self, rollout: MeasuredRollout, interned: Callable[[Template], Template]) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Decision, Judge, explain
+from model_rollouts.decision import Decision, Judge, Traffic, explain
 from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_rollouts.api.status import ObjectiveStatus
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Dispersion, Judge, Seen, State
+from model_rollouts.decision import Dispersion, Judge, Seen, State, Traffic
 from model_rollouts.decision.burn_rate import Block
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
@@ -56,7 +55,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Strain:
+class ShadowImpact:
     """Whether copies make stable suffer.
 
     `before` is what was counted of stable without them, by objective, until `until_ms` (Unix
@@ -72,14 +71,14 @@ class Strain:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What the pods of the candidate bore in shadow: `peak` requests per second and pod.
+class PeakLoad:
+    """What the pods of the candidate bore in shadow: `highest` requests per second and pod.
 
     `copies` were counted in all. The rest is the window that is being looked at; `seen` is by
     objective.
     """
 
-    peak: float | None = None
+    highest: float | None = None
     copies: int = 0
     seconds: float = 0.0
     pod_seconds: float = 0.0
@@ -131,9 +130,9 @@ class Memory:
     clocks: Clocks | None = None
     trial: Trial | None = None
     split: Split | None = None
-    strain: Strain | None = None
+    shadow_impact: ShadowImpact | None = None
     """How stable bears the copies; None outside of a shadow."""
-    load: Load | None = None
+    peak_load: PeakLoad | None = None
     """The load that the candidate bore in shadow; None when it was in none."""
     dispersion: Dispersion | None = None
     """Of stable's errors, measured once for each trial; None until it is known."""

@@ -71,7 +71,7 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observed:
     """One ModelDeployment and everything around it, at one moment.
 
     `checked` and `history` are None until the plan has asked for them.

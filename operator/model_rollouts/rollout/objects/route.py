@@ -1,21 +1,24 @@
 """The HTTPRoute that should be, and whether the gateway has taken the one that is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment
-from model_rollouts.rollout.observed import Object
-from model_rollouts.rollout.state import recorded_roles as roles_of
+from model_rollouts.rollout.standing import Roles
+from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.revisions import owner_of
-from model_rollouts.rollout.status.summary import Roles
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes.features import MARKS_BACKENDS
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.reader import differences
 
 _SCALES = (100, 10_000, 1_000_000)
 
 
-def route(deployment: ModelDeployment, roles: Roles, *, marks_backends: bool) -> dict[str, Any]:
+def desired_route(
+    deployment: ModelDeployment, roles: Roles, *, marks_backends: bool
+) -> dict[str, Any]:
     """The route that gives users and copies as `roles` say, with the record of them."""
     assert roles.stable is not None  # nobody serves before the first version is ready
     spec = deployment.spec.route.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -34,10 +37,10 @@ def route(deployment: ModelDeployment, roles: Roles, *, marks_backends: bool) ->
             marks_backends=marks_backends,
         ),
         backends,
-        roles_of.record(roles),
+        record_of(roles),
         namespace=deployment.metadata.namespace,
         owner=owner_of(deployment),
-        mirror=None if roles.candidate is None else Mirror(roles.candidate, roles.mirror),
+        mirror=None if roles.candidate is None else Mirror(roles.candidate, roles.mirror_percent),
     )
 
 
@@ -50,63 +53,30 @@ def _scale(weight: Fraction) -> int:
     return next(scale for scale in _SCALES if (weight * scale).denominator == 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the gateway has not taken a route, in words; `pending` while it may only be slow.
-
-    `unserved`: it serves no request, or not all, as the route says.
-    """
-
-    words: str
-    pending: bool
-    unserved: bool = False
+def route_body(state: RolloutState, roles: Roles) -> dict[str, Any]:
+    """The HTTPRoute that gives users as `roles` say."""
+    return desired_route(state.deployment, roles, marks_backends=_marks_backends(state))
 
 
-def refused(route: Object) -> Refusal | None:
-    """Why the gateway has not taken the route as it stands; None when it has.
-
-    Every parent must say Accepted and ResolvedRefs of this very generation, and PartiallyInvalid
-    must be absent: a gateway that fell back to an older form goes on saying Accepted of that one.
-    """
-    metadata, spec = route["metadata"], route["spec"]
-    namespace = metadata["namespace"]
-    parents = (route.get("status") or {}).get("parents") or []
-    for wanted in spec.get("parentRefs") or []:
-        told = [each for each in parents if _is_same_parent(each["parentRef"], wanted, namespace)]
-        if not told:
-            words = f"Gateway '{wanted['name']}' has not said anything about the route yet"
-            return Refusal(words, pending=True)
-        for parent in told:
-            if (why := _refusal(parent, int(metadata.get("generation", 0)))) is not None:
-                return replace(why, words=f"Gateway '{wanted['name']}': {why.words}")
-    return None
+def changed_paths(state: RolloutState) -> tuple[str, ...]:
+    """Where the route differs from what it should be, by path."""
+    route = state.observed.children.route
+    if route is None or state.roles.stable is None:
+        return ()
+    return differences(route, route_body(state, state.roles))
 
 
-def _is_same_parent(told: Mapping[str, Any], wanted: Mapping[str, Any], namespace: str) -> bool:
-    """Whether a status is about a parent; some gateways write the namespace that is implied."""
-    keys = ("name", "sectionName", "port")
-    return all(told.get(key) == wanted.get(key) for key in keys) and (
-        told.get("namespace", namespace) == wanted.get("namespace", namespace)
-    )
+def follows_spec(state: RolloutState) -> bool:
+    """Whether the route has to change because the spec did, and nobody else is to blame."""
+    told = state.deployment.status.observed_generation
+    return told != state.deployment.metadata.generation and bool(changed_paths(state))
 
 
-def _refusal(parent: Mapping[str, Any], generation: int) -> Refusal | None:
-    conditions = {each["type"]: each for each in parent.get("conditions") or []}
-    for kind, good in (("Accepted", "True"), ("ResolvedRefs", "True")):
-        condition = conditions.get(kind)
-        if condition is None or int(condition.get("observedGeneration", 0)) < generation:
-            words = f"{kind} is not known yet for the route as it stands"
-            return Refusal(words, pending=True)
-        if condition["status"] != good:
-            words = f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"
-            # A reference that cannot be resolved costs its own share of the requests alone.
-            return Refusal(words, pending=False, unserved=kind == "Accepted")
-    partly = conditions.get("PartiallyInvalid")
-    if partly is not None and partly["status"] == "True":
-        words = f"PartiallyInvalid ({partly['reason']}): {_said(partly)}"
-        return Refusal(words, pending=False, unserved=True)
-    return None
-
-
-def _said(condition: Mapping[str, Any]) -> str:
-    return str(condition.get("message", ""))[:200]
+def _marks_backends(state: RolloutState) -> bool:
+    """Whether backends carry filters; what a route has already is kept."""
+    route, checked = state.observed.children.route, state.observed.checked
+    if route is not None:
+        rules = route["spec"].get("rules") or []
+        return any(ref.get("filters") for rule in rules for ref in rule.get("backendRefs") or [])
+    features = None if checked is None else checked.gateway.features
+    return features is None or MARKS_BACKENDS in features

@@ -6,60 +6,64 @@ from model_rollouts.api.status import Phase
 from model_rollouts.resources import controller_revision, names
 from model_rollouts.rollout.actions import Action, Apply, Body, Delete, Scale
 from model_rollouts.rollout.objects import drift
-from model_rollouts.rollout.objects import route as routing
 from model_rollouts.rollout.observed import Object
 from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.state.revisions import KEPT, owner_of
-from model_rollouts.rollout.state.state import Found
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes.acceptance import refusal_of
 
 
-def replicas(found: Found, *, admitted: bool) -> dict[str, int]:
+def replicas(state: RolloutState, *, admitted: bool) -> dict[str, int]:
     """How many pods each stored revision should have, the most important first.
 
     Together they are never more than `strategy.maxExtraReplicas` allows.
     """
-    given = capacity.allot(found.most, _claims(found, admitted))
-    return given | {name: 0 for name in found.revisions if name not in given}
+    given = capacity.allot(state.max_pods, _claims(state, admitted))
+    return given | {name: 0 for name in state.revisions if name not in given}
 
 
-def _claims(found: Found, admitted: bool) -> Iterator[tuple[str, int]]:
+def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     """Who should have how many pods: first what carries users, last what only might."""
-    roles, users = found.roles, found.spec.replicas
-    stable, beside = found.stable(), found.beside()
+    roles, users = state.roles, state.spec.replicas
+    stable, beside = state.stable(), state.sharing_traffic()
     if stable is not None:
         yield stable.revision, capacity.carrying(users, 1 - roles.weight)
     if beside is not None:
         # Outside of an exchange a share beyond its pods gets smaller, and no pod starts for it.
-        most = beside.needed if found.exchanging else beside.replicas
+        most = beside.needed if state.exchanging else beside.replicas
         yield beside.revision, min(beside.needed, most)
-    copied = found.seen.children.deployments.get(roles.candidate or "")
-    if copied is not None and roles.mirror and found.is_unwanted:
+    copied = state.observed.children.deployments.get(roles.candidate or "")
+    if copied is not None and roles.mirror_percent and state.is_unwanted:
         # Another version is asked for while the rollout is paused: nothing moves.
         yield copied["metadata"]["name"], _asked(copied)
-    forward = found.exchanging and found.leaving is None
+    forward = state.exchanging and state.leaving is None
     if forward and beside is not None:
         yield beside.revision, users
     elif stable is not None:
         yield stable.revision, users
-    candidate = found.candidate()
-    if found.phase in (Phase.SHADOW, Phase.CANARY) and candidate is not None:
-        has = candidate.replicas if _only_grows(found) else 0
+    candidate = state.candidate()
+    if state.phase in (Phase.SHADOW, Phase.CANARY) and candidate is not None:
+        has = candidate.replicas if _only_grows(state) else 0
         yield candidate.revision, max(candidate.needed, has)
-    elif found.phase is Phase.STARTING and admitted:
-        yield found.wanted.name, found.needed()
-    previous = found.previous()
+    elif state.phase is Phase.STARTING and admitted:
+        yield state.wanted.name, state.needed()
+    previous = state.previous()
     if previous is not None:
         # Warm for the watch: going back must not land on fewer pods than serve now.
         yield previous.revision, max(users, previous.replicas)
 
 
-def raised(found: Found, pods: Mapping[str, int]) -> dict[str, int]:
+def raised(state: RolloutState, pods: Mapping[str, int]) -> dict[str, int]:
     """`pods`, as far as there is room for them beside those that others have not yet ended.
 
     What is to have fewer keeps those that it has.
     """
-    deployments = found.seen.children.deployments
-    room = None if found.most is None else found.most - sum(map(_running, deployments.values()))
+    deployments = state.observed.children.deployments
+    room = (
+        None
+        if state.max_pods is None
+        else state.max_pods - sum(map(_running, deployments.values()))
+    )
     given = {}
     for name, count in pods.items():
         has = _asked(deployments[name]) if name in deployments else 0
@@ -78,27 +82,29 @@ def _running(deployment: Object) -> int:
     return max(_asked(deployment), int((deployment.get("status") or {}).get("replicas", 0)))
 
 
-def _only_grows(found: Found) -> bool:
+def _only_grows(state: RolloutState) -> bool:
     """Whether no pod of the candidate is taken away: its share of users or copies only grows.
 
     Where stable suffered from the copies it shrinks, and its pods have to bear comparable load.
     """
-    return found.phase is Phase.CANARY or (found.phase is Phase.SHADOW and found.hurt is None)
+    return state.phase is Phase.CANARY or (
+        state.phase is Phase.SHADOW and state.suffered_at_percent is None
+    )
 
 
-def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:
+def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:
     """The objects of every revision that has pods or should have some, with why they are written.
 
     `pods` are those that they may have now. Objects that are as they are stored are left out, and
     so are those that a repair did not change.
     """
-    for name, count in _present(found, pods):
-        if found.memory.sound.get(name) == _versions(found, name):
+    for name, count in _present(state, pods):
+        if state.memory.sound.get(name) == _versions(state, name):
             continue
-        owner, stored = owner_of(found.deployment), found.revisions[name].stored
+        owner, stored = owner_of(state.deployment), state.revisions[name].stored
         for body in controller_revision.objects(stored, owner):
-            present = there(found, body)
-            if not drift.drifted(present, body) or _tried(found, body, present):
+            present = there(state, body)
+            if not drift.drifted(present, body) or _tried(state, body, present):
                 continue
             if body["kind"] == "Deployment":
                 body["spec"]["replicas"] = count
@@ -106,31 +112,33 @@ def running(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]
             yield body, why
 
 
-def sound(found: Found, pods: Mapping[str, int], actions: Iterable[Action]) -> dict[str, str]:
+def sound(
+    state: RolloutState, pods: Mapping[str, int], actions: Iterable[Action]
+) -> dict[str, str]:
     """`Memory.sound` after a pass that found these actions to do."""
     applied = {action.body["metadata"]["name"] for action in actions if isinstance(action, Apply)}
     return {
-        name: _versions(found, name)
-        for name, _ in _present(found, pods)
+        name: _versions(state, name)
+        for name, _ in _present(state, pods)
         if applied.isdisjoint((name, names.shadow_service(name)))
     }
 
 
-def _present(found: Found, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _present(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """The revisions that have pods or should have some, with how many they should have."""
     for name, count in pods.items():
-        if count == 0 and name != found.roles.candidate:
+        if count == 0 and name != state.roles.candidate:
             continue
-        if count == 0 and name not in found.seen.children.deployments:
+        if count == 0 and name not in state.observed.children.deployments:
             continue
         yield name, count
 
 
-def _versions(found: Found, name: str) -> str:
+def _versions(state: RolloutState, name: str) -> str:
     """What changes with a revision's rendering, and with each object that it runs as."""
-    children = found.seen.children
+    children = state.observed.children
     parts = (
-        found.revisions[name].stored,
+        state.revisions[name].stored,
         children.deployments.get(name),
         children.services.get(name),
         children.services.get(names.shadow_service(name)),
@@ -138,10 +146,10 @@ def _versions(found: Found, name: str) -> str:
     return "/".join("" if each is None else each["metadata"]["resourceVersion"] for each in parts)
 
 
-def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:
+def scaled(state: RolloutState, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:
     """The Deployments that need more pods (`up`), or have more than they need."""
     for name, count in pods.items():
-        deployment = found.seen.children.deployments.get(name)
+        deployment = state.observed.children.deployments.get(name)
         if deployment is None:
             continue
         has = _asked(deployment)
@@ -149,21 +157,21 @@ def scaled(found: Found, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale
             yield Scale(name, count)
 
 
-def may_shrink(found: Found) -> bool:
+def gateway_accepted(state: RolloutState) -> bool:
     """Whether the gateway has the route as it stands: what it may still send users to stays."""
-    route = found.seen.children.route
-    return route is not None and routing.refused(route) is None
+    route = state.observed.children.route
+    return route is not None and refusal_of(route) is None
 
 
-def retired(found: Found) -> Iterator[Action]:
+def retired(state: RolloutState) -> Iterator[Action]:
     """What is deleted of revisions beyond those that are kept; what remembers them goes last."""
-    roles = {found.roles.stable, found.roles.candidate, found.roles.previous, found.wanted.name}
-    others = [each for each in found.revisions.values() if each.name not in roles]
+    roles = {state.roles.stable, state.roles.candidate, state.roles.previous, state.wanted.name}
+    others = [each for each in state.revisions.values() if each.name not in roles]
     for revision in others[: max(0, len(others) - KEPT)]:
-        if revision.name in found.seen.children.deployments:
+        if revision.name in state.observed.children.deployments:
             yield Delete("Deployment", revision.name)
         for service in (revision.name, names.shadow_service(revision.name)):
-            if service in found.seen.children.services:
+            if service in state.observed.children.services:
                 yield Delete("Service", service)
         yield Delete("ControllerRevision", revision.name)
 
@@ -173,21 +181,21 @@ def key(body: Object) -> str:
     return f"{body['kind']}/{body['metadata']['name']}"
 
 
-def state(obj: Object) -> str:
+def change_mark(obj: Object) -> str:
     """What changes when somebody changes the object, and not with its status where that is told."""
     metadata = obj["metadata"]
     return str(metadata.get("generation") or metadata.get("resourceVersion"))
 
 
-def there(found: Found, body: Body) -> Object | None:
+def there(state: RolloutState, body: Body) -> Object | None:
     """The object as the cluster has it."""
-    children = found.seen.children
+    children = state.observed.children
     kind = children.deployments if body["kind"] == "Deployment" else children.services
     return kind.get(body["metadata"]["name"])
 
 
-def _tried(found: Found, body: Body, present: Object | None) -> bool:
-    return present is not None and found.memory.repaired.get(key(body)) == state(present)
+def _tried(state: RolloutState, body: Body, present: Object | None) -> bool:
+    return present is not None and state.memory.repaired.get(key(body)) == change_mark(present)
 
 
 def applied(body: Body, why: str) -> Apply:

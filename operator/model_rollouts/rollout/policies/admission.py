@@ -12,15 +12,9 @@ from model_rollouts.api.model import Item, Mode
 from model_rollouts.api.strategy import StrategyMode
 from model_rollouts.resources import names
 from model_rollouts.rollout.observed import Checked, Children
+from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state.revisions import Revision, Wanted
-from model_rollouts.rollout.status.summary import Hold
-
-REQUEST_TIMEOUT = "HTTPRouteRequestTimeout"
-BACKEND_TIMEOUT = "HTTPRouteBackendTimeout"
-MIRROR = "HTTPRouteRequestMirror"
-MIRROR_PERCENT = "HTTPRouteRequestPercentageMirror"
-MARKS_BACKENDS = "HTTPRouteBackendResponseHeaderModification"
-"""Names of features that a GatewayClass claims (GEP-2162)."""
+from model_rollouts.routes.features import BACKEND_TIMEOUT, MIRROR, MIRROR_PERCENT, REQUEST_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)

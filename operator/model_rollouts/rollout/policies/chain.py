@@ -6,9 +6,8 @@ Each policy is a pure function of what was found. The first that has a move deci
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.status import Phase
 from model_rollouts.decision import DeadlineAction, DeadlinePolicy, at_deadline
-from model_rollouts.rollout.policies import advance as going_on
-from model_rollouts.rollout.policies import protect as taking_back
-from model_rollouts.rollout.policies.policy import At, Next, Policy
+from model_rollouts.rollout.policies import advance, protect
+from model_rollouts.rollout.policies.policy import NextMove, Policy, PolicyInput
 from model_rollouts.rollout.state.state import PASS, PASS_WITH_BOUND
 
 _BLIND_OR_FROZEN = frozenset(
@@ -43,26 +42,26 @@ _ABOUT_JUDGING = frozenset(
 """What does not hold a version that gets all users without being judged: it may be the remedy."""
 
 
-def _deadline(at: At) -> Next | None:
-    found, trial = at.found, at.trial
-    if trial is None or not found.past_deadline:
+def _deadline(given: PolicyInput) -> NextMove | None:
+    state, trial = given.state, given.trial
+    if trial is None or not state.past_deadline:
         return None
-    if any(hold.reason in _BLIND_OR_FROZEN for hold in at.holds):
+    if any(hold.reason in _BLIND_OR_FROZEN for hold in given.holds):
         return None
-    policy = DeadlinePolicy(found.spec.strategy.on_deadline.value)
+    policy = DeadlinePolicy(state.spec.strategy.on_deadline.value)
     outcome = at_deadline(trial.judge, trial.state, policy)
-    if found.phase is Phase.SHADOW and outcome.action in _PROMOTES:
+    if state.phase is Phase.SHADOW and outcome.action in _PROMOTES:
         # Copies alone never give users to a version that has not met one.
         words = "The deadline came while it was still in shadow."
-        return taking_back.back(at, "Deadline", words, Phase.UNDECIDED)
+        return protect.back(given, "Deadline", words, Phase.UNDECIDED)
     match outcome.action:
         case DeadlineAction.PROMOTE | DeadlineAction.PROMOTE_WITH_BOUND:
             verdict = PASS if outcome.action is DeadlineAction.PROMOTE else PASS_WITH_BOUND
-            return going_on.promoted(at, verdict, outcome.words)
+            return advance.promoted(given, verdict, outcome.words)
         case DeadlineAction.ROLL_BACK:
-            return taking_back.back(at, "Deadline", outcome.words)
+            return protect.back(given, "Deadline", outcome.words)
         case DeadlineAction.END_UNDECIDED:
-            return taking_back.back(at, "Deadline", outcome.words, Phase.UNDECIDED)
+            return protect.back(given, "Deadline", outcome.words, Phase.UNDECIDED)
         case DeadlineAction.HOLD:
             return None
 
@@ -78,54 +77,54 @@ _ABOUT_COPIES = frozenset(
 """What does not hold a version whose shadow a person ends: its first users are judged."""
 
 _PROTECTS: tuple[Policy, ...] = (
-    taking_back.by_hand,
-    taking_back.dropped,
-    taking_back.failed,
-    taking_back.burns,
-    taking_back.unready,
-    taking_back.goes_on,
-    taking_back.reduced,
-    taking_back.eased,
-    taking_back.refused,
-    taking_back.lowered,
+    protect.by_hand,
+    protect.dropped,
+    protect.failed,
+    protect.burns,
+    protect.unready,
+    protect.goes_on,
+    protect.reduced,
+    protect.eased,
+    protect.refused,
+    protect.lowered,
     _deadline,
 )
 _NOT_WHILE_HELD: tuple[Policy, ...] = (
-    going_on.by_hand,
-    going_on.goes_on,
-    going_on.first,
-    going_on.reverted,
-    going_on.immediate,
-    going_on.mirrors,
-    going_on.begins,
-    going_on.advances,
-    going_on.settles,
+    advance.by_hand,
+    advance.goes_on,
+    advance.first,
+    advance.reverted,
+    advance.immediate,
+    advance.mirrors,
+    advance.begins,
+    advance.advances,
+    advance.settles,
 )
 
 
-def find(at: At) -> Next | None:
+def next_move(given: PolicyInput) -> NextMove | None:
     """The next move, None when everything stays."""
-    if (protects := _first_of(_PROTECTS, at)) is not None:
+    if (protects := _first_of(_PROTECTS, given)) is not None:
         return protects
-    if not at.admitted or _is_held(at):
+    if not given.admitted or _is_held(given):
         return None
-    return _first_of(_NOT_WHILE_HELD, at)
+    return _first_of(_NOT_WHILE_HELD, given)
 
 
-def _first_of(policies: tuple[Policy, ...], at: At) -> Next | None:
-    return next((found for policy in policies if (found := policy(at)) is not None), None)
+def _first_of(policies: tuple[Policy, ...], given: PolicyInput) -> NextMove | None:
+    return next((found for policy in policies if (found := policy(given)) is not None), None)
 
 
-def _is_held(at: At) -> bool:
+def _is_held(given: PolicyInput) -> bool:
     passing = {Reason.WRITE_REFUSED}
-    if at.found.goes_all_the_way:
+    if given.state.skips_judging:
         passing |= _ABOUT_JUDGING
-    if at.found.phase is Phase.SHADOW and not at.found.shadows:
+    if given.state.phase is Phase.SHADOW and not given.state.shadows:
         passing |= _ABOUT_COPIES
-    if at.found.mirror:
+    if given.state.mirror_percent:
         # It is judged on fewer copies, which stable bears.
         passing.add(Reason.SHADOW_HURTS_STABLE)
-    if at.found.decided is not None:
+    if given.state.promotion_verdict is not None:
         # Ready pods of the candidate relieve a stable that lacks some.
         passing |= {Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE}
-    return any(hold.reason not in passing for hold in at.holds)
+    return any(hold.reason not in passing for hold in given.holds)

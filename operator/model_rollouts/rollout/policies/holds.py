@@ -10,11 +10,11 @@ from model_rollouts.decision import Decision, Role
 from model_rollouts.decision.counts import COMPARABLE_LOAD
 from model_rollouts.metrics import findings
 from model_rollouts.rollout.memory import Trial
-from model_rollouts.rollout.objects import route as routing
-from model_rollouts.rollout.policies import pod_exchange as exchange
-from model_rollouts.rollout.state import shadow_stages as shadow
-from model_rollouts.rollout.state.state import Found, seconds
-from model_rollouts.rollout.status.summary import Hold
+from model_rollouts.rollout.policies import pod_exchange
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.state import shadow_stages
+from model_rollouts.rollout.state.state import RolloutState, seconds
+from model_rollouts.routes.acceptance import refusal_of
 from model_rollouts.text import percent
 
 GATEWAY_SECONDS = 5.0
@@ -34,25 +34,25 @@ _METRICS = {
 }
 """What was found in the samples and forbids a verdict."""
 
-Policy = Callable[[Found], Hold | None]
+Policy = Callable[[RolloutState], Hold | None]
 
 
-def _paused(found: Found) -> Hold | None:
-    if not found.spec.paused:
+def _paused(state: RolloutState) -> Hold | None:
+    if not state.spec.paused:
         return None
     return Hold(Reason.PAUSED, "spec.paused is true: set it to false to go on.")
 
 
-def _held_by_hand(found: Found) -> Hold | None:
-    asked = found.spec.strategy.override
-    if asked is None or not found.override(Action.HOLD, found.wanted.name):
+def _held_by_hand(state: RolloutState) -> Hold | None:
+    asked = state.spec.strategy.override
+    if asked is None or not state.override(Action.HOLD, state.wanted.name):
         return None
     return Hold(Reason.OVERRIDDEN, f"Held by strategy.override: {asked.reason}.")
 
 
-def _stable_unavailable(found: Found) -> Hold | None:
+def _stable_unavailable(state: RolloutState) -> Hold | None:
     """A candidate is not compared with a stable that lacks pods."""
-    stable = found.stable()
+    stable = state.stable()
     if stable is None or stable.is_ready:
         return None
     trouble = f": {stable.trouble}" if stable.trouble else ""
@@ -63,11 +63,11 @@ def _stable_unavailable(found: Found) -> Hold | None:
     )
 
 
-def _too_slow_to_start(found: Found) -> Hold | None:
-    limit = found.spec.strategy.progress_deadline
-    if found.phase is not Phase.STARTING or found.clocks.phase < seconds(limit):
+def _too_slow_to_start(state: RolloutState) -> Hold | None:
+    limit = state.spec.strategy.progress_deadline
+    if state.phase is not Phase.STARTING or state.clocks.phase < seconds(limit):
         return None
-    candidate = found.candidate()
+    candidate = state.candidate()
     if candidate is None:
         return None
     trouble = f": {candidate.trouble}" if candidate.trouble else ""
@@ -80,28 +80,28 @@ def _too_slow_to_start(found: Found) -> Hold | None:
     )
 
 
-def _not_accepted(found: Found) -> Hold | None:
-    route = found.seen.children.route
-    why = None if route is None else routing.refused(route)
+def _not_accepted(state: RolloutState) -> Hold | None:
+    route = state.observed.children.route
+    why = None if route is None else refusal_of(route)
     if why is None:
         return None
-    written_at = found.memory.routed_at
-    slow = written_at is None or found.now - written_at >= GATEWAY_SECONDS
+    written_at = state.memory.routed_at
+    slow = written_at is None or state.now - written_at >= GATEWAY_SECONDS
     return Hold(Reason.GATEWAY_NOT_ACCEPTED, f"{why.words}.", told=slow or not why.pending)
 
 
-def _blind(found: Found) -> Hold | None:
+def _blind(state: RolloutState) -> Hold | None:
     """A version that nobody can judge gets no users."""
-    starts = found.phase is Phase.STARTING and not found.goes_all_the_way
-    if found.judged is None and not starts:
+    starts = state.phase is Phase.STARTING and not state.skips_judging
+    if state.judged is None and not starts:
         return None
-    if found.seen.metrics_error is not None:
-        return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {found.seen.metrics_error}.")
-    if found.judged is not None and _has_just_begun(found):
+    if state.observed.metrics_error is not None:
+        return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {state.observed.metrics_error}.")
+    if state.judged is not None and _has_just_begun(state):
         return None
-    for finding in found.memory.findings:
+    for finding in state.memory.findings:
         if finding.reason is findings.Reason.METRICS_UNAVAILABLE and finding.arm:
-            stopped = _scrape_stopped(found)
+            stopped = _scrape_stopped(state)
             if stopped is not None:
                 return stopped
         if (reason := _METRICS.get(finding.reason)) is not None:
@@ -109,16 +109,16 @@ def _blind(found: Found) -> Hold | None:
     return None
 
 
-def _has_just_begun(found: Found) -> bool:
-    trial = found.memory.trial
+def _has_just_begun(state: RolloutState) -> bool:
+    trial = state.memory.trial
     if trial is None or trial.watermark is None:
         return True
-    return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * found.step_ms
+    return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * state.step_ms
 
 
-def _scrape_stopped(found: Found) -> Hold | None:
+def _scrape_stopped(state: RolloutState) -> Hold | None:
     """Pods that answer, and of which the last interval had no sample; None when none answer."""
-    judged, trial, last_ms = found.on_trial(), found.memory.trial, found.memory.scraped_ms
+    judged, trial, last_ms = state.on_trial(), state.memory.trial, state.memory.scraped_ms
     if judged is None or not judged.ready or trial is None or trial.watermark is None:
         return None
     silent_ms = trial.watermark.at_ms - (trial.entered_ms if last_ms is None else last_ms)
@@ -126,41 +126,41 @@ def _scrape_stopped(found: Found) -> Hold | None:
         Reason.SCRAPE_MISSING,
         f"Pods of {judged.version} run, and Prometheus has no new sample of them: nothing is "
         "decided before it has.",
-        told=silent_ms >= MISSED_INTERVALS * found.step_ms,
+        told=silent_ms >= MISSED_INTERVALS * state.step_ms,
     )
 
 
-def unscraped_since(found: Found) -> float | None:
+def unscraped_since(state: RolloutState) -> float | None:
     """`Memory.unscraped_since` as of this pass."""
-    history, candidate = found.seen.history, found.candidate()
+    history, candidate = state.observed.history, state.candidate()
     awaited = (
-        found.phase is Phase.STARTING
-        and not found.goes_all_the_way
+        state.phase is Phase.STARTING
+        and not state.skips_judging
         and candidate is not None
         and candidate.is_ready
         and history is not None
         and history.scraped_ms is None
     )
-    since = found.memory.unscraped_since
-    return (found.now if since is None else since) if awaited else None
+    since = state.memory.unscraped_since
+    return (state.now if since is None else since) if awaited else None
 
 
-def _unscraped(found: Found) -> Hold | None:
+def _unscraped(state: RolloutState) -> Hold | None:
     """The first scrape of fresh pods comes within an interval; only a late one is told."""
-    since, candidate = found.memory.unscraped_since, found.candidate()
+    since, candidate = state.memory.unscraped_since, state.candidate()
     if since is None or candidate is None:
         return None
     return Hold(
         Reason.SCRAPE_MISSING,
         f"Pods of {candidate.version} run, and Prometheus has no sample of them yet: it gets no "
         "users before it can be judged.",
-        told=1000 * (found.now - since) >= FIRST_INTERVALS * found.step_ms,
+        told=1000 * (state.now - since) >= FIRST_INTERVALS * state.step_ms,
     )
 
 
-def _mirror(found: Found) -> Hold | None:
-    split = found.memory.split
-    if not found.mirror or split is None or split.mismatch is None:
+def _mirror(state: RolloutState) -> Hold | None:
+    split = state.memory.split
+    if not state.mirror_percent or split is None or split.mismatch is None:
         return None
     return Hold(
         Reason.MIRROR_NOT_OBSERVED,
@@ -169,40 +169,40 @@ def _mirror(found: Found) -> Hold | None:
     )
 
 
-def _hurts(found: Found) -> Hold | None:
-    if found.hurt is None or not found.shadows:
+def _hurts(state: RolloutState) -> Hold | None:
+    if state.suffered_at_percent is None or not state.shadows:
         return None
-    if found.roles.verdict == shadow.REFUSED:
+    if state.roles.verdict == shadow_stages.REFUSED:
         return Hold(
             Reason.GATEWAY_INCAPABLE,
             "The Gateway refused the route while it copied requests: write "
             "strategy.shadow.percent: 0 to go without a shadow, or use a Gateway that supports "
             "RequestMirror with a percentage and raise strategy.attempt.",
         )
-    strain = found.memory.strain
+    strain = state.memory.shadow_impact
     seen = f": {strain.words}" if strain is not None and strain.words else ""
     return Hold(
         Reason.SHADOW_HURTS_STABLE,
-        f"Stable suffered while {percent(found.hurt / 100)} of its requests were copied{seen}; "
-        f"{shadow.words(found.mirror)}. Lower strategy.shadow.percent; or give stable more "
+        f"Stable suffered while {percent(state.suffered_at_percent / 100)} of its requests were copied{seen}; "
+        f"{shadow_stages.words(state.mirror_percent)}. Lower strategy.shadow.percent; or give stable more "
         "replicas and raise strategy.attempt; or go on without with strategy.override SkipShadow.",
     )
 
 
-def _split(found: Found) -> Hold | None:
-    split = found.memory.split
-    if found.phase is not Phase.CANARY or split is None or split.mismatch is None:
+def _split(state: RolloutState) -> Hold | None:
+    split = state.memory.split
+    if state.phase is not Phase.CANARY or split is None or split.mismatch is None:
         return None
     return Hold(Reason.SPLIT_NOT_OBSERVED, f"{split.mismatch}.")
 
 
-def _low_load(found: Found) -> Hold | None:
+def _low_load(state: RolloutState) -> Hold | None:
     """An idle pod is always fast: latency is proven for all users under a load like theirs."""
-    candidate, stable, trial = found.candidate(), found.stable(), found.memory.trial
-    split = found.memory.split
-    if found.phase is not Phase.CANARY or found.decided is not None or trial is None:
+    candidate, stable, trial = state.candidate(), state.stable(), state.memory.trial
+    split = state.memory.split
+    if state.phase is not Phase.CANARY or state.promotion_verdict is not None or trial is None:
         return None
-    if found.next_step.weight != 1:
+    if state.next_step.weight != 1:
         return None
     if split is None or not split.observed or candidate is None or stable is None:
         return None
@@ -213,7 +213,7 @@ def _low_load(found: Found) -> Hold | None:
     if load >= COMPARABLE_LOAD or not waiting:
         return None
     names = " and ".join(waiting)
-    weight = ratio(found.roles.weight)
+    weight = ratio(state.roles.weight)
     return Hold(
         Reason.LOW_LOAD,
         f"{names}: a pod of {candidate.version} ({weight} of the users on {candidate.ready}) gets "
@@ -235,22 +235,22 @@ def _latency_gates(trial: Trial) -> list[str]:
     ]
 
 
-def _capacity(found: Found) -> Hold | None:
+def _capacity(state: RolloutState) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
-    candidate, trial = found.candidate(), found.memory.trial
+    candidate, trial = state.candidate(), state.memory.trial
     if candidate is None or candidate.is_ready or trial is None:
         return None
-    if found.phase is Phase.SHADOW:
+    if state.phase is Phase.SHADOW:
         trouble = f" ({candidate.trouble})" if candidate.trouble else ""
         return Hold(
             Reason.CAPACITY_PENDING,
             f"{candidate.ready} of {candidate.needed} pods of {candidate.version} are "
             f"ready{trouble}.",
         )
-    if found.phase is not Phase.CANARY:
+    if state.phase is not Phase.CANARY:
         return None
-    if found.decided or (
-        trial.judge.decide(trial.state, float(found.next_step.proof)) is not Decision.PASS
+    if state.promotion_verdict or (
+        trial.judge.decide(trial.state, float(state.next_step.proof)) is not Decision.PASS
     ):
         return None
     return Hold(
@@ -259,16 +259,16 @@ def _capacity(found: Found) -> Hold | None:
     )
 
 
-def _exchanging(found: Found) -> Hold | None:
+def _exchanging(state: RolloutState) -> Hold | None:
     """Users move as fast as pods become ready, and until then nothing else begins."""
-    words = exchange.awaited(found)
+    words = pod_exchange.awaited(state)
     return None if words is None else Hold(Reason.EXCHANGING, words)
 
 
-def _write_refused(found: Found) -> Hold | None:
-    if found.seen.refusal is None:
+def _write_refused(state: RolloutState) -> Hold | None:
+    if state.observed.refusal is None:
         return None
-    return Hold(Reason.WRITE_REFUSED, f"The API server refuses: {found.seen.refusal}")
+    return Hold(Reason.WRITE_REFUSED, f"The API server refuses: {state.observed.refusal}")
 
 
 POLICIES: tuple[Policy, ...] = (
@@ -290,8 +290,8 @@ POLICIES: tuple[Policy, ...] = (
 """In the order in which a person would want to hear of them."""
 
 
-def find(found: Found) -> Iterator[Hold]:
+def active_holds(state: RolloutState) -> Iterator[Hold]:
     """Every reason to stay, the most important first."""
     for policy in POLICIES:
-        if (hold := policy(found)) is not None:
+        if (hold := policy(state)) is not None:
             yield hold

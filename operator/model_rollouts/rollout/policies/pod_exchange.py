@@ -24,19 +24,19 @@ with a version that has failed. The verdict is final with the first write, whate
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import Phase
 from model_rollouts.rollout.actions import Move
-from model_rollouts.rollout.policies.policy import At, Next
+from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
+from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state import capacity
-from model_rollouts.rollout.state.state import Found
-from model_rollouts.rollout.status.summary import Roles, Standing
+from model_rollouts.rollout.state.state import RolloutState
 
 
-def toward(at: At, candidate: Standing, verdict: str, why: str) -> Next | None:
+def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> NextMove | None:
     """More users to a version that gets all of them; None while no pod more is ready for any."""
-    found, roles = at.found, at.found.roles
-    if roles.stable is None or not found.is_short:
+    state, roles = given.state, given.state.roles
+    if roles.stable is None or not state.is_short:
         return None
-    weight = capacity.carried(found.serving(), candidate.ready)
-    if weight <= (roles.weight if found.phase is Phase.CANARY else 0):
+    weight = capacity.carried(state.serving(), candidate.ready)
+    if weight <= (roles.weight if state.phase is Phase.CANARY else 0):
         return None
     after = Roles(
         stable=roles.stable,
@@ -44,55 +44,47 @@ def toward(at: At, candidate: Standing, verdict: str, why: str) -> Next | None:
         previous=None,
         phase=Phase.CANARY,
         weight=weight,
-        attempt=found.spec.strategy.attempt,
+        attempt=state.spec.strategy.attempt,
         verdict=verdict,
         sequence=roles.sequence + 1,
     )
     said = (
-        f"{at.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for pods "
-        f"of {at.version(roles.stable)}. {why}"
+        f"{given.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for pods "
+        f"of {given.version(roles.stable)}. {why}"
     )
-    return Next(Move.EXCHANGE, after, "Exchanged", said, why)
+    return NextMove(Move.EXCHANGE, after, "Exchanged", said, why)
 
 
-def away(at: At) -> Next | None:
+def away(given: PolicyInput) -> NextMove | None:
     """Fewer users to a version that was taken back; None while no pod more is ready for any."""
-    found, roles = at.found, at.found.roles
-    stable, leaving = found.stable(), found.beside()
-    if stable is None or leaving is None or found.leaving is None or found.spec.paused:
+    state, roles = given.state, given.state.roles
+    stable, leaving = state.stable(), state.sharing_traffic()
+    if stable is None or leaving is None or state.leaving is None or state.spec.paused:
         return None
-    weight = capacity.kept(found.spec.replicas, stable.ready, leaving.ready, roles.weight)
+    weight = capacity.kept(state.spec.replicas, stable.ready, leaving.ready, roles.weight)
     if weight == roles.weight:
         return None
     # A candidate stays named after it was taken back, and not after it was dropped.
     named = roles.candidate if weight or roles.phase is not Phase.FULL else None
     after = roles._replace(candidate=named, weight=weight, sequence=roles.sequence + 1)
     gets = f"{ratio(1 - weight)} of the users" if weight else "all users"
-    said = f"{at.version(roles.stable)} gets {gets} back from {at.version(roles.candidate)}."
-    return Next(Move.EXCHANGE, after, "Exchanged", said, said)
+    said = f"{given.version(roles.stable)} gets {gets} back from {given.version(roles.candidate)}."
+    return NextMove(Move.EXCHANGE, after, "Exchanged", said, said)
 
 
-def awaited(found: Found) -> str | None:
+def awaited(state: RolloutState) -> str | None:
     """What an exchange waits for, in words; None when there is none."""
-    stable, beside = found.stable(), found.beside()
+    stable, beside = state.stable(), state.sharing_traffic()
     if stable is None or beside is None:
         return None
-    if found.leaving is not None:
+    if state.leaving is not None:
         comes, goes = stable, beside
-    elif found.decided is not None:
+    elif state.promotion_verdict is not None:
         comes, goes = beside, stable
     else:
         return None
     trouble = f" ({comes.trouble})" if comes.trouble else ""
     return (
         f"Pods of {comes.version} take the place of those of {goes.version}: "
-        f"{comes.ready} of {found.spec.replicas} are ready{trouble}."
+        f"{comes.ready} of {state.spec.replicas} are ready{trouble}."
     )
-
-
-def starts(users: int, previous: Standing | None) -> str | None:
-    """What a rollback from the watch takes when too few pods are warm; None when enough are."""
-    if previous is None or previous.replicas >= capacity.least(users):
-        return None
-    missing = users - previous.replicas
-    return f"a rollback takes the start of {missing} {'pod' if missing == 1 else 'pods'}"

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.memory import Trial
-from model_rollouts.rollout.state.state import Found
-from model_rollouts.rollout.status.summary import Hold, Roles
+from model_rollouts.rollout.standing import Hold, Roles
+from model_rollouts.rollout.state.state import RolloutState
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextMove:
     """A write of the route: the roles after it, what is said about it, and why it happens."""
 
     move: Move
@@ -27,23 +27,23 @@ class Next:
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class PolicyInput:
     """What a policy looks at."""
 
-    found: Found
+    state: RolloutState
     holds: tuple[Hold, ...]
     admitted: bool
 
     @property
     def trial(self) -> Trial | None:
         """The trial of what is judged now, None before it has begun."""
-        trial = self.found.memory.trial
-        return trial if trial is not None and trial.revision == self.found.judged else None
+        trial = self.state.memory.trial
+        return trial if trial is not None and trial.revision == self.state.judged else None
 
     def version(self, revision: str | None) -> str:
         """How messages name a revision."""
-        known = self.found.revisions.get(revision or "")
+        known = self.state.revisions.get(revision or "")
         return f"{known.version} ({revision})" if known else str(revision)
 
 
-Policy = Callable[[At], Next | None]
+Policy = Callable[[PolicyInput], NextMove | None]

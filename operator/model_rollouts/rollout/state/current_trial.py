@@ -6,19 +6,22 @@ from typing import NamedTuple
 
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.status import Phase
-from model_rollouts.decision import UNKNOWN, Rules
-from model_rollouts.decision import Arm as Traffic
+from model_rollouts.decision import UNKNOWN, Rules, Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.rollout.memory import Memory, Split, Strain, Trial
+from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
+from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import revisions
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.rollout.state.state import Found
-from model_rollouts.rollout.status.summary import Roles
-from model_rollouts.rollout.trial import error_budget as budget
-from model_rollouts.rollout.trial import stored_evidence as evidence
-from model_rollouts.rollout.trial import trial as judging
-from model_rollouts.rollout.trial.samples import Past, past
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.trial import error_budget, stored_evidence
+from model_rollouts.rollout.trial.samples import Past, past_of
+from model_rollouts.rollout.trial.trial import (
+    begin_trial,
+    counting_request,
+    enter_live,
+    trial_rules,
+)
 
 PHASE_MS = 500
 """Intervals end in one of so few places that rollouts share their queries."""
@@ -41,33 +44,35 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     revision = today.candidate if beside else today.stable
     attempt = deployment.spec.strategy.attempt if beside else today.attempt
     edges = revisions.edges(stored, revision, today.stable if beside else None)
-    judged_by = judging.rules(deployment.spec, baseline=beside, edges=edges)
+    judged_by = trial_rules(deployment.spec, baseline=beside, edges=edges)
     text = deployment.status.evidence
     if not beside:
-        judged_by = budget.watched(judged_by, evidence.missed(text))
-    return evidence.decode(text, revision or "", attempt, judged_by)
+        judged_by = error_budget.watched(judged_by, stored_evidence.missed(text))
+    return stored_evidence.decode(text, revision or "", attempt, judged_by)
 
 
-def at_hand(found: Found, grid: Grid) -> Memory:
+def at_hand(state: RolloutState, grid: Grid) -> Memory:
     """The memory with the trial of what is judged now, and without any when nothing is.
 
     A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
     the objectives is another trial: its evidence is zero, and the weight stays.
     """
-    memory, beside = found.memory, found.roles.phase in _BESIDE_STABLE
-    revision, now_ms = found.judged, round(found.now * 1000)
+    memory, beside = state.memory, state.roles.phase in _BESIDE_STABLE
+    revision, now_ms = state.judged, round(state.now * 1000)
     if revision is None:
-        return replace(memory, trial=None, split=None, findings=(), strain=None, load=None)
-    edges = revisions.edges(found.revisions, revision, _beside(found))
-    judged_by = judging.rules(found.spec, baseline=beside, edges=edges)
+        return replace(
+            memory, trial=None, split=None, findings=(), shadow_impact=None, peak_load=None
+        )
+    edges = revisions.edges(state.revisions, revision, _beside(state))
+    judged_by = trial_rules(state.spec, baseline=beside, edges=edges)
     if beside:
         memory = replace(memory, missed=())
     else:
         memory = replace(memory, missed=_missed(memory, revision))
-        judged_by = budget.watched(judged_by, memory.missed)
-    traffic = Traffic.SHADOW if found.roles.phase is Phase.SHADOW else Traffic.LIVE
-    if not _is_of(memory.trial, revision, found.attempt, judged_by, traffic):
-        history = found.seen.history
+        judged_by = error_budget.watched(judged_by, memory.missed)
+    traffic = Traffic.SHADOW if state.roles.phase is Phase.SHADOW else Traffic.LIVE
+    if not _is_of(memory.trial, revision, state.attempt, judged_by, traffic):
+        history = state.observed.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
         # What was measured for this rollout before stays as it was.
         known = (dict(history.others) if history else {}) | dict(memory.others)
@@ -77,12 +82,12 @@ def at_hand(found: Found, grid: Grid) -> Memory:
         others = tuple((key, each) for key, each in known.items() if key in wanted)
         # A watch goes on with what was measured before its canary.
         dispersion = dispersion or UNKNOWN
-        begins = _start(grid, found)
+        begins = _start(grid, state)
         memory = replace(
             memory,
-            trial=judging.begin(
+            trial=begin_trial(
                 revision,
-                found.attempt,
+                state.attempt,
                 judged_by,
                 dispersion,
                 begins.started_ms,
@@ -94,13 +99,13 @@ def at_hand(found: Found, grid: Grid) -> Memory:
             others=others,
             findings=(),
             last_request_ms=None,
-            strain=begins.strain,
+            shadow_impact=begins.strain,
             scraped_ms=None,
         )
     elif memory.trial is not None:
         memory = replace(memory, trial=_judged_on(memory.trial, traffic))
     if memory.split is None and beside:
-        memory = replace(memory, split=Split(now_ms, mirror=found.roles.mirror))
+        memory = replace(memory, split=Split(now_ms, mirror=state.roles.mirror_percent))
     return memory
 
 
@@ -108,27 +113,27 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     """The trial of what is judged on `traffic` now, whatever it was when it was stored."""
     was_in_shadow = trial.state.arm is Traffic.SHADOW and trial.state.elapsed > 0
     if traffic is Traffic.LIVE and was_in_shadow:
-        return judging.enters_live(trial)
+        return enter_live(trial)
     return replace(trial, traffic=traffic)
 
 
-def _missed(memory: Memory, revision: str) -> budget.Missed:
+def _missed(memory: Memory, revision: str) -> error_budget.Missed:
     """What the version before missed, as the canary of the one that is watched has shown."""
     trial = memory.trial
     if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
         return memory.missed
-    return budget.missed(trial)
+    return error_budget.missed(trial)
 
 
-def candidates_rules(found: Found) -> Rules:
+def candidates_rules(state: RolloutState) -> Rules:
     """What the wanted version is judged by, or will be once it has users."""
-    edges = revisions.edges(found.revisions, found.wanted.name, found.roles.stable)
-    return judging.rules(found.spec, baseline=True, edges=edges)
+    edges = revisions.edges(state.revisions, state.wanted.name, state.roles.stable)
+    return trial_rules(state.spec, baseline=True, edges=edges)
 
 
 def pasts(judged_by: Rules) -> tuple[Past, ...]:
     """What has to be known of the past besides errors."""
-    asked = (past(each) for each in judged_by.objectives)
+    asked = (past_of(each) for each in judged_by.objectives)
     return tuple({each.key: each for each in asked if each is not None}.values())
 
 
@@ -140,45 +145,45 @@ class _Start(NamedTuple):
 
     started_ms: int
     entered: float
-    strain: Strain | None
+    strain: ShadowImpact | None
 
 
-def _start(grid: Grid, found: Found) -> _Start:
+def _start(grid: Grid, state: RolloutState) -> _Start:
     """The beginning of a trial: now; in shadow, stable is counted from some time before its copies.
 
     Intervals end soon after the candidate's scrapes, so that what they show is judged at once.
     """
-    history, now_ms = found.seen.history, round(found.now * 1000)
+    history, now_ms = state.observed.history, round(state.now * 1000)
     scraped_ms = history.scraped_ms if history else None
     if scraped_ms is not None:
         after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
         grid = replace(grid, phase_ms=after % grid.step_ms)
-    if found.roles.phase is not Phase.SHADOW:
+    if state.roles.phase is not Phase.SHADOW:
         return _Start(grid.floor(now_ms), 0.0, None)
-    known = found.memory.strain
+    known = state.memory.shadow_impact
     if known is not None and known.before:
         # Other objectives: what stable was without copies stays true.
         strain = replace(known, judge=None, state=None)
         return _Start(grid.floor(now_ms), 0.0, strain)
-    first_ms = now_ms if found.roles.since is None else found.roles.since * 1000
+    first_ms = now_ms if state.roles.since is None else state.roles.since * 1000
     if now_ms - first_ms > LONGEST_BACK_MS:
-        return _Start(grid.floor(now_ms), 0.0, Strain(first_ms))
+        return _Start(grid.floor(now_ms), 0.0, ShadowImpact(first_ms))
     started_ms = grid.floor(max(0, first_ms - PAST_MS))
-    return _Start(started_ms, (now_ms - started_ms) / 1000, Strain(first_ms))
+    return _Start(started_ms, (now_ms - started_ms) / 1000, ShadowImpact(first_ms))
 
 
-def measures(found: Found) -> Request | None:
+def measures(state: RolloutState) -> Request | None:
     """What has to be counted for the trial, None when there is none."""
-    trial = found.memory.trial
+    trial = state.memory.trial
     if trial is None:
         return None
-    namespace, warmup_ms = found.deployment.metadata.namespace, found.pace.warmup_ms
-    return judging.request(found.key, namespace, trial, _beside(found), warmup_ms)
+    namespace, warmup_ms = state.deployment.metadata.namespace, state.pace.warmup_ms
+    return counting_request(state.key, namespace, trial, _beside(state), warmup_ms)
 
 
-def _beside(found: Found) -> str | None:
+def _beside(state: RolloutState) -> str | None:
     """The revision that what is judged is compared with, None when nothing serves beside it."""
-    return found.roles.stable if found.roles.phase in _BESIDE_STABLE else None
+    return state.roles.stable if state.roles.phase in _BESIDE_STABLE else None
 
 
 def _is_of(

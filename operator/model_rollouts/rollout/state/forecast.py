@@ -1,56 +1,104 @@
 """The stages that a version has before it, with their times: the plan that people are told."""
 
+from functools import lru_cache
+
+from model_rollouts.api.deployment import Spec
+from model_rollouts.api.duration import span
 from model_rollouts.api.status import Phase
-from model_rollouts.decision import Decision, Forecast
-from model_rollouts.rollout.state import current_trial as trials
-from model_rollouts.rollout.state import forecasts
-from model_rollouts.rollout.state import shadow_stages as shadow
-from model_rollouts.rollout.state.state import Found
-from model_rollouts.rollout.status import progress as proof
-from model_rollouts.rollout.trial import trial as judging
+from model_rollouts.decision import Decision, Forecast, Judge, forecast
+from model_rollouts.decision.counts import COMPARABLE_WEIGHT
+from model_rollouts.rollout.state import current_trial, shadow_stages
+from model_rollouts.rollout.state.capacity import Step
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.trial.trial import judge_for, request_rate
 from model_rollouts.text import duration
 
 
-def canary(found: Found) -> Forecast | None:
+def expected_canary(state: RolloutState) -> Forecast | None:
     """What to expect of the wanted version's canary, by the traffic that stable had lately.
 
     None when nothing of it will be judged, or nobody asked anything lately; a service that was too
     young then is told as soon as its traffic has been counted for long enough.
     """
-    history, rate = found.seen.history, _rate(found)
+    history, rate = state.observed.history, _rate(state)
     if rate is None or history is None:
         return None
-    judge = judging.judge(trials.candidates_rules(found), history.dispersion, history.others)
-    return forecasts.canary(judge, rate, found.spec, found.steps)
+    judge = judge_for(current_trial.candidates_rules(state), history.dispersion, history.others)
+    return canary_forecast(judge, rate, state.spec, state.steps)
 
 
-def plan(found: Found, expected: Forecast | None) -> str | None:
+def plan_sentence(state: RolloutState, expected: Forecast | None) -> str | None:
     """The stages with their times in one sentence, None when the canary's is not known."""
-    rate = _rate(found)
+    rate = _rate(state)
     if expected is None or rate is None:
         return None
     told = f"canary {_time(expected)} at {rate:g} req/s"
-    if not found.shadows:
+    if not state.shadows:
         return told
-    waits = found.pace.stage_seconds, found.pace.warmup_ms / 1000
-    seconds = shadow.expected_seconds(found.spec, found.stages, rate, *waits)
+    waits = state.pace.stage_seconds, state.pace.warmup_ms / 1000
+    seconds = shadow_stages.expected_seconds(state.spec, state.stages, rate, *waits)
     return f"shadow about {duration(seconds)}, {told}"
 
 
-def _rate(found: Found) -> float | None:
-    history, trial = found.seen.history, found.memory.trial
-    if history is None or found.goes_all_the_way or found.decided is not None:
+def _rate(state: RolloutState) -> float | None:
+    history, trial = state.observed.history, state.memory.trial
+    if history is None or state.skips_judging or state.promotion_verdict is not None:
         return None
     rate = history.rate
-    if found.phase is Phase.SHADOW:
-        untold = rate is None and found.deployment.status.plan is None
-        rate = proof.rate(trial) if trial is not None and untold else None
-    elif found.phase not in (Phase.STARTING, Phase.CANARY):
+    if state.phase is Phase.SHADOW:
+        untold = rate is None and state.deployment.status.plan is None
+        rate = request_rate(trial) if trial is not None and untold else None
+    elif state.phase not in (Phase.STARTING, Phase.CANARY):
         return None
-    return None if rate is None else forecasts.two_digits(rate)
+    return None if rate is None else two_digits(rate)
 
 
 def _time(expected: Forecast) -> str:
     time = duration(expected.seconds)
     undecided = expected.decision is Decision.INCONCLUSIVE
     return f"undecided until the deadline, {time}," if undecided else f"about {time}"
+
+
+def canary_forecast(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Forecast:
+    """What to expect at `rate` requests per second to candidate and stable together.
+
+    `steps` are those that the candidate's pods allow, all users at the end.
+    """
+    given = tuple(float(step.weight) for step in steps for _ in step.asked)
+    # A step is as small as its pods demand: they are as busy as those of stable.
+    full = (float(step.weight) for step in steps if step.is_reduced)
+    comparable = min((COMPARABLE_WEIGHT, *full))
+    return _forecast(judge, two_digits(rate), *times(spec), comparable, given)
+
+
+def two_digits(rate: float) -> float:
+    """A rate as exact as a forecast is: it is then found in the cache, and words stay the same."""
+    return float(f"{rate:.1e}")
+
+
+def times(spec: Spec) -> tuple[float, float]:
+    """The deadline and the shortest step, in seconds."""
+    strategy = spec.strategy
+    return (
+        span(strategy.deadline).total_seconds(),
+        span(strategy.canary.min_step_duration).total_seconds(),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _forecast(
+    judge: Judge,
+    rate: float,
+    deadline: float,
+    min_step: float,
+    comparable_from: float,
+    weights: tuple[float, ...],
+) -> Forecast:
+    return forecast(
+        judge,
+        rate,
+        deadline=deadline,
+        min_step=min_step,
+        comparable_from=comparable_from,
+        weights=weights,
+    )

@@ -1,8 +1,7 @@
 """Why a version gets less than the spec asks, in words: its pods would be too many."""
 
 from model_rollouts.api.deployment import Spec
-from model_rollouts.rollout.state import capacity
-from model_rollouts.rollout.state import shadow_stages as shadow
+from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.text import percent
 
 
@@ -22,10 +21,10 @@ def of_step(step: capacity.Step, users: int, extra: int | None) -> str | None:
 
 def of_copies(spec: Spec, users: int) -> str | None:
     """Why fewer requests are copied than the spec asks, None when there are as many."""
-    asked, allowed = shadow.percent(spec), shadow.allowed(spec, users)
+    asked, allowed = shadow_stages.percent(spec), shadow_stages.allowed(spec, users)
     if allowed >= asked:
         return None
-    number = capacity.mirrored(users, asked, shadow.peak_factor(spec))
+    number = capacity.mirrored(users, asked, shadow_stages.peak_factor(spec))
     what = f"copies of {percent(asked / 100)} of the requests"
     return _instead(what, str(number), spec.strategy.max_extra_replicas, allowed / 100)
 

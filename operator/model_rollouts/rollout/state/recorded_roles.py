@@ -8,17 +8,17 @@ from model_rollouts.api.status import Phase, Status
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION, shadow_service
 from model_rollouts.rollout.observed import Children, Object
+from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.capacity import rounded
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.rollout.status.summary import Roles
-from model_rollouts.routes import reader as route_form
+from model_rollouts.routes import reader
 from model_rollouts.routes.record import RouteRecord, decode, encode
 
 NOBODY = Roles(None, None, None, Phase.ADMISSION, Fraction(0), 1, None, 0)
 """Before the first version."""
 
 
-def find(children: Children, revisions: Mapping[str, Revision], status: Status) -> Roles:
+def read_roles(children: Children, revisions: Mapping[str, Revision], status: Status) -> Roles:
     """The roles of today.
 
     From the record of the route; without a usable one from its backends; without a route from the
@@ -32,7 +32,7 @@ def find(children: Children, revisions: Mapping[str, Revision], status: Status) 
     return recorded or _from_backends(route, revisions) or _from_workloads(children, revisions)
 
 
-def record(roles: Roles) -> RouteRecord:
+def record_of(roles: Roles) -> RouteRecord:
     """The roles as the route carries them."""
     return RouteRecord(
         stable=roles.stable,
@@ -43,19 +43,19 @@ def record(roles: Roles) -> RouteRecord:
         verdict=roles.verdict,
         sequence=roles.sequence,
         previous=roles.previous,
-        mirror=roles.mirror,
-        hurt=roles.hurt,
+        mirror=roles.mirror_percent,
+        hurt=roles.suffered_at_percent,
         since=roles.since,
     )
 
 
 def is_recorded(route: Object, roles: Roles) -> bool:
     """Whether `route` carries `roles`, so that nothing has to be restored."""
-    return route_form.record_of(route) == encode(record(roles))
+    return reader.record_of(route) == encode(record_of(roles))
 
 
 def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | None:
-    text = route_form.record_of(route)
+    text = reader.record_of(route)
     if text is None:
         return None
     try:
@@ -85,8 +85,8 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
         attempt=found.attempt,
         verdict=found.verdict,
         sequence=found.sequence,
-        mirror=found.mirror,
-        hurt=found.hurt,
+        mirror_percent=found.mirror,
+        suffered_at_percent=found.hurt,
         since=found.since,
     )
 
@@ -99,7 +99,7 @@ def _from_backends(route: Object, revisions: Mapping[str, Revision]) -> Roles | 
     """
     found = {
         name: weight
-        for name, weight in route_form.weights(route).items()
+        for name, weight in reader.weights(route).items()
         if name in revisions and weight > 0
     }
     if not found:
@@ -107,7 +107,7 @@ def _from_backends(route: Object, revisions: Mapping[str, Revision]) -> Roles | 
     serving = sorted(found, key=lambda name: revisions[name].number)[:2]
     if len(serving) == 1:
         alone = NOBODY._replace(stable=serving[0], phase=Phase.FULL)
-        return _with_copies(alone, route_form.mirror(route), revisions)
+        return _with_copies(alone, reader.mirror(route), revisions)
     stable, candidate = serving
     weight = Fraction(found[candidate], found[stable] + found[candidate])
     return NOBODY._replace(
@@ -123,7 +123,7 @@ def _with_copies(
     candidate = next((name for name in revisions if shadow_service(name) == service), None)
     if candidate in (None, serves.stable) or not 0 < percent <= 100:
         return serves
-    return serves._replace(candidate=candidate, phase=Phase.SHADOW, mirror=percent)
+    return serves._replace(candidate=candidate, phase=Phase.SHADOW, mirror_percent=percent)
 
 
 def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | None:

@@ -13,8 +13,8 @@ from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import Artifact, RevisionInput, find, new_name
 from model_rollouts.rollout.observed import Children, Object
-from model_rollouts.rollout.status.summary import Standing
-from model_rollouts.rollout.trial import objectives as promises
+from model_rollouts.rollout.standing import Standing
+from model_rollouts.rollout.trial.objectives import LADDER, Edges, milliseconds
 
 KEPT = 10
 """Revisions that stay stored besides those that have a role: to go back to."""
@@ -131,7 +131,7 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
             threshold
             for each in objectives
             if each.latency is not None
-            for threshold in _with_far(promises.milliseconds(each.latency.within))
+            for threshold in _with_far(milliseconds(each.latency.within))
         )
     )
 
@@ -144,16 +144,14 @@ def _with_far(threshold_ms: int) -> Iterator[int]:
         yield -(-int(far_ms) // 1000) * 1000
 
 
-def edges(
-    revisions: Mapping[str, Revision], judged: str | None, beside: str | None
-) -> promises.Edges:
+def edges(revisions: Mapping[str, Revision], judged: str | None, beside: str | None) -> Edges:
     """The thresholds that the revision on trial counts, and those of the one `beside` it.
 
     Of a revision that is not stored, the ladder is known.
     """
     trial, stable = revisions.get(judged or ""), revisions.get(beside or "")
-    first = promises.LADDER.candidate if trial is None else trial.counted
-    return promises.Edges(first, first if stable is None else stable.counted)
+    first = LADDER.candidate if trial is None else trial.counted
+    return Edges(first, first if stable is None else stable.counted)
 
 
 def standing(

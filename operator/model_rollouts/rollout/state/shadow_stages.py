@@ -4,10 +4,10 @@ from fractions import Fraction
 
 from model_rollouts.api import duration
 from model_rollouts.api.deployment import Spec
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Decision
+from model_rollouts.decision import Decision, Traffic
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.trial.trial import counted_copies
 from model_rollouts.text import percent as shown
 
 FIRST_STAGES = (1, 10)
@@ -79,20 +79,13 @@ def words(mirror: int) -> str:
     return f"now {shown(mirror / 100)} of them are copied" if mirror else "now none of them is"
 
 
-def copies(trial: Trial) -> int:
-    """Copies that were counted; 0 once users are."""
-    if trial.state.arm is not Traffic.SHADOW:
-        return 0
-    return round(max(evidence.seen_total for evidence in trial.state.evidence))
-
-
 def is_proven(spec: Spec, trial: Trial | None, clocks: Clocks) -> bool:
     """Whether copies have shown what the first step asks for, for as long as the spec wants."""
     asked = spec.strategy.shadow
     if asked is None or trial is None or trial.traffic is not Traffic.SHADOW:
         return False
     return (
-        copies(trial) >= asked.min_requests
+        counted_copies(trial) >= asked.min_requests
         and clocks.phase >= duration.span(asked.min_duration).total_seconds()
         and trial.judge.decide(trial.state, trial.judge.rules.steps[0]) is Decision.PASS
     )

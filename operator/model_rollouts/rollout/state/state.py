@@ -10,12 +10,11 @@ from model_rollouts.api.status import Outcome, Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS
 from model_rollouts.rollout.memory import Clocks, Memory
-from model_rollouts.rollout.observed import Seen
-from model_rollouts.rollout.state import capacity
-from model_rollouts.rollout.state import shadow_stages as shadow
+from model_rollouts.rollout.observed import Observed
+from model_rollouts.rollout.standing import Roles, Standing
+from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.revisions import Revision, Wanted, standing
-from model_rollouts.rollout.status.summary import Roles, Standing
 
 SETTLED = "Settled"
 """The verdict in the record of a version whose watch is over."""
@@ -49,18 +48,18 @@ class Pace:
     after its start.
     """
 
-    stage_seconds: float = shadow.STAGE_SECONDS
+    stage_seconds: float = shadow_stages.STAGE_SECONDS
     warmup_ms: int = DEFAULT_WARMUP_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RolloutState:
     """One ModelDeployment in one pass, before anything is decided.
 
     `phase` is where the wanted version is, whether or not the rollout is paused.
     """
 
-    seen: Seen
+    observed: Observed
     deployment: ModelDeployment
     revisions: Mapping[str, Revision]
     wanted: Wanted
@@ -86,7 +85,7 @@ class Found:
     def steps(self) -> tuple[Step, ...]:
         """The steps of the canary that its pods allow, ascending, and all at the end."""
         asked = map(ratio.share, self.spec.strategy.canary.steps)
-        return capacity.steps(asked, self.serving(), self.extra)
+        return capacity.steps(asked, self.serving(), self.max_extra_pods)
 
     @property
     def next_step(self) -> Step:
@@ -102,14 +101,14 @@ class Found:
         return max(1, sum(step.weight <= self.roles.weight for step in self.steps))
 
     @property
-    def extra(self) -> int | None:
+    def max_extra_pods(self) -> int | None:
         """Pods that the rollout may run beyond those of stable, None for no bound."""
         return self.spec.strategy.max_extra_replicas
 
     @property
     def is_short(self) -> bool:
         """Whether stable and another version cannot both have pods for all users."""
-        return self.extra is not None and self.extra < self.serving()
+        return self.max_extra_pods is not None and self.max_extra_pods < self.serving()
 
     @property
     def exchanging(self) -> bool:
@@ -118,7 +117,7 @@ class Found:
         return self.roles.candidate is not None and self.roles.weight > 0 and decided
 
     @property
-    def decided(self) -> str | None:
+    def promotion_verdict(self) -> str | None:
         """The verdict with which the wanted version gets all users, pod by pod."""
         is_open = self.phase is not Phase.CANARY or self.roles.verdict in _OPEN
         return None if is_open else self.roles.verdict
@@ -147,31 +146,31 @@ class Found:
         return (
             self.phase in (*_BEFORE, Phase.SHADOW)
             and self.roles.stable is not None
-            and not self.goes_all_the_way
-            and shadow.percent(self.spec) > 0
+            and not self.skips_judging
+            and shadow_stages.percent(self.spec) > 0
             and not self.override(Action.SKIP_SHADOW, self.wanted.name)
         )
 
     @property
-    def mirror(self) -> int:
+    def mirror_percent(self) -> int:
         """Percent of stable's requests of which the wanted version gets copies now."""
-        return self.roles.mirror if self.phase is Phase.SHADOW else 0
+        return self.roles.mirror_percent if self.phase is Phase.SHADOW else 0
 
     @property
-    def hurt(self) -> int | None:
+    def suffered_at_percent(self) -> int | None:
         """The share of copies, in percent, at which stable suffered in this attempt."""
         same = self.phase is Phase.SHADOW and self.roles.attempt == self.spec.strategy.attempt
-        return self.roles.hurt if same else None
+        return self.roles.suffered_at_percent if same else None
 
     @property
-    def most_copied(self) -> int:
+    def max_mirror_percent(self) -> int:
         """The largest share of requests that is copied, in percent, unless stable suffers."""
-        return shadow.allowed(self.spec, self.serving())
+        return shadow_stages.allowed(self.spec, self.serving())
 
     @property
     def stages(self) -> tuple[int, ...]:
         """The shares of requests that may be copied, in percent, ascending."""
-        return shadow.stages(self.most_copied, self.hurt)
+        return shadow_stages.stages(self.max_mirror_percent, self.suffered_at_percent)
 
     @property
     def copies_arrive(self) -> bool:
@@ -180,7 +179,7 @@ class Found:
         return (
             self.clocks.step >= self.pace.stage_seconds
             and split is not None
-            and split.candidate >= shadow.FEW
+            and split.candidate >= shadow_stages.FEW
             and split.mismatch is None
         )
 
@@ -190,9 +189,9 @@ class Found:
         return (
             self.phase is Phase.SHADOW
             and bool(self.stages)
-            and self.mirror >= self.stages[-1]
+            and self.mirror_percent >= self.stages[-1]
             and self.copies_arrive
-            and shadow.is_proven(self.spec, self.memory.trial, self.clocks)
+            and shadow_stages.is_proven(self.spec, self.memory.trial, self.clocks)
         )
 
     @property
@@ -219,14 +218,14 @@ class Found:
         )
 
     @property
-    def goes_all_the_way(self) -> bool:
+    def skips_judging(self) -> bool:
         """Whether the wanted version, once ready, gets all users without being judged."""
         if self.phase not in (*_BEFORE, *_JUDGED):
             return False
         first_or_known = self.phase in _BEFORE and (self.roles.stable is None or self.known_good)
         return (
             first_or_known
-            or self.decided not in (None, PASS, PASS_WITH_BOUND)
+            or self.promotion_verdict not in (None, PASS, PASS_WITH_BOUND)
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
             or self.override(Action.PROMOTE, self.wanted.name)
         )
@@ -265,7 +264,7 @@ class Found:
         """
         return self.leaving is not None or self.roles.candidate != self.wanted.name
 
-    def beside(self) -> Standing | None:
+    def sharing_traffic(self) -> Standing | None:
         """How the version runs that has users beside stable, wanted or not."""
         if self.roles.candidate is None or not self.roles.weight:
             return None
@@ -276,7 +275,7 @@ class Found:
         at, before = self.memory.grown.get(name, (0.0, 0))
         # Just after a Deployment was given more pods its status may still be about those before.
         most_ready = before if self.now - at < GROWING_SECONDS else None
-        return standing(self.revisions[name], self.seen.children, needed, most_ready)
+        return standing(self.revisions[name], self.observed.children, needed, most_ready)
 
     def serving(self) -> int:
         """Pods that serve all users now, or should: a share of users is a share of these."""
@@ -285,36 +284,36 @@ class Found:
 
     def needed(self) -> int:
         """Pods that the wanted version needs for what it may get next, copies or users."""
-        if self.decided is not None:
+        if self.promotion_verdict is not None:
             return min(self.spec.replicas, self._beside_stable())
         late = self.past_deadline and self.phase is Phase.CANARY
-        share = _ALL if self.goes_all_the_way or late else self.next_step.weight
+        share = _ALL if self.skips_judging or late else self.next_step.weight
         # Without a stable the first version is what serves, and nothing beyond it.
-        extra = None if self.roles.stable is None else self.extra
+        extra = None if self.roles.stable is None else self.max_extra_pods
         users = capacity.pods(self.serving(), share, extra)
         if not self.shadows:
             return users
-        peak, top = shadow.peak_factor(self.spec), max(self.stages, default=0)
+        peak, top = shadow_stages.peak_factor(self.spec), max(self.stages, default=0)
         copied = capacity.mirrored(self.serving(), top, peak, extra)
         # A pod more for users would take from the load of a peak.
         return copied if peak is not None and not self.leaves_shadow else max(copied, users)
 
     @property
-    def most(self) -> int | None:
+    def max_pods(self) -> int | None:
         """Pods that all revisions together may have, None for no bound."""
-        return None if self.extra is None else self.spec.replicas + self.extra
+        return None if self.max_extra_pods is None else self.spec.replicas + self.max_extra_pods
 
     def _beside_stable(self) -> int:
-        if self.most is None:
+        if self.max_pods is None:
             return self.spec.replicas
-        return self.most - capacity.carrying(self.spec.replicas, 1 - self.roles.weight)
+        return self.max_pods - capacity.carrying(self.spec.replicas, 1 - self.roles.weight)
 
     @property
     def past_deadline(self) -> bool:
         """Whether shadow and canary have lasted longer than they may without a decision."""
         return (
             self.phase in _JUDGED
-            and self.decided is None
+            and self.promotion_verdict is None
             and self.clocks.phase >= seconds(self.spec.strategy.deadline)
         )
 

@@ -13,11 +13,12 @@ from model_rollouts.api.conditions import (
 )
 from model_rollouts.api.status import Phase, Status
 from model_rollouts.decision import Reason as Shown
-from model_rollouts.rollout.status import progress as proof
-from model_rollouts.rollout.status.message import cut, pods, reason
-from model_rollouts.rollout.status.progress import Proof
-from model_rollouts.rollout.status.summary import Hold, Situation
-from model_rollouts.rollout.trial import error_budget as budget
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.status.message import pods, reason
+from model_rollouts.rollout.status.progress import Progress, underpowered
+from model_rollouts.rollout.status.summary import StatusInput
+from model_rollouts.rollout.trial import error_budget
+from model_rollouts.text import cut
 
 OWN = frozenset(ConditionType)
 """The types of condition that are ours; all others have other writers."""
@@ -58,8 +59,8 @@ class _Cause(NamedTuple):
     message: str
 
 
-def of(
-    situation: Situation, shown: Proof | None, message: str, before: Status, now: float
+def conditions_of(
+    given: StatusInput, progress: Progress | None, message: str, before: Status, now: float
 ) -> tuple[Condition, ...]:
     """The conditions after those of `before`; `message` is the sentence, `now` in Unix seconds."""
     conditions = before.conditions
@@ -73,11 +74,11 @@ def of(
             ConditionStatus.TRUE if holds else ConditionStatus.FALSE,
             reason,
             cut(words, _LONGEST_MESSAGE),
-            generation=situation.deployment.metadata.generation,
+            generation=given.deployment.metadata.generation,
             now=at,
         )
 
-    cause = _cause(situation, message)
+    cause = _cause(given, message)
     for type in (ConditionType.RECONCILING, ConditionType.STALLED):
         if cause is None or cause.type is not type:
             set_(type, False, Reason.SERVING, "")
@@ -86,15 +87,15 @@ def of(
     else:
         set_(cause.type, True, cause.reason, cause.message)
         set_(ConditionType.READY, False, cause.reason, cause.message)
-    set_(ConditionType.AVAILABLE, *_available(situation, cause, before))
-    set_(ConditionType.WATCHING, situation.watching, *_watching(situation))
-    slow = _underpowered(situation, shown, before)
+    set_(ConditionType.AVAILABLE, *_available(given, cause, before))
+    set_(ConditionType.WATCHING, given.watching, *_watching(given))
+    slow = _underpowered(given, progress, before)
     set_(ConditionType.UNDERPOWERED, slow is not None, Reason.TOO_LITTLE_TRAFFIC, slow or "")
-    between = _between(shown)
+    between = _between(progress)
     set_(
         ConditionType.NO_BUCKET_BOUNDARY, between is not None, Reason.BETWEEN_BUCKETS, between or ""
     )
-    missed = _degraded(situation, shown)
+    missed = _degraded(given, progress)
     set_(ConditionType.SERVICE_DEGRADED, missed is not None, Reason.TARGET_MISSED, missed or "")
     return _bounded(conditions)
 
@@ -111,12 +112,12 @@ def _bounded(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
     return tuple(kept)
 
 
-def _cause(situation: Situation, message: str) -> _Cause | None:
+def _cause(given: StatusInput, message: str) -> _Cause | None:
     """Why the applied version does not serve all users; None when it does."""
-    phase, stable = situation.phase, situation.stable
-    if phase in _ENDED and situation.leaving is None:
+    phase, stable = given.phase, given.stable
+    if phase in _ENDED and given.leaving is None:
         return _Cause(ConditionType.STALLED, _ENDED[phase], message)
-    hold = _hold(situation)
+    hold = _hold(given)
     if hold is not None and hold.stalls:
         return _Cause(ConditionType.STALLED, hold.reason, hold.message)
     waits = ConditionType.RECONCILING
@@ -126,23 +127,23 @@ def _cause(situation: Situation, message: str) -> _Cause | None:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
         return _Cause(waits, hold.reason, hold.message)
-    if phase in (Phase.SHADOW, Phase.CANARY, Phase.FULL) and not situation.accepted:
+    if phase in (Phase.SHADOW, Phase.CANARY, Phase.FULL) and not given.gateway_accepted:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None
     return _Cause(waits, _GOES_ON.get(phase, Reason.EXCHANGING), message)
 
 
-def _hold(situation: Situation) -> Hold | None:
+def _hold(given: StatusInput) -> Hold | None:
     """The most important hold that is about more than the evidence on a version that is full."""
-    full = situation.phase is Phase.FULL
-    return next((h for h in situation.holds if not (full and h.reason in _UNJUDGED)), None)
+    full = given.phase is Phase.FULL
+    return next((h for h in given.holds if not (full and h.reason in _UNJUDGED)), None)
 
 
 def _available(
-    situation: Situation, cause: _Cause | None, before: Status
+    given: StatusInput, cause: _Cause | None, before: Status
 ) -> tuple[bool, Reason, str]:
-    stable = situation.stable
+    stable = given.stable
     if stable is None:
         reason = Reason.STARTING if cause is None else cause.reason
         return False, reason, "no version serves yet"
@@ -151,32 +152,32 @@ def _available(
     found = find(before.conditions, ConditionType.AVAILABLE)
     answered = found is not None and found.status is ConditionStatus.TRUE
     # A gateway that has not accepted a change goes on with what it accepted before.
-    if not situation.accepted and not answered:
+    if not given.gateway_accepted and not answered:
         return False, Reason.GATEWAY_NOT_ACCEPTED, "the Gateway has not accepted the route yet"
     return True, Reason.STABLE_READY, f"version {stable.version} has the pods it needs"
 
 
-def _watching(situation: Situation) -> tuple[Reason, str]:
+def _watching(given: StatusInput) -> tuple[Reason, str]:
     """Why the watch sees nothing, or that it does."""
-    for hold in situation.holds:
-        if situation.phase is Phase.FULL and hold.reason in _UNJUDGED:
+    for hold in given.holds:
+        if given.phase is Phase.FULL and hold.reason in _UNJUDGED:
             return hold.reason, hold.message
     return Reason.WATCHING, "the promoted version is under observation"
 
 
-def _underpowered(situation: Situation, shown: Proof | None, before: Status) -> str | None:
-    if situation.phase is Phase.STARTING or (shown is not None and shown.rate is None):
-        expected = situation.expected
+def _underpowered(given: StatusInput, progress: Progress | None, before: Status) -> str | None:
+    if given.phase is Phase.STARTING or (progress is not None and progress.rate is None):
+        expected = given.expected
         return None if expected is None or not expected.underpowered else expected.words
-    if shown is None or situation.phase not in (Phase.CANARY, Phase.PAUSED):
+    if progress is None or given.phase not in (Phase.CANARY, Phase.PAUSED):
         return None
     was = find(before.conditions, ConditionType.UNDERPOWERED) is not None
-    return proof.underpowered(situation, shown, before=was)
+    return underpowered(given, progress, before=was)
 
 
-def _between(shown: Proof | None) -> str | None:
+def _between(progress: Progress | None) -> str | None:
     """Which latency objectives are judged less sharply, and what could be written instead."""
-    conditions = () if shown is None else shown.explained.conditions
+    conditions = () if progress is None else progress.explained.conditions
     told = [
         f"Objective '{each.objective}', latency.within: {each.message}"
         for each in conditions
@@ -187,14 +188,16 @@ def _between(shown: Proof | None) -> str | None:
     return " ".join([*told, "The next version counts it exactly."])
 
 
-def _degraded(situation: Situation, shown: Proof | None) -> str | None:
+def _degraded(given: StatusInput, progress: Progress | None) -> str | None:
     """How the service misses its objectives with every version that could serve."""
-    trial = situation.trial
-    if shown is None or trial is None:
+    trial = given.trial
+    if progress is None or trial is None:
         return None
-    if situation.phase is Phase.FULL and situation.roles.previous is None:
-        return reason(shown.explained.words) if shown.failed else budget.burns(trial)
-    if trial.judge.rules.baseline and (words := budget.degraded(trial)) is not None:
+    if given.phase is Phase.FULL and given.roles.previous is None:
+        return reason(progress.explained.words) if progress.failed else error_budget.burns(trial)
+    if trial.judge.rules.baseline and (words := error_budget.degraded(trial)) is not None:
         return words
-    found = (each for each in shown.explained.conditions if each.reason is Shown.SERVICE_DEGRADED)
+    found = (
+        each for each in progress.explained.conditions if each.reason is Shown.SERVICE_DEGRADED
+    )
     return next((each.message for each in found), None)

@@ -29,7 +29,7 @@ _FOLLOWS = frozenset(
 )
 
 
-def of(before: Status, after: Status) -> Iterator[Emit]:
+def events_of(before: Status, after: Status) -> Iterator[Emit]:
     """An event for each condition that began or changed its reason, and when Available is lost."""
     known = {each.type: each for each in before.conditions}
     for condition in after.conditions:

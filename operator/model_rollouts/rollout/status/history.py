@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from model_rollouts.api.status import LONGEST_HISTORY, Outcome, Past, Phase
+from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.rollout.status.summary import Roles
 
 _MESSAGE = 1024
 SERVES = (Outcome.PROMOTED, Outcome.PROMOTED_WITH_BOUND)
@@ -13,7 +13,7 @@ SERVES = (Outcome.PROMOTED, Outcome.PROMOTED_WITH_BOUND)
 _ENDS = {Phase.ROLLED_BACK: Outcome.ROLLED_BACK, Phase.UNDECIDED: Outcome.UNDECIDED}
 
 
-def told(
+def updated_history(
     history: tuple[Past, ...],
     roles: Roles,
     revisions: Mapping[str, Revision],
@@ -30,18 +30,18 @@ def told(
         last = next((past for past in history if past.outcome in SERVES), None)
         if last is not None and last.revision == roles.stable:
             return history
-        return ended(history, roles.stable, revisions, roles.attempt, outcome, note, now)
+        return history_with(history, roles.stable, revisions, roles.attempt, outcome, note, now)
     if roles.phase in _ENDS and roles.candidate is not None:
         outcome = _ENDS[roles.phase]
         last = next((past for past in history if past.outcome is not Outcome.SUPERSEDED), None)
         found = None if last is None else (last.revision, last.attempt, last.outcome)
         if found == (roles.candidate, roles.attempt, outcome):
             return history
-        return ended(history, roles.candidate, revisions, roles.attempt, outcome, note, now)
+        return history_with(history, roles.candidate, revisions, roles.attempt, outcome, note, now)
     return history
 
 
-def ended(
+def history_with(
     history: tuple[Past, ...],
     revision: str,
     revisions: Mapping[str, Revision],

@@ -23,7 +23,7 @@ _LONGEST = 1024
 _SHOWN = 3
 
 
-def status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
+def invalid_status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
     """The status of `obj`, about which `error` was raised, at `now` (Unix seconds)."""
     before = _before(obj)
     message = _message(obj, error)[:_LONGEST]

@@ -4,23 +4,20 @@ import math
 from dataclasses import dataclass
 
 from model_rollouts.api.status import ObjectiveStatus, Verdict
-from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import (
     Decision,
     Judge,
     ObjectiveVerdict,
     Role,
     State,
+    Traffic,
     explain,
 )
 from model_rollouts.decision import Verdict as Explained
-from model_rollouts.rollout.memory import Trial
-from model_rollouts.rollout.state import forecasts
 from model_rollouts.rollout.state.capacity import Step
-from model_rollouts.rollout.status.summary import Situation
-
-LEAST_SECONDS = 60.0
-"""Of counting, before a rate of requests is known."""
+from model_rollouts.rollout.state.forecast import canary_forecast, times
+from model_rollouts.rollout.status.summary import StatusInput
+from model_rollouts.rollout.trial.trial import request_rate
 
 _SOON = 0.8
 """A rollout that was too slow is fast enough again when it needs this share of its deadline:
@@ -28,7 +25,7 @@ otherwise a rate at the edge would put the condition on and off."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Progress:
     """What a trial has shown so far, toward `explained.toward` (1 is promotion).
 
     `rate` is requests per second to candidate and stable together, None while it is not known.
@@ -54,28 +51,28 @@ def _needs(verdict: ObjectiveVerdict) -> float:
     return math.inf if verdict.more_requests is None else verdict.more_requests
 
 
-def of(situation: Situation) -> Proof | None:
+def progress_of(given: StatusInput) -> Progress | None:
     """How the trial of the situation stands; None without a trial. Costs a few milliseconds."""
-    trial = situation.trial
+    trial = given.trial
     if trial is None:
         return None
     judge, state = trial.judge, trial.state
-    step = ahead(situation)
+    step = step_ahead(given)
     explained = (
         explain(judge, state)
         if step is None
         else explain(judge, state, float(step.proof), weight=float(step.weight))
     )
-    return Proof(_objectives(judge, state, explained), explained, rate(trial))
+    return Progress(_objectives(judge, state, explained), explained, request_rate(trial))
 
 
-def ahead(situation: Situation) -> Step | None:
+def step_ahead(given: StatusInput) -> Step | None:
     """The step that comes next, None where the next move gives all users or none."""
-    trial = situation.trial
+    trial = given.trial
     copied = trial is not None and trial.traffic is Traffic.SHADOW
-    if not (situation.weight or copied) or situation.decided or situation.leaving is not None:
+    if not (given.weight or copied) or given.is_promoting or given.leaving is not None:
         return None
-    above = (step for step in situation.steps if float(step.weight) > situation.weight)
+    above = (step for step in given.steps if float(step.weight) > given.weight)
     return next((step for step in above if step.weight < 1), None)
 
 
@@ -106,32 +103,17 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
     )
 
 
-def rate(trial: Trial) -> float | None:
-    """Requests per second of users to candidate and stable, None while it is not known.
-
-    Copies of them are none.
-    """
-    state, copied = trial.state, trial.traffic is Traffic.SHADOW
-    judged = state.elapsed - trial.entered
-    if judged < LEAST_SECONDS:
-        return None
-    requests = max(
-        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in state.evidence
-    )
-    return requests / judged if requests else None
-
-
-def underpowered(situation: Situation, proof: Proof, *, before: bool) -> str | None:
+def underpowered(given: StatusInput, progress: Progress, *, before: bool) -> str | None:
     """Why the deadline comes before a decision at the present traffic, in words; None when not.
 
     `before` is whether it was so before: then it stays until there is time to spare.
     """
-    trial = situation.trial
-    if trial is None or proof.rate is None or not trial.judge.rules.baseline:
+    trial = given.trial
+    if trial is None or progress.rate is None or not trial.judge.rules.baseline:
         return None
-    if situation.decided:
+    if given.is_promoting:
         return None
-    spec = situation.deployment.spec
-    found = forecasts.canary(trial.judge, proof.rate, spec, situation.steps)
-    needs = found.seconds / forecasts.times(spec)[0]
+    spec = given.deployment.spec
+    found = canary_forecast(trial.judge, progress.rate, spec, given.steps)
+    needs = found.seconds / times(spec)[0]
     return found.words if found.underpowered or (before and needs > _SOON) else None

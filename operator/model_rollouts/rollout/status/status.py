@@ -12,19 +12,26 @@ from model_rollouts.api.status import (
     LONGEST_HISTORY,
     Arm,
     ObjectiveStatus,
+    Outcome,
+    Past,
     Phase,
     ShadowStatus,
     Status,
     Verdict,
 )
 from model_rollouts.resources.names import selector
-from model_rollouts.rollout.memory import Load, Memory, Written
-from model_rollouts.rollout.status import conditions
-from model_rollouts.rollout.status import progress as proof
-from model_rollouts.rollout.status.message import cut, sentence
-from model_rollouts.rollout.status.progress import Proof
-from model_rollouts.rollout.status.summary import Situation, Standing
-from model_rollouts.rollout.trial import stored_evidence as evidence
+from model_rollouts.rollout.memory import Memory, PeakLoad, Written
+from model_rollouts.rollout.objects.workloads import gateway_accepted
+from model_rollouts.rollout.standing import Hold, Standing
+from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.status.conditions import OWN, conditions_of
+from model_rollouts.rollout.status.history import history_with, updated_history
+from model_rollouts.rollout.status.message import sentence
+from model_rollouts.rollout.status.progress import Progress, progress_of
+from model_rollouts.rollout.status.summary import StatusInput
+from model_rollouts.rollout.trial import stored_evidence
+from model_rollouts.text import cut
 
 FIRST_REFRESH = 30.0
 LAST_REFRESH = 1800.0
@@ -32,71 +39,71 @@ _SLOWER = 1.5
 _LONGEST_MESSAGE = 1024
 
 
-def tell(situation: Situation, memory: Memory, before: Status, now: float) -> Status:
-    """The status of `situation`; `before` is the one that the object has.
+def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Status:
+    """The status of `given`; `before` is the one that the object has.
 
     `now` (Unix seconds) dates what changes. Every string is cut to its bound: a status that could
     not be written would hide a rollback.
     """
-    shown = proof.of(situation)
-    message = sentence(situation, shown)
-    stable, candidate = situation.stable, situation.leaving or situation.candidate
+    shown = progress_of(given)
+    message = sentence(given, shown)
+    stable, candidate = given.stable, given.leaving or given.candidate
     return Status(
-        observed_generation=situation.deployment.metadata.generation,
-        phase=situation.phase,
+        observed_generation=given.deployment.metadata.generation,
+        phase=given.phase,
         message=message,
-        plan=_plan(situation, before),
-        conditions=conditions.of(situation, shown, message, before, now),
-        stable=None if stable is None else _arm(stable, 1 - situation.weight),
-        candidate=None if candidate is None else _arm(candidate, situation.weight),
-        step=situation.step,
-        shadow=_shadow(situation, memory, before),
-        objectives=_objectives(situation, shown, memory, before),
+        plan=_plan(given, before),
+        conditions=conditions_of(given, shown, message, before, now),
+        stable=None if stable is None else _arm(stable, 1 - given.weight),
+        candidate=None if candidate is None else _arm(candidate, given.weight),
+        step=given.step,
+        shadow=_shadow(given, memory, before),
+        objectives=_objectives(given, shown, memory, before),
         history=tuple(
             past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
-            for past in situation.history[:LONGEST_HISTORY]
+            for past in given.history[:LONGEST_HISTORY]
         ),
-        evidence=_kept(situation, memory),
-        **_scale(situation),
+        evidence=_kept(given, memory),
+        **_scale(given),
     )
 
 
 def _objectives(
-    situation: Situation, shown: Proof | None, memory: Memory, before: Status
+    given: StatusInput, progress: Progress | None, memory: Memory, before: Status
 ) -> tuple[ObjectiveStatus, ...]:
     """How what is judged stands; of a candidate that was taken back, how it stood."""
-    if shown is not None:
-        return shown.objectives
-    if situation.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
+    if progress is not None:
+        return progress.objectives
+    if given.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
         return ()
     return memory.verdicts or before.objectives
 
 
-def _shadow(situation: Situation, memory: Memory, before: Status) -> ShadowStatus | None:
+def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus | None:
     """What copies show; afterwards what they have shown, until another version is on its way."""
-    load, mirror = memory.load, f"{situation.roles.mirror}%"
-    if situation.roles.phase is Phase.SHADOW:
-        load = load or Load()
-    elif situation.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
+    load, mirror = memory.peak_load, f"{given.roles.mirror_percent}%"
+    if given.roles.phase is Phase.SHADOW:
+        load = load or PeakLoad()
+    elif given.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
         return before.shadow.model_copy(update={"mirror": mirror})
-    if load is None or situation.phase in (Phase.ADMISSION, Phase.STARTING):
+    if load is None or given.phase in (Phase.ADMISSION, Phase.STARTING):
         return None
-    borne = None if load.peak is None else f"{load.peak:.3g} req/s"
+    borne = None if load.highest is None else f"{load.highest:.3g} req/s"
     return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
 
 
-def _plan(situation: Situation, before: Status) -> str | None:
+def _plan(given: StatusInput, before: Status) -> str | None:
     """What was before the candidate when it was told first: that is what came of it in the end."""
-    if situation.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
+    if given.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
         return None
-    known, candidate = before.candidate, situation.candidate
+    known, candidate = before.candidate, given.candidate
     is_same = known is not None and candidate is not None and known.revision == candidate.revision
     first = before.plan if is_same else None
-    fresh = None if situation.plan is None else cut(situation.plan, _LONGEST_MESSAGE)
-    return fresh or first if situation.phase is Phase.STARTING else first or fresh
+    fresh = None if given.plan is None else cut(given.plan, _LONGEST_MESSAGE)
+    return fresh or first if given.phase is Phase.STARTING else first or fresh
 
 
-def body(status: Status) -> dict[str, Any]:
+def status_body(status: Status) -> dict[str, Any]:
     """The status as the JSON that is written."""
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -111,12 +118,12 @@ def _arm(standing: Standing, weight: float) -> Arm:
     )
 
 
-def _scale(situation: Situation) -> dict[str, Any]:
+def _scale(given: StatusInput) -> dict[str, Any]:
     """What an autoscaler looks at: the pods of stable, or of both versions that share all users."""
-    stable = situation.stable
+    stable = given.stable
     if stable is None:
         return {}
-    other = situation.candidate if situation.decided else situation.leaving
+    other = given.candidate if given.is_promoting else given.leaving
     serving = (stable,) if other is None else (stable, other)
     labels: dict[str, list[str]] = {}
     for each in serving:
@@ -132,13 +139,13 @@ def _requirement(label: str, values: list[str]) -> str:
     return f"{label}={values[0]}" if len(values) == 1 else f"{label} in ({','.join(values)})"
 
 
-def _kept(situation: Situation, memory: Memory) -> str | None:
+def _kept(given: StatusInput, memory: Memory) -> str | None:
     """Evidence, while something is judged or a clock runs."""
-    running = situation.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
-    return evidence.encode(memory) if running or situation.watching else None
+    running = given.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
+    return stored_evidence.encode(memory) if running or given.watching else None
 
 
-def due(status: Status, memory: Memory, now: float) -> float | None:
+def status_due(status: Status, memory: Memory, now: float) -> float | None:
     """When (Unix seconds, `now` or later) to write `status`; None when it says nothing new.
 
     A transition is due at once. Counts and words that only moved on wait: 30 s at first, half as
@@ -155,12 +162,12 @@ def due(status: Status, memory: Memory, now: float) -> float | None:
     return max(now, memory.written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
 
 
-def written(memory: Memory, status: Status, now: float) -> Memory:
+def status_written(memory: Memory, status: Status, now: float) -> Memory:
     """The memory after `status` was written at `now`; what only waited to be told is forgotten."""
     refreshes, last = 0, _last(memory)
     if memory.written and last and _transitions(status) == _transitions(last):
         refreshes = memory.written.refreshes + 1
-    told = Written(body(status), now, refreshes)
+    told = Written(status_body(status), now, refreshes)
     return replace(memory, written=told, note=None, superseded=None)
 
 
@@ -179,7 +186,7 @@ def _transitions(status: Status) -> tuple[object, ...]:
     return (
         status.phase,
         status.observed_generation,
-        tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in conditions.OWN),
+        tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in OWN),
         status.stable,
         status.candidate,
         status.step,
@@ -194,7 +201,55 @@ def _transitions(status: Status) -> tuple[object, ...]:
 
 def _news(status: Status) -> Status:
     """The status without what is not worth a write."""
-    own = tuple(condition for condition in status.conditions if condition.type in conditions.OWN)
+    own = tuple(condition for condition in status.conditions if condition.type in OWN)
     waits = status.phase is Phase.PAUSED or find(own, ConditionType.STALLED) is not None
     kept = None if waits else status.evidence
     return status.model_copy(update={"conditions": own, "evidence": kept})
+
+
+def objective_verdicts(state: RolloutState, held: tuple[Hold, ...]) -> tuple[ObjectiveStatus, ...]:
+    """How what is judged stands in each objective; empty when nothing is judged."""
+    shown = progress_of(status_input(state, held))
+    return () if shown is None else shown.objectives
+
+
+def current_status(state: RolloutState, held: tuple[Hold, ...]) -> Status:
+    """The status as it should be."""
+    before = state.deployment.status
+    return tell(status_input(state, held), state.memory, before, state.now)
+
+
+def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
+    """Where the rollout is."""
+    expected = expected_canary(state)
+    return StatusInput(
+        deployment=state.deployment,
+        phase=Phase.PAUSED if state.spec.paused else state.phase,
+        roles=state.roles,
+        weight=float(state.roles.weight),
+        step=state.step,
+        stable=state.stable(),
+        candidate=state.candidate(),
+        previous=state.previous(),
+        holds=held,
+        clocks=state.clocks,
+        trial=state.memory.trial,
+        history=ended_rollouts(state),
+        watching=state.watching,
+        gateway_accepted=gateway_accepted(state),
+        plan=plan_sentence(state, expected),
+        expected=expected,
+        steps=state.steps,
+        leaving=state.sharing_traffic() if state.is_unwanted else None,
+        is_promoting=state.promotion_verdict is not None,
+    )
+
+
+def ended_rollouts(state: RolloutState) -> tuple[Past, ...]:
+    """The rollouts that ended, by the route and by what the status does not tell yet."""
+    past, memory, now = state.deployment.status.history, state.memory, state.now
+    dropped = memory.superseded
+    if dropped is not None and dropped in state.revisions:
+        attempt, outcome = state.roles.attempt, Outcome.SUPERSEDED
+        past = history_with(past, dropped, state.revisions, attempt, outcome, memory.note, now)
+    return updated_history(past, state.roles, state.revisions, memory.note, now)

@@ -30,7 +30,9 @@ def milliseconds(within: str) -> int:
     return round(span(within).total_seconds() * 1000)
 
 
-def judged(objective: Objective, assurance: Assurance, edges: Edges) -> decision.Objective:
+def judged_objective(
+    objective: Objective, assurance: Assurance, edges: Edges
+) -> decision.Objective:
     """The objective as it is judged.
 
     Raises ValueError for one that the CRD refuses, such as one without the member of its type.

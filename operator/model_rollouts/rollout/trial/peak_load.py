@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from model_rollouts.decision import Kind, Objective, Role, Seen
 from model_rollouts.metrics.counts import IntervalCounts
-from model_rollouts.rollout.memory import Load
+from model_rollouts.rollout.memory import PeakLoad
 from model_rollouts.rollout.trial.samples import SHADOW, counts, requests
 
 WINDOW_SECONDS = 60.0
 """Load and objectives are looked at in windows of this length, one after the other."""
 
 
-def counted(load: Load, objectives: tuple[Objective, ...], record: IntervalCounts) -> Load:
+def counted(load: PeakLoad, objectives: tuple[Objective, ...], record: IntervalCounts) -> PeakLoad:
     """The load with one more interval; those with cold pods, or whose counts are held, are out."""
     arm = record.arms[SHADOW]
     if arm.warming or not arm.pods or SHADOW in record.held_arms:
@@ -32,15 +32,15 @@ def counted(load: Load, objectives: tuple[Objective, ...], record: IntervalCount
     )
     if load.seconds < WINDOW_SECONDS:
         return load
-    return Load(_peak(load, objectives), load.copies)
+    return PeakLoad(_peak(load, objectives), load.copies)
 
 
-def anew(load: Load | None) -> Load | None:
+def without_evidence(load: PeakLoad | None) -> PeakLoad | None:
     """What is known without the window that was being looked at: other copies, another load."""
-    return None if load is None else Load(load.peak, load.copies)
+    return None if load is None else PeakLoad(load.highest, load.copies)
 
 
-def _peak(load: Load, objectives: tuple[Objective, ...]) -> float | None:
+def _peak(load: PeakLoad, objectives: tuple[Objective, ...]) -> float | None:
     """The highest load that was borne, the window that has just closed included."""
     held = all(
         seen.bad <= each.good * seen.total
@@ -48,8 +48,8 @@ def _peak(load: Load, objectives: tuple[Objective, ...]) -> float | None:
         if (seen := load.seen.get(each.name)) is not None
     )
     if not held or not load.requests:
-        return load.peak
-    return max(load.peak or 0.0, load.requests / load.pod_seconds)
+        return load.highest
+    return max(load.highest or 0.0, load.requests / load.pod_seconds)
 
 
 def _that_tell(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:

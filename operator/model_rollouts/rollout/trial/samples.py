@@ -6,8 +6,7 @@ The two rooms know nothing of each other; this is where they meet.
 import math
 from dataclasses import dataclass
 
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample
+from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample, Traffic
 from model_rollouts.decision.counts import COMPARABLE_LOAD, NOTHING
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
@@ -37,7 +36,7 @@ class Past:
     edge: float | None = None
 
 
-def past(objective: Objective) -> Past | None:
+def past_of(objective: Objective) -> Past | None:
     """The past of an objective; None for those that are counted as errors are, or not at all."""
     if objective.counters is not None:
         pair = objective.counters

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from model_rollouts.decision import Arm as Traffic
 from model_rollouts.decision import (
     Dispersion,
     Interval,
     Judge,
     Sample,
     Seen,
+    Traffic,
     explain,
 )
 from model_rollouts.decision.against_past import HELD_TO_PAST, against_past
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
-from model_rollouts.rollout.memory import Split, Strain, Trial
+from model_rollouts.rollout.memory import ShadowImpact, Split, Trial
 from model_rollouts.rollout.trial.samples import STABLE, counts
 from model_rollouts.text import count, percent
 
@@ -22,7 +22,9 @@ FALSE_ALARM = 0.001
 """The chance that a stable which does not suffer is said to, for one share of copies."""
 
 
-def counted(strain: Strain, trial: Trial, record: IntervalCounts, split: Split | None) -> Strain:
+def counted(
+    impact: ShadowImpact, trial: Trial, record: IntervalCounts, split: Split | None
+) -> ShadowImpact:
     """What one more interval says of stable.
 
     Before the first copy it is the past that stable is held against. An interval in which the
@@ -30,30 +32,30 @@ def counted(strain: Strain, trial: Trial, record: IntervalCounts, split: Split |
     """
     stable = record.arms.get(STABLE)
     if stable is None or STABLE in record.held_arms:
-        return strain
-    if record.end_ms <= strain.until_ms:
-        return replace(strain, before=_added(strain.before, trial, stable, record))
+        return impact
+    if record.end_ms <= impact.until_ms:
+        return replace(impact, before=_added(impact.before, trial, stable, record))
     if split is None or not split.mirror or record.start_ms < split.since_ms:
-        return strain
-    judge = strain.judge or judge_of(trial, strain.before)
+        return impact
+    judge = impact.judge or judge_of(trial, impact.before)
     if judge is None:
-        return strain
+        return impact
     samples = {
         each.name: Sample(found)
         for each in judge.rules.objectives
         if (found := counts(each, stable, _minutes(record), stable=True)) is not None
     }
     start, end = ((at - trial.started_ms) / 1000 for at in (record.start_ms, record.end_ms))
-    state = judge.update(strain.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
-    after = replace(strain, judge=judge, state=state)
-    if state.failed_at is None or (strain.state and strain.state.failed_at is not None):
+    state = judge.update(impact.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
+    after = replace(impact, judge=judge, state=state)
+    if state.failed_at is None or (impact.state and impact.state.failed_at is not None):
         return after
     return replace(after, words=_words(judge, after))
 
 
-def anew(strain: Strain | None) -> Strain | None:
+def without_evidence(impact: ShadowImpact | None) -> ShadowImpact | None:
     """What is known of the past, without evidence: other copies are another question."""
-    return None if strain is None else replace(strain, state=None)
+    return None if impact is None else replace(impact, state=None)
 
 
 def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
@@ -82,11 +84,11 @@ def _minutes(record: IntervalCounts) -> float:
     return (record.end_ms - record.start_ms) / 60_000
 
 
-def _words(judge: Judge, strain: Strain) -> str:
+def _words(judge: Judge, impact: ShadowImpact) -> str:
     """How stable suffered, in the objective that shows it most."""
-    assert strain.state is not None  # it has failed
-    worst = max(explain(judge, strain.state).objectives, key=lambda each: each.fail_evidence)
-    now, before = worst.candidate, strain.before.get(worst.name, Seen(0.0, 0.0))
+    assert impact.state is not None  # it has failed
+    worst = max(explain(judge, impact.state).objectives, key=lambda each: each.fail_evidence)
+    now, before = worst.candidate, impact.before.get(worst.name, Seen(0.0, 0.0))
     return f"{worst.name} had {_share(now)}, and {_share(before)} without copies"
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from model_rollouts import decision
 from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout.memory import Clocks, Load, Memory, Strain, Trial
-from model_rollouts.rollout.trial import shadow_impact as straining
-from model_rollouts.rollout.trial.trial import begin, shared
+from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Trial
+from model_rollouts.rollout.trial import shadow_impact
+from model_rollouts.rollout.trial.trial import begin_trial, shared_judge
 
 VERSION = 1
 
@@ -49,7 +49,7 @@ def encode(memory: Memory) -> str | None:
     if trial.entered:
         kept["entered"] = trial.entered
     counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
-    strain = memory.strain
+    strain = memory.shadow_impact
     if strain is not None and strain.judge is not None and strain.state is not None:
         counted["strain"] = decision.encode(strain.judge, strain.state)
     if trial.watermark is not None:
@@ -65,12 +65,12 @@ def encode(memory: Memory) -> str | None:
 def _of_shadow(memory: Memory) -> dict[str, Any]:
     """Stable before its requests were copied, how it suffered, and the highest load it bore."""
     kept: dict[str, Any] = {}
-    strain, load = memory.strain, memory.load
+    strain, load = memory.shadow_impact, memory.peak_load
     if strain is not None:
         before = {name: [seen.total, seen.bad] for name, seen in strain.before.items()}
         kept["before"] = [strain.until_ms, before, strain.words]
     if load is not None:
-        kept["load"] = [load.peak, load.copies]
+        kept["load"] = [load.highest, load.copies]
     return kept
 
 
@@ -110,23 +110,29 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     entered = kept.get("entered", 0.0)
     if not _numbers([entered]):
         return Memory(clocks=clocks)
-    anew = begin(
+    anew = begin_trial(
         revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
     )
     trial, strain = _trial(kept, anew), _strain(kept)
     load = _load(kept.get("load"))
     if trial is None:
-        return Memory(clocks=clocks, dispersion=dispersion, others=others, strain=strain, load=load)
+        return Memory(
+            clocks=clocks,
+            dispersion=dispersion,
+            others=others,
+            shadow_impact=strain,
+            peak_load=load,
+        )
     if strain is not None and "judge" not in kept:
         # The past is counted again with everything else.
-        strain = Strain(strain.until_ms, words=strain.words)
+        strain = ShadowImpact(strain.until_ms, words=strain.words)
     elif strain is not None:
         strain = _with_state(strain, kept.get("strain"), trial)
     return Memory(
         clocks=clocks,
         trial=trial,
-        strain=strain,
-        load=load,
+        shadow_impact=strain,
+        peak_load=load,
         dispersion=dispersion,
         others=others,
         missed=missed(text),
@@ -134,17 +140,17 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     )
 
 
-def _load(values: Any) -> Load | None:
+def _load(values: Any) -> PeakLoad | None:
     match values:
         case [None | int() | float() as peak, int(copies)] if _numbers([copies]):
             if peak is not None and not _numbers([peak]):
                 return None
-            return Load(None if peak is None else float(peak), copies)
+            return PeakLoad(None if peak is None else float(peak), copies)
         case _:
             return None
 
 
-def _strain(kept: dict[str, Any]) -> Strain | None:
+def _strain(kept: dict[str, Any]) -> ShadowImpact | None:
     match kept.get("before"):
         case [int(until_ms), dict(before), str() | None as words] if _numbers([until_ms]):
             if not all(isinstance(each, list) and len(each) == 2 for each in before.values()):
@@ -152,21 +158,21 @@ def _strain(kept: dict[str, Any]) -> Strain | None:
             if not all(_numbers(each) and each[1] <= each[0] for each in before.values()):
                 return None
             seen = {str(name): Seen(*map(float, each)) for name, each in before.items()}
-            return Strain(until_ms, seen, words=words)
+            return ShadowImpact(until_ms, seen, words=words)
         case _:
             return None
 
 
-def _with_state(strain: Strain, text: Any, trial: Trial) -> Strain:
+def _with_state(impact: ShadowImpact, text: Any, trial: Trial) -> ShadowImpact:
     """The strain with its evidence, as far as that is about the same past and objectives."""
-    judging = straining.judge_of(trial, strain.before)
+    judging = shadow_impact.judge_of(trial, impact.before)
     if judging is None or not isinstance(text, str):
-        return strain
+        return impact
     try:
         _, state = decision.resume(text, judging.rules)
     except (ValueError, struct.error):
-        return strain
-    return replace(strain, judge=judging, state=state)
+        return impact
+    return replace(impact, judge=judging, state=state)
 
 
 def missed(text: str | None) -> tuple[tuple[str, float], ...]:
@@ -239,4 +245,6 @@ def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
         return None
     if not 0 <= state.elapsed < _LARGEST:
         return None
-    return replace(anew, judge=shared(rules, judging.dispersions), state=state, watermark=watermark)
+    return replace(
+        anew, judge=shared_judge(rules, judging.dispersions), state=state, watermark=watermark
+    )

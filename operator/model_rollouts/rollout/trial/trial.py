@@ -8,29 +8,24 @@ from model_rollouts import decision
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.objectives import BREAKER
 from model_rollouts.api.ratio import share
-from model_rollouts.decision import Arm as Traffic
-from model_rollouts.decision import Dispersion, Judge, Kind, Rules
+from model_rollouts.decision import Dispersion, Judge, Kind, Rules, Traffic
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
-from model_rollouts.rollout.memory import Load, Memory, Strain, Trial
-from model_rollouts.rollout.state.shadow_stages import copies
-from model_rollouts.rollout.status.message import clock
-from model_rollouts.rollout.trial import error_budget as budget
-from model_rollouts.rollout.trial import peak_load as bearing
-from model_rollouts.rollout.trial import shadow_impact as straining
-from model_rollouts.rollout.trial import traffic_split as splits
-from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged
+from model_rollouts.rollout.memory import Memory, PeakLoad, ShadowImpact, Trial
+from model_rollouts.rollout.trial import error_budget, peak_load, shadow_impact, traffic_split
+from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective
 from model_rollouts.rollout.trial.samples import (
     CANDIDATE,
     SHADOW,
     STABLE,
     Counting,
     arm_of,
-    past,
+    past_of,
     requests,
 )
+from model_rollouts.text import clock
 
 QUIET_MS = 60_000
 QUIET_GAPS = 10
@@ -38,7 +33,7 @@ QUIET_GAPS = 10
 At little traffic most single intervals have none, and that is nothing to tell."""
 
 
-def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
+def trial_rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     """What a trial under `spec` is judged by; `baseline`: whether stable has users beside it.
 
     Without a baseline every objective is held against its target alone, whatever it says. `edges`
@@ -48,7 +43,7 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
     advanced = spec.strategy.advanced
     return Rules(
         (
-            *(judged(each, spec.strategy.assurance, edges) for each in spec.objectives),
+            *(judged_objective(each, spec.strategy.assurance, edges) for each in spec.objectives),
             decision.breaker(BREAKER),
         ),
         steps=tuple(float(share(step)) for step in spec.strategy.canary.steps),
@@ -59,7 +54,7 @@ def rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
 
 
 @lru_cache(maxsize=4096)
-def judge(
+def judge_for(
     judged_by: Rules,
     dispersion: Dispersion | None,
     others: tuple[tuple[str, Dispersion], ...] = (),
@@ -74,28 +69,28 @@ def judge(
     def of(objective: decision.Objective) -> Dispersion | None:
         if objective.kind is Kind.ERRORS:
             return dispersion
-        asked = past(objective)
+        asked = past_of(objective)
         return None if asked is None else known.get(asked.key)
 
     found = {each.name: of(each) for each in judged_by.objectives}
     judging = Judge(judged_by, {name: each for name, each in found.items() if each is not None})
-    return shared(judged_by, judging.dispersions)
+    return shared_judge(judged_by, judging.dispersions)
 
 
 @lru_cache(maxsize=4096)
-def shared(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
+def shared_judge(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge:
     """The judge of all rollouts that have these rules, and these dispersions of the objectives."""
     names = (each.name for each in judged_by.objectives)
     return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
 
 
-def enters_live(trial: Trial) -> Trial:
+def enter_live(trial: Trial) -> Trial:
     """The trial once users are judged in place of copies."""
     state = trial.judge.enter_live(trial.state)
     return replace(trial, traffic=Traffic.LIVE, state=state, entered=trial.state.elapsed)
 
 
-def begin(
+def begin_trial(
     revision: str,
     attempt: int,
     judged_by: Rules,
@@ -106,7 +101,7 @@ def begin(
     others: tuple[tuple[str, Dispersion], ...] = (),
 ) -> Trial:
     """A trial without evidence."""
-    judging = judge(judged_by, dispersion, others)
+    judging = judge_for(judged_by, dispersion, others)
     return Trial(
         revision,
         attempt,
@@ -118,7 +113,7 @@ def begin(
     )
 
 
-def request(
+def counting_request(
     key: str,
     namespace: str,
     trial: Trial,
@@ -147,7 +142,7 @@ def request(
     return Request(rollout, trial.watermark)
 
 
-def take(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memory:
+def take_counts(memory: Memory, counted: Counted | Unavailable, weight: float) -> Memory:
     """The memory after a tick of what `request` asked for, with the candidate's weight then.
 
     Evidence, watermark, split, findings and the time of the last request move on, in shadow also
@@ -182,22 +177,22 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     counting = Counting(trial.judge.rules.objectives)
     in_shadow = trial.traffic is Traffic.SHADOW
     if in_shadow:
-        strain = straining.counted(memory.strain or Strain(), trial, record, split)
-        memory = replace(memory, strain=strain)
+        strain = shadow_impact.counted(memory.shadow_impact or ShadowImpact(), trial, record, split)
+        memory = replace(memory, shadow_impact=strain)
         if record.end_ms <= trial.entered_ms:
             return memory
     interval = counting.interval(record, trial.started_ms, trial.traffic)
     spent = trial.spent
     if not trial.judge.rules.baseline:
-        spent = budget.spent(spent, trial.judge, interval)
+        spent = error_budget.spent(spent, trial.judge, interval)
     trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
     if in_shadow:
-        load = bearing.counted(memory.load or Load(), counting.objectives, record)
-        memory = replace(memory, load=replace(load, copies=copies(trial)))
+        load = peak_load.counted(memory.peak_load or PeakLoad(), counting.objectives, record)
+        memory = replace(memory, peak_load=replace(load, copies=counted_copies(trial)))
     if split is not None and in_shadow:
-        split = splits.mirrored(split, record)
+        split = traffic_split.mirrored(split, record)
     elif split is not None:
-        split = splits.counted(split, record, weight)
+        split = traffic_split.counted(split, record, weight)
     last = memory.last_request_ms
     judged = record.arms[arm_of(trial.traffic)]
     # What is not asked of stable cannot be copied either.
@@ -244,3 +239,29 @@ def _quiet_ms(trial: Trial, last: int | None) -> float:
     if last is None or not seen:
         return QUIET_MS
     return max(QUIET_MS, QUIET_GAPS * (last - trial.entered_ms) / seen)
+
+
+LEAST_RATE_SECONDS = 60.0
+"""Of counting, before a rate of requests is known."""
+
+
+def request_rate(trial: Trial) -> float | None:
+    """Requests per second of users to candidate and stable, None while it is not known.
+
+    Copies of them are none.
+    """
+    state, copied = trial.state, trial.traffic is Traffic.SHADOW
+    judged = state.elapsed - trial.entered
+    if judged < LEAST_RATE_SECONDS:
+        return None
+    requests = max(
+        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in state.evidence
+    )
+    return requests / judged if requests else None
+
+
+def counted_copies(trial: Trial) -> int:
+    """Copies that were counted; 0 once users are."""
+    if trial.state.arm is not Traffic.SHADOW:
+        return 0
+    return round(max(evidence.seen_total for evidence in trial.state.evidence))

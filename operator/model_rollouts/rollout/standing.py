@@ -1,0 +1,67 @@
+"""NEW."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.status import Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One revision as it runs. `builder` is the version of the builder that rendered it.
+
+    `replicas` are asked for, `ready` answer; `needed` is what its share of users takes.
+    """
+
+    revision: str
+    version: str
+    builder: int
+    replicas: int
+    ready: int
+    needed: int
+    trouble: str | None = None
+    """What the Deployment says is wrong with its pods, None when nothing."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has the pods that its share of users takes."""
+        return self.ready >= self.needed
+
+
+class Roles(NamedTuple):
+    """Who has which role, as the route records it.
+
+    `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
+    stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
+    `mirror_percent` is the share of stable's requests, in percent, of which it gets copies, `suffered_at_percent` the
+    share at which stable suffered from that, None while it has not, and `since` when it got the
+    first copy (Unix seconds).
+    """
+
+    stable: str | None
+    candidate: str | None
+    previous: str | None
+    phase: Phase
+    weight: Fraction
+    attempt: int
+    verdict: str | None
+    sequence: int
+    mirror_percent: int = 0
+    suffered_at_percent: int | None = None
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why the rollout does not move by itself now.
+
+    `stalls`: nothing happens until a person acts. What is not `told` holds all the same: it is
+    expected to pass within seconds.
+    """
+
+    reason: Reason
+    message: str
+    stalls: bool = False
+    told: bool = True
