@@ -54,6 +54,11 @@ def cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def capitalized(words: str) -> str:
+    """The words as the beginning of a sentence."""
+    return words[:1].upper() + words[1:]
+
+
 def clock(at: float, seen_from: float | None = None) -> str:
     """A moment (Unix seconds) as people read it, with its date when it is far from `seen_from`."""
     moment = datetime.fromtimestamp(round(at), UTC)

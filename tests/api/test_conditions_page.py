@@ -7,7 +7,7 @@ import pytest
 from e2e.cluster.paths import REPOSITORY
 from model_rollouts.api.base import Word
 from model_rollouts.api.conditions import ConditionType, Reason
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 
 PAGE = (REPOSITORY / "docs" / "conditions.md").read_text()
 

@@ -8,7 +8,8 @@ from e2e.fixtures import ApiServer
 from model_rollouts.api.conditions import ConditionStatus, ConditionType, Reason, put
 from model_rollouts.api.crd import NAME
 from model_rollouts.api.deployment import read
-from model_rollouts.api.status import Arm, ObjectiveStatus, Outcome, Past, Phase, Status, Verdict
+from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.status import Arm, ObjectiveStatus, Past, Status, Verdict
 from tests.api.objects import MINIMAL, Client, Object, RefusedError, changed
 
 NOW = datetime(2026, 3, 31, 12, 0, 0, tzinfo=UTC)

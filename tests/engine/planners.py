@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from model_rollouts.engine.children import owner_of
-from model_rollouts.resources.names import labels, owned
+from model_rollouts.resources.names import Owner, labels, owned
 from model_rollouts.rollout.actions import (
     Apply,
     Create,
@@ -30,7 +29,7 @@ def bare(model: Any, api_version: str, kind: str, name: str, **content: Any) -> 
     """An object with our labels that `model` owns."""
     metadata = {"name": name, "labels": labels(model["metadata"]["name"], revision_name(model))}
     obj = {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
-    return owned(obj, model["metadata"]["namespace"], owner_of(model))
+    return owned(obj, model["metadata"]["namespace"], Owner.of(model))
 
 
 def stored(model: Any) -> Body:

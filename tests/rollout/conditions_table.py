@@ -1,7 +1,8 @@
 """The table of conditions: situations and the conditions that their status must have."""
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.api.status import Phase, Status
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import Status
 from model_rollouts.decision import forecast
 from model_rollouts.rollout.memory import Memory, Trial
 from model_rollouts.rollout.standing import Hold
@@ -93,7 +94,7 @@ ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
     "candidate starting": (situation(Phase.STARTING), waits("Starting")),
     "candidate judged on copies": (situation(Phase.SHADOW), waits("Judging")),
     "candidate judged on copies, route not accepted": (
-        situation(Phase.SHADOW, accepted=False),
+        situation(Phase.SHADOW, gateway_accepted=False),
         waits("GatewayNotAccepted", "False GatewayNotAccepted"),
     ),
     **{
@@ -143,7 +144,7 @@ ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
     ),
     "undecided": (situation(Phase.UNDECIDED), stalled("Undecided")),
     "promoted in exchange": (
-        situation(Phase.CANARY, 0.5, decided=True, holds=(hold(Reason.EXCHANGING),)),
+        situation(Phase.CANARY, 0.5, is_promoting=True, holds=(hold(Reason.EXCHANGING),)),
         waits("Exchanging"),
     ),
     "rolled back, with users still": (
@@ -189,7 +190,7 @@ ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
         waits("StableUnavailable", "False StableUnavailable"),
     ),
     "full, never accepted": (
-        situation(Phase.FULL, accepted=False),
+        situation(Phase.FULL, gateway_accepted=False),
         waits("GatewayNotAccepted", "False GatewayNotAccepted"),
     ),
     "too little traffic": (

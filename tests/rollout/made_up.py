@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment, Spec, read
+from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.ratio import share
-from model_rollouts.api.status import Outcome, Past, Phase
+from model_rollouts.api.status import Past
 from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason

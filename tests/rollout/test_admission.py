@@ -7,7 +7,8 @@ import pytest
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import read
 from model_rollouts.rollout.observed import Checked, Children, Gateway
-from model_rollouts.rollout.policies.admission import Admission, holds
+from model_rollouts.rollout.policies.admission import Admission
+from model_rollouts.rollout.policies.chain import refusals
 from model_rollouts.rollout.state.revisions import Revision, wanted
 from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 from tests.api.objects import ARTIFACT, DIGEST, OTHER_DIGEST, changed
@@ -131,7 +132,7 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
 def test_what_speaks_against_a_version(
     at: Admission, reason: Reason, stalls: bool, words: str
 ) -> None:
-    (found,) = holds(at)
+    (found,) = refusals(at)
 
     assert (found.reason, found.stalls) == (reason, stalls)
     assert words in found.message
@@ -159,10 +160,10 @@ MIRRORS = Gateway(features=frozenset({MIRROR, MIRROR_PERCENT}))
     ],
 )
 def test_what_is_unknown_or_only_asked_for_speaks_against_nothing(at: Admission) -> None:
-    assert holds(at) == ()
+    assert refusals(at) == ()
 
 
 def test_a_lasting_cause_is_told_before_a_passing_one() -> None:
     at = admission(refusal="no", gateway=Gateway(missing=("gateways/models",)))
 
-    assert [hold.stalls for hold in holds(at)] == [True, False]
+    assert [hold.stalls for hold in refusals(at)] == [True, False]

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from model_rollouts.api.conditions import ConditionType, Reason, find
-from model_rollouts.api.status import Phase, Status
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import Status
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.status.status import tell
 from model_rollouts.rollout.status.summary import StatusInput
@@ -39,7 +40,7 @@ def test_conditions_do_not_depend_on_those_before(first: str, second: str) -> No
 def test_a_gateway_that_does_not_accept_a_change_goes_on_as_before() -> None:
     before = told(situation(Phase.FULL))
 
-    after = told(situation(Phase.CANARY, 0.05, accepted=False), before)
+    after = told(situation(Phase.CANARY, 0.05, gateway_accepted=False), before)
 
     assert shown(after) == waits("GatewayNotAccepted")
 

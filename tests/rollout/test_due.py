@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.api.status import Outcome, Phase, Status
+from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.status import Status
 from model_rollouts.rollout.memory import Clocks, Memory, Written
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.status import status_body, status_due, status_written, tell

@@ -6,7 +6,7 @@
 import random
 from collections.abc import Callable
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.rollout.actions import Scale, WriteRoute
@@ -122,6 +122,8 @@ def at_last(world: Bounded) -> Bounded:
     st.lists(st.sampled_from(sorted(EVENTS)), min_size=2, max_size=10),
     st.integers(0, 1000),
 )
+# The record is lost with the verdict in it, at a share that the ready pods carry already.
+@example("1", OFF, ["Prometheus is away", "the record is lost"], 767)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_happens_users_have_pods_and_one_version_has_all_of_them_at_last(
     first: str, shadow: dict[str, object], events: list[str], seed: int

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.api.deployment import read
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.revision import new_name

@@ -135,7 +135,7 @@ def test_what_a_revision_runs_as_is_compared_once_for_each_of_its_versions(
         return really(found, body)
 
     world = settled()
-    monkeypatch.setattr("model_rollouts.rollout.workloads.drift.drifted", drifted)
+    monkeypatch.setattr("model_rollouts.rollout.objects.workloads.drift.drifted", drifted)
     world.run(60)
     while_nothing_changes = list(compared)
     for (kind, _), obj in world.objects.items():

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.api.status import Phase, Status
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import Status
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.rollout.observed import Children

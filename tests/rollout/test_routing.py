@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from model_rollouts.api.deployment import read
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import desired_route
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.routes.acceptance import refusal_of

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.api.conditions import Condition, ConditionStatus, Reason
-from model_rollouts.api.status import Outcome, Phase, Status, Verdict
+from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.status import Status, Verdict
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
 from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.status.status import status_body, tell
@@ -61,7 +62,7 @@ def test_the_scale_is_that_of_stable() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        situation(Phase.CANARY, 0.5, candidate=standing(V3, 3, 3), decided=True),
+        situation(Phase.CANARY, 0.5, candidate=standing(V3, 3, 3), is_promoting=True),
         situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3, 3, 3)),
     ],
 )
@@ -196,7 +197,7 @@ def situations(draw: st.DrawFn) -> StatusInput:
             )
         ),
         "watching": draw(st.booleans()),
-        "accepted": draw(st.booleans()),
+        "gateway_accepted": draw(st.booleans()),
         "roles": made.roles._replace(previous=draw(st.none() | st.just(V3))),
     }
     return replace(made, **changes)

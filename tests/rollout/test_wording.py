@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.decision import explain
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.standing import Hold
@@ -181,7 +181,7 @@ ROWS = [
         "600 bad of 12,000 (5 %).",
     ),
     (
-        situation(Phase.FULL, accepted=False),
+        situation(Phase.FULL, gateway_accepted=False),
         "All users on 3. The Gateway has not accepted the route yet.",
     ),
     (
@@ -192,7 +192,7 @@ ROWS = [
         f"Version 3 was taken back; all users on 2. {FAILURE} {RETRY}",
     ),
     (
-        situation(Phase.ROLLED_BACK, accepted=False),
+        situation(Phase.ROLLED_BACK, gateway_accepted=False),
         "Version 3 was taken back; all users on 2. The Gateway has not accepted the route yet, so "
         f"users may be split as they were before. {RETRY}",
     ),
@@ -226,7 +226,11 @@ ROWS = [
     ),
     (
         situation(
-            Phase.CANARY, 0.5, trial=counted((10, 0)), decided=True, **hold(EXCHANGING, TAKE_PLACE)
+            Phase.CANARY,
+            0.5,
+            trial=counted((10, 0)),
+            is_promoting=True,
+            **hold(EXCHANGING, TAKE_PLACE),
         ),
         f"Promoting 3: 50 % of the users on it, the others on 2. {TAKE_PLACE}",
     ),

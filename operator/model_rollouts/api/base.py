@@ -39,6 +39,11 @@ class Word(StrEnum):
 
     def __new__(cls, value: str, meaning: str) -> Self:
         """The member, a string with a meaning."""
+        return cls._with_meaning(value, meaning)
+
+    @classmethod
+    def _with_meaning(cls, value: str, meaning: str) -> Self:
+        # An enum's own __new__ only looks members up: those of subclasses cannot call it.
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

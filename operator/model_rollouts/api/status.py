@@ -8,28 +8,19 @@ from pydantic import Field
 from model_rollouts.api.base import ATOMIC, INT32, INT64, Part, Word, by
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.objectives import LARGEST_NUMBER
+from model_rollouts.api.phase import Outcome, Phase
 
 LONGEST_HISTORY = 10
+
+LONGEST_MESSAGE = 1024
+"""Characters of a sentence in the status."""
 
 # The forms of strings are rules for people. A status that the operator could not write because of
 # one would hide a rollback, so that a status has bounds and nothing else.
 Name = Annotated[str, Field(max_length=63)]
 Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
-Message = Annotated[str, Field(max_length=1024)]
+Message = Annotated[str, Field(max_length=LONGEST_MESSAGE)]
 Number = Annotated[int, Field(ge=0, json_schema_extra=INT32)]
-
-
-class Phase(Word):
-    """Where a rollout is."""
-
-    ADMISSION = "Admission", "The version is checked; no pod of it runs."
-    STARTING = "Starting", "Its pods become ready and warm; no user gets it."
-    SHADOW = "Shadow", "It gets copies of requests and is judged on them; no user gets its answers."
-    CANARY = "Canary", "A share of users gets it, and it is judged."
-    FULL = "Full", "All users get it."
-    ROLLED_BACK = "RolledBack", "It was worse and was taken back; all users get stable."
-    UNDECIDED = "Undecided", "The deadline came without proof; all users get stable."
-    PAUSED = "Paused", "Nothing moves, and the clocks of all deadlines stand."
 
 
 class Arm(Part):
@@ -66,16 +57,6 @@ class ObjectiveStatus(Part):
     """Requests of the candidate that were counted."""
     message: Message
     """The same in words, with what is still needed."""
-
-
-class Outcome(Word):
-    """How a rollout ended."""
-
-    PROMOTED = "Promoted", "Every Gate was proven, or nothing had to be."
-    PROMOTED_WITH_BOUND = "PromotedWithBound", "The deadline came with an acceptable bound."
-    ROLLED_BACK = "RolledBack", "It was worse, or a person took it back."
-    UNDECIDED = "Undecided", "The deadline came without proof."
-    SUPERSEDED = "Superseded", "Another version came before it was decided."
 
 
 class Past(Part):

@@ -14,8 +14,7 @@ import msgspec
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Kind, kind_of
 from model_rollouts.cluster.requests import APPLY, JSON_PATCH, MERGE_PATCH, Requests
-
-Body = dict[str, Any]
+from model_rollouts.resources.shapes import Body
 
 MANAGER = "model-rollouts"
 SCALER = "model-rollouts-scale"

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from model_rollouts.cluster.client import Body, ClusterClient
+from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import EVENT
+from model_rollouts.resources.shapes import Body
 
 REPORTER = "modelrollouts.dev/operator"
 WAITING = 1_000

@@ -14,15 +14,11 @@ from model_rollouts.decision.judge import Judge
 from model_rollouts.decision.objective import (
     LARGEST_BAD_SHARE,
     Compare,
-    Kind,
     Objective,
     Role,
 )
 from model_rollouts.decision.rules import UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.verdict import Seen
-
-HELD_TO_PAST = frozenset({Kind.ERRORS, Kind.LATENCY})
-"""What stable can suffer in: its users' errors and waiting."""
 
 _HALVINGS = 60
 _NO_STEP = 0.5
@@ -68,7 +64,9 @@ def against_past(
     limit. None when no objective can be judged.
     """
     judged = [
-        each for each in objectives if each.kind in HELD_TO_PAST and each.role is not Role.REPORT
+        each
+        for each in objectives
+        if each.kind.traits.is_held_to_past and each.role is not Role.REPORT
     ]
     held: list[Objective] = []
     for each in judged:

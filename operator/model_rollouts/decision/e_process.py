@@ -17,7 +17,7 @@ from model_rollouts.decision.evalue import (
 )
 from model_rollouts.decision.evidence import Evidence, Proof
 from model_rollouts.decision.fail_bets import Failing, bounded_exp
-from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Kind, Objective, Role
+from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Objective, Role
 from model_rollouts.decision.rules import Dispersion
 
 _BETS = len(PASS_SHARES)
@@ -59,7 +59,7 @@ class EProcess:
         self._carry_cap = carry_cap
         self._events = objective.is_rate
         self._slack = objective.slack * objective.good
-        self._waits_for_load = objective.kind is Kind.LATENCY
+        self._waits_for_load = objective.kind.traits.needs_load
         uses_stable = self.compare is not Compare.TARGET
         good, good_ratio = objective.good, objective.good_times_stable
         self.failing = Failing(objective, self.compare, dispersion)

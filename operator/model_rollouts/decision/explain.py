@@ -9,7 +9,7 @@ from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_bou
 from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Compare, Kind, Objective, Role, bound_words, promise
+from model_rollouts.decision.objective import Compare, Objective, Role, bound_words, promise
 from model_rollouts.decision.verdict import (
     Condition,
     Decision,
@@ -103,8 +103,7 @@ def _unit(objective: Objective) -> str:
 def _seen(objective: Objective, total: float, bad: float) -> str:
     if objective.is_rate:
         return f"seen {count(bad)} in {count(total)} pod-minutes"
-    what = "slower" if objective.kind is Kind.LATENCY else "bad"
-    return f"seen {count(bad)} of {count(total)} {what}"
+    return f"seen {count(bad)} of {count(total)} {objective.kind.traits.bad_word}"
 
 
 def _sentence(

@@ -13,7 +13,7 @@ from model_rollouts.decision.alternatives import GRID, RESTART_WEIGHT, unspent
 from model_rollouts.decision.counts import Interval, Traffic
 from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
-from model_rollouts.decision.objective import Kind, Role
+from model_rollouts.decision.objective import Role
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.verdict import Decision
 
@@ -67,7 +67,7 @@ class Judge:
         self.dispersions = tuple(
             dispersions.get(
                 objective.name,
-                INDEPENDENT if objective.kind in {Kind.BREAKER, Kind.RESTARTS} else UNKNOWN,
+                INDEPENDENT if objective.kind.traits.is_independent else UNKNOWN,
             )
             for objective in rules.objectives
         )

@@ -9,21 +9,92 @@ nonsense.
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple, Self
 
 from model_rollouts.decision.bracket import Bracket
 from model_rollouts.text import out_of, per_minute, percent, seconds
 
 
-class Kind(StrEnum):
-    """What is counted. All but `RESTARTS` are shares of requests."""
+class Traits(NamedTuple):
+    """What a kind of objective is to everything that judges, tells or forecasts: its row."""
 
-    ERRORS = "Errors"
-    LATENCY = "Latency"
-    COUNTERS = "Counters"
-    RESTARTS = "Restarts"
+    has_error_budget: bool = False
+    """A promoted version is rolled back when it uses up its share of bad ones too fast."""
+    is_missed_by_stable: bool = False
+    """When stable itself misses it, the version before is no remedy."""
+    is_held_to_past: bool = False
+    """Stable can get worse in it while its requests are mirrored."""
+    needs_load: bool = False
+    """An idle pod is always good at it: it passes only under a load like that of all users."""
+    shows_load: int = 0
+    """Which kinds tell what load a pod bears: the highest number that a rollout has."""
+    is_rate: bool = False
+    """Bad events are counted per pod-minute, and not as a share of requests."""
+    is_independent: bool = False
+    """Its bad ones are not expected in bursts, or too rare for a burst to be known."""
+    shares_errors_past: bool = False
+    """Its bursts are those of the service's errors, which are measured for every rollout."""
+    has_far_edge: bool = False
+    """Bad ones can be far beyond the limit, which the counts tell apart."""
+    is_breaker: bool = False
+    """It ends a total outage; what an errors objective allows must not be forbidden by it."""
+    is_under_breaker: bool = False
+    """A breaker counts the same bad ones."""
+    has_latency: bool = False
+    """It has a time and bucket edges: `Objective.latency`."""
+    has_counters: bool = False
+    """It may have counters of the user's own: `Objective.counters`."""
+    bad_word: str = "bad"
+    """What a bad one is called."""
+
+
+class Kind(StrEnum):
+    """What is counted: a row each. All but `RESTARTS` are shares of requests."""
+
+    traits: Traits
+
+    ERRORS = (
+        "Errors",
+        Traits(
+            has_error_budget=True,
+            is_missed_by_stable=True,
+            is_held_to_past=True,
+            shows_load=1,
+            shares_errors_past=True,
+            is_under_breaker=True,
+        ),
+    )
+    LATENCY = (
+        "Latency",
+        Traits(
+            has_error_budget=True,
+            is_missed_by_stable=True,
+            is_held_to_past=True,
+            needs_load=True,
+            shows_load=2,
+            has_far_edge=True,
+            has_latency=True,
+            bad_word="slower",
+        ),
+    )
+    COUNTERS = (
+        "Counters",
+        Traits(has_error_budget=True, is_missed_by_stable=True, has_counters=True),
+    )
+    RESTARTS = "Restarts", Traits(is_rate=True, is_independent=True)
     """Container restarts per pod-minute: a rate of events, not a share."""
-    BREAKER = "Breaker"
+    BREAKER = (
+        "Breaker",
+        Traits(is_missed_by_stable=True, is_independent=True, is_breaker=True),
+    )
     """A wide errors objective that ends a total outage within a few requests."""
+
+    def __new__(cls, value: str, traits: Traits) -> Self:
+        """The member with its row."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.traits = traits
+        return member
 
 
 class Compare(StrEnum):
@@ -110,7 +181,7 @@ class Objective:
     @property
     def is_rate(self) -> bool:
         """Whether bad events are counted per exposure and not per request."""
-        return self.kind is Kind.RESTARTS
+        return self.kind.traits.is_rate
 
     @property
     def bad_ratio(self) -> float:
@@ -156,9 +227,9 @@ class Objective:
             )
         if not 0 <= self.slack < math.inf:
             self._refuse("slack", f"{self.slack:g}", "0 or more, such as 0.1")
-        if (self.latency is not None) != (self.kind is Kind.LATENCY):
+        if (self.latency is not None) != self.kind.traits.has_latency:
             self._refuse("latency", str(self.latency), "it exactly when the kind is Latency")
-        if self.counters is not None and self.kind is not Kind.COUNTERS:
+        if self.counters is not None and not self.kind.traits.has_counters:
             self._refuse("counters", str(self.counters), "it only when the kind is Counters")
 
     def _refuse(self, field: str, found: str, instead: str) -> None:
@@ -175,7 +246,7 @@ def promise(objective: Objective) -> str:
     if objective.counters is not None:
         pair = objective.counters
         return f"{pair.bad} at most {percent(objective.good)} of {pair.total}"
-    if objective.kind is Kind.COUNTERS:
+    if objective.kind.traits.has_counters:
         return f"at most {percent(objective.good)} counted bad"
     return f"{percent(1 - objective.good)} of answers without error"
 

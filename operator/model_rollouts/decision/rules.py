@@ -4,7 +4,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
-from model_rollouts.decision.objective import Kind, Objective, ObjectiveError, Role
+from model_rollouts.decision.objective import Objective, ObjectiveError, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Rules:
         for breaker in self.objectives:
             for other in self.objectives:
                 if (
-                    breaker.kind is Kind.BREAKER
-                    and other.kind is Kind.ERRORS
+                    breaker.kind.traits.is_breaker
+                    and other.kind.traits.is_under_breaker
                     and other.good > breaker.good
                 ):
                     raise ObjectiveError(

@@ -1,8 +1,5 @@
 """What is seen of one ModelDeployment: the object, its children, and strangers in their places."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from model_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -10,16 +7,8 @@ from model_rollouts.cluster.kinds import (
     SERVICE,
 )
 from model_rollouts.engine.store import Key, Store
-from model_rollouts.resources.names import Owner
+from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Children
-
-Object = Mapping[str, Any]
-
-
-def owner_of(model: Object) -> Owner:
-    """The ModelDeployment as the owner of its children."""
-    metadata = model["metadata"]
-    return Owner(model["apiVersion"], model["kind"], metadata["name"], metadata["uid"])
 
 
 def children(store: Store, model: Object) -> Children:

@@ -1,17 +1,16 @@
 """What is asked of the cluster before a new version is let in: gateways, routes, a dry run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE, Kind
+from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.actions import Action, Apply
 from model_rollouts.rollout.observed import Checked, Gateway, Observed
 from model_rollouts.routes.conflicts import is_conflict
-
-Object = Mapping[str, Any]
+from model_rollouts.routes.reader import parent_gateways
 
 ASK_AGAIN_S = 30.0
 """How long an answer holds that may change without a change of the spec."""
@@ -50,17 +49,13 @@ class Checker:
     async def _gateway(self, model: Object, own: Object | None) -> Gateway:
         missing: list[str] = []
         claims: list[frozenset[str] | None] = []
-        for parent in model["spec"]["route"]["parentRefs"]:
-            if (parent.get("group", GATEWAY.group), parent.get("kind", GATEWAY.name)) != (
-                GATEWAY.group,
-                GATEWAY.name,
-            ):
+        for parent in parent_gateways(model):
+            if parent is None:
                 claims.append(None)
                 continue
-            namespace = parent.get("namespace", model["metadata"]["namespace"])
-            gateway = await self._read(GATEWAY, namespace, parent["name"])
+            gateway = await self._read(GATEWAY, *parent)
             if gateway is None:
-                missing.append(f"{namespace}/{parent['name']}")
+                missing.append("/".join(parent))
             else:
                 claims.append(await self._features(gateway))
         features: frozenset[str] | None = None

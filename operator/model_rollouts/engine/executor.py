@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from model_rollouts.cluster.client import Body, ClusterClient
+from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.events import Occurrence
 from model_rollouts.cluster.kinds import (
@@ -17,6 +17,7 @@ from model_rollouts.cluster.kinds import (
     kind_of,
 )
 from model_rollouts.engine.store import Key, Store
+from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout.actions import (
     Action,
     Apply,

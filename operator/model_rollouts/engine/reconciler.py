@@ -16,6 +16,7 @@ from model_rollouts.engine.sessions import Answered, Measured, Remembered, Sessi
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.resources.names import Owner
 from model_rollouts.rollout.actions import Need
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import History, Observed
@@ -128,7 +129,7 @@ class Reconciler:
         try:
             # They may be taken back: another one's would have another controller.
             for orphan in self._store.orphans(key):
-                await self._executor.adopt(orphan, children.owner_of(model).reference())
+                await self._executor.adopt(orphan, Owner.of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)
             plan, rollout.refusal = found, None

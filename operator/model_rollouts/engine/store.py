@@ -16,8 +16,7 @@ import msgspec
 
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
 from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL, MODEL_LABEL
-
-Body = dict[str, Any]
+from model_rollouts.resources.shapes import Body
 
 
 class Key(NamedTuple):

@@ -61,6 +61,12 @@ class Owner:
     name: str
     uid: str
 
+    @classmethod
+    def of(cls, obj: Mapping[str, Any]) -> "Owner":
+        """`obj`, as the API server has it, as the owner of its children."""
+        metadata = obj["metadata"]
+        return cls(obj["apiVersion"], obj["kind"], metadata["name"], metadata["uid"])
+
     def reference(self) -> dict[str, Any]:
         """The ownerReference of a child."""
         return {

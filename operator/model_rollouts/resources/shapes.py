@@ -1,9 +1,15 @@
-"""Reading a pod template that no schema has checked: what it holds, or an error with its place."""
+"""Kubernetes objects as JSON, and reading one that no schema has checked."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from model_rollouts.resources.errors import ResourceError
+
+Object = Mapping[str, Any]
+"""A Kubernetes object that is only read."""
+
+Body = dict[str, Any]
+"""A Kubernetes object, or a part of one, that is made or sent."""
 
 
 def mapping(resource: str, parent: Mapping[str, Any], path: str) -> Mapping[str, Any]:

@@ -7,9 +7,8 @@ and plans again.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-Body = dict[str, Any]
+from model_rollouts.resources.shapes import Body
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from model_rollouts.decision import Dispersion
-
-Object = Mapping[str, Any]
-"""A Kubernetes object as JSON."""
+from model_rollouts.resources.shapes import Object
 
 
 @dataclass(frozen=True, slots=True)

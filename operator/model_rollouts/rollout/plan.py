@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_rollouts.api.deployment import ModelDeployment, read
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.decision import ObjectiveError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
@@ -30,9 +30,9 @@ from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.objects import workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body
 from model_rollouts.rollout.observed import Observed
-from model_rollouts.rollout.policies import admission, needs
-from model_rollouts.rollout.policies.chain import next_move
-from model_rollouts.rollout.policies.holds import GATEWAY_SECONDS, active_holds, unscraped_since
+from model_rollouts.rollout.policies import chain, needs
+from model_rollouts.rollout.policies.admission import Admission
+from model_rollouts.rollout.policies.holds import GATEWAY_SECONDS, unscraped_since
 from model_rollouts.rollout.policies.needs import HistoryQuery
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.policies.route_repair import route_repair
@@ -106,7 +106,7 @@ def _find(
     if memory.clocks is None:
         memory = current_trial.restored(deployment, stored, today)
     # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
-    judged = Phase.CANARY if phase is Phase.SHADOW else phase
+    judged = Phase.CANARY if phase.is_judged else phase
     about = f"{judged}/{wanted.name}/{attempt}"
     ticked = clocks.tick(memory, about, now, paused=spec.paused)
     memory = replace(memory, clocks=ticked, written=_written(observed, memory, now))
@@ -150,8 +150,8 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         return Plan((), state.memory, frozenset({Need.HISTORY}), history=needs.history_query(state))
     since = unscraped_since(state)
     state = replace(state, memory=replace(state.memory, unscraped_since=since))
-    held = (*refused, *active_holds(state))
-    following = next_move(PolicyInput(state, held, admitted=not refused))
+    held = (*refused, *chain.active_holds(state))
+    following = chain.next_move(PolicyInput(state, held, admitted=not refused))
     following = following or route_repair(state, admitted=not refused)
     if following is not None:
         return _moved(state, following, held)
@@ -172,14 +172,12 @@ def _checked(state: RolloutState, settings: Settings) -> Plan | None:
 
 def _refused(state: RolloutState) -> tuple[Hold, ...]:
     checked = state.observed.checked
-    starts = state.phase in (Phase.ADMISSION, Phase.STARTING)
+    starts = state.phase.is_preparing
     if checked is None or not (starts or follows_spec(state)):
         return ()
     children = state.observed.children
-    return admission.holds(
-        admission.Admission(
-            state.deployment, state.wanted, state.revisions, children, checked, state.shadows
-        )
+    return chain.refusals(
+        Admission(state.deployment, state.wanted, state.revisions, children, checked, state.shadows)
     )
 
 
@@ -218,7 +216,7 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
             superseded=state.roles.candidate if following.move is Move.DROP else None,
         )
     # Evidence for users begins anew with the first of them: none of it could be lost.
-    if following.protects or state.phase is not Phase.CANARY:
+    if following.protects or not state.phase.shares_traffic:
         return Plan((write, told), memory, wake_at=state.now)
     body = status_body(current_status(state, held))
     memory = replace(memory, written=Written(body, state.now))

@@ -1,11 +1,11 @@
-"""NEW."""
+"""Who has which role, how it runs, and why nothing moves: what passes between all the rooms."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,9 @@ class Roles(NamedTuple):
 
     `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
-    `mirror_percent` is the share of stable's requests, in percent, of which it gets copies, `suffered_at_percent` the
-    share at which stable suffered from that, None while it has not, and `since` when it got the
-    first copy (Unix seconds).
+    `mirror_percent` is the share of stable's requests that is mirrored to it,
+    `suffered_at_percent` the one at which stable suffered from that, None while it has not, and
+    `since` when it got the first of them (Unix seconds).
     """
 
     stable: str | None
@@ -51,6 +51,38 @@ class Roles(NamedTuple):
     mirror_percent: int = 0
     suffered_at_percent: int | None = None
     since: int | None = None
+
+    def mirroring(
+        self,
+        candidate: str,
+        percent: int,
+        *,
+        attempt: int,
+        suffered_at_percent: int | None,
+        since: int | None,
+    ) -> "Roles":
+        """The roles after these, with `percent` of stable's requests mirrored to `candidate`."""
+        return Roles(
+            self.stable,
+            candidate,
+            None,
+            Phase.SHADOW,
+            Fraction(0),
+            attempt,
+            None,
+            self.sequence + 1,
+            percent,
+            suffered_at_percent,
+            since,
+        )
+
+    def sharing(
+        self, candidate: str, weight: Fraction, *, attempt: int, verdict: str | None
+    ) -> "Roles":
+        """The roles after these, with a share of stable's users on `candidate`."""
+        return Roles(
+            self.stable, candidate, None, Phase.CANARY, weight, attempt, verdict, self.sequence + 1
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.state.state import RolloutState, seconds
 
 ASK_AGAIN = 30.0
@@ -26,12 +26,12 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
         return
     if state.phase is Phase.STARTING:
         yield seconds(strategy.progress_deadline) - clocks.phase
-    if state.phase in (Phase.SHADOW, Phase.CANARY):
+    if state.phase.is_judged:
         yield seconds(strategy.deadline) - clocks.phase
-    if state.phase is Phase.SHADOW and strategy.shadow is not None:
+    if state.phase.mirrors and strategy.shadow is not None:
         yield seconds(strategy.shadow.min_duration) - clocks.phase
         yield state.pace.stage_seconds - clocks.step
-    if state.phase is Phase.CANARY:
+    if state.phase.shares_traffic:
         yield seconds(strategy.canary.min_step_duration) - clocks.step
     if state.phase is Phase.FULL and state.watching:
         yield seconds(strategy.watch.duration) - clocks.phase

@@ -1,10 +1,10 @@
-"""NEW."""
+"""Whether the gateway has taken a route as it stands, or why not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from model_rollouts.rollout.observed import Object
+from model_rollouts.resources.shapes import Object
 
 
 @dataclass(frozen=True, slots=True)

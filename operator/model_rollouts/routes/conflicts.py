@@ -3,10 +3,10 @@
 Gateway API lets the oldest route win when several have the same match, and says so nowhere.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-Object = Mapping[str, Any]
+from model_rollouts.resources.shapes import Object
 
 _GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 _ANYTHING: Object = {"path": {"type": "PathPrefix", "value": "/"}}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from model_rollouts.api.route import Route
 from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner, owned
@@ -38,6 +39,18 @@ class RouteSpec:
     matches: Sequence[Mapping[str, Any]] = ()
     timeouts: Mapping[str, Any] | None = None
     marks_backends: bool = True
+
+    @classmethod
+    def of(cls, asked: Route, *, marks_backends: bool) -> "RouteSpec":
+        """What `spec.route` of a ModelDeployment asks for."""
+        spec = asked.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return cls(
+            parent_refs=spec["parentRefs"],
+            hostnames=spec["hostnames"],
+            matches=[_without_empty_lists(match) for match in spec["matches"]],
+            timeouts=spec.get("timeouts"),
+            marks_backends=marks_backends,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,10 @@ def http_route(
         "spec": content,
     }
     return owned(bare, namespace, owner)
+
+
+def _without_empty_lists(match: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in match.items() if value != []}
 
 
 def _places(backends: Sequence[Backend]) -> Sequence[Backend]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_rollouts.resources import names
+from model_rollouts.resources.shapes import Object
 
 _PARENT = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 _BACKEND = {"group": "", "kind": "Service", "weight": 1}
@@ -17,7 +18,7 @@ _EXACT = {"type": "Exact"}
 _ANY = [{"path": _PATH}]
 
 
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
+def differences(found: Object, wanted: Object) -> tuple[str, ...]:
     """What of our HTTPRoute somebody else has changed, by path; empty when nothing that counts.
 
     Only the spec, the record and our labels count: other annotations and labels are free.
@@ -33,13 +34,13 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
     return tuple(sorted(paths))
 
 
-def record_of(route: Mapping[str, Any]) -> str | None:
+def record_of(route: Object) -> str | None:
     """The text of the record that a route carries, None when it has none."""
     text = (route["metadata"].get("annotations") or {}).get(names.RECORD_ANNOTATION)
     return text if isinstance(text, str) else None
 
 
-def weights(route: Mapping[str, Any]) -> dict[str, int]:
+def weights(route: Object) -> dict[str, int]:
     """The weight of each backend by the name of its Service; those of all rules added up."""
     found: dict[str, int] = {}
     for rule in route.get("spec", {}).get("rules") or []:
@@ -49,7 +50,33 @@ def weights(route: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
-def mirror(route: Mapping[str, Any]) -> tuple[str, int] | None:
+def marks_backends(route: Object) -> bool:
+    """Whether a backend of the route carries a filter of its own."""
+    return any(
+        backend.get("filters")
+        for rule in route["spec"].get("rules") or []
+        for backend in rule.get("backendRefs") or []
+    )
+
+
+def parent_gateways(model: Object) -> tuple[tuple[str, str] | None, ...]:
+    """Namespace and name of each Gateway that the route of a ModelDeployment names as its parent.
+
+    None stands for a parent that is no Gateway: nothing is known of what it can do.
+    """
+    own = model["metadata"]["namespace"]
+    parents = [
+        {**_PARENT, "namespace": own, **each} for each in model["spec"]["route"]["parentRefs"]
+    ]
+    return tuple(
+        (each["namespace"], each["name"])
+        if (each["group"], each["kind"]) == (_PARENT["group"], _PARENT["kind"])
+        else None
+        for each in parents
+    )
+
+
+def mirror(route: Object) -> tuple[str, int] | None:
     """The name of the Service that gets copies of requests and their share in percent.
 
     None when there is none; the largest share of several.

@@ -6,14 +6,64 @@ status is lost, roles are read back from here.
 
 import json
 from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 from typing import Any
 
 from model_rollouts.api import ratio
 from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.shapes import Object
+from model_rollouts.routes import reader
 
 RECORD_VERSION = 1
 MAX_BYTES = 1024
+
+
+class RecordedVerdict(StrEnum):
+    """Why the roles of a record are as they are; the record has the text."""
+
+    FIRST = "First"
+    """All users got the first version, which nothing could be compared with."""
+    PASS = "Pass"  # noqa: S105 - a verdict, not a password
+    """Every gate passed."""
+    PASS_WITH_BOUND = "PassWithBound"  # noqa: S105 - a verdict
+    """What was not ruled out at the deadline is acceptable."""
+    REVERTED = "Reverted"
+    """A version that served all users before serves them again."""
+    IMMEDIATE = "Immediate"
+    """`strategy.mode: Immediate` promoted it without judging it."""
+    OVERRIDDEN = "Overridden"
+    """A person decided by `strategy.override`."""
+    SKIPPED_SHADOW = "SkippedShadow"
+    """A person let a canary begin without a shadow: nothing is decided yet."""
+    FAIL = "Fail"
+    """The candidate is proven worse than allowed."""
+    UNREADY = "Unready"
+    """The candidate had users and no ready pod."""
+    DEADLINE = "Deadline"
+    """The deadline came, and the spec has it rolled back then."""
+    MIRROR_REFUSED = "MirrorRefused"
+    """The gateway would not mirror requests to the candidate, which stays in shadow."""
+    FAIL_IN_WATCH = "FailInWatch"
+    """A promoted version is proven worse than allowed."""
+    BURN_IN_WATCH = "BurnInWatch"
+    """A promoted version used up its error budget too fast."""
+    SETTLED = "Settled"
+    """The watch over a promoted version is over."""
+
+
+def is_open(verdict: str | None) -> bool:
+    """Whether a canary with this verdict in its record is still undecided."""
+    return verdict is None or verdict == RecordedVerdict.SKIPPED_SHADOW
+
+
+def is_from_watch(verdict: str | None) -> bool:
+    """Whether it ended a version after all users had it.
+
+    An override that promoted such a version was carried out then: that it still stands in the spec
+    does not bring the version back.
+    """
+    return verdict in (RecordedVerdict.FAIL_IN_WATCH, RecordedVerdict.BURN_IN_WATCH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +96,17 @@ _ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": No
 _LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")
+
+
+def read(route: Object) -> RouteRecord | None:
+    """The record that a route carries; None when it has none, or one that cannot be used."""
+    text = reader.record_of(route)
+    if text is None:
+        return None
+    try:
+        return decode(f"HTTPRoute '{route['metadata']['name']}'", text)
+    except ResourceError:
+        return None
 
 
 def encode(record: RouteRecord) -> str:
@@ -103,6 +164,17 @@ def decode(route: str, text: str) -> RouteRecord:
     if record.previous is not None and record.previous in (record.stable, record.candidate):
         raise _refused(route, ".previous", record.previous, "a revision without another role")
     return record
+
+
+def unknown_revision(route: Object, role: str, name: str) -> ResourceError:
+    """What a record of `route` is refused with that names a revision which is not stored."""
+    return ResourceError(
+        f"HTTPRoute '{route['metadata']['name']}'",
+        f"metadata.annotations[{names.RECORD_ANNOTATION}].{role}",
+        name,
+        "restore its ControllerRevision, or delete the annotation: the backends of the route then "
+        "say who serves",
+    )
 
 
 def _require_types(route: str, content: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 
 from model_rollouts.decision.counts import Counts, Sample
-from model_rollouts.decision.objective import Kind, Objective
+from model_rollouts.decision.objective import Objective
 from model_rollouts.simulation.trial import Draw
 
 _SMALL_MEAN = 30.0
@@ -65,7 +65,7 @@ def draw_from(
 
     def counts(objective: Objective, total: int, share: float) -> Counts:
         bad = binomial(rng, total, share)
-        far = binomial(rng, bad, FAR_SHARE) if objective.kind is Kind.LATENCY else 0
+        far = binomial(rng, bad, FAR_SHARE) if objective.kind.traits.has_far_edge else 0
         return Counts(total, bad, bad, far)
 
     def draw(start: float, weight: float) -> dict[str, Sample]:

@@ -1,6 +1,5 @@
-"""The HTTPRoute that should be, and whether the gateway has taken the one that is."""
+"""The route that should be, and how the one that is differs from it."""
 
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +8,7 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.revisions import owner_of
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes import reader
 from model_rollouts.routes.features import MARKS_BACKENDS
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
 from model_rollouts.routes.reader import differences
@@ -21,7 +21,6 @@ def desired_route(
 ) -> dict[str, Any]:
     """The route that gives users and copies as `roles` say, with the record of them."""
     assert roles.stable is not None  # nobody serves before the first version is ready
-    spec = deployment.spec.route.model_dump(mode="json", by_alias=True, exclude_none=True)
     backends = [Backend(roles.stable, 1)]
     if roles.candidate is not None and roles.weight > 0:
         scale = _scale(roles.weight)
@@ -29,23 +28,13 @@ def desired_route(
         backends = [Backend(roles.stable, scale - part), Backend(roles.candidate, part)]
     return http_route(
         deployment.metadata.name,
-        RouteSpec(
-            parent_refs=spec["parentRefs"],
-            hostnames=spec["hostnames"],
-            matches=[_said_only(match) for match in spec["matches"]],
-            timeouts=spec.get("timeouts"),
-            marks_backends=marks_backends,
-        ),
+        RouteSpec.of(deployment.spec.route, marks_backends=marks_backends),
         backends,
         record_of(roles),
         namespace=deployment.metadata.namespace,
         owner=owner_of(deployment),
         mirror=None if roles.candidate is None else Mirror(roles.candidate, roles.mirror_percent),
     )
-
-
-def _said_only(match: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in match.items() if value != []}
 
 
 def _scale(weight: Fraction) -> int:
@@ -76,7 +65,6 @@ def _marks_backends(state: RolloutState) -> bool:
     """Whether backends carry filters; what a route has already is kept."""
     route, checked = state.observed.children.route, state.observed.checked
     if route is not None:
-        rules = route["spec"].get("rules") or []
-        return any(ref.get("filters") for rule in rules for ref in rule.get("backendRefs") or [])
+        return reader.marks_backends(route)
     features = None if checked is None else checked.gateway.features
     return features is None or MARKS_BACKENDS in features

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.resources import controller_revision, names
-from model_rollouts.rollout.actions import Action, Apply, Body, Delete, Scale
+from model_rollouts.resources.shapes import Body, Object
+from model_rollouts.rollout.actions import Action, Apply, Delete, Scale
 from model_rollouts.rollout.objects import drift
-from model_rollouts.rollout.observed import Object
 from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.state.revisions import KEPT, owner_of
 from model_rollouts.rollout.state.state import RolloutState
@@ -42,7 +42,7 @@ def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     elif stable is not None:
         yield stable.revision, users
     candidate = state.candidate()
-    if state.phase in (Phase.SHADOW, Phase.CANARY) and candidate is not None:
+    if state.phase.is_judged and candidate is not None:
         has = candidate.replicas if _only_grows(state) else 0
         yield candidate.revision, max(candidate.needed, has)
     elif state.phase is Phase.STARTING and admitted:
@@ -87,9 +87,7 @@ def _only_grows(state: RolloutState) -> bool:
 
     Where stable suffered from the copies it shrinks, and its pods have to bear comparable load.
     """
-    return state.phase is Phase.CANARY or (
-        state.phase is Phase.SHADOW and state.suffered_at_percent is None
-    )
+    return state.phase.shares_traffic or (state.phase.mirrors and state.suffered_at_percent is None)
 
 
 def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body, str]]:

@@ -3,7 +3,7 @@
 A lasting cause stalls the rollout until a person acts; a passing one is waited for.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from model_rollouts.api.conditions import Reason
@@ -35,10 +35,7 @@ class Admission:
         return names.describe(self.deployment.metadata.name)
 
 
-Policy = Callable[[Admission], Hold | None]
-
-
-def _names_are_free(at: Admission) -> Hold | None:
+def names_are_free(at: Admission) -> Hold | None:
     """Objects of other owners are never taken over."""
     if not at.children.strangers:
         return None
@@ -51,7 +48,7 @@ def _names_are_free(at: Admission) -> Hold | None:
     )
 
 
-def _provenance_is_declared(at: Admission) -> Hold | None:
+def provenance_is_declared(at: Admission) -> Hold | None:
     """The CRD asks for the same; an object that is older than the rule has not been asked."""
     spec = at.deployment.spec
     if spec.provenance.mode is not Mode.ENFORCE:
@@ -85,7 +82,7 @@ def _declared(at: Admission, item: Item) -> bool:
     return declared[item] is not None
 
 
-def _a_version_keeps_its_bytes(at: Admission) -> Hold | None:
+def a_version_keeps_its_bytes(at: Admission) -> Hold | None:
     """The same version with another digest makes the history tell of two models as of one."""
     artifact = at.deployment.spec.model.artifact
     if artifact is None:
@@ -103,7 +100,7 @@ def _a_version_keeps_its_bytes(at: Admission) -> Hold | None:
     return None
 
 
-def _parents_exist(at: Admission) -> Hold | None:
+def parents_exist(at: Admission) -> Hold | None:
     """A Gateway may be made after the route that names it."""
     missing = at.checked.gateway.missing
     if not missing:
@@ -115,7 +112,7 @@ def _parents_exist(at: Admission) -> Hold | None:
     )
 
 
-def _nobody_has_the_match(at: Admission) -> Hold | None:
+def nobody_has_the_match(at: Admission) -> Hold | None:
     """The oldest of two routes with the same match wins, silently."""
     conflicts = at.checked.gateway.conflicts
     if not conflicts:
@@ -134,7 +131,7 @@ def _missing(at: Admission, needed: Iterable[str]) -> list[str]:
     return [] if features is None else [name for name in needed if name not in features]
 
 
-def _the_gateway_can(at: Admission) -> Hold | None:
+def the_gateway_can(at: Admission) -> Hold | None:
     """Not every gateway knows timeouts."""
     missing = _missing(at, _needed(at.deployment))
     if not missing:
@@ -147,7 +144,7 @@ def _the_gateway_can(at: Admission) -> Hold | None:
     )
 
 
-def _the_gateway_copies(at: Admission) -> Hold | None:
+def the_gateway_copies(at: Admission) -> Hold | None:
     """A mirror that a gateway cannot make would be awaited for ever."""
     # The first stages are shares of the requests, whatever the last one is.
     missing = _missing(at, (MIRROR, MIRROR_PERCENT)) if at.shadows else []
@@ -161,7 +158,7 @@ def _the_gateway_copies(at: Admission) -> Hold | None:
     )
 
 
-def _shadow_is_said(at: Admission) -> Hold | None:
+def shadow_is_said(at: Admission) -> Hold | None:
     """The CRD asks for the same; an object that is older than the rule has not been asked."""
     strategy = at.deployment.spec.strategy
     if strategy.mode is not StrategyMode.PROGRESSIVE:
@@ -185,7 +182,7 @@ def _needed(deployment: ModelDeployment) -> Iterable[str]:
         yield BACKEND_TIMEOUT
 
 
-def _the_api_server_takes_the_pods(at: Admission) -> Hold | None:
+def the_api_server_takes_the_pods(at: Admission) -> Hold | None:
     """The template is not in the schema: only a dry run knows whether pods can be made of it."""
     if at.checked.refusal is None:
         return None
@@ -194,23 +191,3 @@ def _the_api_server_takes_the_pods(at: Admission) -> Hold | None:
         f"{at.resource}: template: the API server refuses it: {at.checked.refusal}",
         stalls=True,
     )
-
-
-POLICIES: tuple[Policy, ...] = (
-    _names_are_free,
-    _shadow_is_said,
-    _provenance_is_declared,
-    _a_version_keeps_its_bytes,
-    _parents_exist,
-    _nobody_has_the_match,
-    _the_gateway_can,
-    _the_gateway_copies,
-    _the_api_server_takes_the_pods,
-)
-"""In the order in which a person would want to hear of them."""
-
-
-def holds(at: Admission) -> tuple[Hold, ...]:
-    """Why the version cannot be started, the most important first; empty when it can."""
-    found = [hold for policy in POLICIES if (hold := policy(at)) is not None]
-    return tuple(sorted(found, key=lambda hold: not hold.stalls))

@@ -1,9 +1,10 @@
 """Moves that give a version more users, and the one that ends its watch."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 
+from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.decision import Decision, explain
 from model_rollouts.rollout.actions import Move
@@ -14,27 +15,20 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import pod_limit
 from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
-from model_rollouts.rollout.state.state import (
-    PASS,
-    PASS_WITH_BOUND,
-    SETTLED,
-    SKIPPED,
-    RolloutState,
-    seconds,
-)
+from model_rollouts.rollout.state.state import RolloutState, seconds
 from model_rollouts.rollout.trial.trial import counted_copies
-from model_rollouts.text import count, percent
+from model_rollouts.routes.record import RecordedVerdict
+from model_rollouts.text import capitalized, count, percent
 
 _ALL = Fraction(1)
 _NONE = Fraction(0)
-_ON_THE_WAY = (Phase.STARTING, Phase.SHADOW, Phase.CANARY)
 
-_DECIDED = {
-    PASS: "Every gate was proven.",
-    PASS_WITH_BOUND: "What was not ruled out at the deadline is acceptable.",
-    "Overridden": "Decided by strategy.override.",
-    "Reverted": "It served all users before and was not found worse.",
-    "Immediate": "strategy.mode is Immediate: it was not judged.",
+_DECIDED: Mapping[str, str] = {
+    RecordedVerdict.PASS: "Every gate was proven.",
+    RecordedVerdict.PASS_WITH_BOUND: "What was not ruled out at the deadline is acceptable.",
+    RecordedVerdict.OVERRIDDEN: "Decided by strategy.override.",
+    RecordedVerdict.REVERTED: "It served all users before and was not found worse.",
+    RecordedVerdict.IMMEDIATE: "strategy.mode is Immediate: it was not judged.",
 }
 """Why a version gets all users, by the verdict in the record."""
 
@@ -47,7 +41,7 @@ def promoted(
     candidate = state.candidate()
     if candidate is None:
         return None
-    if roles.verdict == SKIPPED:
+    if roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
         why = f"{why} {skipped(state)}"
     if candidate.ready < state.serving():
         return pod_exchange.toward(given, candidate, verdict, why)
@@ -68,69 +62,67 @@ def promoted(
 def goes_on(given: PolicyInput) -> NextMove | None:
     """What was decided before an exchange of pods began; the record has the verdict."""
     decided = given.state.promotion_verdict
-    return (
-        None if decided is None else promoted(given, decided, _DECIDED.get(decided, "It goes on."))
-    )
+    if decided is None:
+        return None
+    return promoted(given, decided, _DECIDED.get(decided, "It goes on."))
 
 
 def by_hand(given: PolicyInput) -> NextMove | None:
     asked = given.state.spec.strategy.override
-    if asked is None or given.state.phase not in _ON_THE_WAY:
+    if asked is None or not given.state.is_on_the_way:
         return None
     if not given.state.override(Action.PROMOTE, given.state.wanted.name):
         return None
-    return promoted(given, "Overridden", f"Decided by strategy.override: {asked.reason}.")
+    return promoted(
+        given, RecordedVerdict.OVERRIDDEN, f"Decided by strategy.override: {asked.reason}."
+    )
 
 
 def first(given: PolicyInput) -> NextMove | None:
     if given.state.phase is not Phase.STARTING or given.state.roles.stable is not None:
         return None
-    return promoted(given, "First", "It is the first version.", Move.FIRST)
+    return promoted(given, RecordedVerdict.FIRST, "It is the first version.", Move.FIRST)
 
 
 def reverted(given: PolicyInput) -> NextMove | None:
     if given.state.phase is not Phase.STARTING or not given.state.known_good:
         return None
     why = "It served all users before and was not found worse."
-    return promoted(given, "Reverted", why, Move.REVERT)
+    return promoted(given, RecordedVerdict.REVERTED, why, Move.REVERT)
 
 
 def immediate(given: PolicyInput) -> NextMove | None:
     """Also in the middle of a canary: it is how people end one that they need not have judged."""
-    if given.state.phase not in _ON_THE_WAY:
+    if not given.state.is_on_the_way:
         return None
     if given.state.spec.strategy.mode is not StrategyMode.IMMEDIATE:
         return None
-    return promoted(given, "Immediate", "strategy.mode is Immediate: it was not judged.")
+    return promoted(
+        given, RecordedVerdict.IMMEDIATE, "strategy.mode is Immediate: it was not judged."
+    )
 
 
 def mirrors(given: PolicyInput) -> NextMove | None:
     """Copies of requests for a version that has none yet, or more of them."""
     state, roles = given.state, given.state.roles
     candidate = state.candidate()
-    if not state.shadows or state.phase not in (Phase.STARTING, Phase.SHADOW):
+    if not state.shadows or not _has_no_users(state.phase):
         return None
     stage = next((stage for stage in state.stages if stage > state.mirror_percent), None)
     if stage is None or candidate is None or not candidate.is_ready:
         return None
     if state.mirror_percent and not state.copies_arrive:
         return None
-    after = Roles(
-        stable=roles.stable,
-        candidate=state.wanted.name,
-        previous=None,
-        phase=Phase.SHADOW,
-        weight=_NONE,
+    after = roles.mirroring(
+        state.wanted.name,
+        stage,
         attempt=state.spec.strategy.attempt,
-        verdict=None,
-        sequence=roles.sequence + 1,
-        mirror_percent=stage,
         suffered_at_percent=state.suffered_at_percent,
         since=roles.since if state.mirror_percent else int(state.now),
     )
     said = (
-        f"{given.version(state.wanted.name)} gets copies of {percent(stage / 100)} of the requests; "
-        "no user sees its answers."
+        f"{given.version(state.wanted.name)} gets copies of {percent(stage / 100)} of the "
+        "requests; no user sees its answers."
     )
     few = (
         pod_limit.of_copies(state.spec, state.serving())
@@ -146,7 +138,7 @@ def mirrors(given: PolicyInput) -> NextMove | None:
 def begins(given: PolicyInput) -> NextMove | None:
     state, roles = given.state, given.state.roles
     candidate = state.candidate()
-    if state.phase not in (Phase.STARTING, Phase.SHADOW):
+    if not _has_no_users(state.phase):
         return None
     if candidate is None or not candidate.is_ready:
         return None
@@ -154,24 +146,21 @@ def begins(given: PolicyInput) -> NextMove | None:
         return None
     step = state.next_step
     weight = step.weight
-    after = Roles(
-        stable=roles.stable,
-        candidate=state.wanted.name,
-        previous=None,
-        phase=Phase.CANARY,
-        weight=weight,
+    skips = state.override(Action.SKIP_SHADOW, state.wanted.name)
+    after = roles.sharing(
+        state.wanted.name,
+        weight,
         attempt=state.spec.strategy.attempt,
-        verdict=SKIPPED if state.override(Action.SKIP_SHADOW, state.wanted.name) else None,
-        sequence=roles.sequence + 1,
+        verdict=RecordedVerdict.SKIPPED_SHADOW if skips else None,
     )
     said = f"{given.version(state.wanted.name)} gets its first users, {ratio(weight)} of them."
     trial = state.memory.trial
     if state.shadows and trial is not None:
         said += f" {count(counted_copies(trial))} copies of requests showed nothing against it."
-    elif after.verdict == SKIPPED:
+    elif after.verdict == RecordedVerdict.SKIPPED_SHADOW:
         said += f" {skipped(state)}"
     note = f"{said}{_reduced(state, step)}"
-    if after.verdict != SKIPPED and not state.shadows:
+    if after.verdict != RecordedVerdict.SKIPPED_SHADOW and not state.shadows:
         note += _planned(state)
     return NextMove(Move.BEGIN, after, "CanaryStarted", note, said)
 
@@ -190,10 +179,14 @@ def skipped(state: RolloutState) -> str:
     return f"Shadow was skipped by strategy.override: {asked.reason}."
 
 
+def _has_no_users(phase: Phase) -> bool:
+    return phase is Phase.STARTING or phase.mirrors
+
+
 def advances(given: PolicyInput) -> NextMove | None:
     state, roles, trial = given.state, given.state.roles, given.trial
     candidate = state.candidate()
-    if state.phase is not Phase.CANARY or trial is None or candidate is None:
+    if not state.phase.shares_traffic or trial is None or candidate is None:
         return None
     if state.promotion_verdict is not None:
         return None
@@ -204,7 +197,7 @@ def advances(given: PolicyInput) -> NextMove | None:
         return None
     why = explain(trial.judge, trial.state, float(step.proof), weight=float(step.weight)).words
     if step.weight == _ALL:
-        return promoted(given, PASS, why)
+        return promoted(given, RecordedVerdict.PASS, why)
     after = roles._replace(weight=step.weight, sequence=roles.sequence + 1)
     said = f"{given.version(roles.candidate)} gets {ratio(step.weight)} of the users. {why}"
     return NextMove(Move.ADVANCE, after, "Advanced", f"{said}{_reduced(state, step)}", why)
@@ -220,7 +213,7 @@ def _reduced(state: RolloutState, step: Step) -> str:
 
 def _sentence(words: str | None) -> str:
     """One more sentence, empty when there is nothing to say."""
-    return f" {words[:1].upper()}{words[1:]}." if words else ""
+    return f" {capitalized(words)}." if words else ""
 
 
 def settles(given: PolicyInput) -> NextMove | None:
@@ -229,6 +222,8 @@ def settles(given: PolicyInput) -> NextMove | None:
         return None
     if state.clocks.phase < seconds(state.spec.strategy.watch.duration):
         return None
-    after = roles._replace(previous=None, verdict=SETTLED, sequence=roles.sequence + 1)
+    after = roles._replace(
+        previous=None, verdict=RecordedVerdict.SETTLED, sequence=roles.sequence + 1
+    )
     said = f"The watch of {given.version(roles.stable)} is over."
     return NextMove(Move.SETTLE, after, "Settled", said, said)

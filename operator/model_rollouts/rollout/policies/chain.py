@@ -1,14 +1,46 @@
-"""The one next move of the route: an ordered chain, in which what protects users comes first.
+"""Every chain of policies in one place: what is asked in which order, and what waits for what.
 
-Each policy is a pure function of what was found. The first that has a move decides.
+A policy is a pure function of what was found. `ADMISSION` says why a version may not start, `HOLDS`
+why nothing moves by itself now. Of `PROTECTING` and then `ADVANCING` the first that has a move
+decides: what protects users comes first, and waits for no hold.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from model_rollouts.api.conditions import Reason
-from model_rollouts.api.status import Phase
-from model_rollouts.decision import DeadlineAction, DeadlinePolicy, at_deadline
-from model_rollouts.rollout.policies import advance, protect
-from model_rollouts.rollout.policies.policy import NextMove, Policy, PolicyInput
-from model_rollouts.rollout.state.state import PASS, PASS_WITH_BOUND
+from model_rollouts.rollout.policies import admission, advance, holds, protect
+from model_rollouts.rollout.policies.deadline import deadline
+from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.state.state import RolloutState
+
+Move = Callable[[PolicyInput], NextMove | None]
+
+
+class Waiver(NamedTuple):
+    """Holds that do not hold a move, `when` the rollout is in a state in which it is the remedy."""
+
+    when: Callable[[RolloutState], bool]
+    reasons: frozenset[Reason]
+
+
+class Protecting(NamedTuple):
+    """A policy that takes users or mirrored requests from a version, whatever holds the rollout.
+
+    It waits only for holds with the reasons in `waits_for`.
+    """
+
+    policy: Move
+    waits_for: frozenset[Reason] = frozenset()
+
+
+class Advancing(NamedTuple):
+    """A policy that gives a version more; any hold stops it but those that a waiver names."""
+
+    policy: Move
+    ignores: tuple[Waiver, ...] = ()
+
 
 _BLIND_OR_FROZEN = frozenset(
     {
@@ -23,108 +55,133 @@ _BLIND_OR_FROZEN = frozenset(
 )
 """What a deadline waits for. It does not wait for traffic: that may never come."""
 
-_PROMOTES = (DeadlineAction.PROMOTE, DeadlineAction.PROMOTE_WITH_BOUND)
+_ALWAYS = frozenset({Reason.WRITE_REFUSED})
+"""The next write may be the one that is not refused."""
 
-_ABOUT_JUDGING = frozenset(
-    {
-        Reason.STABLE_UNAVAILABLE,
-        Reason.METRICS_UNAVAILABLE,
-        Reason.SCRAPE_MISSING,
-        Reason.DUPLICATE_TARGETS,
-        Reason.NO_TRAFFIC,
-        Reason.SPLIT_NOT_OBSERVED,
-        Reason.MIRROR_NOT_OBSERVED,
-        Reason.SHADOW_HURTS_STABLE,
-        Reason.LOW_LOAD,
-        Reason.CAPACITY_PENDING,
-    }
+_NOT_JUDGED = Waiver(
+    lambda state: state.skips_judging,
+    frozenset(
+        {
+            Reason.STABLE_UNAVAILABLE,
+            Reason.METRICS_UNAVAILABLE,
+            Reason.SCRAPE_MISSING,
+            Reason.DUPLICATE_TARGETS,
+            Reason.NO_TRAFFIC,
+            Reason.SPLIT_NOT_OBSERVED,
+            Reason.MIRROR_NOT_OBSERVED,
+            Reason.SHADOW_HURTS_STABLE,
+            Reason.LOW_LOAD,
+            Reason.CAPACITY_PENDING,
+        }
+    ),
 )
-"""What does not hold a version that gets all users without being judged: it may be the remedy."""
+"""A version that gets all users without being judged may be the remedy of each of these."""
 
-
-def _deadline(given: PolicyInput) -> NextMove | None:
-    state, trial = given.state, given.trial
-    if trial is None or not state.past_deadline:
-        return None
-    if any(hold.reason in _BLIND_OR_FROZEN for hold in given.holds):
-        return None
-    policy = DeadlinePolicy(state.spec.strategy.on_deadline.value)
-    outcome = at_deadline(trial.judge, trial.state, policy)
-    if state.phase is Phase.SHADOW and outcome.action in _PROMOTES:
-        # Copies alone never give users to a version that has not met one.
-        words = "The deadline came while it was still in shadow."
-        return protect.back(given, "Deadline", words, Phase.UNDECIDED)
-    match outcome.action:
-        case DeadlineAction.PROMOTE | DeadlineAction.PROMOTE_WITH_BOUND:
-            verdict = PASS if outcome.action is DeadlineAction.PROMOTE else PASS_WITH_BOUND
-            return advance.promoted(given, verdict, outcome.words)
-        case DeadlineAction.ROLL_BACK:
-            return protect.back(given, "Deadline", outcome.words)
-        case DeadlineAction.END_UNDECIDED:
-            return protect.back(given, "Deadline", outcome.words, Phase.UNDECIDED)
-        case DeadlineAction.HOLD:
-            return None
-
-
-_ABOUT_COPIES = frozenset(
-    {
-        Reason.NO_TRAFFIC,
-        Reason.MIRROR_NOT_OBSERVED,
-        Reason.SHADOW_HURTS_STABLE,
-        Reason.GATEWAY_INCAPABLE,
-    }
+_SHADOW_ENDED_BY_HAND = Waiver(
+    lambda state: state.phase.mirrors and not state.shadows,
+    frozenset(
+        {
+            Reason.NO_TRAFFIC,
+            Reason.MIRROR_NOT_OBSERVED,
+            Reason.SHADOW_HURTS_STABLE,
+            Reason.GATEWAY_INCAPABLE,
+        }
+    ),
 )
-"""What does not hold a version whose shadow a person ends: its first users are judged."""
+"""A version whose shadow a person ends is judged on its first users."""
 
-_PROTECTS: tuple[Policy, ...] = (
-    protect.by_hand,
-    protect.dropped,
-    protect.failed,
-    protect.burns,
-    protect.unready,
-    protect.goes_on,
-    protect.reduced,
-    protect.eased,
-    protect.refused,
-    protect.lowered,
-    _deadline,
+_ON_FEWER_COPIES = Waiver(
+    lambda state: state.mirror_percent > 0, frozenset({Reason.SHADOW_HURTS_STABLE})
 )
-_NOT_WHILE_HELD: tuple[Policy, ...] = (
-    advance.by_hand,
-    advance.goes_on,
-    advance.first,
-    advance.reverted,
-    advance.immediate,
-    advance.mirrors,
-    advance.begins,
-    advance.advances,
-    advance.settles,
+"""It is judged on fewer mirrored requests, which stable bears."""
+
+_PODS_TAKE_TURNS = Waiver(
+    lambda state: state.promotion_verdict is not None,
+    frozenset({Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE}),
 )
+"""Ready pods of the candidate relieve a stable that lacks some."""
+
+ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
+    admission.names_are_free,
+    admission.shadow_is_said,
+    admission.provenance_is_declared,
+    admission.a_version_keeps_its_bytes,
+    admission.parents_exist,
+    admission.nobody_has_the_match,
+    admission.the_gateway_can,
+    admission.the_gateway_copies,
+    admission.the_api_server_takes_the_pods,
+)
+"""Why a version may not start, in the order in which a person would want to hear of it."""
+
+HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
+    holds.paused,
+    holds.write_refused,
+    holds.held_by_hand,
+    holds.too_slow_to_start,
+    holds.stable_unavailable,
+    holds.not_accepted,
+    holds.blind,
+    holds.unscraped,
+    holds.split,
+    holds.mirror,
+    holds.hurts,
+    holds.low_load,
+    holds.capacity,
+    holds.exchanging,
+)
+"""Why nothing moves by itself, in the order in which a person would want to hear of it."""
+
+PROTECTING = (
+    Protecting(protect.by_hand),
+    Protecting(protect.dropped),
+    Protecting(protect.failed),
+    Protecting(protect.burns),
+    Protecting(protect.unready),
+    Protecting(protect.goes_on),
+    Protecting(protect.reduced),
+    Protecting(protect.eased),
+    Protecting(protect.refused),
+    Protecting(protect.lowered),
+    Protecting(deadline, waits_for=_BLIND_OR_FROZEN),
+)
+
+ADVANCING = (
+    Advancing(advance.by_hand, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
+    Advancing(advance.goes_on, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
+    Advancing(advance.first, ignores=(_NOT_JUDGED,)),
+    Advancing(advance.reverted, ignores=(_NOT_JUDGED,)),
+    Advancing(advance.immediate, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
+    Advancing(advance.mirrors, ignores=(_ON_FEWER_COPIES,)),
+    Advancing(advance.begins, ignores=(_ON_FEWER_COPIES, _SHADOW_ENDED_BY_HAND, _NOT_JUDGED)),
+    Advancing(advance.advances),
+    Advancing(advance.settles),
+)
+
+
+def refusals(asked: admission.Admission) -> tuple[Hold, ...]:
+    """Why the version cannot be started, the most important first; empty when it can."""
+    found = [hold for policy in ADMISSION if (hold := policy(asked)) is not None]
+    return tuple(sorted(found, key=lambda hold: not hold.stalls))
+
+
+def active_holds(state: RolloutState) -> tuple[Hold, ...]:
+    """Every reason to stay, the most important first."""
+    return tuple(hold for policy in HOLDS if (hold := policy(state)) is not None)
 
 
 def next_move(given: PolicyInput) -> NextMove | None:
     """The next move, None when everything stays."""
-    if (protects := _first_of(_PROTECTS, given)) is not None:
-        return protects
-    if not given.admitted or _is_held(given):
+    held = frozenset(hold.reason for hold in given.holds)
+    for protecting in PROTECTING:
+        if protecting.waits_for.isdisjoint(held) and (move := protecting.policy(given)) is not None:
+            return move
+    if not given.admitted:
         return None
-    return _first_of(_NOT_WHILE_HELD, given)
-
-
-def _first_of(policies: tuple[Policy, ...], given: PolicyInput) -> NextMove | None:
-    return next((found for policy in policies if (found := policy(given)) is not None), None)
-
-
-def _is_held(given: PolicyInput) -> bool:
-    passing = {Reason.WRITE_REFUSED}
-    if given.state.skips_judging:
-        passing |= _ABOUT_JUDGING
-    if given.state.phase is Phase.SHADOW and not given.state.shadows:
-        passing |= _ABOUT_COPIES
-    if given.state.mirror_percent:
-        # It is judged on fewer copies, which stable bears.
-        passing.add(Reason.SHADOW_HURTS_STABLE)
-    if given.state.promotion_verdict is not None:
-        # Ready pods of the candidate relieve a stable that lacks some.
-        passing |= {Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE}
-    return any(hold.reason not in passing for hold in given.holds)
+    for advancing in ADVANCING:
+        waived = _ALWAYS.union(
+            *(each.reasons for each in advancing.ignores if each.when(given.state))
+        )
+        if held <= waived and (move := advancing.policy(given)) is not None:
+            return move
+    return None

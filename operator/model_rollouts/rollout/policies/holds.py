@@ -1,10 +1,8 @@
 """Why a rollout does not move by itself now. What is held stays as it is; nothing is lost by it."""
 
-from collections.abc import Callable, Iterator
-
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import Decision, Role
 from model_rollouts.decision.counts import COMPARABLE_LOAD
@@ -15,7 +13,8 @@ from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import shadow_stages
 from model_rollouts.rollout.state.state import RolloutState, seconds
 from model_rollouts.routes.acceptance import refusal_of
-from model_rollouts.text import percent
+from model_rollouts.routes.record import RecordedVerdict
+from model_rollouts.text import capitalized, percent
 
 GATEWAY_SECONDS = 5.0
 """What a gateway may take to accept a route before anybody is told."""
@@ -34,23 +33,21 @@ _METRICS = {
 }
 """What was found in the samples and forbids a verdict."""
 
-Policy = Callable[[RolloutState], Hold | None]
 
-
-def _paused(state: RolloutState) -> Hold | None:
+def paused(state: RolloutState) -> Hold | None:
     if not state.spec.paused:
         return None
     return Hold(Reason.PAUSED, "spec.paused is true: set it to false to go on.")
 
 
-def _held_by_hand(state: RolloutState) -> Hold | None:
+def held_by_hand(state: RolloutState) -> Hold | None:
     asked = state.spec.strategy.override
     if asked is None or not state.override(Action.HOLD, state.wanted.name):
         return None
     return Hold(Reason.OVERRIDDEN, f"Held by strategy.override: {asked.reason}.")
 
 
-def _stable_unavailable(state: RolloutState) -> Hold | None:
+def stable_unavailable(state: RolloutState) -> Hold | None:
     """A candidate is not compared with a stable that lacks pods."""
     stable = state.stable()
     if stable is None or stable.is_ready:
@@ -63,7 +60,7 @@ def _stable_unavailable(state: RolloutState) -> Hold | None:
     )
 
 
-def _too_slow_to_start(state: RolloutState) -> Hold | None:
+def too_slow_to_start(state: RolloutState) -> Hold | None:
     limit = state.spec.strategy.progress_deadline
     if state.phase is not Phase.STARTING or state.clocks.phase < seconds(limit):
         return None
@@ -80,7 +77,7 @@ def _too_slow_to_start(state: RolloutState) -> Hold | None:
     )
 
 
-def _not_accepted(state: RolloutState) -> Hold | None:
+def not_accepted(state: RolloutState) -> Hold | None:
     route = state.observed.children.route
     why = None if route is None else refusal_of(route)
     if why is None:
@@ -90,7 +87,7 @@ def _not_accepted(state: RolloutState) -> Hold | None:
     return Hold(Reason.GATEWAY_NOT_ACCEPTED, f"{why.words}.", told=slow or not why.pending)
 
 
-def _blind(state: RolloutState) -> Hold | None:
+def blind(state: RolloutState) -> Hold | None:
     """A version that nobody can judge gets no users."""
     starts = state.phase is Phase.STARTING and not state.skips_judging
     if state.judged is None and not starts:
@@ -105,7 +102,7 @@ def _blind(state: RolloutState) -> Hold | None:
             if stopped is not None:
                 return stopped
         if (reason := _METRICS.get(finding.reason)) is not None:
-            return Hold(reason, f"{finding.message[:1].upper()}{finding.message[1:]}.")
+            return Hold(reason, f"{capitalized(finding.message)}.")
     return None
 
 
@@ -145,7 +142,7 @@ def unscraped_since(state: RolloutState) -> float | None:
     return (state.now if since is None else since) if awaited else None
 
 
-def _unscraped(state: RolloutState) -> Hold | None:
+def unscraped(state: RolloutState) -> Hold | None:
     """The first scrape of fresh pods comes within an interval; only a late one is told."""
     since, candidate = state.memory.unscraped_since, state.candidate()
     if since is None or candidate is None:
@@ -158,7 +155,7 @@ def _unscraped(state: RolloutState) -> Hold | None:
     )
 
 
-def _mirror(state: RolloutState) -> Hold | None:
+def mirror(state: RolloutState) -> Hold | None:
     split = state.memory.split
     if not state.mirror_percent or split is None or split.mismatch is None:
         return None
@@ -169,10 +166,10 @@ def _mirror(state: RolloutState) -> Hold | None:
     )
 
 
-def _hurts(state: RolloutState) -> Hold | None:
+def hurts(state: RolloutState) -> Hold | None:
     if state.suffered_at_percent is None or not state.shadows:
         return None
-    if state.roles.verdict == shadow_stages.REFUSED:
+    if state.roles.verdict == RecordedVerdict.MIRROR_REFUSED:
         return Hold(
             Reason.GATEWAY_INCAPABLE,
             "The Gateway refused the route while it copied requests: write "
@@ -183,24 +180,25 @@ def _hurts(state: RolloutState) -> Hold | None:
     seen = f": {strain.words}" if strain is not None and strain.words else ""
     return Hold(
         Reason.SHADOW_HURTS_STABLE,
-        f"Stable suffered while {percent(state.suffered_at_percent / 100)} of its requests were copied{seen}; "
-        f"{shadow_stages.words(state.mirror_percent)}. Lower strategy.shadow.percent; or give stable more "
-        "replicas and raise strategy.attempt; or go on without with strategy.override SkipShadow.",
+        f"Stable suffered while {percent(state.suffered_at_percent / 100)} of its requests were "
+        f"copied{seen}; {shadow_stages.words(state.mirror_percent)}. Lower "
+        "strategy.shadow.percent; or give stable more replicas and raise strategy.attempt; or go "
+        "on without with strategy.override SkipShadow.",
     )
 
 
-def _split(state: RolloutState) -> Hold | None:
+def split(state: RolloutState) -> Hold | None:
     split = state.memory.split
-    if state.phase is not Phase.CANARY or split is None or split.mismatch is None:
+    if not state.phase.shares_traffic or split is None or split.mismatch is None:
         return None
     return Hold(Reason.SPLIT_NOT_OBSERVED, f"{split.mismatch}.")
 
 
-def _low_load(state: RolloutState) -> Hold | None:
+def low_load(state: RolloutState) -> Hold | None:
     """An idle pod is always fast: latency is proven for all users under a load like theirs."""
     candidate, stable, trial = state.candidate(), state.stable(), state.memory.trial
     split = state.memory.split
-    if state.phase is not Phase.CANARY or state.promotion_verdict is not None or trial is None:
+    if not state.phase.shares_traffic or state.promotion_verdict is not None or trial is None:
         return None
     if state.next_step.weight != 1:
         return None
@@ -235,19 +233,19 @@ def _latency_gates(trial: Trial) -> list[str]:
     ]
 
 
-def _capacity(state: RolloutState) -> Hold | None:
+def capacity(state: RolloutState) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
     candidate, trial = state.candidate(), state.memory.trial
     if candidate is None or candidate.is_ready or trial is None:
         return None
-    if state.phase is Phase.SHADOW:
+    if state.phase.mirrors:
         trouble = f" ({candidate.trouble})" if candidate.trouble else ""
         return Hold(
             Reason.CAPACITY_PENDING,
             f"{candidate.ready} of {candidate.needed} pods of {candidate.version} are "
             f"ready{trouble}.",
         )
-    if state.phase is not Phase.CANARY:
+    if not state.phase.shares_traffic:
         return None
     if state.promotion_verdict or (
         trial.judge.decide(trial.state, float(state.next_step.proof)) is not Decision.PASS
@@ -259,39 +257,13 @@ def _capacity(state: RolloutState) -> Hold | None:
     )
 
 
-def _exchanging(state: RolloutState) -> Hold | None:
+def exchanging(state: RolloutState) -> Hold | None:
     """Users move as fast as pods become ready, and until then nothing else begins."""
     words = pod_exchange.awaited(state)
     return None if words is None else Hold(Reason.EXCHANGING, words)
 
 
-def _write_refused(state: RolloutState) -> Hold | None:
+def write_refused(state: RolloutState) -> Hold | None:
     if state.observed.refusal is None:
         return None
     return Hold(Reason.WRITE_REFUSED, f"The API server refuses: {state.observed.refusal}")
-
-
-POLICIES: tuple[Policy, ...] = (
-    _paused,
-    _write_refused,
-    _held_by_hand,
-    _too_slow_to_start,
-    _stable_unavailable,
-    _not_accepted,
-    _blind,
-    _unscraped,
-    _split,
-    _mirror,
-    _hurts,
-    _low_load,
-    _capacity,
-    _exchanging,
-)
-"""In the order in which a person would want to hear of them."""
-
-
-def active_holds(state: RolloutState) -> Iterator[Hold]:
-    """Every reason to stay, the most important first."""
-    for policy in POLICIES:
-        if (hold := policy(state)) is not None:
-            yield hold

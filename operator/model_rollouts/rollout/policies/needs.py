@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import follows_spec
 from model_rollouts.rollout.state import current_trial
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.rollout.status.history import SERVES
 from model_rollouts.rollout.trial.samples import Past
 
 
@@ -45,7 +44,7 @@ def lacks_history(state: RolloutState) -> bool:
 def history_query(state: RolloutState) -> HistoryQuery:
     """What serves now and served before, asked once before it is compared with."""
     told = state.deployment.status.history
-    before = [past.revision for past in told if past.outcome in SERVES]
+    before = [past.revision for past in told if past.outcome.serves]
     known = [state.roles.stable, *before]
     names = {name for name in known if name in state.revisions and name != state.wanted.name}
     served = tuple(sorted(filter(None, names)))

@@ -21,11 +21,13 @@ would be an outage, because stable gave its pods away; waiting for all of them w
 with a version that has failed. The verdict is final with the first write, whatever weight is left.
 """
 
+from fractions import Fraction
+
+from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import Phase
 from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
-from model_rollouts.rollout.standing import Roles, Standing
+from model_rollouts.rollout.standing import Standing
 from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.state.state import RolloutState
 
@@ -35,22 +37,18 @@ def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> N
     state, roles = given.state, given.state.roles
     if roles.stable is None or not state.is_short:
         return None
-    weight = capacity.carried(state.serving(), candidate.ready)
-    if weight <= (roles.weight if state.phase is Phase.CANARY else 0):
+    has = roles.weight if state.phase.shares_traffic else Fraction(0)
+    # A share that it has already must still be recorded as decided: without that no pod of stable
+    # makes room, and the exchange would never begin.
+    begins = has > 0 and state.promotion_verdict is None
+    weight = max(has, capacity.carried(state.serving(), candidate.ready))
+    if weight == has and not begins:
         return None
-    after = Roles(
-        stable=roles.stable,
-        candidate=candidate.revision,
-        previous=None,
-        phase=Phase.CANARY,
-        weight=weight,
-        attempt=state.spec.strategy.attempt,
-        verdict=verdict,
-        sequence=roles.sequence + 1,
-    )
+    attempt = state.spec.strategy.attempt
+    after = roles.sharing(candidate.revision, weight, attempt=attempt, verdict=verdict)
     said = (
-        f"{given.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for pods "
-        f"of {given.version(roles.stable)}. {why}"
+        f"{given.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for "
+        f"pods of {given.version(roles.stable)}. {why}"
     )
     return NextMove(Move.EXCHANGE, after, "Exchanged", said, why)
 

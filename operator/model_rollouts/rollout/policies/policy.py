@@ -1,6 +1,5 @@
 """What a policy about the next move looks at, and what it answers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from model_rollouts.rollout.actions import Move, Severity
@@ -44,6 +43,3 @@ class PolicyInput:
         """How messages name a revision."""
         known = self.state.revisions.get(revision or "")
         return f"{known.version} ({revision})" if known else str(revision)
-
-
-Policy = Callable[[PolicyInput], NextMove | None]

@@ -4,8 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
-from model_rollouts.api.status import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
 from model_rollouts.rollout.actions import Move, Severity
@@ -14,18 +14,12 @@ from model_rollouts.rollout.policies.advance import skipped
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state import capacity, shadow_stages
-from model_rollouts.rollout.state.state import (
-    BURN_IN_WATCH,
-    FAIL_IN_WATCH,
-    SETTLED,
-    SKIPPED,
-    RolloutState,
-)
+from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import error_budget
 from model_rollouts.routes.acceptance import refusal_of
-from model_rollouts.text import percent
+from model_rollouts.routes.record import RecordedVerdict
+from model_rollouts.text import capitalized, percent
 
-_JUDGED = (Phase.SHADOW, Phase.CANARY)
 _TAKE_IT_BACK = "Take it back: "
 _NONE = Fraction(0)
 _ALL = Fraction(1)
@@ -34,10 +28,10 @@ _ALL = Fraction(1)
 def back(given: PolicyInput, verdict: str, why: str, phase: Phase = Phase.ROLLED_BACK) -> NextMove:
     """All users to stable, in an exchange as its pods carry them; no copies to the candidate."""
     state, roles = given.state, given.state.roles
-    failed = roles.candidate if roles.phase in _JUDGED else None
-    if roles.phase is Phase.SHADOW:
+    failed = roles.candidate if roles.phase.is_judged else None
+    if roles.phase.mirrors:
         why = f"No user saw it. {why}"
-    elif roles.verdict == SKIPPED:
+    elif roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
         why = f"{why} {skipped(state)}"
     weight = _kept_beside_stable(state)
     return _away(given, failed or state.wanted.name, roles.stable, weight, verdict, why, phase)
@@ -60,7 +54,7 @@ def _kept_beside_stable(state: RolloutState) -> Fraction:
 
 def _kept(state: RolloutState, taking: Standing | None, leaving: Standing | None) -> Fraction:
     """The share of users that stays for now with the version that is taken back."""
-    has = state.roles.weight if state.roles.phase is Phase.CANARY else _ALL
+    has = state.roles.weight if state.roles.phase.shares_traffic else _ALL
     if taking is None or leaving is None:
         return _NONE
     return capacity.kept(state.spec.replicas, taking.ready, leaving.ready, has)
@@ -78,7 +72,7 @@ def _away(
     roles = given.state.roles
     attempt = roles.attempt if failed == roles.stable else given.state.spec.strategy.attempt
     after = Roles(stable, failed, None, phase, weight, attempt, verdict, roles.sequence + 1)
-    if roles.phase is Phase.SHADOW:
+    if roles.phase.mirrors:
         said = f"{given.version(failed)} was stopped in shadow: {why}"
     else:
         said = f"{given.version(failed)} was taken back, {_who_gets(given, stable, weight)}: {why}"
@@ -90,7 +84,8 @@ def _who_gets(given: PolicyInput, stable: str | None, weight: Fraction) -> str:
         return f"all users get {given.version(stable)}"
     if weight == _ALL:
         return f"all users get {given.version(stable)} as its pods get ready"
-    return f"{ratio(1 - weight)} of the users get {given.version(stable)}, the others as pods get ready"
+    gets = f"{ratio(1 - weight)} of the users get {given.version(stable)}"
+    return f"{gets}, the others as pods get ready"
 
 
 def goes_on(given: PolicyInput) -> NextMove | None:
@@ -104,7 +99,7 @@ def reduced(given: PolicyInput) -> NextMove | None:
     Stable was scaled up meanwhile, or the bound lowered: no pod comes that it could wait for.
     """
     state, roles = given.state, given.state.roles
-    if state.phase is not Phase.CANARY or state.promotion_verdict is not None or state.spec.paused:
+    if not state.phase.shares_traffic or state.promotion_verdict is not None or state.spec.paused:
         return None
     needs = capacity.carrying(state.spec.replicas, roles.weight)
     if state.max_extra_pods is None or needs <= state.max_extra_pods:
@@ -129,33 +124,35 @@ def by_hand(given: PolicyInput) -> NextMove | None:
         return None
     why = f"Decided by strategy.override: {asked.reason}."
     if asked.revision == state.roles.stable and state.roles.previous is not None:
-        return _back_from_watch(given, "Overridden", why)
+        return _back_from_watch(given, RecordedVerdict.OVERRIDDEN, why)
     if state.leaving is not None:
         # The record has room for one that has users; what is asked about has none.
         return None
-    if state.phase in (Phase.STARTING, *_JUDGED) and asked.revision == state.wanted.name:
-        return back(given, "Overridden", why) if state.roles.stable is not None else None
+    if state.is_on_the_way and asked.revision == state.wanted.name:
+        return (
+            back(given, RecordedVerdict.OVERRIDDEN, why) if state.roles.stable is not None else None
+        )
     return None
 
 
 def dropped(given: PolicyInput) -> NextMove | None:
     """A candidate with users or copies that the spec does not ask for any more."""
     state, roles = given.state, given.state.roles
-    if roles.phase not in _JUDGED or state.phase is roles.phase or state.spec.paused:
+    if not roles.phase.is_judged or state.phase is roles.phase or state.spec.paused:
         return None
     weight = _kept_beside_stable(state)
     after = roles._replace(
         candidate=roles.candidate if weight else None,
         phase=Phase.FULL,
         weight=weight,
-        verdict=SETTLED,
+        verdict=RecordedVerdict.SETTLED,
         sequence=roles.sequence + 1,
         mirror_percent=0,
         suffered_at_percent=None,
         since=None,
     )
     left = _who_gets(given, roles.stable, weight)
-    if roles.phase is Phase.SHADOW:
+    if roles.phase.mirrors:
         left = "it gets no copies any more, and no user saw it"
     note = f"{given.version(roles.candidate)} is no longer asked for: {left}."
     return NextMove(
@@ -167,11 +164,13 @@ def failed(given: PolicyInput) -> NextMove | None:
     trial, state = given.trial, given.state
     if trial is None or state.spec.paused or trial.state.failed_at is None:
         return None
-    words = _sentence(explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK))
-    if state.roles.phase in _JUDGED:
-        return back(given, "Fail", words)
+    words = capitalized(explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK))
+    if state.roles.phase.is_judged:
+        return back(given, RecordedVerdict.FAIL, words)
     return (
-        _back_from_watch(given, FAIL_IN_WATCH, words) if state.roles.previous is not None else None
+        _back_from_watch(given, RecordedVerdict.FAIL_IN_WATCH, words)
+        if state.roles.previous is not None
+        else None
     )
 
 
@@ -186,7 +185,7 @@ def eased(given: PolicyInput) -> NextMove | None:
     copied, now = percent(state.mirror_percent / 100), shadow_stages.words(left)
     why = (
         f"{given.version(state.roles.stable)} suffered while {copied} of its requests were copied: "
-        f"{strain.words}. {now[:1].upper()}{now[1:]}."
+        f"{strain.words}. {capitalized(now)}."
     )
     return _fewer(
         given, left, hurt=state.mirror_percent, reason=Reason.SHADOW_HURTS_STABLE, why=why
@@ -203,7 +202,7 @@ def refused(given: PolicyInput) -> NextMove | None:
         return None
     said = f"The Gateway refuses a route that copies requests, so none are copied: {why.words}."
     away = _fewer(given, 0, hurt=1, reason=Reason.GATEWAY_INCAPABLE, why=said)
-    return replace(away, roles=away.roles._replace(verdict=shadow_stages.REFUSED))
+    return replace(away, roles=away.roles._replace(verdict=RecordedVerdict.MIRROR_REFUSED))
 
 
 def lowered(given: PolicyInput) -> NextMove | None:
@@ -239,20 +238,18 @@ def burns(given: PolicyInput) -> NextMove | None:
     words = error_budget.burns(trial)
     if words is None or state.roles.previous is None:
         return None
-    return _back_from_watch(given, BURN_IN_WATCH, f"{_sentence(words)}.")
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    return _back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{capitalized(words)}.")
 
 
 def unready(given: PolicyInput) -> NextMove | None:
     """A weight on a candidate without pods is an outage that its own metrics do not show."""
     state = given.state
     candidate, stable = state.candidate(), state.stable()
-    if state.phase is not Phase.CANARY or state.spec.paused or candidate is None:
+    if not state.phase.shares_traffic or state.spec.paused or candidate is None:
         return None
     if candidate.ready > 0 or stable is None or stable.ready == 0:
         return None
     trouble = f" ({candidate.trouble})" if candidate.trouble else ""
-    return back(given, "Unready", f"None of its pods is ready{trouble}, while it had users.")
+    return back(
+        given, RecordedVerdict.UNREADY, f"None of its pods is ready{trouble}, while it had users."
+    )

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from model_rollouts.api.deployment import ModelDeployment
-from model_rollouts.api.status import Phase
 from model_rollouts.decision import UNKNOWN, Rules, Traffic
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
@@ -35,12 +34,10 @@ PAST_MS = 300_000
 LONGEST_BACK_MS = 3_600_000
 """From how far back that past is still read, when it was lost with the status."""
 
-_BESIDE_STABLE = (Phase.SHADOW, Phase.CANARY)
-
 
 def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
-    beside = today.phase in _BESIDE_STABLE
+    beside = today.phase.is_judged
     revision = today.candidate if beside else today.stable
     attempt = deployment.spec.strategy.attempt if beside else today.attempt
     edges = revisions.edges(stored, revision, today.stable if beside else None)
@@ -57,7 +54,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
     the objectives is another trial: its evidence is zero, and the weight stays.
     """
-    memory, beside = state.memory, state.roles.phase in _BESIDE_STABLE
+    memory, beside = state.memory, state.roles.phase.is_judged
     revision, now_ms = state.judged, round(state.now * 1000)
     if revision is None:
         return replace(
@@ -70,7 +67,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     else:
         memory = replace(memory, missed=_missed(memory, revision))
         judged_by = error_budget.watched(judged_by, memory.missed)
-    traffic = Traffic.SHADOW if state.roles.phase is Phase.SHADOW else Traffic.LIVE
+    traffic = Traffic.SHADOW if state.roles.phase.mirrors else Traffic.LIVE
     if not _is_of(memory.trial, revision, state.attempt, judged_by, traffic):
         history = state.observed.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
@@ -158,7 +155,7 @@ def _start(grid: Grid, state: RolloutState) -> _Start:
     if scraped_ms is not None:
         after = -(-(scraped_ms + JITTER_MS) // PHASE_MS) * PHASE_MS
         grid = replace(grid, phase_ms=after % grid.step_ms)
-    if state.roles.phase is not Phase.SHADOW:
+    if not state.roles.phase.mirrors:
         return _Start(grid.floor(now_ms), 0.0, None)
     known = state.memory.shadow_impact
     if known is not None and known.before:
@@ -183,7 +180,7 @@ def measures(state: RolloutState) -> Request | None:
 
 def _beside(state: RolloutState) -> str | None:
     """The revision that what is judged is compared with, None when nothing serves beside it."""
-    return state.roles.stable if state.roles.phase in _BESIDE_STABLE else None
+    return state.roles.stable if state.roles.phase.is_judged else None
 
 
 def _is_of(

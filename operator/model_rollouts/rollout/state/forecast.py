@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
-from model_rollouts.api.status import Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.decision import Decision, Forecast, Judge, forecast
 from model_rollouts.decision.counts import COMPARABLE_WEIGHT
 from model_rollouts.rollout.state import current_trial, shadow_stages
@@ -45,10 +45,10 @@ def _rate(state: RolloutState) -> float | None:
     if history is None or state.skips_judging or state.promotion_verdict is not None:
         return None
     rate = history.rate
-    if state.phase is Phase.SHADOW:
+    if state.phase.mirrors:
         untold = rate is None and state.deployment.status.plan is None
         rate = request_rate(trial) if trial is not None and untold else None
-    elif state.phase not in (Phase.STARTING, Phase.CANARY):
+    elif not (state.phase is Phase.STARTING or state.phase.shares_traffic):
         return None
     return None if rate is None else two_digits(rate)
 

@@ -4,18 +4,23 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from model_rollouts.api import ratio
-from model_rollouts.api.status import Phase, Status
-from model_rollouts.resources.errors import ResourceError
-from model_rollouts.resources.names import RECORD_ANNOTATION, shadow_service
-from model_rollouts.rollout.observed import Children, Object
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import Status
+from model_rollouts.resources.names import shadow_service
+from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.capacity import rounded
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.routes import reader
-from model_rollouts.routes.record import RouteRecord, decode, encode
+from model_rollouts.routes import reader, record
+from model_rollouts.routes.record import RouteRecord
 
 NOBODY = Roles(None, None, None, Phase.ADMISSION, Fraction(0), 1, None, 0)
 """Before the first version."""
+
+
+_IN_SHADOW = (Phase.SHADOW, Phase.PAUSED)
+"""Phases of a status that may be that of a shadow."""
 
 
 def read_roles(children: Children, revisions: Mapping[str, Revision], status: Status) -> Roles:
@@ -49,33 +54,18 @@ def record_of(roles: Roles) -> RouteRecord:
     )
 
 
-def is_recorded(route: Object, roles: Roles) -> bool:
-    """Whether `route` carries `roles`, so that nothing has to be restored."""
-    return reader.record_of(route) == encode(record_of(roles))
-
-
 def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | None:
-    text = reader.record_of(route)
-    if text is None:
-        return None
-    try:
-        found = decode(f"HTTPRoute '{route['metadata']['name']}'", text)
-    except ResourceError:
+    found = record.read(route)
+    if found is None or found.stable is None:
         return None
     phase = next((phase for phase in Phase if phase == found.phase), None)
-    if found.stable is None or phase is None:
+    if phase is None:
         return None
     for field in ("stable", "candidate", "previous"):
         name = getattr(found, field)
         if name is not None and name not in revisions:
             # Nothing is decided on a guess while users may be served by something unknown.
-            raise ResourceError(
-                f"HTTPRoute '{route['metadata']['name']}'",
-                f"metadata.annotations[{RECORD_ANNOTATION}].{field}",
-                name,
-                "restore its ControllerRevision, or delete the annotation: the backends of the "
-                "route then say who serves",
-            )
+            raise record.unknown_revision(route, field, name)
     return Roles(
         stable=found.stable,
         candidate=found.candidate,
@@ -134,7 +124,7 @@ def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | N
     candidate = status.candidate
     if candidate is None or candidate.revision not in revisions:
         return serves
-    if status.shadow is not None and status.phase in (Phase.SHADOW, Phase.PAUSED):
+    if status.shadow is not None and status.phase in _IN_SHADOW:
         mirror = int(ratio.share(status.shadow.mirror) * 100)
         return _with_copies(serves, (shadow_service(candidate.revision), mirror), revisions)
     try:

@@ -12,7 +12,8 @@ from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import Artifact, RevisionInput, find, new_name
-from model_rollouts.rollout.observed import Children, Object
+from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Standing
 from model_rollouts.rollout.trial.objectives import LADDER, Edges, milliseconds
 

@@ -21,10 +21,6 @@ FEW = 3
 """Copies that must have arrived on a stage before there are more of them."""
 
 
-REFUSED = "MirrorRefused"
-"""The verdict in the record of a shadow whose copies the gateway would not make."""
-
-
 def percent(spec: Spec) -> int:
     """The share of requests that the spec has copied, 0 when shadow is off."""
     asked = spec.strategy.shadow

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from model_rollouts.api import duration, ratio
 from model_rollouts.api.deployment import ModelDeployment, Spec
-from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.strategy import Action, StrategyMode
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS
 from model_rollouts.rollout.memory import Clocks, Memory
@@ -15,29 +15,15 @@ from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.revisions import Revision, Wanted, standing
-
-SETTLED = "Settled"
-"""The verdict in the record of a version whose watch is over."""
-
-PASS, PASS_WITH_BOUND = "Pass", "PassWithBound"
-"""Verdicts of versions that were judged, before all users got them."""
-
-FAIL_IN_WATCH, BURN_IN_WATCH = FROM_WATCH = ("FailInWatch", "BurnInWatch")
-"""Verdicts of a version that was taken back after all users had it. An override that promoted it
-was carried out then: that it still stands in the spec does not bring the version back."""
-
-SKIPPED = "SkippedShadow"
-"""The verdict in the record of a canary that a person let begin without a shadow: it decides
-nothing yet."""
+from model_rollouts.routes.record import RecordedVerdict, is_from_watch, is_open
 
 GROWING_SECONDS = 2.0
 """How long the ready pods of a Deployment are not believed after it was given more."""
 
-_BEFORE = (Phase.ADMISSION, Phase.STARTING)
-_JUDGED = (Phase.SHADOW, Phase.CANARY)
-_ENDED = (Phase.ROLLED_BACK, Phase.UNDECIDED)
-_OPEN = (None, SKIPPED)
 _ALL = Fraction(1)
+
+_JUDGED_OR_OPEN = (None, RecordedVerdict.PASS, RecordedVerdict.PASS_WITH_BOUND)
+"""What a version that is judged may have in its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +76,13 @@ class RolloutState:
     @property
     def next_step(self) -> Step:
         """The first step above the weight that the candidate has."""
-        weight = self.roles.weight if self.phase is Phase.CANARY else Fraction(0)
+        weight = self.roles.weight if self.phase.shares_traffic else Fraction(0)
         return next(step for step in self.steps if step.weight > weight)
 
     @property
     def step(self) -> int | None:
         """The step of the canary that the candidate is on, from 1."""
-        if self.phase is not Phase.CANARY:
+        if not self.phase.shares_traffic:
             return None
         return max(1, sum(step.weight <= self.roles.weight for step in self.steps))
 
@@ -113,38 +99,43 @@ class RolloutState:
     @property
     def exchanging(self) -> bool:
         """Whether two versions have users, each with pods for its share alone."""
-        decided = self.roles.phase is not Phase.CANARY or self.roles.verdict not in _OPEN
+        decided = not self.roles.phase.shares_traffic or not is_open(self.roles.verdict)
         return self.roles.candidate is not None and self.roles.weight > 0 and decided
 
     @property
     def promotion_verdict(self) -> str | None:
         """The verdict with which the wanted version gets all users, pod by pod."""
-        is_open = self.phase is not Phase.CANARY or self.roles.verdict in _OPEN
-        return None if is_open else self.roles.verdict
+        decided = self.phase.shares_traffic and not is_open(self.roles.verdict)
+        return self.roles.verdict if decided else None
 
     @property
     def leaving(self) -> str | None:
         """The revision that was taken back and still has users, until pods are ready for them."""
-        taken_back = self.exchanging and self.roles.phase is not Phase.CANARY
+        taken_back = self.exchanging and not self.roles.phase.shares_traffic
         return self.roles.candidate if taken_back else None
 
     @property
     def watching(self) -> bool:
         """Whether what serves was promoted and is still under observation."""
-        return self.roles.phase is Phase.FULL and self.roles.verdict != SETTLED
+        return self.roles.phase is Phase.FULL and self.roles.verdict != RecordedVerdict.SETTLED
 
     @property
     def judged(self) -> str | None:
         """The revision whose requests are judged, None when nobody's are."""
-        if self.roles.phase in _JUDGED:
+        if self.roles.phase.is_judged:
             return self.roles.candidate
         return self.roles.stable if self.watching else None
+
+    @property
+    def is_on_the_way(self) -> bool:
+        """Whether pods of the wanted version start, or it is judged."""
+        return self.phase is Phase.STARTING or self.phase.is_judged
 
     @property
     def shadows(self) -> bool:
         """Whether the wanted version is judged on copies of requests before it gets users."""
         return (
-            self.phase in (*_BEFORE, Phase.SHADOW)
+            (self.phase.is_preparing or self.phase.mirrors)
             and self.roles.stable is not None
             and not self.skips_judging
             and shadow_stages.percent(self.spec) > 0
@@ -154,12 +145,12 @@ class RolloutState:
     @property
     def mirror_percent(self) -> int:
         """Percent of stable's requests of which the wanted version gets copies now."""
-        return self.roles.mirror_percent if self.phase is Phase.SHADOW else 0
+        return self.roles.mirror_percent if self.phase.mirrors else 0
 
     @property
     def suffered_at_percent(self) -> int | None:
         """The share of copies, in percent, at which stable suffered in this attempt."""
-        same = self.phase is Phase.SHADOW and self.roles.attempt == self.spec.strategy.attempt
+        same = self.phase.mirrors and self.roles.attempt == self.spec.strategy.attempt
         return self.roles.suffered_at_percent if same else None
 
     @property
@@ -187,7 +178,7 @@ class RolloutState:
     def leaves_shadow(self) -> bool:
         """Whether copies have shown enough: on the last stage, and what the first step asks for."""
         return (
-            self.phase is Phase.SHADOW
+            self.phase.mirrors
             and bool(self.stages)
             and self.mirror_percent >= self.stages[-1]
             and self.copies_arrive
@@ -212,20 +203,17 @@ class RolloutState:
             past for past in self.deployment.status.history if past.revision == self.wanted.name
         )
         last = next((past for past in ended if past.outcome is not Outcome.SUPERSEDED), None)
-        return last is not None and last.outcome in (
-            Outcome.PROMOTED,
-            Outcome.PROMOTED_WITH_BOUND,
-        )
+        return last is not None and last.outcome.serves
 
     @property
     def skips_judging(self) -> bool:
         """Whether the wanted version, once ready, gets all users without being judged."""
-        if self.phase not in (*_BEFORE, *_JUDGED):
+        if not (self.phase.is_preparing or self.phase.is_judged):
             return False
-        first_or_known = self.phase in _BEFORE and (self.roles.stable is None or self.known_good)
+        first_or_known = self.phase.is_preparing and (self.roles.stable is None or self.known_good)
         return (
             first_or_known
-            or self.promotion_verdict not in (None, PASS, PASS_WITH_BOUND)
+            or self.promotion_verdict not in _JUDGED_OR_OPEN
             or self.spec.strategy.mode is StrategyMode.IMMEDIATE
             or self.override(Action.PROMOTE, self.wanted.name)
         )
@@ -286,7 +274,7 @@ class RolloutState:
         """Pods that the wanted version needs for what it may get next, copies or users."""
         if self.promotion_verdict is not None:
             return min(self.spec.replicas, self._beside_stable())
-        late = self.past_deadline and self.phase is Phase.CANARY
+        late = self.past_deadline and self.phase.shares_traffic
         share = _ALL if self.skips_judging or late else self.next_step.weight
         # Without a stable the first version is what serves, and nothing beyond it.
         extra = None if self.roles.stable is None else self.max_extra_pods
@@ -312,7 +300,7 @@ class RolloutState:
     def past_deadline(self) -> bool:
         """Whether shadow and canary have lasted longer than they may without a decision."""
         return (
-            self.phase in _JUDGED
+            self.phase.is_judged
             and self.promotion_verdict is None
             and self.clocks.phase >= seconds(self.spec.strategy.deadline)
         )
@@ -329,10 +317,10 @@ def phase_of(spec: Spec, wanted: Wanted, now: Roles) -> Phase:
     if wanted.name == now.stable:
         return Phase.FULL
     if wanted.name == now.candidate:
-        if now.phase in _JUDGED:
+        if now.phase.is_judged:
             return now.phase
-        tried = now.phase in _ENDED and now.attempt >= spec.strategy.attempt
-        promoted = now.verdict in FROM_WATCH
+        tried = now.phase.has_ended and now.attempt >= spec.strategy.attempt
+        promoted = is_from_watch(now.verdict)
         if tried and (promoted or not is_asked(spec, Action.PROMOTE, wanted.name)):
             return now.phase
     return Phase.ADMISSION if wanted.revision is None else Phase.STARTING

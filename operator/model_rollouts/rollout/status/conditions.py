@@ -11,7 +11,8 @@ from model_rollouts.api.conditions import (
     find,
     put,
 )
-from model_rollouts.api.status import Phase, Status
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import LONGEST_MESSAGE, Status
 from model_rollouts.decision import Reason as Shown
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.message import pods, reason
@@ -24,7 +25,6 @@ OWN = frozenset(ConditionType)
 """The types of condition that are ours; all others have other writers."""
 
 _MOST_CONDITIONS = 16
-_LONGEST_MESSAGE = 1024
 
 _UNJUDGED = frozenset(
     {
@@ -37,18 +37,6 @@ _UNJUDGED = frozenset(
     }
 )
 """Reasons that keep a candidate where it is, and mean nothing to a version that all users get."""
-
-_ENDED = {
-    Phase.ROLLED_BACK: Reason.ROLLED_BACK,
-    Phase.UNDECIDED: Reason.UNDECIDED,
-}
-_GOES_ON = {
-    Phase.ADMISSION: Reason.CHECKING,
-    Phase.STARTING: Reason.STARTING,
-    Phase.SHADOW: Reason.JUDGING,
-    Phase.CANARY: Reason.JUDGING,
-    Phase.PAUSED: Reason.PAUSED,
-}
 
 
 class _Cause(NamedTuple):
@@ -73,7 +61,7 @@ def conditions_of(
             type,
             ConditionStatus.TRUE if holds else ConditionStatus.FALSE,
             reason,
-            cut(words, _LONGEST_MESSAGE),
+            cut(words, LONGEST_MESSAGE),
             generation=given.deployment.metadata.generation,
             now=at,
         )
@@ -115,8 +103,8 @@ def _bounded(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
 def _cause(given: StatusInput, message: str) -> _Cause | None:
     """Why the applied version does not serve all users; None when it does."""
     phase, stable = given.phase, given.stable
-    if phase in _ENDED and given.leaving is None:
-        return _Cause(ConditionType.STALLED, _ENDED[phase], message)
+    if phase.has_ended and given.leaving is None:
+        return _Cause(ConditionType.STALLED, phase.reason, message)
     hold = _hold(given)
     if hold is not None and hold.stalls:
         return _Cause(ConditionType.STALLED, hold.reason, hold.message)
@@ -127,11 +115,11 @@ def _cause(given: StatusInput, message: str) -> _Cause | None:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
         return _Cause(waits, hold.reason, hold.message)
-    if phase in (Phase.SHADOW, Phase.CANARY, Phase.FULL) and not given.gateway_accepted:
+    if (phase.is_judged or phase is Phase.FULL) and not given.gateway_accepted:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None
-    return _Cause(waits, _GOES_ON.get(phase, Reason.EXCHANGING), message)
+    return _Cause(waits, Reason.EXCHANGING if phase.has_ended else phase.reason, message)
 
 
 def _hold(given: StatusInput) -> Hold | None:
@@ -169,7 +157,7 @@ def _underpowered(given: StatusInput, progress: Progress | None, before: Status)
     if given.phase is Phase.STARTING or (progress is not None and progress.rate is None):
         expected = given.expected
         return None if expected is None or not expected.underpowered else expected.words
-    if progress is None or given.phase not in (Phase.CANARY, Phase.PAUSED):
+    if progress is None or not (given.phase.shares_traffic or given.phase is Phase.PAUSED):
         return None
     was = find(before.conditions, ConditionType.UNDERPOWERED) is not None
     return underpowered(given, progress, before=was)

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from model_rollouts.api.status import LONGEST_HISTORY, Outcome, Past, Phase
+from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.status import LONGEST_HISTORY, LONGEST_MESSAGE, Past
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.revisions import Revision
-
-_MESSAGE = 1024
-SERVES = (Outcome.PROMOTED, Outcome.PROMOTED_WITH_BOUND)
-"""Outcomes of a version that served all users."""
-_ENDS = {Phase.ROLLED_BACK: Outcome.ROLLED_BACK, Phase.UNDECIDED: Outcome.UNDECIDED}
+from model_rollouts.routes.record import RecordedVerdict
 
 
 def updated_history(
@@ -26,18 +23,19 @@ def updated_history(
     made up for, with a note that is shorter when the reason has gone with it.
     """
     if roles.phase is Phase.FULL and roles.stable is not None:
-        outcome = Outcome.PROMOTED_WITH_BOUND if roles.verdict == "PassWithBound" else SERVES[0]
-        last = next((past for past in history if past.outcome in SERVES), None)
+        bounded = roles.verdict == RecordedVerdict.PASS_WITH_BOUND
+        outcome = Outcome.PROMOTED_WITH_BOUND if bounded else Outcome.PROMOTED
+        last = next((past for past in history if past.outcome.serves), None)
         if last is not None and last.revision == roles.stable:
             return history
         return history_with(history, roles.stable, revisions, roles.attempt, outcome, note, now)
-    if roles.phase in _ENDS and roles.candidate is not None:
-        outcome = _ENDS[roles.phase]
+    ended = roles.phase.outcome
+    if ended is not None and roles.candidate is not None:
         last = next((past for past in history if past.outcome is not Outcome.SUPERSEDED), None)
         found = None if last is None else (last.revision, last.attempt, last.outcome)
-        if found == (roles.candidate, roles.attempt, outcome):
+        if found == (roles.candidate, roles.attempt, ended):
             return history
-        return history_with(history, roles.candidate, revisions, roles.attempt, outcome, note, now)
+        return history_with(history, roles.candidate, revisions, roles.attempt, ended, note, now)
     return history
 
 
@@ -57,6 +55,6 @@ def history_with(
         attempt=max(1, attempt),
         outcome=outcome,
         ended_at=datetime.fromtimestamp(int(now), UTC),
-        message=(note or outcome.meaning)[:_MESSAGE],
+        message=(note or outcome.meaning)[:LONGEST_MESSAGE],
     )
     return (past, *history)[:LONGEST_HISTORY]

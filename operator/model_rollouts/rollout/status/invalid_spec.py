@@ -16,17 +16,16 @@ from model_rollouts.api.conditions import (
     find,
     put,
 )
-from model_rollouts.api.status import Status
-from model_rollouts.rollout.observed import Object
+from model_rollouts.api.status import LONGEST_MESSAGE, Status
+from model_rollouts.resources.shapes import Object
 
-_LONGEST = 1024
 _SHOWN = 3
 
 
 def invalid_status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
     """The status of `obj`, about which `error` was raised, at `now` (Unix seconds)."""
     before = _before(obj)
-    message = _message(obj, error)[:_LONGEST]
+    message = _message(obj, error)[:LONGEST_MESSAGE]
     conditions: tuple[Condition, ...] = before.conditions
     generation = int(obj["metadata"].get("generation", 0))
     at = datetime.fromtimestamp(int(now), UTC)

@@ -1,10 +1,12 @@
 """The one sentence of a status: who serves, what is awaited, how long, and what can be done."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.duration import span
-from model_rollouts.api.status import Outcome, Phase
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import LONGEST_MESSAGE
 from model_rollouts.api.strategy import OnDeadline
 from model_rollouts.decision import Decision
 from model_rollouts.rollout.standing import Standing
@@ -12,7 +14,7 @@ from model_rollouts.rollout.state import capacity, pod_limit
 from model_rollouts.rollout.status.progress import Progress, step_ahead
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.trial import counted_copies
-from model_rollouts.text import about, clock, count, cut, duration, percent
+from model_rollouts.text import about, capitalized, clock, count, cut, duration, percent
 
 _AT_DEADLINE = {
     OnDeadline.PROMOTE_WITH_BOUND: (
@@ -37,18 +39,12 @@ def sentence(given: StatusInput, progress: Progress | None) -> str:
     stable = given.stable
     if stable is not None and not stable.is_ready:
         told.append(pods(stable))
-    if given.phase in _ENDED:
+    if given.phase.has_ended:
         told += _ended(given)
     else:
         told += [hold.message for hold in given.holds[:1] if hold.reason not in _TOLD]
         told += _awaited(given, progress)
-    return cut(" ".join(_whole(each.strip()) for each in told if each.strip()), 1024)
-
-
-_ENDED = {
-    Phase.ROLLED_BACK: (Outcome.ROLLED_BACK, "was taken back"),
-    Phase.UNDECIDED: (Outcome.UNDECIDED, "stayed undecided and was taken back"),
-}
+    return cut(" ".join(_whole(each.strip()) for each in told if each.strip()), LONGEST_MESSAGE)
 
 
 _TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
@@ -58,7 +54,7 @@ _TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 def _whole(text: str) -> str:
     if "." in text.split(maxsplit=1)[0][:-1]:  # the path of a field stays as it is written
         return text + ("" if text.endswith(".") else ".")
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return capitalized(text) + ("" if text.endswith((".", "!", "?")) else ".")
 
 
 def pods(standing: Standing) -> str:
@@ -85,13 +81,16 @@ def _place(given: StatusInput) -> str:
             return _full(given, wanted)
         case Phase.PAUSED if given.weight > 0 and given.leaving is None:
             return f"paused at {_share(given)}; {_others(given)}"
-        case Phase.PAUSED if given.roles.phase is Phase.SHADOW:
+        case Phase.PAUSED if given.roles.phase.mirrors:
             return f"paused: {_copied(given)}; {_served(given)}"
         case Phase.PAUSED:
             return f"paused; {_served(given)}"
-        case ended:
-            _, how = _ENDED[ended]
-            return f"version {wanted} {how}; {_served(given)}"
+        case Phase.ROLLED_BACK:
+            return f"version {wanted} was taken back; {_served(given)}"
+        case Phase.UNDECIDED:
+            return f"version {wanted} stayed undecided and was taken back; {_served(given)}"
+        case _:
+            assert_never(given.phase)
 
 
 def _served(given: StatusInput) -> str:
@@ -165,8 +164,9 @@ def _full(given: StatusInput, wanted: str) -> str:
 
 
 def _ended(given: StatusInput) -> list[str]:
-    outcome, _ = _ENDED[given.phase]
-    told = [reason(past.message) for past in given.history[:1] if past.outcome is outcome]
+    told = [
+        reason(past.message) for past in given.history[:1] if past.outcome is given.phase.outcome
+    ]
     if not told:
         told = [hold.message for hold in given.holds[:1]]
     elif given.leaving is not None:
@@ -191,9 +191,9 @@ def _awaited(given: StatusInput, progress: Progress | None) -> list[str]:
         return []
     if given.phase is Phase.FULL:
         return [reason(progress.explained.words)] if progress.failed else []
-    if given.phase is Phase.SHADOW:
+    if given.phase.mirrors:
         return [*_shown(given, progress), *_few_copies(given)]
-    if given.phase is not Phase.CANARY or given.is_promoting:
+    if not given.phase.shares_traffic or given.is_promoting:
         return []
     return [*_proven(given, progress), *_reduced(given)]
 

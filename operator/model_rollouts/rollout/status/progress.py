@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from model_rollouts.api.status import ObjectiveStatus, Verdict
+from model_rollouts.api.status import LONGEST_MESSAGE, ObjectiveStatus, Verdict
 from model_rollouts.decision import (
     Decision,
     Judge,
@@ -97,7 +97,7 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
             verdict=verdict(index, objective),
             bad=round(objective.candidate.bad),
             total=round(objective.candidate.total),
-            message=objective.words[:1024],
+            message=objective.words[:LONGEST_MESSAGE],
         )
         for index, objective in enumerate(explained.objectives)
     )

@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find
+from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import (
     LONGEST_HISTORY,
+    LONGEST_MESSAGE,
     Arm,
     ObjectiveStatus,
-    Outcome,
     Past,
-    Phase,
     ShadowStatus,
     Status,
     Verdict,
@@ -36,7 +36,6 @@ from model_rollouts.text import cut
 FIRST_REFRESH = 30.0
 LAST_REFRESH = 1800.0
 _SLOWER = 1.5
-_LONGEST_MESSAGE = 1024
 
 
 def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Status:
@@ -60,7 +59,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
         shadow=_shadow(given, memory, before),
         objectives=_objectives(given, shown, memory, before),
         history=tuple(
-            past.model_copy(update={"message": cut(past.message, _LONGEST_MESSAGE)})
+            past.model_copy(update={"message": cut(past.message, LONGEST_MESSAGE)})
             for past in given.history[:LONGEST_HISTORY]
         ),
         evidence=_kept(given, memory),
@@ -74,7 +73,7 @@ def _objectives(
     """How what is judged stands; of a candidate that was taken back, how it stood."""
     if progress is not None:
         return progress.objectives
-    if given.phase not in (Phase.ROLLED_BACK, Phase.UNDECIDED):
+    if not given.phase.has_ended:
         return ()
     return memory.verdicts or before.objectives
 
@@ -82,11 +81,11 @@ def _objectives(
 def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus | None:
     """What copies show; afterwards what they have shown, until another version is on its way."""
     load, mirror = memory.peak_load, f"{given.roles.mirror_percent}%"
-    if given.roles.phase is Phase.SHADOW:
+    if given.roles.phase.mirrors:
         load = load or PeakLoad()
-    elif given.phase in (Phase.ROLLED_BACK, Phase.UNDECIDED) and before.shadow is not None:
+    elif given.phase.has_ended and before.shadow is not None:
         return before.shadow.model_copy(update={"mirror": mirror})
-    if load is None or given.phase in (Phase.ADMISSION, Phase.STARTING):
+    if load is None or given.phase.is_preparing:
         return None
     borne = None if load.highest is None else f"{load.highest:.3g} req/s"
     return ShadowStatus(copies=load.copies, mirror=mirror, peak_load_per_pod=borne)
@@ -94,12 +93,12 @@ def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus 
 
 def _plan(given: StatusInput, before: Status) -> str | None:
     """What was before the candidate when it was told first: that is what came of it in the end."""
-    if given.phase not in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED):
+    if not given.phase.keeps_evidence:
         return None
     known, candidate = before.candidate, given.candidate
     is_same = known is not None and candidate is not None and known.revision == candidate.revision
     first = before.plan if is_same else None
-    fresh = None if given.plan is None else cut(given.plan, _LONGEST_MESSAGE)
+    fresh = None if given.plan is None else cut(given.plan, LONGEST_MESSAGE)
     return fresh or first if given.phase is Phase.STARTING else first or fresh
 
 
@@ -141,7 +140,7 @@ def _requirement(label: str, values: list[str]) -> str:
 
 def _kept(given: StatusInput, memory: Memory) -> str | None:
     """Evidence, while something is judged or a clock runs."""
-    running = given.phase in (Phase.STARTING, Phase.SHADOW, Phase.CANARY, Phase.PAUSED)
+    running = given.phase.keeps_evidence
     return stored_evidence.encode(memory) if running or given.watching else None
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from model_rollouts.api.deployment import ModelDeployment
-from model_rollouts.api.status import Past, Phase
+from model_rollouts.api.phase import Phase
+from model_rollouts.api.status import Past
 from model_rollouts.decision import Forecast
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.standing import Hold, Roles, Standing
@@ -18,8 +19,8 @@ class StatusInput:
     users that the candidate has by the route (0 to 1), `step` the one of `strategy.canary.steps`
     that it is on, from 1; None outside of a canary. `holds` are sorted by importance. `history` has
     the newest first, what this pass ended included. `watching` says that a promoted version is
-    under observation, `gateway_accepted` that the gateway took the route as it stands. `steps` are those
-    that its pods allow the candidate. `leaving` is not wanted and still has users (`weight`);
+    under observation, `gateway_accepted` that the gateway took the route as it stands. `steps` are
+    those that its pods allow the candidate. `leaving` is not wanted and still has users (`weight`);
     `is_promoting` says that the candidate gets all users, in exchange for pods of stable.
     """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from model_rollouts.decision import Interval, Judge, Kind, Objective, Role, Rules
+from model_rollouts.decision import Interval, Judge, Objective, Role, Rules
 from model_rollouts.decision.burn_rate import Block, Burn, burning, counted, is_above
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE, promise
 from model_rollouts.rollout.memory import Trial
@@ -13,9 +13,6 @@ Spent = tuple[tuple[Block, ...], ...]
 
 Missed = tuple[tuple[str, float], ...]
 """Objectives that stable missed beside the candidate, each with stable's share of bad ones."""
-
-_HAVE_A_BUDGET = (Kind.ERRORS, Kind.LATENCY, Kind.COUNTERS)
-_MISSED_TOO = (*_HAVE_A_BUDGET, Kind.BREAKER)
 
 
 def spent(before: Spent, judge: Judge, interval: Interval) -> Spent:
@@ -32,7 +29,7 @@ def spent(before: Spent, judge: Judge, interval: Interval) -> Spent:
 def burns(trial: Trial) -> str | None:
     """Which objective burns its budget too fast, in words; None when none does."""
     for blocks, objective in zip(trial.spent, trial.judge.rules.objectives, strict=False):
-        if objective.role is Role.REPORT or objective.kind not in _HAVE_A_BUDGET:
+        if objective.role is Role.REPORT or not objective.kind.traits.has_error_budget:
             continue
         if (burn := burning(blocks, objective.good)) is not None:
             return _words(objective, burn, min(burn.pair.long, trial.state.elapsed))
@@ -54,7 +51,7 @@ def missed(trial: Trial) -> Missed:
     return tuple(
         (objective.name, evidence.seen_stable_bad / evidence.seen_stable_total)
         for objective, evidence in pairs
-        if objective.kind in _MISSED_TOO
+        if objective.kind.traits.is_missed_by_stable
         and is_above(evidence.seen_stable_total, evidence.seen_stable_bad, objective.good)
     )
 
@@ -81,11 +78,11 @@ def watched(judged_by: Rules, before: Missed) -> Rules:
     shares = dict(before)
     wider = [_wider(each, shares.get(each.name, 0.0)) for each in judged_by.objectives]
     # What is allowed by an objective on errors must not be forbidden by the breaker.
-    most = min((each.good for each in wider if each.kind is Kind.BREAKER), default=1.0)
+    most = min((each.good for each in wider if each.kind.traits.is_breaker), default=1.0)
     return replace(
         judged_by,
         objectives=tuple(
-            _limited(each, most) if each.kind is Kind.ERRORS and each.good > most else each
+            _limited(each, most) if each.kind.traits.is_under_breaker and each.good > most else each
             for each in wider
         ),
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from model_rollouts.decision import Kind, Objective, Role, Seen
+from model_rollouts.decision import Objective, Role, Seen
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.rollout.memory import PeakLoad
 from model_rollouts.rollout.trial.samples import SHADOW, counts, requests
@@ -55,5 +55,5 @@ def _peak(load: PeakLoad, objectives: tuple[Objective, ...]) -> float | None:
 def _that_tell(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
     """Objectives on latency; those on errors when there is none."""
     acting = [each for each in objectives if each.role is not Role.REPORT]
-    timed = tuple(each for each in acting if each.kind is Kind.LATENCY)
-    return timed or tuple(each for each in acting if each.kind is Kind.ERRORS)
+    best = max((each.kind.traits.shows_load for each in acting), default=0)
+    return tuple(each for each in acting if best and each.kind.traits.shows_load == best)

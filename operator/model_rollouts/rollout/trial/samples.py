@@ -6,7 +6,7 @@ The two rooms know nothing of each other; this is where they meet.
 import math
 from dataclasses import dataclass
 
-from model_rollouts.decision import Bracket, Counts, Interval, Kind, Objective, Sample, Traffic
+from model_rollouts.decision import Bracket, Counts, Interval, Objective, Sample, Traffic
 from model_rollouts.decision.counts import COMPARABLE_LOAD, NOTHING
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
@@ -111,7 +111,7 @@ def counts(objective: Objective, arm: ArmCounts, minutes: float, *, stable: bool
 
     None where its counters tell of two arms at once, or no edge of its histogram is known.
     """
-    if objective.kind is Kind.RESTARTS:
+    if objective.is_rate:
         return Counts.events(arm.pods * minutes, arm.restarts)
     shared = objective.latency is None and objective.counters is None
     tally = arm.tallies.get(_ERRORS if shared else objective.name)

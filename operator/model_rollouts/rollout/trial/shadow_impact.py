@@ -12,7 +12,7 @@ from model_rollouts.decision import (
     Traffic,
     explain,
 )
-from model_rollouts.decision.against_past import HELD_TO_PAST, against_past
+from model_rollouts.decision.against_past import against_past
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
 from model_rollouts.rollout.memory import ShadowImpact, Split, Trial
 from model_rollouts.rollout.trial.samples import STABLE, counts
@@ -74,7 +74,7 @@ def _added(
     added = dict(before)
     for each in trial.judge.rules.objectives:
         found = counts(each, stable, _minutes(record), stable=True)
-        if each.kind in HELD_TO_PAST and found is not None:
+        if each.kind.traits.is_held_to_past and found is not None:
             known = before.get(each.name, Seen(0.0, 0.0))
             added[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_least)
     return added

@@ -8,7 +8,7 @@ from model_rollouts import decision
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.objectives import BREAKER
 from model_rollouts.api.ratio import share
-from model_rollouts.decision import Dispersion, Judge, Kind, Rules, Traffic
+from model_rollouts.decision import Dispersion, Judge, Rules, Traffic
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
@@ -67,7 +67,7 @@ def judge_for(
     known = dict(others)
 
     def of(objective: decision.Objective) -> Dispersion | None:
-        if objective.kind is Kind.ERRORS:
+        if objective.kind.traits.shares_errors_past:
             return dispersion
         asked = past_of(objective)
         return None if asked is None else known.get(asked.key)
