@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools lint format test test-unit test-metrics test-operator test-healing \
+.PHONY: help venv tools manifests lint format test test-unit test-metrics test-operator test-healing \
 	cluster cluster-down kwok demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
 	bench-decision bench-engine bench-intake bench-reaction
 
@@ -23,6 +23,9 @@ venv: $(INSTALLED) ## Install the project and its development tools into .venv
 
 tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl, Prometheus and Helm, which tests run against
 	@$(PYTHON) -m e2e.cluster tools
+
+manifests: $(INSTALLED) ## Write what is generated in manifests/ from the Helm chart
+	@$(PYTHON) -m e2e.manifests
 
 lint: $(INSTALLED) ## Check format, style, types and the imports between rooms
 	$(VENV)/bin/ruff format --check .

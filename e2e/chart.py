@@ -34,9 +34,15 @@ def lint(values: Values, chart: Path = CHART) -> str:
     return _helm("lint", "--strict", *_OFFLINE, chart, "--values", "-", values=values)
 
 
-def render(values: Values, *, release: str = "model-rollouts", chart: Path = CHART) -> str:
+def render(
+    values: Values,
+    *,
+    release: str = "model-rollouts",
+    namespace: str = "operators",
+    chart: Path = CHART,
+) -> str:
     """The manifests, as text; raises StepError when the values are refused."""
-    options = ("--namespace", "operators", *_OFFLINE, "--values", "-")
+    options = ("--namespace", namespace, *_OFFLINE, "--values", "-")
     return _helm("template", release, chart, *options, values=values)
 
 

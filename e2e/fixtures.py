@@ -150,6 +150,14 @@ def helm() -> Path:
 
 
 @pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """The program of the kubectl that the cluster is made with; it builds kustomizations too."""
+    if not tools.built(["kubectl"]):
+        _unavailable("kubectl is not built: run `make tools`")
+    return tools.binary("kubectl")
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> Path:
     """The program of the Prometheus that the cluster runs too."""
     if not tools.built(["prometheus"]):

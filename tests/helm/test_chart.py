@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from e2e.chart import CHART, REQUIRED, Values, lint, render
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from model_rollouts.api.crd import custom_resource_definition
 from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
+from model_rollouts.cli.main import main
 from model_rollouts.resources import names
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -158,6 +160,32 @@ def test_the_chart_has_the_version_of_the_operator() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
     assert chart["version"] == chart["appVersion"] == project["version"]
+
+
+def test_the_operator_understands_what_the_chart_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("model_rollouts.cli.run.run_operator", lambda made, _: started.append(made))
+    values = {
+        **REQUIRED,
+        "prometheus": {"url": "http://thanos:9091", "scrapeInterval": "15s"},
+        "proxy": {"image": {"repository": "envoy", "tag": "v1", "digest": ""}},
+        "watch": {"namespaces": ["flights", "shop"]},
+    }
+    objects = yaml.safe_load_all(render(values))
+    template = next(obj for obj in objects if obj and obj["kind"] == "Deployment")["spec"][
+        "template"
+    ]
+    (container,) = template["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+
+    result = CliRunner().invoke(main, container["args"], env=variables)
+
+    assert result.exit_code == 0, result.output
+    (options,) = started
+    assert options.prometheus.url == "http://thanos:9091"
+    assert options.settings.grid.step_ms == 15_000
+    assert options.settings.proxy.image == "envoy:v1"
+    assert options.namespaces == ("flights", "shop")
 
 
 def test_the_pod_monitor_selects_what_the_operator_renders() -> None:
