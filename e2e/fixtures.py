@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import httpx
 import pytest
 from ephemeral_port_reserve import reserve
+from prometheus_api_client.prometheus_connect import PrometheusConnect
 from rich.console import Console
 
 from e2e.cluster import addons, control_plane, credentials, debian, progress, tools
@@ -26,6 +26,9 @@ from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.cluster.provider import Provider, choose
 from e2e.waiting import wait_until
+from model_rollouts.metrics.series import Sample
+from model_rollouts.prometheus.client import ServerOptions
+from model_rollouts.prometheus.inspect import connect, raw_samples
 
 READY_SECONDS = 60.0
 SETTING_UP: dict[str, float] = {}
@@ -76,14 +79,17 @@ class Cluster:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series that the PromQL `expression` gives now."""
-        answer = httpx.get(
-            f"{addons.prometheus_url(self.provider)}/api/v1/query",
-            params={"query": expression},
-            trust_env=False,
-        )
-        answer.raise_for_status()
-        found = answer.json()["data"]["result"]
+        with contextlib.closing(self._prometheus()) as server:
+            found = server.custom_query(expression)
         return [(series["metric"], float(series["value"][1])) for series in found]
+
+    def samples(self, selector: str) -> list[tuple[dict[str, str], list[Sample]]]:
+        """Return labels and raw samples of each series that a range selector gives now."""
+        with contextlib.closing(self._prometheus()) as server:
+            return raw_samples(server, selector, round(time.time() * 1000))
+
+    def _prometheus(self) -> PrometheusConnect:
+        return connect(ServerOptions(addons.prometheus_url(self.provider)))
 
 
 @pytest.fixture(scope="session")

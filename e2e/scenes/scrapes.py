@@ -3,9 +3,6 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-import httpx
-
-from e2e.cluster import addons
 from e2e.fixtures import Cluster
 
 COMPLETED = "envoy_http_downstream_rq_completed"
@@ -32,23 +29,17 @@ def scrapes(cluster: Cluster, namespace: str, revision: str) -> list[Scrape]:
         f'{{__name__=~"{names}",namespace="{namespace}",modelrollouts_revision="{revision}",'
         'envoy_http_conn_manager_prefix="live"}[20m]'
     )
-    answer = httpx.get(
-        f"{addons.prometheus_url(cluster.provider)}/api/v1/query",
-        params={"query": selector},
-        trust_env=False,
-    )
-    answer.raise_for_status()
-    series = answer.json()["data"]["result"]
-    pods = {each["metric"]["pod"] for each in series}
+    series = cluster.samples(selector)
+    pods = {labels["pod"] for labels, _ in series}
     assert len(pods) <= 1, f"revision {revision} had the pods {sorted(pods)}, expected one"
     total: dict[float, int] = defaultdict(int)
     bad: dict[float, int] = defaultdict(int)
-    for each in series:
-        name = each["metric"]["__name__"]
-        for at, value in each["values"]:
+    for labels, samples in series:
+        name = labels["__name__"]
+        for at, value in samples:
             if name in (COMPLETED, GIVEN_UP):
                 total[at] += int(float(value))
-            if name == GIVEN_UP or each["metric"].get("envoy_response_code_class") == "5":
+            if name == GIVEN_UP or labels.get("envoy_response_code_class") == "5":
                 bad[at] += int(float(value))
     return [Scrape(at, total[at], bad[at]) for at in sorted(total)]
 

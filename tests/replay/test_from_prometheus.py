@@ -1,6 +1,8 @@
 """A real Prometheus is replayed, recorded, and the recording replayed again."""
 
+import asyncio
 import contextlib
+import io
 import json
 import time
 from datetime import UTC, datetime
@@ -11,6 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from model_rollouts.cli.main import main
+from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.series import Sample
+from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.decode import decode_matrix
+from model_rollouts.replay.fetch import fetch
+from model_rollouts.replay.recording import Header, read_file
 from tests.metrics.exporter_pod import ExporterPod, wait_for_scrapes
 from tests.prometheus_server import Target, prometheus_server
 
@@ -27,8 +35,23 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
+def _read_as_the_operator_does(url: str, header: Header) -> str:
+    """The recording of the same span, by the client and the decoder that verdicts rest on."""
+
+    async def query(text: str, at_ms: int) -> bytes:
+        async with PrometheusClient(ServerOptions(url)) as client:
+            return await client.query(text, at_ms)
+
+    def ask(text: str, at_ms: int) -> list[tuple[dict[str, str], list[Sample]]]:
+        return list(decode_matrix(asyncio.run(query(text, at_ms))))
+
+    written = io.StringIO()
+    fetch(ask, header, Batching()).write(written)
+    return written.getvalue()
+
+
 def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
-    tmp_path: Path, prometheus: Path
+    tmp_path: Path, any_prometheus: Path
 ) -> None:
     stable = ExporterPod("stable-0", "m-1", tmp_path)
     candidate = ExporterPod("candidate-0", "m-2", tmp_path)
@@ -39,12 +62,17 @@ def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
         for pod in pods:
             cleanup.callback(pod.crash)
             pod.start()
-        server = cleanup.enter_context(prometheus_server(prometheus, tmp_path, targets, "500ms"))
+        server = cleanup.enter_context(
+            prometheus_server(any_prometheus, tmp_path, targets, "500ms")
+        )
         wait_for_scrapes(pods)
         began = time.time()
         stable.count({"completed": 500, "timed": 500, "within": 499})
         candidate.count({"completed": 40, "5xx": 12, "timed": 40, "within": 40})
         wait_for_scrapes(pods, 4)
+        ended = time.time()
+        # What was under way at the end is stored.
+        wait_for_scrapes(pods)
 
         # Against the target: two pods are scraped at different moments, and evidence against
         # stable needs requests of both in one interval.
@@ -52,9 +80,10 @@ def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
         lines = _replay(
             *("--prometheus", server.url, "--namespace", "shop", "--record", recorded),
             *("--stable", "m-1", "--candidate", "m-2"),
-            *("--from", _moment(began), "--until", _moment(time.time())),
+            *("--from", _moment(began), "--until", _moment(ended)),
             *("--step", "500ms", *judged),
         )
+        as_the_operator = _read_as_the_operator_does(server.url, read_file(recorded).header)
 
     assert [event["what"] for line in lines for event in line["events"]] == ["Canary", "RolledBack"]
     assert lines[-1]["arms"]["candidate"]["objectives"] == {
@@ -62,3 +91,5 @@ def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
         "latency": {"total": 40, "bad": [0]},
     }
     assert _replay(recorded, *judged) == lines
+    assert recorded.read_text() == as_the_operator
+    assert sum(len(json.loads(line)["samples"]) for line in as_the_operator.splitlines()[1:]) > 100

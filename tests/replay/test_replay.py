@@ -1,6 +1,7 @@
 """`model-rollouts replay` on recordings: what is told, in which form, with which exit code."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,11 @@ def test_a_broken_recording_is_refused_by_line_and_field(
         (["x.jsonl", "--prometheus", "http://p"], "found a RECORDING and --prometheus"),
         (["x.jsonl", "--namespace", "shop"], "--namespace belongs to --prometheus"),
         (["--prometheus", "http://p", "--namespace", "shop"], "--prometheus needs --candidate too"),
+        (
+            ["--prometheus", "http://p", "--ca-file", __file__],
+            "write a file with certificates in PEM",
+        ),
+        (["--prometheus", "http://p", "--ca-file", "/none"], "'/none': No such file"),
         (["x.jsonl", "--from", "noon"], "found 'noon', write a time such as"),
         (["x.jsonl", "--from", "2026-11-22T14:00:00"], "write a time such as"),
     ],
@@ -235,6 +241,34 @@ def test_a_wrong_command_line(arguments: list[str], says: str) -> None:
 
     assert result.exit_code == 2
     assert says in result.output
+
+
+FROM_A_SERVER = [
+    *("--prometheus", "http://127.0.0.1:9", "--namespace", "shop", "--candidate", "m-2"),
+    *("--from", "2026-11-22T14:00:00Z", "--until", "2026-11-22T15:00:00Z"),
+]
+
+
+def test_a_server_that_is_away() -> None:
+    result = _replay(*FROM_A_SERVER)
+
+    assert result.exit_code == 1
+    assert "Error: http://127.0.0.1:9/api/v1/query: " in result.output
+
+
+def test_without_the_extra_files_are_replayed_and_servers_say_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _recording(tmp_path / "good.jsonl", minutes=2)
+    monkeypatch.delitem(sys.modules, "model_rollouts.prometheus.inspect", raising=False)
+    for name in ("prometheus_api_client", "prometheus_api_client.prometheus_connect"):
+        monkeypatch.setitem(sys.modules, name, None)  # what is not installed
+
+    from_file, from_server = _replay(path), _replay(*FROM_A_SERVER)
+
+    assert from_file.exit_code == 0
+    assert from_server.exit_code == 1
+    assert "pip install 'model-rollouts[inspect]'" in from_server.output
 
 
 def test_a_file_that_is_not_there() -> None:

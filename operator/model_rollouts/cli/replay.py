@@ -1,9 +1,9 @@
 """`model-rollouts replay`: what would have been decided on recorded samples, when and why."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import DURATION, TIME, judging
+from model_rollouts.cli.types import CERTIFICATES, DURATION, TIME, judging
 from model_rollouts.decision import (
     Assurance,
     Compare,
@@ -26,7 +26,7 @@ from model_rollouts.decision import (
 )
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.errors import InputError
-from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
+from model_rollouts.prometheus.client import QueryError, ServerOptions
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.recording import Header, Recording, read_file
@@ -39,11 +39,21 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
 
 @click.command(short_help="Judge recorded samples: what would have been decided, when and why.")
 @click.argument("recording", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--prometheus", "url", metavar="URL", help="Read the samples from this Prometheus.")
+@click.option(
+    "--prometheus",
+    "url",
+    metavar="URL",
+    help="Read the samples from this Prometheus. Needs the extra 'inspect'.",
+)
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file with a bearer token for it.",
+)
+@click.option(
+    "--ca-file",
+    type=CERTIFICATES,
+    help="Certificates to trust for it.  [those of the system]",
 )
 @click.option("--namespace", help="Where the model is served.")
 @click.option("--candidate", metavar="REVISION", help="The revision to judge.")
@@ -110,7 +120,7 @@ def _samples(options: dict[str, Any]) -> Recording:
     for name in SERVER_NEEDS:
         if options["from_" if name == "from" else name] is None:
             raise click.UsageError(f"--prometheus needs --{name} too")
-    recording = asyncio.run(_fetch(options))
+    recording = _fetch(options)
     if options["record"] is not None:
         with options["record"].open("w", encoding="utf-8") as file:
             recording.write(file)
@@ -118,7 +128,7 @@ def _samples(options: dict[str, Any]) -> Recording:
     return recording
 
 
-async def _fetch(options: dict[str, Any]) -> Recording:
+def _fetch(options: dict[str, Any]) -> Recording:
     header = Header(
         namespace=options["namespace"],
         stable=options["stable"],
@@ -127,12 +137,15 @@ async def _fetch(options: dict[str, Any]) -> Recording:
         until_ms=round(options["until"].timestamp() * 1000),
         step_ms=round(options["step"] * 1000),
     )
-    token_file: Path | None = options["token_file"]
-    token = None if token_file is None else token_file.read_text().strip()
-    server = ServerOptions(options["url"], token=token, timeout_s=60)
-    with _progress("reading samples") as progress:
-        async with PrometheusClient(server) as client:
-            return await fetch(client.query, header, Batching(), progress)
+    try:
+        from model_rollouts.prometheus.inspect import connect, raw_samples
+    except ImportError as error:
+        raise click.ClickException(f"--prometheus: {error}") from None
+    server = ServerOptions(
+        options["url"], token_file=options["token_file"], tls=options["ca_file"], timeout_s=60
+    )
+    with closing(connect(server)) as prometheus, _progress("reading samples") as progress:
+        return fetch(partial(raw_samples, prometheus), header, Batching(), progress)
 
 
 def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge]:

@@ -1,6 +1,5 @@
 """`model-rollouts run`: the operator itself, as it runs in its pod."""
 
-import ssl
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import click
 
-from model_rollouts.cli.types import DURATION
+from model_rollouts.cli.types import CERTIFICATES, DURATION
 from model_rollouts.cluster.connection import ConnectionConfigError
 from model_rollouts.engine import logs
 from model_rollouts.engine.executor import CrashPoint
@@ -72,7 +71,7 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
 )
 @click.option(
     "--prometheus-ca-file",
-    type=_FILE,
+    type=CERTIFICATES,
     show_envvar=True,
     help="Certificates to trust in its place.  [those of the system]",
 )
@@ -157,11 +156,6 @@ def run(**options: Any) -> None:
 
 def _options(options: dict[str, Any]) -> Options:
     step_ms = round(options["scrape_interval"] * 1000)
-    ca_file: Path | None = options["prometheus_ca_file"]
-    try:
-        tls = None if ca_file is None else ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError:
-        raise InputError("prometheus-ca-file", str(ca_file), "certificates in PEM") from None
     return Options(
         settings=Settings(
             proxy=ProxySettings(options["proxy_image"]),
@@ -169,7 +163,9 @@ def _options(options: dict[str, Any]) -> Options:
         ),
         release=_release(),
         prometheus=ServerOptions(
-            options["prometheus_url"], token_file=options["prometheus_token_file"], tls=tls
+            options["prometheus_url"],
+            token_file=options["prometheus_token_file"],
+            tls=options["prometheus_ca_file"],
         ),
         namespaces=options["namespaces"],
         kubeconfig=options["kubeconfig"],

@@ -3,6 +3,7 @@
 And the options that every command which judges has in common.
 """
 
+import ssl
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -91,6 +92,26 @@ class Time(click.ParamType[datetime]):
         return moment
 
 
+class Certificates(click.ParamType[ssl.SSLContext]):
+    """A file of certificates in PEM: whom to trust, in place of whom the system trusts."""
+
+    name = "file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ssl.SSLContext:
+        """The trust in them and in nobody else."""
+        if isinstance(value, ssl.SSLContext):
+            return value
+        try:
+            return ssl.create_default_context(cafile=value)
+        except ssl.SSLError:
+            self.fail(f"found '{value}', write a file with certificates in PEM", param, ctx)
+        except OSError as error:
+            self.fail(f"'{value}': {error.strerror}", param, ctx)
+
+
+CERTIFICATES = Certificates()
 PERCENTAGE = Percentage()
 PERCENTAGES = Percentages()
 DURATION = Duration()

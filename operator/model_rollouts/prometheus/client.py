@@ -16,7 +16,9 @@ from yarl import URL
 
 from model_rollouts.metrics.errors import InputError
 
-_PASSING = frozenset({429, 502, 503, 504})
+PASSING = frozenset({429, 502, 503, 504})
+"""HTTP states that asking again may cure."""
+
 _CHUNK = 2**18
 
 
@@ -24,7 +26,7 @@ class QueryError(Exception):
     """A query without a usable answer; the message names the server without credentials."""
 
 
-class _PassingError(QueryError):
+class PassingError(QueryError):
     """A failure that asking again may cure."""
 
 
@@ -118,7 +120,7 @@ class PrometheusClient:
         for _ in range(self._options.retries):
             try:
                 return await self._post_once(url, form)
-            except _PassingError:
+            except PassingError:
                 await asyncio.sleep(self._options.retry_after_s)
         return await self._post_once(url, form)
 
@@ -132,9 +134,9 @@ class PrometheusClient:
             # A server that is too slow now is not helped by asking again.
             raise QueryError(f"{url}: no answer within {self._options.timeout_s:g} s") from None
         except aiohttp.ClientError as error:
-            raise _PassingError(f"{url}: {error}") from error
+            raise PassingError(f"{url}: {error}") from error
         if response.status != 200:
-            kind = _PassingError if response.status in _PASSING else QueryError
+            kind = PassingError if response.status in PASSING else QueryError
             raise kind(f"{url}: HTTP {response.status}: {_shown(body)}")
         return body
 

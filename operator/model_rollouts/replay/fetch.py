@@ -1,6 +1,6 @@
 """From a Prometheus to a recording: all raw samples that a verdict could need, slice by slice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from model_rollouts.metrics.batching import Batching, Need
 from model_rollouts.metrics.objectives import (
@@ -13,10 +13,12 @@ from model_rollouts.metrics.objectives import (
     WITHIN,
     Template,
 )
+from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import PROXY
-from model_rollouts.prometheus.decode import decode_matrix
-from model_rollouts.prometheus.reader import Ask
-from model_rollouts.replay.recording import Header, Recording
+from model_rollouts.replay.recording import Header, Labels, Recording
+
+Ask = Callable[[str, int], Iterable[tuple[Labels, Sequence[Sample]]]]
+"""Ask a range selector at a time in milliseconds, for labels and samples of each series."""
 
 SLICE_INTERVALS = 60
 
@@ -32,7 +34,7 @@ RECORDED = (
 """Both listeners and every bucket edge, so that other thresholds can be tried later."""
 
 
-async def fetch(
+def fetch(
     ask: Ask,
     header: Header,
     batching: Batching,
@@ -40,7 +42,7 @@ async def fetch(
 ) -> Recording:
     """Record the span of `header` and one lookback before it.
 
-    `progress` is told slices done and slices in all. Raises QueryError or AnswerError.
+    `progress` is told slices done and slices in all. Raises what `ask` raises.
     """
     recording = Recording(header)
     grid = header.grid
@@ -57,7 +59,7 @@ async def fetch(
             for query in batching.queries(
                 template, [need], after_ms=after, until_ms=until, step_ms=grid.step_ms
             ):
-                for labels, samples in decode_matrix(await ask(query.text, query.at_ms)):
+                for labels, samples in ask(query.text, query.at_ms):
                     recording.add(labels, samples)
     progress(len(slices), len(slices))
     return recording
