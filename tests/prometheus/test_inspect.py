@@ -274,7 +274,7 @@ def test_a_ca_of_ones_own_is_trusted_and_no_other() -> None:
 def test_the_operator_loads_nothing_of_it() -> None:
     # The kubernetes client loads requests, so only an import contract can tell who else does.
     program = (
-        "import sys, model_rollouts.cli.run, model_rollouts.engine.run\n"
+        "import sys, model_rollouts.cli.run, model_rollouts.engine.wiring\n"
         "print(sorted({'dateparser', 'pandas', 'prometheus_api_client',"
         " 'model_rollouts.prometheus.inspect'} & set(sys.modules)))"
     )
