@@ -4,7 +4,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from model_rollouts.rollout.plan import plan
+from model_rollouts.rollout.plan import make_plan
 from tests.rollout.simulated_cluster import INTERVAL, NOON, SETTINGS, World
 
 RATE = 20.0
@@ -35,7 +35,7 @@ def measure(canaries: int, ticks: int) -> Tick:
             taking += time.process_time() - begun
             seen = world.seen()
             begun = time.process_time()
-            found = plan(seen, world.memory, NOON + world.time, SETTINGS)
+            found = make_plan(seen, world.memory, NOON + world.time, SETTINGS)
             planning += time.process_time() - begun
             world.memory, world.measures = found.memory, found.measures
             for action in found.actions:

@@ -16,7 +16,7 @@ from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.plan import Settings
 from tests.api.objects import changed
 from tests.engine.conftest import Cluster, Test
-from tests.engine.test_checking import World
+from tests.engine.test_cluster_checks import World
 from tests.kubernetes_clients import until
 
 Run = Callable[[Test], None]

@@ -27,7 +27,7 @@ from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 from tests.conditions_check import broken_rules
 from tests.engine.controllers import IMAGE, Controllers, Direct, background
 from tests.engine.standin_prometheus import StandinPrometheus
-from tests.engine.test_checking import World as Gateways
+from tests.engine.test_cluster_checks import World as Gateways
 from tests.kubernetes_clients import until
 
 NAME = "arrival"

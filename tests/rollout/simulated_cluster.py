@@ -36,7 +36,7 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Observed
-from model_rollouts.rollout.plan import Plan, Settings, plan
+from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.trial.trial import take_counts
 from model_rollouts.routes import reader
 from tests.conditions_check import broken_rules
@@ -451,7 +451,7 @@ class World:
         """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
         for _ in range(40):
             self._controllers()
-            found = plan(self.seen(), self.memory, NOON + self.time, SETTINGS)
+            found = make_plan(self.seen(), self.memory, NOON + self.time, SETTINGS)
             if found.needs:
                 self._answer(found)
                 self.memory = found.memory

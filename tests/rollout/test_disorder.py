@@ -8,7 +8,7 @@ from typing import Any, Self
 import pytest
 
 from model_rollouts.rollout.actions import Action, WriteRoute
-from tests.rollout.bounded import Bounded
+from tests.rollout.bounded_cluster import Bounded
 from tests.rollout.simulated_cluster import INTERVAL
 
 ERRORS = {"1": 0.002, "2": 0.002, "3": 0.2}

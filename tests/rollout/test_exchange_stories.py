@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.rollout.bounded import Bounded
-from tests.rollout.told import is_told_again
+from tests.rollout.bounded_cluster import Bounded
+from tests.rollout.story_files import is_told_again
 
 LONG = {"duration": "6h"}
 

@@ -9,7 +9,7 @@ from model_rollouts.decision import Dispersion
 from model_rollouts.rollout.observed import Gateway
 from tests.rollout import shadow_stories
 from tests.rollout.simulated_cluster import SPEC, World
-from tests.rollout.told import is_told_again
+from tests.rollout.story_files import is_told_again
 
 GOOD_THEN_BAD = {"1": 0.002, "2": 0.002, "3": 0.05}
 

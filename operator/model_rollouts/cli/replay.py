@@ -31,7 +31,7 @@ from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.recording import Header, Recording, read_file
 from model_rollouts.replay.story import Event, Story, What, intervals
-from model_rollouts.rollout.trial.samples import Counting
+from model_rollouts.rollout import Counting
 
 EXIT_CODES = {What.PROMOTED: 0, What.ROLLED_BACK: 3, What.UNDECIDED: 4}
 SERVER_NEEDS = ("namespace", "candidate", "from", "until")

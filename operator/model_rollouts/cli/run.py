@@ -17,7 +17,7 @@ from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.prometheus.client import ServerOptions
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.rollout.plan import Settings
+from model_rollouts.rollout import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 

@@ -12,10 +12,20 @@ Pure and standard library only: no clock, no input or output, no randomness. doc
 derives the method and shows what it achieves.
 """
 
-from model_rollouts.decision.bracket import Bracket, bracket, no_bucket_boundary
+from model_rollouts.decision.against_past import judge_against_past
+from model_rollouts.decision.bracket import FAR_MULTIPLE, Bracket, bracket, no_bucket_boundary
+from model_rollouts.decision.burn_rate import Burn, BurnBlock, count_burn, fast_burn, is_rate_above
 from model_rollouts.decision.catalogue import breaker, counters, errors, latency, restarts
 from model_rollouts.decision.codec import EvidenceRefusedError, encode, resume
-from model_rollouts.decision.counts import Counts, Interval, Sample, Traffic
+from model_rollouts.decision.counts import (
+    COMPARABLE_LOAD,
+    COMPARABLE_WEIGHT,
+    NO_COUNTS,
+    Counts,
+    Interval,
+    Sample,
+    Traffic,
+)
 from model_rollouts.decision.deadline import (
     Bound,
     DeadlineAction,
@@ -23,11 +33,12 @@ from model_rollouts.decision.deadline import (
     DeadlinePolicy,
     at_deadline,
 )
-from model_rollouts.decision.dispersion import measure
-from model_rollouts.decision.explain import explain
-from model_rollouts.decision.forecast import Excluded, Forecast, forecast
+from model_rollouts.decision.dispersion import DISPERSION_BLOCK, measure
+from model_rollouts.decision.explanation import explain
+from model_rollouts.decision.forecast import Excluded, Forecast, forecast_decision
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import (
+    LARGEST_BAD_SHARE,
     Assurance,
     Compare,
     CounterPair,
@@ -49,11 +60,19 @@ from model_rollouts.decision.verdict import (
 )
 
 __all__ = [
+    "COMPARABLE_LOAD",
+    "COMPARABLE_WEIGHT",
+    "DISPERSION_BLOCK",
+    "FAR_MULTIPLE",
     "INDEPENDENT",
+    "LARGEST_BAD_SHARE",
+    "NO_COUNTS",
     "UNKNOWN",
     "Assurance",
     "Bound",
     "Bracket",
+    "Burn",
+    "BurnBlock",
     "Compare",
     "Condition",
     "CounterPair",
@@ -84,11 +103,15 @@ __all__ = [
     "at_deadline",
     "bracket",
     "breaker",
+    "count_burn",
     "counters",
     "encode",
     "errors",
     "explain",
-    "forecast",
+    "fast_burn",
+    "forecast_decision",
+    "is_rate_above",
+    "judge_against_past",
     "latency",
     "measure",
     "no_bucket_boundary",

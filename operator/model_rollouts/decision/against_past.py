@@ -50,7 +50,7 @@ def _divergence(share: float, rate: float) -> float:
     return good + (share * math.log(share / rate) if share else 0.0)
 
 
-def against_past(
+def judge_against_past(
     objectives: Sequence[Objective],
     before: Mapping[str, Seen],
     dispersions: Mapping[str, Dispersion],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from model_rollouts.text import seconds
 
-FAR = 1.25
+FAR_MULTIPLE = 1.25
 """The second boundary of the dual rule is the first edge at or above this multiple."""
 
 _SAME = 1e-9
@@ -46,7 +46,7 @@ def bracket(threshold: float, edges: Sequence[float], *, far_from: float = 0.0) 
     # Prometheus writes edges as text: "0.30" and 0.3 must be the same edge.
     lower = max((e for e in ordered if e <= threshold * (1 + _SAME)), default=0.0)
     upper = min((e for e in ordered if e >= threshold * (1 - _SAME)), default=math.inf)
-    least = max(FAR * threshold, far_from) * (1 - _SAME)
+    least = max(FAR_MULTIPLE * threshold, far_from) * (1 - _SAME)
     far = next((e for e in ordered if e >= least and e >= upper), None)
     return Bracket(lower, upper, far)
 
@@ -57,7 +57,7 @@ def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
         if edges.far is not None:
             return None
         return (
-            f"the histogram has no edge at or above {seconds(FAR * threshold)}: "
+            f"the histogram has no edge at or above {seconds(FAR_MULTIPLE * threshold)}: "
             "how slow the slow answers are is not judged."
         )
     if edges.lower == 0 and edges.upper == math.inf:

@@ -28,7 +28,7 @@ PAIRS = (Pair(14.4, 3_600, 300), Pair(6.0, 21_600, 1_800))
 _KEPT = round(max(pair.long for pair in PAIRS) / BLOCK) + 1
 
 
-class Block(NamedTuple):
+class BurnBlock(NamedTuple):
     """Counts of the block of time that begins `number * BLOCK` seconds after counting began."""
 
     number: int
@@ -44,17 +44,19 @@ class Burn(NamedTuple):
     bad: float
 
 
-def counted(blocks: tuple[Block, ...], end: float, total: float, bad: float) -> tuple[Block, ...]:
+def count_burn(
+    blocks: tuple[BurnBlock, ...], end: float, total: float, bad: float
+) -> tuple[BurnBlock, ...]:
     """`blocks` with the counts of an interval that ended at `end` (seconds since the beginning)."""
     number = int(max(end - 1e-6, 0.0) // BLOCK)
     if blocks and blocks[-1].number == number:
         last = blocks[-1]
-        return (*blocks[:-1], Block(number, last.total + total, last.bad + bad))
+        return (*blocks[:-1], BurnBlock(number, last.total + total, last.bad + bad))
     kept = (block for block in blocks if block.number > number - _KEPT)
-    return (*kept, Block(number, total, bad))
+    return (*kept, BurnBlock(number, total, bad))
 
 
-def burning(blocks: tuple[Block, ...], budget: float) -> Burn | None:
+def fast_burn(blocks: tuple[BurnBlock, ...], budget: float) -> Burn | None:
     """The first pair that the counts exceed; None when none is. `budget` is the share allowed.
 
     Windows are whole blocks, the present one included: up to one block longer than their name.
@@ -65,12 +67,12 @@ def burning(blocks: tuple[Block, ...], budget: float) -> Burn | None:
             continue
         total, bad = _within(blocks, pair.long)
         short_total, short_bad = _within(blocks, pair.short)
-        if short_bad > allowed * short_total and is_above(total, bad, allowed):
+        if short_bad > allowed * short_total and is_rate_above(total, bad, allowed):
             return Burn(pair, total, bad)
     return None
 
 
-def is_above(total: float, bad: float, share: float) -> bool:
+def is_rate_above(total: float, bad: float, share: float) -> bool:
     """Whether `bad` of `total` is hardly chance where the true share is `share` or less.
 
     By Chernoff's bound on the binomial tail, P(Bin(n, p) >= d) <= exp(-n KL(d/n, p)).
@@ -84,7 +86,7 @@ def is_above(total: float, bad: float, share: float) -> bool:
     return total * divergence >= -math.log(CHANCE)
 
 
-def _within(blocks: tuple[Block, ...], window: float) -> tuple[float, float]:
+def _within(blocks: tuple[BurnBlock, ...], window: float) -> tuple[float, float]:
     if not blocks:
         return 0.0, 0.0
     first = blocks[-1].number - round(window / BLOCK)

@@ -92,7 +92,7 @@ class Counts:
         return cls(exposure, events, events, 0.0)
 
 
-NOTHING = Counts(0.0, 0.0, 0.0, 0.0)
+NO_COUNTS = Counts(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Sample:
     """One objective in one interval. Without a baseline `stable` stays empty."""
 
     candidate: Counts
-    stable: Counts = NOTHING
+    stable: Counts = NO_COUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from model_rollouts.decision.rules import UNKNOWN, Dispersion
 
-BLOCK = 15.0
+DISPERSION_BLOCK = 15.0
 """Resolution of the history in seconds."""
 _LEAST_HISTORY = 6 * 3600.0
 _LEAST_BLOCKS = 60
@@ -29,7 +29,7 @@ def measure(
     history: Sequence[Block],
     halves: tuple[Sequence[Block], Sequence[Block]] | None = None,
     *,
-    block: float = BLOCK,
+    block: float = DISPERSION_BLOCK,
 ) -> Dispersion:
     """The dispersions from stable's history, best a day of it, in blocks of `block` seconds.
 

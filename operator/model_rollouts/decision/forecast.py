@@ -46,7 +46,7 @@ class Forecast:
     words: str
 
 
-def forecast(
+def forecast_decision(
     judge: Judge,
     requests_per_second: float,
     *,

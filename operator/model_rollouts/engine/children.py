@@ -8,7 +8,7 @@ from model_rollouts.cluster.kinds import (
 )
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout.observed import Children
+from model_rollouts.rollout import Children
 
 
 def children(store: Store, model: Object) -> Children:

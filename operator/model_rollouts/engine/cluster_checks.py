@@ -7,8 +7,7 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE, Kind
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout.actions import Action, Apply
-from model_rollouts.rollout.observed import Checked, Gateway, Observed
+from model_rollouts.rollout import Action, Apply, Checked, Gateway, Observed
 from model_rollouts.routes.conflicts import is_conflict
 from model_rollouts.routes.reader import parent_gateways
 

@@ -18,7 +18,7 @@ from model_rollouts.cluster.kinds import (
 )
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.resources.shapes import Body
-from model_rollouts.rollout.actions import (
+from model_rollouts.rollout import (
     Action,
     Apply,
     Create,

@@ -12,8 +12,7 @@ from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
 from model_rollouts.prometheus.history import recent_rate, stable_dispersion
-from model_rollouts.rollout.observed import History
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout import History, HistoryQuery
 
 
 class PastMetrics:

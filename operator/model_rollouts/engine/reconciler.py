@@ -17,11 +17,7 @@ from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.resources.names import Owner
-from model_rollouts.rollout.actions import Need
-from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import History, Observed
-from model_rollouts.rollout.plan import Plan
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout import History, HistoryQuery, Memory, Need, Observed, Plan
 
 _log = logging.getLogger(__name__)
 

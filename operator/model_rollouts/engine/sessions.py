@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, replace
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
-from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, History
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout import Checked, History, HistoryQuery, Memory
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`judging.take`."""

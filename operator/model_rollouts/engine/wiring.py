@@ -25,9 +25,7 @@ from model_rollouts.engine.ticker import SETTLE_S
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
-from model_rollouts.rollout import plan
-from model_rollouts.rollout.state.current_trial import PHASE_MS
-from model_rollouts.rollout.trial.trial import take_counts
+from model_rollouts.rollout import PHASE_MS, Settings, make_plan, take_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Options:
     that point the given time.
     """
 
-    settings: plan.Settings
+    settings: Settings
     release: str
     prometheus: ServerOptions
     namespaces: Sequence[str] = ()
@@ -51,10 +49,10 @@ class Options:
     instance: str = field(default_factory=lambda: os.uname().nodename)
 
 
-def core(settings: plan.Settings) -> Core:
+def core(settings: Settings) -> Core:
     """The real decisions."""
     return Core(
-        plan=lambda seen, memory, now: plan.plan(seen, memory, now, settings),
+        plan=lambda observed, memory, now: make_plan(observed, memory, now, settings),
         take=take_counts,
     )
 

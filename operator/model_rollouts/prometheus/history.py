@@ -5,9 +5,7 @@ The value is fixed for the rollout, so it is asked once and travels with the evi
 
 from collections.abc import Awaitable, Callable, Collection
 
-from model_rollouts.decision import Dispersion, measure
-from model_rollouts.decision.dispersion import BLOCK
-from model_rollouts.decision.rules import UNKNOWN
+from model_rollouts.decision import DISPERSION_BLOCK, UNKNOWN, Dispersion, measure
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.history import Block, History, blocks, both, joined
 from model_rollouts.metrics.objectives import CountedObjective, errors
@@ -53,7 +51,7 @@ async def stable_dispersion(
         level,
         batching or Batching(),
     )
-    block_ms = round(BLOCK * 1000)
+    block_ms = round(DISPERSION_BLOCK * 1000)
     block_ms *= -(-scrape_ms // block_ms)
     # The last block is complete once the scrapes that began in it have arrived.
     end_ms = (now_ms - scrape_ms) // block_ms * block_ms

@@ -15,7 +15,7 @@ from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.replay.recording import Recording
-from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout import CANDIDATE, SHADOW, STABLE, Counting
 from model_rollouts.text import percent
 
 

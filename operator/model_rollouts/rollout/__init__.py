@@ -1,10 +1,57 @@
-"""From what is seen of a rollout to what should be true now, and the one next move.
+"""From what is observed of a rollout to what should be true now, and the one next move.
 
-    memory = judging.take(memory, counted, weight)   # counts of a tick become evidence
-    done = planning.plan(seen, memory, now)          # actions in the order of their commits
+    memory = take_counts(memory, counted, weight)    # counts of a tick become evidence
+    done = make_plan(observed, memory, now, settings)     # actions in the order of their commits
     done.memory                                      # handed to the next pass
 
-Pure: no clock, no input or output, no logging. The engine gathers what is `seen`, carries out the
-actions and asks again; whatever happens between two actions, the next pass finds its way from
-what the cluster shows.
+Pure: no clock, no input or output, no logging. The engine gathers what is `Observed`, carries out
+the actions and asks again; whatever happens between two actions, the next pass finds its way from
+what the cluster shows. This is the door: other rooms import nothing from behind it.
 """
+
+from model_rollouts.rollout.actions import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Emit,
+    Need,
+    Scale,
+    WriteRoute,
+    WriteStatus,
+)
+from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Observed
+from model_rollouts.rollout.plan import Plan, Settings, make_plan
+from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout.state.current_trial import PHASE_MS
+from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout.trial.trial import take_counts
+
+__all__ = [
+    "CANDIDATE",
+    "PHASE_MS",
+    "SHADOW",
+    "STABLE",
+    "Action",
+    "Apply",
+    "Checked",
+    "Children",
+    "Counting",
+    "Create",
+    "Delete",
+    "Emit",
+    "Gateway",
+    "History",
+    "HistoryQuery",
+    "Memory",
+    "Need",
+    "Observed",
+    "Plan",
+    "Scale",
+    "Settings",
+    "WriteRoute",
+    "WriteStatus",
+    "make_plan",
+    "take_counts",
+]

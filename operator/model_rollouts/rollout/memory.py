@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from model_rollouts.api.status import ObjectiveStatus
-from model_rollouts.decision import Dispersion, Judge, Seen, State, Traffic
-from model_rollouts.decision.burn_rate import Block
+from model_rollouts.decision import BurnBlock, Dispersion, Judge, Seen, State, Traffic
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
@@ -45,7 +44,7 @@ class Trial:
     watermark: Watermark | None = None
     traffic: Traffic = Traffic.LIVE
     entered: float = 0.0
-    spent: tuple[tuple[Block, ...], ...] = ()
+    spent: tuple[tuple[BurnBlock, ...], ...] = ()
     """In a watch, the counts of the last hours by objective; they begin anew with an operator."""
 
     @property

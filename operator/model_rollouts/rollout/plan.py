@@ -80,7 +80,7 @@ class Plan:
     wake_at: float | None = None
 
 
-def plan(observed: Observed, memory: Memory, now: float, settings: Settings) -> Plan:
+def make_plan(observed: Observed, memory: Memory, now: float, settings: Settings) -> Plan:
     """The next move of the rollout that is `observed`, at `now` (Unix seconds).
 
     Never raises for what a person wrote: that becomes a status.

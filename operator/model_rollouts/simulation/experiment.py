@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from model_rollouts.decision import (
+    COMPARABLE_WEIGHT,
+    DISPERSION_BLOCK,
     Assurance,
     Compare,
     DeadlineAction,
@@ -19,8 +21,6 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
-from model_rollouts.decision.counts import COMPARABLE_WEIGHT
-from model_rollouts.decision.dispersion import BLOCK
 from model_rollouts.simulation.traffic import draw_from
 from model_rollouts.simulation.trial import End, Outcome, run_trial
 
@@ -91,7 +91,7 @@ class Scenario:
     def judge(self, assurance: Assurance) -> Judge:
         """The judge of these objectives."""
         rules = Rules(self.objectives(assurance), steps=self.steps)
-        dispersion = Dispersion(self.dispersion, self.dispersion, plateau=BLOCK)
+        dispersion = Dispersion(self.dispersion, self.dispersion, plateau=DISPERSION_BLOCK)
         return Judge(rules, {o.name: dispersion for o in rules.objectives if o.name != "breaker"})
 
 

@@ -4,8 +4,7 @@ import math
 import random
 from collections.abc import Mapping
 
-from model_rollouts.decision.counts import Counts, Sample
-from model_rollouts.decision.objective import Objective
+from model_rollouts.decision import Counts, Objective, Sample
 from model_rollouts.simulation.trial import Draw
 
 _SMALL_MEAN = 30.0

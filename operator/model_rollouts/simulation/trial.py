@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from model_rollouts.decision.counts import Interval, Sample
-from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.verdict import Decision
+from model_rollouts.decision import Decision, Interval, Judge, Sample, State
 
 Draw = Callable[[float, float], Mapping[str, Sample]]
 """Counts of the interval that begins at a time in seconds, at a canary weight."""

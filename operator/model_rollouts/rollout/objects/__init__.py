@@ -1,1 +1,1 @@
-"""ROOM."""
+"""What should exist: the route, and the objects that revisions run as."""

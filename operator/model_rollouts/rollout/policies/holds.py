@@ -4,8 +4,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.strategy import Action
-from model_rollouts.decision import Decision, Role
-from model_rollouts.decision.counts import COMPARABLE_LOAD
+from model_rollouts.decision import COMPARABLE_LOAD, Decision, Role
 from model_rollouts.metrics import findings
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.policies import pod_exchange

@@ -5,8 +5,7 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.api.phase import Phase
-from model_rollouts.decision import Decision, Forecast, Judge, forecast
-from model_rollouts.decision.counts import COMPARABLE_WEIGHT
+from model_rollouts.decision import COMPARABLE_WEIGHT, Decision, Forecast, Judge, forecast_decision
 from model_rollouts.rollout.state import current_trial, shadow_stages
 from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.state import RolloutState
@@ -94,7 +93,7 @@ def _forecast(
     comparable_from: float,
     weights: tuple[float, ...],
 ) -> Forecast:
-    return forecast(
+    return forecast_decision(
         judge,
         rate,
         deadline=deadline,

@@ -6,7 +6,7 @@ from typing import Any
 
 from model_rollouts.api import objectives as api_objectives
 from model_rollouts.api.deployment import ModelDeployment, Spec
-from model_rollouts.decision.bracket import FAR
+from model_rollouts.decision import FAR_MULTIPLE
 from model_rollouts.resources import controller_revision
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.names import Owner
@@ -140,7 +140,7 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
 def _with_far(threshold_ms: int) -> Iterator[int]:
     """A threshold, and its dual boundary where that lies beyond the ladder."""
     yield threshold_ms
-    far_ms = FAR * threshold_ms
+    far_ms = FAR_MULTIPLE * threshold_ms
     if far_ms > LADDER_MS[-1]:
         yield -(-int(far_ms) // 1000) * 1000
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""What is told of a rollout: its status, conditions, sentence, events and history."""

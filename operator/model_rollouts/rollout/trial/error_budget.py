@@ -2,13 +2,24 @@
 
 from dataclasses import replace
 
-from model_rollouts.decision import Interval, Judge, Objective, Role, Rules
-from model_rollouts.decision.burn_rate import Block, Burn, burning, counted, is_above
-from model_rollouts.decision.objective import LARGEST_BAD_SHARE, promise
+from model_rollouts.decision import (
+    LARGEST_BAD_SHARE,
+    Burn,
+    BurnBlock,
+    Interval,
+    Judge,
+    Objective,
+    Role,
+    Rules,
+    count_burn,
+    fast_burn,
+    is_rate_above,
+    promise,
+)
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.text import count, duration, percent
 
-Spent = tuple[tuple[Block, ...], ...]
+Spent = tuple[tuple[BurnBlock, ...], ...]
 """Counts in blocks of time, by objective in the order of the rules."""
 
 Missed = tuple[tuple[str, float], ...]
@@ -19,7 +30,7 @@ def spent(before: Spent, judge: Judge, interval: Interval) -> Spent:
     """The counts with those of an interval."""
     rows = before or ((),) * len(judge.rules.objectives)
     return tuple(
-        counted(blocks, interval.end, sample.candidate.total, sample.candidate.bad_at_least)
+        count_burn(blocks, interval.end, sample.candidate.total, sample.candidate.bad_at_least)
         if (sample := interval.samples.get(objective.name)) is not None
         else blocks
         for blocks, objective in zip(rows, judge.rules.objectives, strict=True)
@@ -31,7 +42,7 @@ def burns(trial: Trial) -> str | None:
     for blocks, objective in zip(trial.spent, trial.judge.rules.objectives, strict=False):
         if objective.role is Role.REPORT or not objective.kind.traits.has_error_budget:
             continue
-        if (burn := burning(blocks, objective.good)) is not None:
+        if (burn := fast_burn(blocks, objective.good)) is not None:
             return _words(objective, burn, min(burn.pair.long, trial.state.elapsed))
     return None
 
@@ -52,7 +63,7 @@ def missed(trial: Trial) -> Missed:
         (objective.name, evidence.seen_stable_bad / evidence.seen_stable_total)
         for objective, evidence in pairs
         if objective.kind.traits.is_missed_by_stable
-        and is_above(evidence.seen_stable_total, evidence.seen_stable_bad, objective.good)
+        and is_rate_above(evidence.seen_stable_total, evidence.seen_stable_bad, objective.good)
     )
 
 

@@ -6,8 +6,16 @@ The two rooms know nothing of each other; this is where they meet.
 import math
 from dataclasses import dataclass
 
-from model_rollouts.decision import Bracket, Counts, Interval, Objective, Sample, Traffic
-from model_rollouts.decision.counts import COMPARABLE_LOAD, NOTHING
+from model_rollouts.decision import (
+    COMPARABLE_LOAD,
+    NO_COUNTS,
+    Bracket,
+    Counts,
+    Interval,
+    Objective,
+    Sample,
+    Traffic,
+)
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import (
@@ -80,7 +88,7 @@ class Counting:
                 if found is None:
                     continue
                 base = None if stable is None else counts(objective, stable, minutes, stable=True)
-                samples[objective.name] = Sample(found, base or NOTHING)
+                samples[objective.name] = Sample(found, base or NO_COUNTS)
         return Interval(
             (record.start_ms - started_ms) / 1000,
             (record.end_ms - started_ms) / 1000,

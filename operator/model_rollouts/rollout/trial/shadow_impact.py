@@ -11,8 +11,8 @@ from model_rollouts.decision import (
     Seen,
     Traffic,
     explain,
+    judge_against_past,
 )
-from model_rollouts.decision.against_past import against_past
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
 from model_rollouts.rollout.memory import ShadowImpact, Split, Trial
 from model_rollouts.rollout.trial.samples import STABLE, counts
@@ -65,7 +65,7 @@ def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
         each.name: dispersion
         for each, dispersion in zip(rules.objectives, trial.judge.dispersions, strict=True)
     }
-    return against_past(rules.objectives, before, dispersions, false_alarm=FALSE_ALARM)
+    return judge_against_past(rules.objectives, before, dispersions, false_alarm=FALSE_ALARM)
 
 
 def _added(

@@ -10,8 +10,8 @@ from model_rollouts.api.status import Status
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.status.status import tell
 from model_rollouts.rollout.status.summary import StatusInput
-from tests.rollout.conditions_table import LATER, ROWS, hold, shown, told, waits
 from tests.rollout.made_up import situation
+from tests.rollout.status.conditions_table import LATER, ROWS, hold, shown, told, waits
 
 
 @pytest.mark.parametrize(("given", "expected"), ROWS.values(), ids=ROWS)

@@ -20,14 +20,14 @@ from model_rollouts.decision import (
     latency,
     restarts,
 )
-from model_rollouts.decision.against_past import against_past, worst_past
+from model_rollouts.decision.against_past import judge_against_past, worst_past
 
 ERRORS = errors("errors", 0.999)
 NAMES = {"errors": INDEPENDENT}
 
 
 def judge_of(seen: Seen, *, false_alarm: float = 0.001) -> Judge:
-    judge = against_past([ERRORS], {"errors": seen}, NAMES, false_alarm=false_alarm)
+    judge = judge_against_past([ERRORS], {"errors": seen}, NAMES, false_alarm=false_alarm)
     assert judge is not None
     return judge
 
@@ -117,7 +117,7 @@ def test_errors_and_latency_are_held_to_the_past_and_nothing_else() -> None:
     objectives = [ERRORS, slow, shown, breaker(), restarts()]
     before = {"errors": Seen(1_000, 1), "slow": Seen(1_000, 5)}
 
-    judge = against_past(objectives, before, {}, false_alarm=0.001)
+    judge = judge_against_past(objectives, before, {}, false_alarm=0.001)
 
     assert judge is not None
     assert [each.name for each in judge.rules.objectives] == ["errors", "slow"]
@@ -125,4 +125,4 @@ def test_errors_and_latency_are_held_to_the_past_and_nothing_else() -> None:
 
 
 def test_a_past_of_ten_requests_judges_nothing() -> None:
-    assert against_past([ERRORS], {"errors": Seen(10, 5)}, NAMES, false_alarm=0.001) is None
+    assert judge_against_past([ERRORS], {"errors": Seen(10, 5)}, NAMES, false_alarm=0.001) is None

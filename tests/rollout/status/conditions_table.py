@@ -3,7 +3,7 @@
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import Status
-from model_rollouts.decision import forecast
+from model_rollouts.decision import forecast_decision
 from model_rollouts.rollout.memory import Memory, Trial
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.status import status_body, tell
@@ -202,11 +202,11 @@ ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
         waits("Judging") | {"Underpowered": "True TooLittleTraffic"},
     ),
     "too little traffic, by the plan": (
-        situation(Phase.STARTING, expected=forecast(trial().judge, 0.01, deadline=600)),
+        situation(Phase.STARTING, expected=forecast_decision(trial().judge, 0.01, deadline=600)),
         waits("Starting") | {"Underpowered": "True TooLittleTraffic"},
     ),
     "enough traffic, by the plan": (
-        situation(Phase.STARTING, expected=forecast(trial().judge, 100, deadline=86_400)),
+        situation(Phase.STARTING, expected=forecast_decision(trial().judge, 100, deadline=86_400)),
         waits("Starting"),
     ),
     "a time between two buckets": (

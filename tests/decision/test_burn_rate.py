@@ -11,23 +11,23 @@ from model_rollouts.decision.burn_rate import (
     BLOCK,
     CHANCE,
     PAIRS,
-    Block,
-    burning,
-    counted,
-    is_above,
+    BurnBlock,
+    count_burn,
+    fast_burn,
+    is_rate_above,
 )
 
 BUDGET = 0.001
 
 
-def course(*stretches: tuple[float, float, float], step: float = 60.0) -> tuple[Block, ...]:
+def course(*stretches: tuple[float, float, float], step: float = 60.0) -> tuple[BurnBlock, ...]:
     """Counts of stretches of (seconds, requests a second, share of bad ones), one after another."""
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[BurnBlock, ...] = ()
     end = 0.0
     for seconds, rate, share in stretches:
         for _ in range(int(seconds // step)):
             end += step
-            blocks = counted(blocks, end, rate * step, rate * step * share)
+            blocks = count_burn(blocks, end, rate * step, rate * step * share)
     return blocks
 
 
@@ -49,7 +49,7 @@ def course(*stretches: tuple[float, float, float], step: float = 60.0) -> tuple[
 def test_a_pair_of_windows_fires_when_both_are_exceeded(
     stretches: tuple[tuple[float, float, float], ...], multiple: float | None
 ) -> None:
-    burn = burning(course(*stretches), BUDGET)
+    burn = fast_burn(course(*stretches), BUDGET)
 
     assert (None if burn is None else burn.pair.multiple) == multiple
 
@@ -59,12 +59,12 @@ def test_a_young_version_is_not_taken_back_for_one_error(
     total: float, bad: float, fires: bool
 ) -> None:
     """One of twenty is fifty times the budget, and nothing unusual."""
-    assert (burning(counted((), 5, total, bad), BUDGET) is not None) is fires
+    assert (fast_burn(count_burn((), 5, total, bad), BUDGET) is not None) is fires
 
 
 def test_the_smaller_of_two_pairs_is_not_reached_by_a_wide_budget() -> None:
-    assert burning(course((3_600, 50, 0.9)), 0.2) is None
-    burn = burning(course((3_600, 50, 0.9)), 0.1)
+    assert fast_burn(course((3_600, 50, 0.9)), 0.2) is None
+    burn = fast_burn(course((3_600, 50, 0.9)), 0.1)
     assert burn is not None
     assert burn.pair.multiple == 6.0
 
@@ -80,11 +80,11 @@ def test_a_version_inside_its_budget_is_hardly_ever_taken_back() -> None:
     fired = 0
     for seed in range(60):
         dice = random.Random(seed)
-        blocks: tuple[Block, ...] = ()
+        blocks: tuple[BurnBlock, ...] = ()
         for tick in range(1, 6 * 720):
             bad = sum(dice.random() < BUDGET for _ in range(5))
-            blocks = counted(blocks, tick * 5.0, 5, bad)
-            if bad and burning(blocks, BUDGET):
+            blocks = count_burn(blocks, tick * 5.0, 5, bad)
+            if bad and fast_burn(blocks, BUDGET):
                 fired += 1
                 break
     assert fired == 0
@@ -93,7 +93,7 @@ def test_a_version_inside_its_budget_is_hardly_ever_taken_back() -> None:
 @given(st.integers(1, 400), st.integers(0, 400), st.floats(0.001, 0.5))
 def test_the_bound_is_never_below_the_chance_itself(total: int, bad: int, share: float) -> None:
     bad = min(bad, total)
-    if not is_above(total, bad, share):
+    if not is_rate_above(total, bad, share):
         return
     tail = math.fsum(
         math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(bad, total + 1)

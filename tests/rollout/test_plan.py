@@ -9,7 +9,7 @@ import pytest
 from model_rollouts.rollout.actions import Apply, Emit, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.objects import drift
-from model_rollouts.rollout.plan import plan
+from model_rollouts.rollout.plan import make_plan
 from model_rollouts.rollout.state.revisions import KEPT
 from tests.rollout.simulated_cluster import NOON, SETTINGS, World
 
@@ -25,7 +25,7 @@ def settled() -> World:
 def test_a_rollout_that_is_over_asks_for_nothing_ever_again() -> None:
     world = settled()
 
-    found = plan(world.seen(), world.memory, NOON + 1e6, SETTINGS)
+    found = make_plan(world.seen(), world.memory, NOON + 1e6, SETTINGS)
 
     assert (found.actions, found.needs, found.measures, found.wake_at) == (
         (),
@@ -38,7 +38,7 @@ def test_a_rollout_that_is_over_asks_for_nothing_ever_again() -> None:
 def test_an_operator_that_starts_writes_nothing() -> None:
     world = settled()
 
-    found = plan(world.seen(), Memory(), NOON + 1e6, SETTINGS)
+    found = make_plan(world.seen(), Memory(), NOON + 1e6, SETTINGS)
 
     assert (found.actions, found.needs) == ((), frozenset())
 
@@ -48,7 +48,7 @@ def test_the_same_is_planned_from_the_same() -> None:
     world.edit(version="2")
     world.until("Canary").run(20)
 
-    plans = [plan(world.seen(), world.memory, NOON + world.time, SETTINGS) for _ in range(2)]
+    plans = [make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS) for _ in range(2)]
 
     assert plans[0] == plans[1]
 
@@ -57,7 +57,7 @@ def test_a_status_that_somebody_wiped_is_written_again() -> None:
     world = settled()
     del world.obj["status"]
 
-    (written,) = plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
+    (written,) = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
 
     assert isinstance(written, WriteStatus)
     assert written.status["phase"] == "Full"
@@ -68,7 +68,7 @@ def test_an_object_that_goes_is_left_alone() -> None:
     world.obj["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     world.edit(version="2")
 
-    assert plan(world.seen(), world.memory, NOON, SETTINGS).actions == ()
+    assert make_plan(world.seen(), world.memory, NOON, SETTINGS).actions == ()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_spec_older_than_a_rule_stalls_and_users_stay(field: str, value: Any, 
     route = copy.deepcopy(world.route)
     world.edit(**{field: value})
 
-    written, told = plan(world.seen(), world.memory, NOON, SETTINGS).actions
+    written, told = make_plan(world.seen(), world.memory, NOON, SETTINGS).actions
 
     assert isinstance(written, WriteStatus)
     assert isinstance(told, Emit)
@@ -101,7 +101,7 @@ def test_what_the_api_server_refuses_is_told_before_it_is_tried_again() -> None:
     world.objects.pop(("Service", world.revision_of("2")))
     seen = replace(world.seen(), refusal="exceeded quota: services")
 
-    first, *rest = plan(seen, world.memory, NOON + world.time, SETTINGS).actions
+    first, *rest = make_plan(seen, world.memory, NOON + world.time, SETTINGS).actions
 
     assert isinstance(first, WriteStatus)
     assert "exceeded quota: services" in first.status["message"]
@@ -166,7 +166,7 @@ def test_a_repair_that_was_lost_is_seen_again() -> None:
     name = world.revision_of("1")
     del world.objects["Service", name]
 
-    (made,) = plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
+    (made,) = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
 
     assert isinstance(made, Apply)
     assert (made.body["kind"], made.body["metadata"]["name"]) == ("Service", name)

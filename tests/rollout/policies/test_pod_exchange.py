@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from model_rollouts.rollout.actions import Scale, WriteRoute
 from model_rollouts.rollout.observed import Gateway
-from model_rollouts.rollout.plan import plan
+from model_rollouts.rollout.plan import make_plan
 from tests.api.objects import LATENCY
-from tests.rollout.bounded import Bounded
+from tests.rollout.bounded_cluster import Bounded
 from tests.rollout.simulated_cluster import NOON, SETTINGS
 
 Event = Callable[[Bounded], object]
@@ -246,7 +246,7 @@ def test_a_number_of_pods_that_nobody_has_noticed_yet_makes_none_unready() -> No
     before = world.ready(candidate)
     world.do(Scale(candidate, world.asked()[candidate]))
 
-    found = plan(world.seen(), world.memory, NOON + world.time, SETTINGS)
+    found = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS)
 
     assert before > 0
     assert not [action for action in found.actions if isinstance(action, WriteRoute)]
@@ -261,7 +261,7 @@ def test_pods_that_are_ending_are_not_counted_as_free() -> None:
     candidate["spec"]["replicas"] = candidate["status"]["replicas"] = 1
 
     def scales() -> list[Scale]:
-        found = plan(world.seen(), world.memory, NOON + world.time, SETTINGS)
+        found = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS)
         return [action for action in found.actions if isinstance(action, Scale)]
 
     stable["status"]["replicas"] = 4

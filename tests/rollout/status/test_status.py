@@ -16,8 +16,8 @@ from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.status.status import status_body, tell
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import stored_evidence
-from tests.rollout.conditions_table import LATER, ROWS, after, shown, told
 from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady, trial
+from tests.rollout.status.conditions_table import LATER, ROWS, after, shown, told
 
 
 def foreign(number: int) -> tuple[Condition, ...]:
