@@ -538,7 +538,7 @@ class World:
         said = self._without_digests(status["message"])
         plan = status.get("plan")
         new = f" (plan: {plan})" if plan is not None and plan != before else ""
-        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}{new}")
+        self.tell("status", f"{status['phase']}/{status['action']} [{', '.join(true)}] {said}{new}")
 
     def _write(self, body: dict[str, Any]) -> None:
         key = (body["kind"], body["metadata"]["name"])
