@@ -151,17 +151,27 @@ class LocalProvider:
 
 
 def _machine_programs() -> str:
-    missing = {pkg for name, pkg in MACHINE_PROGRAMS.items() if shutil.which(name) is None}
-    if not missing:
+    if not _missing_packages():
         return "all there"
+    with debian.package_manager():
+        # Whoever had it before may have installed them.
+        missing = _missing_packages()
+        return _installed(missing) if missing else "all there"
+
+
+def _missing_packages() -> list[str]:
+    return sorted({pkg for name, pkg in MACHINE_PROGRAMS.items() if shutil.which(name) is None})
+
+
+def _installed(missing: Sequence[str]) -> str:
     log = tools.BUILD_LOG.with_name("apt.log")
     # --no-remove: what the machine has must not be replaced behind its owner's back.
     command = ["apt-get", "install", "-y", "-q", "--no-remove", "--no-install-recommends"]
-    hint = f"install {' '.join(sorted(missing))} yourself, then run this again"
+    hint = f"install {' '.join(missing)} yourself, then run this again"
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], log=log, hint=hint)
-    run([*command, *sorted(missing)], log=log, hint=hint, env=environment)
-    return f"installed {', '.join(sorted(missing))}"
+    run([*command, *missing], log=log, hint=hint, env=environment)
+    return f"installed {', '.join(missing)}"
 
 
 def _debian_packages() -> None:
