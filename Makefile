@@ -14,10 +14,16 @@ WORKERS ?= auto
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
+# Two makes may find it missing at once: one installs, the other waits and then finds it done.
 $(INSTALLED): pyproject.toml constraints.txt
-	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	@touch $@
+	@mkdir -p $(VENV)
+	@exec 9> $(VENV)/.lock; \
+	flock --nonblock 9 || { echo "Waiting for another make that installs into $(VENV)"; flock 9; }; \
+	if [ pyproject.toml -nt $@ ] || [ constraints.txt -nt $@ ]; then \
+		echo "Installing into $(VENV)" && python3 -m venv $(VENV) \
+		&& $(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[dev]' \
+		&& touch $@; \
+	fi
 
 venv: $(INSTALLED) ## Install the project and its development tools into .venv
 

@@ -48,6 +48,16 @@ esac
 }
 """What stands for a machine that has never fetched its lists of packages."""
 
+VENV_PROGRAMS = {
+    "python3": """
+mkdir -p "$3/bin"
+ln -s "$(command -v pip)" "$3/bin/python"
+echo "venv" >> "$RUNS"
+""",
+    "pip": 'echo "pip" >> "$RUNS"',
+}
+"""What stands for `python3 -m venv` and its pip, which would take a minute."""
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
@@ -125,6 +135,20 @@ def test_eight_at_once_on_an_empty_cache_get_the_same_and_make_it_once(
 def unfinished(cache: Path) -> list[Path]:
     """What was begun and not finished below `cache`."""
     return list(cache.rglob("*unfinished*"))
+
+
+def test_eight_makes_at_once_install_once(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    environment = with_programs(tmp_path / "programs", VENV_PROGRAMS) | {"RUNS": str(runs)}
+    command = ("make", "-f", REPOSITORY / "Makefile", "venv", f"VENV={tmp_path / 'venv'}")
+
+    makes = [
+        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+        for _ in range(at_once.PROCESSES)
+    ]
+
+    assert [make.wait(timeout=60) for make in makes] == [0] * at_once.PROCESSES
+    assert runs.read_text().split() == ["venv", "pip"]
 
 
 PROGRAM = """
