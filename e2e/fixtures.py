@@ -6,6 +6,7 @@ there would look like a pass.
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 import uuid
@@ -167,6 +168,13 @@ def prometheus_2() -> Path:
 def lua() -> Path:
     """The program of Debian's Lua, the language of Argo CD's health checks."""
     return _debian_program("lua5.4", "lua5.4")
+
+
+@pytest.fixture(scope="session")
+def image_builder() -> None:
+    """The programs that build images without a Docker engine, on this machine."""
+    if shutil.which("buildah") is None or os.geteuid() != 0:
+        _unavailable("images are built by root and with buildah: run `make parts`")
 
 
 @pytest.fixture(params=["prometheus", "prometheus_2"])

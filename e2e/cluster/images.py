@@ -57,6 +57,10 @@ class Image:
         """The name under which pods ask for it."""
         return f"{PREFIX}/{self.name}:{TAG}"
 
+    def uses_go(self) -> bool:
+        """Whether it is one of the cluster's Go programs."""
+        return self.name in tools.PACKAGES
+
     def uses_base(self) -> bool:
         """Whether its Dockerfile starts from the base image."""
         return "FROM ${BASE}" in (self.folder / "Dockerfile").read_text()

@@ -74,6 +74,12 @@ def image() -> Filler:
     return partial(images.archive, Image("small", folder, files, "iniconfig"))
 
 
+def pause_image() -> Filler:
+    """The smallest real image."""
+    (pause,) = (image for image in images.NODE if image.name == "pause")
+    return partial(images.archive, pause)
+
+
 def chart() -> Filler:
     """Envoy Gateway's chart, or what stands for it: its module is a download of its own."""
     from e2e.cluster import addons
@@ -104,7 +110,7 @@ def models() -> Filler:
 
 FILLERS = {
     made.__name__: made
-    for made in (debian_package, go_program, wheels, image, chart, flights, models)
+    for made in (debian_package, go_program, wheels, image, pause_image, chart, flights, models)
 }
 """Each gets ready whatever it needs, before there are eight, and returns what the eight call."""
 

@@ -65,12 +65,12 @@ class LocalProvider:
         if audit is None:
             audit = components.audits(self.node)
         # Only what is missing: a warm start should not read like a cold one.
-        programs = [name for name in GO_PROGRAMS if not tools.built([name])]
+        programs = [name for name in self.programs() if not tools.built([name])]
+        of_go = [image for image in ALL_IMAGES if image.uses_go()]
         return [
-            Step("programs of this machine", _machine_programs),
+            *self.parts(),
             *(Step(f"build {name}", partial(tools.build, name)) for name in programs),
-            Step("Debian packages", _debian_packages),
-            *(Step(f"image {image.name}", partial(_archived, image)) for image in ALL_IMAGES),
+            *(Step(f"image {image.name}", partial(self.build, image)) for image in of_go),
             Step("node (namespaces, cable)", self.node.create),
             Step("credentials", self._credentials),
             Step("etcd", lambda: components.etcd(self.node)),
@@ -82,6 +82,23 @@ class LocalProvider:
             Step("kubelet", lambda: components.kubelet(self.node, self._made)),
             Step("kube-proxy", lambda: components.kube_proxy(self.node, self._made)),
         ]
+
+    def programs(self) -> Sequence[str]:
+        """All that run on the node or set it up."""
+        return GO_PROGRAMS
+
+    def parts(self) -> Sequence[Step]:
+        """Programs of Debian, and the images that are made of Debian and Python packages."""
+        others = [image for image in ALL_IMAGES if not image.uses_go()]
+        return [
+            Step("programs of this machine", _machine_programs),
+            Step("Debian packages", _debian_packages),
+            *(Step(f"image {image.name}", partial(self.build, image)) for image in others),
+        ]
+
+    def build(self, image: Image) -> None:
+        """Build `image` with buildah."""
+        images.archive(image)
 
     def load(self, image: Image) -> None:
         """Build `image` with buildah and import it on the node."""
@@ -177,7 +194,3 @@ def _installed(missing: Sequence[str]) -> str:
 def _debian_packages() -> None:
     for package in DEBIAN_PACKAGES:
         debian.unpacked(package)
-
-
-def _archived(image: Image) -> None:
-    images.archive(image)
