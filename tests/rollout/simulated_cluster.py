@@ -7,6 +7,7 @@ and on the cluster. Every plan is carried out action by action, so that it can b
 
 import copy
 import json
+import pickle
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -445,7 +446,10 @@ class World:
             elif kind in kinds:
                 kinds[kind][name] = obj
         children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        return copy.deepcopy(Observed(self.obj, children, self.checked, self.history))
+        observed = Observed(self.obj, children, self.checked, self.history)
+        # A copy, as from an API server; `copy.deepcopy` would take a quarter of a story's time.
+        copied: Observed = pickle.loads(pickle.dumps(observed, pickle.HIGHEST_PROTOCOL))
+        return copied
 
     def reconcile(self) -> None:
         """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
