@@ -18,7 +18,7 @@ import pytest
 from e2e.cluster.filling import filled
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
-from tests.cluster import at_once
+from tests.e2e_cluster import at_once
 
 IMAGE_PROGRAMS = {
     "unshare": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"',
