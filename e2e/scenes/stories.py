@@ -97,7 +97,7 @@ def promotion(stage: Stage, rate: float = 50) -> Promotion:
 
 
 @dataclass(frozen=True)
-class TakenBack:
+class RolledBack:
     """A bad version that was taken back. `version` is its own, times are Unix seconds."""
 
     version: str
@@ -121,15 +121,15 @@ class TakenBack:
         return max(self.answers.of(self.version).last.sent - self.decided.at, 0.0)
 
 
-def taken_back(
+def rolled_back(
     stage: Stage, bad: Wanted, *, rate: float = 50, patience: float = 10, seconds: float = 240
-) -> TakenBack:
+) -> RolledBack:
     """Version 1 serves, a bad one follows and is taken back."""
     serving = first_version(stage, Wanted("1", target=bad.target, steps=bad.steps), rate, patience)
     return fall(stage, serving, bad, seconds)
 
 
-def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> TakenBack:
+def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> RolledBack:
     """Apply `bad`, wait until it was taken back, and stop the users."""
     rollout = stage.rollout
     since = serving.traffic.so_far().last.sent
@@ -141,7 +141,7 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     answers = serving.traffic.stop().since(serving.settled)
     bad_ones, total = judged(ended.object["status"])
     found = scrapes(stage.cluster, stage.namespace, str(begun.record["candidate"]))
-    return TakenBack(
+    return RolledBack(
         bad.version,
         ended.object,
         answers,

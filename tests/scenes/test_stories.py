@@ -5,7 +5,7 @@ import pytest
 from e2e.scenes.answers import Answers
 from e2e.scenes.operator_process import Move
 from e2e.scenes.scrapes import Scrape
-from e2e.scenes.stories import TakenBack, judged
+from e2e.scenes.stories import RolledBack, judged
 
 
 def test_the_numbers_of_a_rollback_are_those_of_what_failed() -> None:
@@ -18,6 +18,6 @@ def test_the_numbers_of_a_rollback_are_those_of_what_failed() -> None:
 
 
 def test_a_decision_is_held_against_its_scrape() -> None:
-    found = TakenBack("3", {}, Answers([]), [], Move(1006.2, "RollBack"), Scrape(1001.9, 250, 15))
+    found = RolledBack("3", {}, Answers([]), [], Move(1006.2, "RollBack"), Scrape(1001.9, 250, 15))
 
     assert found.behind_the_scrape == pytest.approx(4.3)
