@@ -21,7 +21,9 @@ def test_a_phase_that_ended_says_how() -> None:
         Outcome.UNDECIDED,
     }
     # An outcome is told by the name of its phase, and its condition has the same reason.
-    assert all(phase.value == phase.outcome == phase.reason for phase in Phase if phase.outcome)
+    assert all(
+        phase.value == str(phase.outcome) == str(phase.reason) for phase in Phase if phase.outcome
+    )
 
 
 def test_a_version_has_served_all_users_only_when_it_was_promoted() -> None:
