@@ -115,7 +115,7 @@ class Spec(
     succeed. In addition, the objective `breaker` is always on: it rolls back a version that fails
     more than 20 % of requests."""
     strategy: Strategy = Strategy()
-    """How a version gets from no users to all of them."""
+    """How a version is rolled out."""
     paused: bool = False
     """Pauses the rollout: weights stay as they are, and deadline timers are stopped. Defaults to
     `false`."""

@@ -25,9 +25,9 @@ class StrategyMode(Word):
 class Assurance(Word):
     """How small a worsening must be ruled out before promotion."""
 
-    FAST = "Fast", "Five times the allowed errors; needs the fewest requests."
-    STANDARD = "Standard", "Twice the allowed errors."
-    STRICT = "Strict", "One and a half times the allowed errors; needs the most requests."
+    FAST = "Fast", "Five times the allowed failures; needs the fewest requests."
+    STANDARD = "Standard", "Twice the allowed failures."
+    STRICT = "Strict", "One and a half times the allowed failures; needs the most requests."
 
 
 class OnDeadline(Word):
@@ -35,8 +35,8 @@ class OnDeadline(Word):
 
     PROMOTE_WITH_BOUND = (
         "PromoteWithBound",
-        "Promotes the version if more than five times the allowed errors, and twice the allowed "
-        "slow requests, are ruled out. Otherwise all users get stable.",
+        "Promotes the version if five times the allowed failures, and twice the allowed slow "
+        "requests, are ruled out. Otherwise all users get stable.",
     )
     HOLD = "Hold", "The version keeps its weight until you decide."
     ROLLBACK = "Rollback", "The version is rolled back."
@@ -223,8 +223,8 @@ class Strategy(
     mode: StrategyMode = StrategyMode.PROGRESSIVE
     """Whether a version is judged before all users get it. Defaults to `Progressive`."""
     assurance: Assurance = Assurance.STANDARD
-    """How small a worsening must be ruled out before promotion. Defaults to `Standard`. For
-    Latency objectives the factors are smaller: 2 (`Fast`), 1.5 (`Standard`), 1.25 (`Strict`)."""
+    """How small a worsening must be ruled out before promotion. Defaults to `Standard`. For slow
+    requests (Latency) the factors are 2 (`Fast`), 1.5 (`Standard`) and 1.25 (`Strict`)."""
     shadow: Shadow | None = None
     """How a version is judged on mirrored requests before it gets users. Required with the mode
     `Progressive`; write `percent: 0` to do without."""
