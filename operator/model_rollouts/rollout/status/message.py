@@ -25,11 +25,6 @@ _AT_DEADLINE = {
 }
 
 
-def reason(words: str) -> str:
-    """Why a version fails, from the words of its verdict, without what is to be done."""
-    return words.removeprefix("Take it back: ")
-
-
 def sentence(given: StatusInput, progress: Progress | None) -> str:
     """Who serves, what is awaited, how long, and what can be done.
 
@@ -164,9 +159,7 @@ def _full(given: StatusInput, wanted: str) -> str:
 
 
 def _ended(given: StatusInput) -> list[str]:
-    told = [
-        reason(past.message) for past in given.history[:1] if past.outcome is given.phase.outcome
-    ]
+    told = [past.message for past in given.history[:1] if past.outcome is given.phase.outcome]
     if not told:
         told = [hold.message for hold in given.holds[:1]]
     elif given.leaving is not None:
@@ -183,14 +176,14 @@ def _ended(given: StatusInput) -> list[str]:
 def _awaited(given: StatusInput, progress: Progress | None) -> list[str]:
     if given.phase is Phase.PAUSED:
         failed = progress is not None and progress.failed
-        why = [reason(progress.explained.words)] if progress is not None and failed else []
+        why = [progress.explained.why] if progress is not None and failed else []
         return [*why, "set spec.paused to false to go on"]
     if given.phase is Phase.FULL and not given.gateway_accepted and not given.holds:
         return ["the Gateway has not accepted the route yet"]
     if progress is None:
         return []
     if given.phase is Phase.FULL:
-        return [reason(progress.explained.words)] if progress.failed else []
+        return [progress.explained.why] if progress.failed else []
     if given.phase.mirrors:
         return [*_shown(given, progress), *_few_copies(given)]
     if not given.phase.shares_traffic or given.is_promoting:
@@ -233,7 +226,7 @@ def _shown(given: StatusInput, progress: Progress) -> Iterator[str]:
     if asked is None or trial is None or silent:
         return
     if progress.failed:
-        yield f"it is to be stopped: {reason(progress.explained.words)}"
+        yield f"it is to be stopped: {progress.explained.why}"
         return
     seen = counted_copies(trial)
     if not seen:
@@ -258,7 +251,7 @@ def _proven(given: StatusInput, progress: Progress) -> Iterator[str]:
     aim = "promotion" if explained.toward == 1 else f"the step to {percent(explained.toward)}"
     slowest = progress.slowest
     if explained.decision is Decision.FAIL:
-        yield f"it is to be taken back: {reason(explained.words)}"
+        yield f"it is to be taken back: {explained.why}"
         return
     if any(hold.reason is Reason.LOW_LOAD for hold in given.holds):
         return  # More requests prove nothing; what does is said already.
