@@ -3,7 +3,6 @@
 Each plays on a stage of its own, so that they run at the same time.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -139,7 +138,7 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     # Who still got the bad version would have told so by then.
     serving.traffic.wait_for_more(round(5 * serving.traffic.rate), "1")
     answers = serving.traffic.stop().since(serving.settled)
-    bad_ones, total = judged(ended.object["status"]["history"][0]["message"])
+    bad_ones, total = judged(ended.object["status"])
     found = scrapes(stage.cluster, stage.namespace, str(begun.record["candidate"]))
     return TakenBack(
         bad.version,
@@ -151,9 +150,8 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     )
 
 
-def judged(message: str) -> tuple[int, int]:
-    """Bad requests of the candidate and all of them, from the words of a rollback."""
-    found = re.search(r"it had ([\d,]+) bad of ([\d,]+)", message)
-    assert found is not None, f"a rollback without numbers: {message}"
-    bad, total = (int(number.replace(",", "")) for number in found.groups())
-    return bad, total
+def judged(status: Object) -> tuple[int, int]:
+    """Failed requests of the candidate and all of them, in the objective that was failed."""
+    failed = [each for each in status["objectives"] if each["verdict"] == "Fail"]
+    assert failed, f"a rollback without a failed objective: {status['objectives']}"
+    return failed[0]["bad"], failed[0]["total"]

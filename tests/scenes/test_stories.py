@@ -8,15 +8,13 @@ from e2e.scenes.scrapes import Scrape
 from e2e.scenes.stories import TakenBack, judged
 
 
-def test_the_numbers_of_a_rollback_are_in_its_words() -> None:
-    words = (
-        "Errors is worse than allowed: 99 % of answers without error, it had 18 bad of 1,281"
-        " (1.405 %), stable had 0 bad of 2,774 (0 %)."
-    )
+def test_the_numbers_of_a_rollback_are_those_of_the_objective_that_failed() -> None:
+    undecided = {"name": "breaker", "verdict": "Inconclusive", "bad": 18, "total": 1281}
+    failed = {"name": "errors", "verdict": "Fail", "bad": 18, "total": 1281}
 
-    assert judged(words) == (18, 1281)
-    with pytest.raises(AssertionError, match="without numbers"):
-        judged("Decided by strategy.override")
+    assert judged({"objectives": [undecided, failed]}) == (18, 1281)
+    with pytest.raises(AssertionError, match="without a failed objective"):
+        judged({"objectives": [undecided]})
 
 
 def test_a_decision_is_held_against_its_scrape() -> None:
