@@ -89,6 +89,19 @@ def test_fail_names_the_objective_and_stable() -> None:
     assert verdict.detail.endswith(" of 100, reached after 5 s")
 
 
+def test_a_failure_within_the_limit_is_told_as_one_of_a_while() -> None:
+    judge = judge_of(errors("errors", 0.99, compare=Compare.TARGET))
+    good = interval(0, 0, 6_000, length=7_200.0)
+    bad = interval(7_200, 40, 200)
+
+    verdict = explain(judge, after(judge, good, bad))
+
+    assert verdict.why == (
+        "errors failed: 99 % of requests must succeed; the candidate failed 40 of 6,200 (0.65 %); "
+        "for a while the share was above the limit"
+    )
+
+
 def test_details_hold_counts_bounds_and_evidence() -> None:
     judge = errors_judge()
     state = after(judge, interval(0, 1, 1500, 1, 1500))

@@ -114,7 +114,7 @@ def _objective(
     against = None if process.compare is Compare.TARGET and not stable.total else stable
     said = _said(objective, candidate, against, who)
     if failed:
-        words = f"{objective.name} failed: {said}."
+        words = f"{_failure(objective, process.compare, candidate, stable, who)}."
     elif passed:
         words = f"{objective.name} passed for {_aim(toward)}: {said}."
     else:
@@ -168,6 +168,16 @@ def _said(objective: Objective, candidate: Seen, stable: Seen | None, who: str) 
         verb = again if candidate.total else verb
         told.append(f"stable {verb}{objective.counted(stable.total, stable.bad)}")
     return f"{promise(objective)}; {', '.join(told)}"
+
+
+def _failure(
+    objective: Objective, compare: Compare, candidate: Seen, stable: Seen, who: str
+) -> str:
+    said = _said(objective, candidate, stable if stable.total else None, who)
+    if compare is not Compare.STABLE and candidate.bad <= objective.good * candidate.total:
+        # Within the limit as a whole, and beyond it from some minute on.
+        said += "; for a while the share was above the limit"
+    return f"{objective.name} failed: {said}"
 
 
 def _needed(
@@ -309,9 +319,8 @@ def _worst(judge: Judge, objectives: tuple[ObjectiveVerdict, ...], who: str) -> 
         ((i, o) for i, o in enumerate(objectives) if o.role is not Role.REPORT),
         key=lambda pair: pair[1].fail_evidence,
     )
-    against = worst.stable if worst.stable.total else None
-    said = _said(judge.rules.objectives[index], worst.candidate, against, who)
-    return f"{worst.name} failed: {said}"
+    objective = judge.rules.objectives[index]
+    return _failure(objective, worst.compare, worst.candidate, worst.stable, who)
 
 
 def _words(decision: Decision, why: str, *, is_degraded: bool) -> str:

@@ -296,7 +296,8 @@ def above_words(objective: Objective, compare: Compare, rate: float) -> str:
 
 def _stated(objective: Objective, compare: Compare, rate: float) -> tuple[str, ...]:
     target = objective.stated(rate)
-    stable = f"{rate / objective.bad * objective.bad_ratio:.3g} times stable's"
+    multiple = f"{rate / objective.bad * objective.bad_ratio:.3g}"
+    stable = "stable's own" if multiple == "1" else f"{multiple} times stable's"
     if compare is Compare.AUTO:
         return target, stable
     return (target,) if compare is Compare.TARGET else (stable,)
