@@ -16,7 +16,6 @@ from model_rollouts.decision.objective import (
     ObjectiveError,
     Role,
 )
-from model_rollouts.text import percent
 
 ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
     {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}
@@ -168,7 +167,7 @@ def _bad_limit(name: str, field: str, share: float, good: float, multiple: float
     bad = round(good * multiple, 12)
     if bad > LARGEST_BAD_SHARE:
         raise ObjectiveError(
-            f"objective '{name}', {field}: found {share:g}, for which {percent(bad)} bad requests "
-            f"would be allowed; write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
+            f"objective '{name}', {field}: found {share:g}, too low to rule out a worse version; "
+            f"write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
         )
     return bad
