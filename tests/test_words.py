@@ -295,7 +295,7 @@ def test_help_is_written_in_the_words_of_the_field(command: str) -> None:
 
 def messages(story: str) -> list[Text]:
     """The sentences of the status in a story: what follows the conditions, without the plan."""
-    pattern = r"^ *[\d:]+ status +\w* ?\[[^]]*\] (.*?)(?: \(plan: .*\))?$"
+    pattern = r"^ *[\d:]+ status +[\w/]* ?\[[^]]*\] (.*?)(?: \(plan: .*\))?$"
     return [
         Text(number, match[1])
         for number, line in enumerate(story.splitlines(), 1)

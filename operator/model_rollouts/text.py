@@ -1,23 +1,48 @@
 """Numbers as people read them. One place, so that every message says them the same way."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
 from typing import SupportsFloat
 
-
-def percent(share: SupportsFloat, digits: int = 4) -> str:
-    """A share as per cent with at most so many digits, e.g. 0.0015 -> '0.15 %'."""
-    return f"{100 * float(share):.{digits}g} %"
+_MOST_DIGITS = 12
 
 
-def out_of(share: float) -> str:
-    """A share as a part of a round number, e.g. 0.999 -> '999 of 1,000'."""
-    whole = next((10**n for n in range(2, 6) if round(share * 10**n, 6) % 1 == 0), 10**6)
-    return f"{round(share * whole):,} of {whole:,}"
+def percent(share: SupportsFloat) -> str:
+    """A limit as per cent with at most four digits, e.g. 0.0015 -> '0.15 %'."""
+    return _percent(float(share), 4)
+
+
+def observed(share: float) -> str:
+    """A share that was counted, with two digits: 0.004444 -> '0.44 %', 0.1405 -> '14 %'."""
+    return _percent(share, 2)
+
+
+def _percent(share: float, digits: int) -> str:
+    shown = Decimal(f"{100 * share:.{digits}g}")
+    while shown == 100 and share < 1 and digits < _MOST_DIGITS:
+        # Nearly all is not all: 99.999 % is a promise, 100 % would be another one.
+        digits += 1
+        shown = Decimal(f"{100 * share:.{digits}g}")
+    return f"{shown:f} %"
 
 
 def per_minute(rate: float) -> str:
     """A rate of events, e.g. '0.01 per pod-minute'."""
     return f"{rate:.3g} per pod-minute"
+
+
+def rounded_up(number: float) -> float:
+    """An upper bound with two digits that still holds, e.g. 0.003963 -> 0.004."""
+    exact = Decimal(f"{number:.6g}")
+    unit = Decimal(1).scaleb(exact.adjusted() - 1)
+    return float(exact.quantize(unit, rounding=ROUND_CEILING))
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """The words as a list in a sentence, e.g. 'errors, latency and restarts'."""
+    *first, final = words
+    return f"{', '.join(first)} {last} {final}" if first else final
 
 
 def count(number: float) -> str:
@@ -44,10 +69,7 @@ def duration(time: float) -> str:
         return f"{time:.0f} s"
     if time < 7200:
         return f"{time / 60:.0f} min"
-    return f"{time / 3600:.1f} h"
-
-
-_DATED_AFTER = timedelta(hours=18)
+    return f"{round(time / 3600, 1):g} h"
 
 
 def cut(text: str, longest: int) -> str:
@@ -66,9 +88,9 @@ def ended(words: str) -> str:
 
 
 def clock(at: float, seen_from: float | None = None) -> str:
-    """A moment (Unix seconds) as people read it, with its date when it is far from `seen_from`."""
+    """A moment (Unix seconds) as people read it, with its day unless `seen_from` is on it too."""
     moment = datetime.fromtimestamp(round(at), UTC)
     time = f"{moment:%H:%M} UTC"
-    if seen_from is None or abs(at - seen_from) < _DATED_AFTER.total_seconds():
+    if seen_from is None or datetime.fromtimestamp(seen_from, UTC).date() == moment.date():
         return time
     return f"{moment.day} {moment:%b} {time}"

@@ -138,5 +138,5 @@ def test_it_runs_until_it_is_told_to_stop(api_server: ApiServer, namespace: str)
         process.wait()
 
     assert process.returncode == 0, log
-    assert "stops: finishes what it has begun" in log
+    assert "stopping: finishing the passes that have begun" in log
     assert "Traceback" not in log

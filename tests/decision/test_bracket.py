@@ -42,11 +42,13 @@ def test_the_dual_boundary_of_stable_is_not_below_the_candidates(
     [
         (
             0.4,
-            "usable: 350 ms or 500 ms. Until then it is taken back for answers slower than 500 ms",
+            "found 400 ms, which is not a bucket edge of the histogram; write 350 ms or 500 ms. "
+            "Until then requests slower than 500 ms fail the objective and those within 350 ms "
+            "pass it",
         ),
-        (0.05, "usable: 100 ms. Every answer may be slower than 50 ms, so it never passes."),
-        (2.0, "usable: 1 s. No answer is surely slower than 2 s, so it never fails."),
-        (1.0, "no edge at or above 1.25 s: how slow the slow answers are is not judged."),
+        (0.05, "write 100 ms. The objective cannot pass: every request may have taken more than"),
+        (2.0, "write 1 s. The objective cannot fail: no request certainly took more than 2 s."),
+        (1.0, "no bucket edge at or above 1.25 s, so how slow the slow requests are is not"),
     ],
 )
 def test_a_missing_edge_is_explained_with_usable_ones(threshold: float, words: str) -> None:

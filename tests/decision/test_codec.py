@@ -90,21 +90,21 @@ def test_a_failed_state_stays_failed() -> None:
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        (Rules(all_kinds()[:4]), "gathered for 5 objectives, now there are 4"),
+        (Rules(all_kinds()[:4]), "found 5 objectives, now there are 4"),
         (
             Rules((*all_kinds()[1:], errors("answers", 0.999))),
-            "none was gathered for 'answers'",
+            "found none for objective 'answers'",
         ),
         (
             Rules((errors("errors", 0.99), *all_kinds()[1:])),
-            "objective 'errors' was defined otherwise",
+            "found another definition of objective 'errors'",
         ),
         (
             Rules((errors("errors", 0.999, compare=Compare.TARGET), *all_kinds()[1:])),
-            "objective 'errors' was defined otherwise",
+            "found another definition of objective 'errors'",
         ),
-        (Rules(all_kinds(), steps=(0.1, 0.5)), "under other steps or error rates"),
-        (Rules(all_kinds(), false_promotion=0.01), "under other steps or error rates"),
+        (Rules(all_kinds(), steps=(0.1, 0.5)), "found other steps or error rates"),
+        (Rules(all_kinds(), false_promotion=0.01), "found other steps or error rates"),
     ],
 )
 def test_evidence_of_other_rules_is_refused(rules: Rules, reason: str) -> None:
@@ -131,7 +131,7 @@ def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     text = filled(judge)
     monkeypatch.undo()
 
-    with pytest.raises(EvidenceRefusedError, match="found version 4, this reads 3"):
+    with pytest.raises(EvidenceRefusedError, match="found version 4, this operator reads 3"):
         resume(text, judge.rules)
 
 

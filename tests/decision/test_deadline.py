@@ -52,7 +52,8 @@ def test_the_bound_is_the_smallest_rate_that_is_excluded() -> None:
     excluded = process.passing(state.evidence[0], process.proof(bound.upper, None))
     assert excluded == pytest.approx(judge.pass_needed, rel=1e-6)
     assert outcome.words == (
-        "Promoted with a bound: errors is under 0.3963 %, 0.5 % is acceptable."
+        "Undecided at the deadline, but good enough: errors has an error rate of at most 0.4 % "
+        "(acceptable: 0.5 %)."
     )
 
 
@@ -98,4 +99,15 @@ def test_a_candidate_equal_to_a_degraded_stable_may_be_promoted_with_a_bound() -
             BOUND,
         ).action
         is not DeadlineAction.PROMOTE
+    )
+
+
+def test_each_gate_is_told_with_its_bound() -> None:
+    judge = judge_of(errors("errors", 0.999), latency("latency", 0.3, 0.99, EDGES))
+    state = after(judge, Interval(0, 5, {"errors": Sample(Counts.of(500, 0), Counts.of(500, 0))}))
+
+    assert at_deadline(judge, state, BOUND).words == (
+        "Undecided at the deadline: errors has an error rate of at most 0.8 % or 8 times stable's "
+        "(acceptable: 0.5 % or 5 times stable's) and latency has too few requests for a bound "
+        "(acceptable: 2 % or 2 times stable's)."
     )

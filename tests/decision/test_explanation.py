@@ -35,15 +35,20 @@ def test_undecided_says_what_is_awaited() -> None:
 
     assert verdict.decision is Decision.INCONCLUSIVE
     assert verdict.objectives[0].words == (
-        "99 of 100 answers within 300 ms; seen 2 of 300 slower, 1 % allowed; "
-        "promotion needs proof of under 1.5 %, about 1,300 more requests."
+        "latency is undecided: 99 % of requests must take at most 300 ms; the candidate was "
+        "slower in 2 of 300 (0.67 %). Promotion needs about 1,300 more requests (300 of about "
+        "1,600) to show a share of slow requests below 1.5 %."
     )
-    assert verdict.words == "Undecided: latency; about 1,300 more requests."
+    assert verdict.why == (
+        "latency needs about 1,300 more requests for promotion (300 of about 1,600)"
+    )
+    assert verdict.words == f"{verdict.why}."
     passed = explain(judge, after(judge, Interval(0, 5, {"latency": sample})))
-    assert passed.words == "Every gate is proven: promote."
+    assert (passed.why, passed.words) == ("every gate passed", "Every gate passed.")
     assert passed.objectives[0].words == (
-        "99 of 100 answers within 300 ms; seen 7 of 2,140 slower, 1 % allowed; "
-        "proven to be under 1.5 %, enough for promotion."
+        "latency passed for promotion: 99 % of requests must take at most 300 ms; the candidate "
+        "was slower in 7 of 2,140 (0.33 %), stable in 9 of 2,140 (0.42 %). That shows a share of "
+        "slow requests below 1.5 %."
     )
 
 
@@ -53,22 +58,48 @@ def test_a_proof_against_stable_is_not_told_as_one_against_the_target() -> None:
     verdict = explain(judge, after(judge, interval(0, 200, 20_000, 200, 20_000)))
 
     assert verdict.objectives[0].words == (
-        "99.9 % of answers without error; seen 200 of 20,000 bad, stable 200 of 20,000, "
-        "0.1 % allowed; proven to be under 0.2 % or 2 times stable, enough for promotion."
+        "errors passed for promotion: 99.9 % of requests must succeed; the candidate failed 200 "
+        "of 20,000 (1 %), stable 200 of 20,000 (1 %). That shows an error rate below 0.2 % or 2 "
+        "times stable's."
+    )
+    assert verdict.words == (
+        "The service itself is degraded; the candidate is compared with stable only. "
+        "Every gate passed."
     )
 
 
 def test_fail_names_the_objective_and_stable() -> None:
     judge = judge_of(errors("errors", 0.999), restarts())
-    verdict = explain(judge, after(judge, interval(0, 34, 900, 9, 17_100)))
+    state = after(judge, interval(0, 34, 900, 9, 17_100))
+    verdict = explain(judge, state)
 
     assert verdict.decision is Decision.FAIL
-    assert verdict.words == (
-        "Take it back: errors is worse than allowed: 99.9 % of answers without error, "
-        "it had 34 bad of 900 (3.778 %), stable had 9 bad of 17,100 (0.05263 %)."
+    assert verdict.why == (
+        "errors failed: 99.9 % of requests must succeed; the candidate failed 34 of 900 (3.8 %), "
+        "stable 9 of 17,100 (0.053 %)"
     )
+    assert verdict.words == verdict.objectives[0].words == f"{verdict.why}."
+    assert {each.name: each.failed for each in verdict.objectives} == {
+        "errors": True,
+        "restarts": False,
+    }
+    named = explain(judge, state, candidate="version 2")
+    assert named.why == verdict.why.replace("the candidate", "version 2")
     assert verdict.detail.startswith("Fail toward weight 100 %: mean evidence for Fail ")
     assert verdict.detail.endswith(" of 100, reached after 5 s")
+
+
+def test_a_failure_within_the_limit_is_told_as_one_of_a_while() -> None:
+    judge = judge_of(errors("errors", 0.99, compare=Compare.TARGET))
+    good = interval(0, 0, 6_000, length=7_200.0)
+    bad = interval(7_200, 40, 200)
+
+    verdict = explain(judge, after(judge, good, bad))
+
+    assert verdict.why == (
+        "errors failed: 99 % of requests must succeed; the candidate failed 40 of 6,200 (0.65 %); "
+        "for a while the share was above the limit"
+    )
 
 
 def test_details_hold_counts_bounds_and_evidence() -> None:
@@ -78,7 +109,7 @@ def test_details_hold_counts_bounds_and_evidence() -> None:
 
     assert objective.detail == (
         "errors: candidate 1/1,500, stable 1/1,500, good 0.1 %, "
-        "to prove under 0.8 % or 8 times stable, proven under 0.448 % or 4.48 times stable; "
+        "to show below 0.8 % or 8 times stable's, shown below 0.45 % or 4.5 times stable's; "
         "evidence for Fail 0.475 (target 0.475, stable 0.724), "
         "for Pass 2.18e+03 of 20"
     )
@@ -111,7 +142,19 @@ def test_hopeless_numbers_get_no_forecast() -> None:
 
     assert verdict.decision is Decision.INCONCLUSIVE
     assert verdict.objectives[0].more_requests is None
-    assert verdict.words == "Undecided: errors; these numbers will not prove it."
+    assert verdict.why == "errors will not pass for promotion if the rates stay as they are"
+    assert verdict.objectives[0].words.endswith(
+        "Promotion needs an error rate below 0.2 %, which more requests at these rates will not "
+        "show."
+    )
+
+
+def test_several_waiting_gates_are_told_with_the_slowest() -> None:
+    judge = judge_of(errors("errors", 0.999), latency("latency", 0.3, 0.99, EDGES))
+
+    assert explain(judge, judge.start()).why == (
+        "errors and latency need about 14,000 more requests for promotion (0 of about 14,000)"
+    )
 
 
 def test_a_degraded_service_is_told_and_never_rolled_back() -> None:
@@ -120,7 +163,10 @@ def test_a_degraded_service_is_told_and_never_rolled_back() -> None:
 
     assert verdict.decision is Decision.INCONCLUSIVE
     assert reasons(verdict) == {Reason.SERVICE_DEGRADED}
-    assert verdict.words.startswith("The service is degraded, judged against stable. Undecided")
+    assert verdict.words == (
+        "The service itself is degraded; the candidate is compared with stable only. "
+        f"{verdict.why}."
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,12 +217,13 @@ def test_guards_and_rates_are_worded_as_what_they_are() -> None:
     ]
 
     assert words[1] == (
-        "at most 0.01 restarts per pod-minute; seen 1 in 40 pod-minutes, stable 0 of 40, "
-        "0.01 per pod-minute allowed; never blocks promotion."
+        "restarts is undecided: at most 0.01 restarts per pod-minute are allowed; the candidate "
+        "had 1 in 40 pod-minutes (0.025 per pod-minute), stable 0 in 40 pod-minutes. Guards never "
+        "block promotion."
     )
     assert words[2] == (
-        "99 % of answers without error; seen 0 of 0 bad, stable 0 of 0, 1 % allowed; "
-        "never blocks promotion."
+        "slice is undecided: 99 % of requests must succeed; no requests were counted yet. Guards "
+        "never block promotion."
     )
 
 
@@ -188,8 +235,8 @@ def test_a_smaller_share_is_told_with_the_proof_of_its_step() -> None:
     whole = explain(judge, state, 0.25)
 
     assert (smaller.toward, whole.toward) == (0.08, 0.25)
-    assert "the step to 8 %" in smaller.objectives[0].words
-    assert "the step to 25 %" in whole.objectives[0].words
+    assert "The step to 8 % needs" in smaller.objectives[0].words
+    assert "The step to 25 % needs" in whole.objectives[0].words
     assert [(each.proof_below, each.more_requests) for each in smaller.objectives] == [
         (each.proof_below, each.more_requests) for each in whole.objectives
     ]

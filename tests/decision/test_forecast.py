@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_rollouts.decision import Decision, forecast_decision, latency
+from model_rollouts.decision import Decision, errors, forecast_decision, latency
 from tests.decision.made_up import EDGES, all_kinds, errors_judge, judge_of
 
 DAY = 86_400.0
@@ -40,10 +40,19 @@ def test_too_little_traffic_is_said_with_what_can_be_excluded() -> None:
     assert excluded.rate is not None
     assert 0.002 < excluded.rate < 0.005
     assert expected.words == (
-        "At 0.2 req/s this stays undecided until the deadline, 24.0 h; "
-        f"excluded by then: errors: a rate above {100 * excluded.rate:.4g} % or "
-        f"{1000 * excluded.rate:.3g} times stable."
+        "At 0.2 req/s, the deadline of 24 h comes before a decision. By then only an error rate "
+        "above 0.32 % (and 3.2 times stable's) can be ruled out."
     )
+
+
+def test_what_no_requests_can_rule_out_is_said() -> None:
+    objectives = errors("errors", 0.999), latency("latency", 0.3, 0.99, EDGES)
+    nothing = forecast_decision(judge_of(*objectives), 0.0001, deadline=DAY)
+    both = forecast_decision(judge_of(*objectives, errors("slice", 0.999)), 0.1, deadline=DAY)
+
+    assert nothing.words.endswith("By then nothing can be ruled out about errors or latency.")
+    assert "an error rate of errors above" in both.words
+    assert "an error rate of slice above" in both.words
 
 
 def test_more_traffic_is_never_slower() -> None:

@@ -165,9 +165,9 @@ def test_intervals_are_given_once_and_in_order() -> None:
     judge = errors_judge()
     state = after(judge, interval(0, 0, 10), interval(5, 0, 10))
 
-    with pytest.raises(ValueError, match="counts up to 10 s are in"):
+    with pytest.raises(ValueError, match="everything up to 10 s is counted"):
         judge.update(state, interval(5, 0, 10))
-    with pytest.raises(ValueError, match="arm Shadow after Live"):
+    with pytest.raises(ValueError, match="arm: found Shadow after Live"):
         judge.update(state, interval(10, 0, 10, arm=Traffic.SHADOW))
 
 
@@ -271,8 +271,8 @@ def test_a_sample_for_no_objective_is_refused() -> None:
 
     with pytest.raises(
         ValueError,
-        match=r"interval, samples: found \['errros'\], which are no objectives of "
-        r"\['breaker', 'errors'\]",
+        match=r"interval, samples: found \['errros'\], which are not objectives; "
+        r"write names of \['breaker', 'errors'\]",
     ):
         judge.update(judge.start(), Interval(0, 5, samples))
 

@@ -8,6 +8,7 @@ import pytest
 from model_rollouts.decision import (
     Assurance,
     Compare,
+    CounterPair,
     Counts,
     Dispersion,
     Interval,
@@ -31,14 +32,17 @@ from tests.decision.made_up import EDGES
     ("make", "message"),
     [
         (lambda: errors("e", 99.9), "objective 'e', target: found 99.9, write a share .* 0.999"),
-        (lambda: errors("e", 1.0), "'e', target: found 1, .*no number of requests proves 100 %"),
+        (
+            lambda: errors("e", 1.0),
+            "'e', target: found 1, .*no number of requests shows that none will fail",
+        ),
         (lambda: errors("e", 0.0), "'e', target: found 0, write a share between 0 and 1"),
         (lambda: errors("e", math.nan), "'e', target: found nan"),
         (lambda: errors("e", 0.4), "'e', target: found 0.4, .*write more than 0.55"),
-        (lambda: errors("", 0.999), "objective name: found ''"),
-        (lambda: latency("l", 0, 0.99, EDGES), "'l', within: found 0 s, write a positive time"),
+        (lambda: errors("", 0.999), "objective, name: found ''"),
+        (lambda: latency("l", 0, 0.99, EDGES), "'l', within: found 0 s, write a time above 0 s"),
         (lambda: latency("l", 0.3, 99, EDGES), "'l', share: found 99, write a share .* 0.99"),
-        (lambda: latency("l", 0.3, 0.99, (0.0, 0.3)), "'l', edges: found .*0.0.*positive"),
+        (lambda: latency("l", 0.3, 0.99, (0.0, 0.3)), "'l', edges: found .*0.0.*all above 0"),
         (lambda: latency("l", 0.3, 0.99, (0.1, math.inf)), "'l', edges: found .*inf.*finite"),
         (lambda: counters("c", 0.02, 0.01), "'c', bad: found 0.01, write more than good (0.02)"),
         (lambda: counters("c", 0.01, 0.01), "'c', bad: found 0.01, .*such as 0.02"),
@@ -62,7 +66,7 @@ from tests.decision.made_up import EDGES
         ),
         (
             lambda: Objective(name="x", kind=Kind.LATENCY, good=0.1, bad=0.2, accept=0.2),
-            "'x', latency: found None, write it exactly when the kind is Latency",
+            "'x', latency: found None, write it for the kind Latency",
         ),
         (lambda: Rules(()), "role: found no Gate among []"),
         (lambda: Rules((breaker(),)), "role: found no Gate among ['breaker']"),
@@ -83,11 +87,11 @@ from tests.decision.made_up import EDGES
         (lambda: Dispersion(0.5), "dispersion, target: found 0.5, write 1 or more"),
         (
             lambda: Judge(Rules((errors("e", 0.9),)), {"f": Dispersion()}),
-            "dispersions: found ['f'], which are no objectives of ['e']",
+            "dispersions: found ['f'], which are not objectives; write names of ['e']",
         ),
         (lambda: Counts.of(3, 4), "found 4 bad of 3"),
         (lambda: Counts.of(math.nan, 0), "found 0 bad of nan"),
-        (lambda: Counts.timed(9, 3, 4, 0), "found 0, 4, 3 of 9 answers above the far"),
+        (lambda: Counts.timed(9, 3, 4, 0), "found 0, 4, 3 of 9 requests above the far"),
         (lambda: Counts.events(-1, 0), "found 0 events in -1 pod-minutes"),
         (lambda: Interval(5, 5, {}), "found start 5 s and end 5 s"),
     ],
@@ -134,12 +138,17 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("objective", "words"),
     [
-        (errors("e", 0.999), "99.9 % of answers without error"),
-        (latency("l", 0.3, 0.99, EDGES), "99 of 100 answers within 300 ms"),
-        (latency("l", 0.3, 0.9995, EDGES), "9,995 of 10,000 answers within 300 ms"),
-        (latency("l", 2, 0.95, (1, 2, 3)), "95 of 100 answers within 2 s"),
-        (counters("c", 0.01, 0.02), "at most 1 % counted bad"),
-        (restarts(), "at most 0.01 restarts per pod-minute"),
+        (errors("e", 0.999), "99.9 % of requests must succeed"),
+        (latency("l", 0.3, 0.99, EDGES), "99 % of requests must take at most 300 ms"),
+        (latency("l", 0.3, 0.9995, EDGES), "99.95 % of requests must take at most 300 ms"),
+        (latency("l", 2, 0.95, (1, 2, 3)), "95 % of requests must take at most 2 s"),
+        (counters("c", 0.01, 0.02), "at most 1 % may be counted as bad"),
+        (
+            counters("c", 0.01, 0.02, metrics=CounterPair("wrong_total", "answers_total")),
+            "wrong_total may be at most 1 % of answers_total",
+        ),
+        (errors("e", 0.99999), "99.999 % of requests must succeed"),
+        (restarts(), "at most 0.01 restarts per pod-minute are allowed"),
     ],
 )
 def test_promises_read_as_people_say_them(objective: Objective, words: str) -> None:

@@ -111,18 +111,18 @@ def test_an_answer_beyond_the_limit_is_not_read() -> None:
     async def floods(_: web.Request) -> web.Response:
         return web.Response(body=b"x" * 2_000_000)
 
-    with pytest.raises(QueryError, match="exceeds 1000000 bytes"):
+    with pytest.raises(QueryError, match="exceeds 1,000,000 bytes"):
         _ask(floods, answer_limit=1_000_000)
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"<html>login</html>", "not an answer of Prometheus"),
-        (_body(data={"resultType": "vector", "result": []}), "not an answer of Prometheus"),
-        (_matrix({"metric": {}, "values": [[1, 2]]}), "not an answer of Prometheus"),
-        (_matrix({"metric": {"a": 1}, "values": []}), "not an answer of Prometheus"),
-        (_matrix(warnings=["store b is down"]), "partial answer: store b is down"),
+        (b"<html>login</html>", "not an answer from Prometheus"),
+        (_body(data={"resultType": "vector", "result": []}), "not an answer from Prometheus"),
+        (_matrix({"metric": {}, "values": [[1, 2]]}), "not an answer from Prometheus"),
+        (_matrix({"metric": {"a": 1}, "values": []}), "not an answer from Prometheus"),
+        (_matrix(warnings=["store b is down"]), "incomplete answer: store b is down"),
         (
             json.dumps({"status": "error", "errorType": "execution", "error": "boom"}).encode(),
             "execution: boom",

@@ -149,9 +149,9 @@ def test_a_passing_failure_is_asked_again(status: int) -> None:
     ("status", "times", "says"),
     [
         (400, 1, "too many samples"),
-        (401, 1, "too many samples; give a token"),
-        (403, 1, "too many samples; give a token"),
-        (302, 1, "it sends elsewhere, write the address of Prometheus itself"),
+        (401, 1, "too many samples; use a token"),
+        (403, 1, "too many samples; use a token"),
+        (302, 1, "it redirects, write the address of Prometheus itself"),
         (500, 1, "too many samples"),
         (503, 3, "too many samples"),
     ],
@@ -223,15 +223,15 @@ def test_an_answer_beyond_the_limit_is_not_read(packed: bool) -> None:
         headers = {"Content-Encoding": "gzip"} if packed else {}
         return web.Response(body=gzip.compress(body) if packed else body, headers=headers)
 
-    with pytest.raises(QueryError, match="exceeds 1000000 bytes"):
+    with pytest.raises(QueryError, match="exceeds 1,000,000 bytes"):
         _ask(floods, answer_limit=1_000_000)
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"<html>login</html>", "not an answer of Prometheus.*: <html>login</html>"),
-        (_matrix(warnings=["store b is down"]), "partial answer: store b is down"),
+        (b"<html>login</html>", "not an answer from Prometheus.*: <html>login</html>"),
+        (_matrix(warnings=["store b is down"]), "incomplete answer: store b is down"),
         (_matrix({"metric": {}, "values": [[1, 2]]}), "write a range selector"),
         (_matrix({"metric": {"a": "b"}, "value": [1, "2"]}), "write a range selector"),
         (b'{"status":"error","errorType":"execution","error":"boom"}', "execution: boom"),
@@ -253,7 +253,7 @@ def test_an_answer_that_cannot_be_counted_on(body: bytes, says: str) -> None:
     ],
 )
 def test_no_call_of_the_library_takes_a_part_for_the_whole(ask: Ask) -> None:
-    with pytest.raises(AnswerError, match="partial answer: store b is down"):
+    with pytest.raises(AnswerError, match="incomplete answer: store b is down"):
         _ask(_says(_matrix(warnings=["store b is down"])), ask)
 
 

@@ -36,8 +36,11 @@ def container(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"containers": [container(name="server")]}, "found ['server']; name the one container"),
-        ({"containers": [container(), container()]}, "found ['model', 'model']; name the one"),
+        (
+            {"containers": [container(name="server")]},
+            "found ['server']; write exactly one container named 'model'",
+        ),
+        ({"containers": [container(), container()]}, "found ['model', 'model']; write exactly one"),
         (
             {"containers": "model"},
             "template.spec.containers: found 'model'; write a list of mappings",
@@ -48,8 +51,8 @@ def container(**fields: Any) -> dict[str, Any]:
             "template.spec.containers[0].lifecycle: found []; write a mapping",
         ),
         ({"terminationGracePeriodSeconds": "1m"}, "found '1m'; write more than 15"),
-        ({"containers": []}, "found []; name the one container"),
-        ({"hostNetwork": True}, "template.spec.hostNetwork: found True; remove it"),
+        ({"containers": []}, "found []; write exactly one container"),
+        ({"hostNetwork": True}, "template.spec.hostNetwork: found true; remove it"),
         (
             {"containers": [container(), container(name="rollout-proxy")]},
             "template.spec.containers[1].name: found 'rollout-proxy'; write a name that does not",
@@ -68,7 +71,7 @@ def container(**fields: Any) -> dict[str, Any]:
         ),
         (
             {"containers": [container(ports=[{"containerPort": 17080}])]},
-            "ports[0].containerPort: found 17080; write a port outside 17000 to 17099",
+            "ports[0].containerPort: found 17080; use another port: 17000 to 17099",
         ),
         (
             {"terminationGracePeriodSeconds": 15},
@@ -80,7 +83,7 @@ def test_a_template_that_takes_what_the_proxy_needs(changes: dict[str, Any], wor
     with pytest.raises(ResourceError, match=re.escape(words)) as refused:
         rendered(**changes)
 
-    assert str(refused.value).startswith("ModelDeployment 'arrival-delay': template.spec.")
+    assert str(refused.value).startswith("ModelDeployment 'arrival-delay', template.spec.")
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_revision_without_its_rendering_is_refused(part: str) -> None:
     broken = previous()
     del broken["data"]["rendered"][part]
 
-    words = f"ControllerRevision 'arrival-delay-0a1b2c3d4e': data.rendered.{part}: found None"
+    words = f"ControllerRevision 'arrival-delay-0a1b2c3d4e', data.rendered.{part}: found nothing"
     with pytest.raises(ResourceError, match=words):
         objects(broken, OWNER)
 

@@ -160,20 +160,20 @@ def meddled_with_in_shadow() -> World:
     world = shadowed(10)
     assert world.route is not None
     world.route["spec"]["rules"][0]["filters"][0]["requestMirror"]["percent"] = 90
-    world.tell("somebody", "has 90 % of the requests copied")
+    world.tell("stranger", "has 90 % of the requests copied")
     world.run(10)
     del world.obj["status"]
-    world.tell("somebody", "wipes the status")
+    world.tell("stranger", "wipes the status")
     world.restart()
     world.run(10)
     world.route["metadata"]["annotations"] = {}
-    world.tell("somebody", "removes the record")
+    world.tell("stranger", "removes the record")
     world.run(10)
     del world.objects["Service", f"{world.revision_of('2')}-shadow"]
-    world.tell("somebody", "deletes the shadow Service of v2")
+    world.tell("stranger", "deletes the shadow Service of v2")
     world.run(10)
     del world.objects["HTTPRoute", "arrival"]
-    world.tell("somebody", "deletes the route")
+    world.tell("stranger", "deletes the route")
     world.restart()
     world.run(10)
     return world.until("Canary")

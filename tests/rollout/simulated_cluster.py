@@ -382,7 +382,7 @@ class World:
             stored = self.objects["ControllerRevision", arm.revision]
             blind = arm.revision in served.unscraped
             if blind:
-                message = f"no pod of {arm.revision} was scraped"
+                message = f"Prometheus scraped no pod of revision {arm.revision}"
                 findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             tallies = {
                 each.name: given.tally(each, counted_ms(stored))

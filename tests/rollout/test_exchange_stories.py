@@ -75,7 +75,7 @@ def the_operator_ends_in_the_exchange() -> Bounded:
     """The route says how far it is."""
     world = exchanging(first())
     del world.obj["status"]
-    world.tell("somebody", "wipes the status")
+    world.tell("stranger", "wipes the status")
     world.restart()
     return world.until("Full").run(10)
 

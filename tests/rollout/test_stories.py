@@ -194,22 +194,22 @@ def edited_by_somebody_else() -> World:
     world.until("Canary").run(15)
     assert world.route is not None
     world.route["spec"]["rules"][0]["backendRefs"][1]["weight"] = 90
-    world.tell("somebody", "changes the weight of the candidate to 90")
+    world.tell("stranger", "changes the weight of the candidate to 90")
     world.run(15)
     del world.obj["status"]
-    world.tell("somebody", "wipes the status")
+    world.tell("stranger", "wipes the status")
     world.restart()
     world.run(15)
     world.route["metadata"]["annotations"] = {}
-    world.tell("somebody", "removes the record")
+    world.tell("stranger", "removes the record")
     world.run(15)
     deployment = world.objects["Deployment", world.revision_of("1")]
     deployment["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
     world.changed(deployment)
-    world.tell("somebody", "changes the image of v1")
+    world.tell("stranger", "changes the image of v1")
     world.run(15)
     del world.objects["HTTPRoute", "arrival"]
-    world.tell("somebody", "deletes the route")
+    world.tell("stranger", "deletes the route")
     return world.run(15)
 
 

@@ -95,10 +95,10 @@ def test_a_gateway_that_refuses_filters_on_backends_gets_none() -> None:
 @pytest.mark.parametrize(
     ("backends", "mirror", "words"),
     [
-        ([], None, "backendRefs: found {}; give a revision a weight above 0"),
+        ([], None, "backendRefs: found {}; give at least one revision a weight above 0"),
         ([Backend("m-1", 0)], None, "backendRefs: found {'m-1': 0}"),
-        ([Backend("m-1", 1), Backend("m-1", 2)], None, "name each revision once"),
-        ([Backend("m-1", -1)], None, "weight of 'm-1': found -1; write 0 to 1000000"),
+        ([Backend("m-1", 1), Backend("m-1", 2)], None, "name each revision only once"),
+        ([Backend("m-1", -1)], None, "weight of 'm-1': found -1; write 0 to 1,000,000"),
         ([Backend("m-1", 1)], Mirror("m-2", 101), "mirror percent: found 101; write 0 to 100"),
     ],
 )
@@ -146,7 +146,7 @@ SHADOW = encode(RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 1, hurt=100, 
         ("[]", "expected a JSON object"),
         (
             GOOD.replace('"version":1', '"version":2'),
-            ".version: found 2; expected 1: another release",
+            ".version: found 2; expected 1; another release",
         ),
         (GOOD.replace('"attempt":1,', ""), "expected exactly the keys stable, candidate, phase"),
         (GOOD.replace('"attempt":1', '"attempts":1'), "expected exactly the keys"),
@@ -154,7 +154,7 @@ SHADOW = encode(RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 1, hurt=100, 
             GOOD.replace('"attempt":1', '"attempt":-1'),
             ".attempt: found -1; expected a whole number",
         ),
-        (GOOD.replace('"attempt":1', '"attempt":true'), ".attempt: found True; expected a whole"),
+        (GOOD.replace('"attempt":1', '"attempt":true'), ".attempt: found true; expected a whole"),
         (GOOD.replace('"25%"', '"25"'), ".weight: found '25'; expected a share such as 25%"),
         (GOOD.replace('"25%"', "25"), ".weight: found 25; expected a share such as 25%"),
         (GOOD.replace('"previous":null', '"previous":"m-1"'), ".previous: found 'm-1'"),
@@ -166,11 +166,11 @@ SHADOW = encode(RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 1, hurt=100, 
         (GOOD.replace('"Canary"', '""'), ".phase: found ''; expected the name of a phase"),
         (GOOD.replace('"verdict":null', '"verdict":1'), ".verdict: found 1; expected a verdict"),
         (SHADOW.replace(":20", ":101"), ".mirror: found 101; expected a whole number, 0 to 100"),
-        (SHADOW.replace(":20", ":true"), ".mirror: found True; expected a whole number"),
-        (SHADOW.replace(":20", ":null"), ".mirror: found None; expected a whole number"),
+        (SHADOW.replace(":20", ":true"), ".mirror: found true; expected a whole number"),
+        (SHADOW.replace(":20", ":null"), ".mirror: found nothing; expected a whole number"),
         (SHADOW.replace(":100", ":1.5"), ".hurt: found 1.5; expected a whole number, 0 to 100"),
         (SHADOW.replace(":7", ":-7"), ".since: found -7; expected a whole number"),
-        (" " * 2000, "found '2000 bytes'; expected at most 1024 bytes"),
+        (" " * 2000, "found '2,000 bytes'; expected at most 1,024 bytes"),
     ],
 )
 def test_a_record_that_nobody_wrote_is_refused(text: str, words: str) -> None:
@@ -178,7 +178,7 @@ def test_a_record_that_nobody_wrote_is_refused(text: str, words: str) -> None:
         decode("HTTPRoute 'm'", text)
 
     assert str(refused.value).startswith(
-        f"HTTPRoute 'm': metadata.annotations[{RECORD_ANNOTATION}]"
+        f"HTTPRoute 'm', metadata.annotations[{RECORD_ANNOTATION}]"
     )
 
 

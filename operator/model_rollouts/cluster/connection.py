@@ -54,7 +54,7 @@ async def _read(kubeconfig: Path | None, configuration: Configuration) -> None:
 
 
 def _name(kubeconfig: Path | None) -> str:
-    return "service account of this pod" if kubeconfig is None else str(kubeconfig)
+    return "the service account of this pod" if kubeconfig is None else str(kubeconfig)
 
 
 class _Reread:
@@ -72,6 +72,6 @@ class _Reread:
         try:
             await _read(self._kubeconfig, fresh)
         except (ConfigException, OSError) as error:
-            _log.warning("%s is not read again: %s", _name(self._kubeconfig), error)
+            _log.warning("%s: could not be read again: %s", _name(self._kubeconfig), error)
             return
         configuration.api_key = fresh.api_key

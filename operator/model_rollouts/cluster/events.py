@@ -71,7 +71,7 @@ class EventRecorder:
                 await self._write(event(occurrence, self._instance))
             except ApiError as error:
                 self._dropped()
-                _log.warning("event was not recorded: %s", error)
+                _log.warning("event could not be written: %s", error)
             finally:
                 self._waiting.task_done()
 

@@ -148,7 +148,7 @@ class Requests:
             try:
                 return msgspec.json.decode(data, type=shape)
             except msgspec.DecodeError as error:
-                raise ApiError(verb, path, response.status, f"no such answer: {error}") from None
+                raise ApiError(verb, path, response.status, f"unexpected answer: {error}") from None
         message, reason = told(_decoded(data))
         if response.status in _NOT_DONE or response.status >= 500:
             passing = _PassingError(verb, path, response.status, message, reason)

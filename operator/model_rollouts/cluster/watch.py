@@ -192,7 +192,7 @@ class _Watching:
         finally:
             running.cancel()
         if not running.done():
-            raise TimeoutError("kopf closed its session and did not end")
+            raise TimeoutError("kopf closed its session but did not end")
         await running
 
     async def _end(self, task: asyncio.Task[None]) -> None:

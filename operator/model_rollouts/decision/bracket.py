@@ -57,22 +57,26 @@ def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
         if edges.far is not None:
             return None
         return (
-            f"the histogram has no edge at or above {seconds(FAR_MULTIPLE * threshold)}: "
-            "how slow the slow answers are is not judged."
+            f"the histogram has no bucket edge at or above {seconds(FAR_MULTIPLE * threshold)}, "
+            "so how slow the slow requests are is not judged."
         )
     if edges.lower == 0 and edges.upper == math.inf:
-        return "the histogram has no bucket edges that are known, so it neither passes nor fails."
+        return (
+            "the histogram has no known bucket edges, so this objective neither passes nor fails."
+        )
     usable = [seconds(e) for e in (edges.lower, edges.upper) if 0 < e < math.inf]
     told = (
-        f"{seconds(threshold)} is no bucket edge of the histogram; usable: {' or '.join(usable)}."
+        f"found {seconds(threshold)}, which is not a bucket edge of the histogram; "
+        f"write {' or '.join(usable)}."
     )
+    at = seconds(threshold)
     if edges.lower == 0:
-        return f"{told} Every answer may be slower than {seconds(threshold)}, so it never passes."
+        return f"{told} The objective cannot pass: every request may have taken more than {at}."
     if edges.upper == math.inf:
-        return f"{told} No answer is surely slower than {seconds(threshold)}, so it never fails."
+        return f"{told} The objective cannot fail: no request certainly took more than {at}."
     return (
-        f"{told} Until then it is taken back for answers slower than {seconds(edges.upper)} and "
-        f"promoted for answers within {seconds(edges.lower)}: more often nothing is decided."
+        f"{told} Until then requests slower than {seconds(edges.upper)} fail the objective and "
+        f"those within {seconds(edges.lower)} pass it, which takes longer to decide."
     )
 
 
@@ -81,6 +85,6 @@ def no_boundary_of_stable(threshold: float, edges: Bracket) -> str | None:
     if edges.exact:
         return None
     return (
-        f"{seconds(threshold)} is no bucket edge of stable's histogram: against the target it is "
-        "judged exactly, against stable less sharply."
+        f"found {seconds(threshold)}, which is not a bucket edge of stable's histogram. The "
+        "comparison with the target is exact, the one with stable takes longer to decide."
     )

@@ -16,7 +16,6 @@ from model_rollouts.decision.objective import (
     ObjectiveError,
     Role,
 )
-from model_rollouts.text import percent
 
 ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
     {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}
@@ -78,14 +77,14 @@ def latency(
     """
     if not 0 < within < math.inf:
         raise ObjectiveError(
-            f"objective '{name}', within: found {within:g} s, write a positive time such as 0.3 s"
+            f"objective '{name}', within: found {within:g} s, write a time above 0 s, such as 0.3 s"
         )
     beside = edges if stable_edges is None else stable_edges
     for found in (edges, beside):
         if not all(0 < edge < math.inf for edge in found):
             raise ObjectiveError(
                 f"objective '{name}', edges: found {list(found)}, "
-                "write the positive finite bucket edges of the histogram in seconds"
+                "write the finite bucket edges of the histogram in seconds, all above 0"
             )
     read = bracket(within, edges)
     good = _missing_share(name, "share", share)
@@ -157,7 +156,8 @@ def _missing_share(name: str, field: str, share: float) -> float:
         hint = f"{share / 100:g}" if 1 < share < 100 else "0.999"
         raise ObjectiveError(
             f"objective '{name}', {field}: found {share:g}, write a share between 0 and 1, "
-            f"such as {hint}" + ("; no number of requests proves 100 %" if share == 1 else "")
+            f"such as {hint}"
+            + ("; no number of requests shows that none will fail" if share == 1 else "")
         )
     # 1 - 0.999 is 0.0010000000000000009; people wrote 0.001.
     return round(1 - share, 12)
@@ -167,7 +167,7 @@ def _bad_limit(name: str, field: str, share: float, good: float, multiple: float
     bad = round(good * multiple, 12)
     if bad > LARGEST_BAD_SHARE:
         raise ObjectiveError(
-            f"objective '{name}', {field}: found {share:g}, whose bad limit would be "
-            f"{percent(bad)}; write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
+            f"objective '{name}', {field}: found {share:g}, too low to rule out a worse version; "
+            f"write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
         )
     return bad

@@ -72,12 +72,14 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
     except (ValueError, struct.error) as error:
         raise EvidenceRefusedError(f"evidence: not readable ({error})") from None
     if checksum != zlib.crc32(body):
-        raise EvidenceRefusedError("evidence: damaged, its checksum does not fit")
+        raise EvidenceRefusedError("evidence: damaged, its checksum does not match")
     if version != VERSION:
-        raise EvidenceRefusedError(f"evidence: found version {version}, this reads {VERSION}")
+        raise EvidenceRefusedError(
+            f"evidence: found version {version}, this operator reads {VERSION}"
+        )
     if number != len(rules.objectives):
         raise EvidenceRefusedError(
-            f"evidence: gathered for {number} objectives, now there are {len(rules.objectives)}"
+            f"evidence: found {number} objectives, now there are {len(rules.objectives)}"
         )
     offset = _HEADER.size
     dispersions = {}
@@ -86,18 +88,16 @@ def resume(text: str, rules: Rules) -> tuple[Judge, State]:
         offset += _OBJECTIVE.size
         expected_name, expected_definition = _objective_prints(objective)
         if name != expected_name:
-            raise EvidenceRefusedError(f"evidence: none was gathered for '{objective.name}'")
+            raise EvidenceRefusedError(f"evidence: found none for objective '{objective.name}'")
         if definition != expected_definition:
             raise EvidenceRefusedError(
-                f"evidence: objective '{objective.name}' was defined otherwise when it was gathered"
+                f"evidence: found another definition of objective '{objective.name}'"
             )
         dispersions[objective.name] = Dispersion(
             target, stable, known=known, plateau=None if math.isnan(plateau) else plateau
         )
     if rules_print != _rules_print(rules):
-        raise EvidenceRefusedError(
-            "evidence: gathered under other steps or error rates than the present ones"
-        )
+        raise EvidenceRefusedError("evidence: found other steps or error rates than those of now")
     judge = Judge(rules, dispersions)
     elapsed, minute, failed_at = _CLOCK.unpack_from(body, offset)
     offset += _CLOCK.size

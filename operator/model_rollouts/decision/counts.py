@@ -20,7 +20,7 @@ class Traffic(StrEnum):
     """Where the candidate's requests came from. The two have separate counters."""
 
     SHADOW = "Shadow"
-    """Copies of stable's requests, answers dropped."""
+    """Mirrored requests of stable's users, whose answers are dropped."""
     LIVE = "Live"
     """Users."""
 
@@ -46,7 +46,7 @@ class Counts:
         Raises ValueError unless 0 <= bad <= total.
         """
         if not 0 <= bad <= total < math.inf:
-            raise ValueError(f"counts: found {bad:g} bad of {total:g}, bad must be 0 to total")
+            raise ValueError(f"counts: found {bad:g} bad of {total:g}, give 0 to {total:g} bad")
         return cls(total, bad, bad, 0.0)
 
     @classmethod
@@ -80,7 +80,7 @@ class Counts:
         ):
             raise ValueError(
                 f"counts: found {above_far:g}, {above_upper:g}, {above_lower:g} of {completed:g} "
-                "answers above the far, upper and lower edge, they must ascend"
+                "requests above the far, upper and lower edge, give numbers that ascend"
             )
         return cls(completed + reset, above_upper + reset, above_lower + reset, above_far + reset)
 
@@ -88,7 +88,10 @@ class Counts:
     def events(cls, exposure: float, events: float) -> "Counts":
         """`events` (restarts) during `exposure` pod-minutes. Raises ValueError when negative."""
         if not (0 <= exposure < math.inf and 0 <= events < math.inf):
-            raise ValueError(f"counts: found {events:g} events in {exposure:g} pod-minutes")
+            raise ValueError(
+                f"counts: found {events:g} events in {exposure:g} pod-minutes, "
+                "give 0 or more of both"
+            )
         return cls(exposure, events, events, 0.0)
 
 
@@ -123,5 +126,5 @@ class Interval:
         if not 0 <= self.start < self.end < math.inf:
             raise ValueError(
                 f"interval: found start {self.start:g} s and end {self.end:g} s, "
-                "start must be 0 or more and end later than start"
+                "give a start of 0 s or more, and an end after the start"
             )

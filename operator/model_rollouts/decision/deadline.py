@@ -6,8 +6,9 @@ from enum import StrEnum
 from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Role, bound_words
+from model_rollouts.decision.objective import Role, bound_words, limit_words
 from model_rollouts.decision.verdict import Decision
+from model_rollouts.text import listed
 
 
 class DeadlinePolicy(StrEnum):
@@ -23,7 +24,7 @@ class DeadlineAction(StrEnum):
     """What to do now."""
 
     PROMOTE = "Promote"
-    """Every Gate is proven after all."""
+    """Every Gate passed after all."""
     PROMOTE_WITH_BOUND = "PromoteWithBound"
     """Mark it `PromotedWithBound`."""
     HOLD = "Hold"
@@ -65,21 +66,29 @@ def at_deadline(judge: Judge, state: State, policy: DeadlinePolicy) -> DeadlineO
         if judge.rules.objectives[index].role is Role.GATE
     )
     if decision is Decision.FAIL:
-        return DeadlineOutcome(DeadlineAction.ROLL_BACK, bounds, "Failed before the deadline.")
+        return DeadlineOutcome(
+            DeadlineAction.ROLL_BACK, bounds, "The candidate failed before the deadline."
+        )
     if decision is Decision.PASS:
-        return DeadlineOutcome(DeadlineAction.PROMOTE, bounds, "Every gate is proven.")
+        return DeadlineOutcome(DeadlineAction.PROMOTE, bounds, "Every gate passed.")
     if policy is DeadlinePolicy.HOLD:
         return DeadlineOutcome(
-            DeadlineAction.HOLD, bounds, "Undecided at the deadline: the weight stays."
+            DeadlineAction.HOLD,
+            bounds,
+            "Undecided at the deadline; the candidate keeps its share of users.",
         )
     if policy is DeadlinePolicy.ROLLBACK:
         return DeadlineOutcome(
-            DeadlineAction.ROLL_BACK, bounds, "Undecided at the deadline: taken back as asked."
+            DeadlineAction.ROLL_BACK,
+            bounds,
+            "Undecided at the deadline, where `onDeadline: Rollback` asks for a rollback.",
         )
-    said = "; ".join(bound.words for bound in bounds)
+    said = listed([bound.words for bound in bounds])
     if all(bound.accepted for bound in bounds):
         return DeadlineOutcome(
-            DeadlineAction.PROMOTE_WITH_BOUND, bounds, f"Promoted with a bound: {said}."
+            DeadlineAction.PROMOTE_WITH_BOUND,
+            bounds,
+            f"Undecided at the deadline, but good enough: {said}.",
         )
     return DeadlineOutcome(
         DeadlineAction.END_UNDECIDED, bounds, f"Undecided at the deadline: {said}."
@@ -90,14 +99,15 @@ def _bound(judge: Judge, index: int, evidence: Evidence) -> Bound:
     process = judge.processes[index]
     objective = process.objective
     upper = upper_bound(process, evidence, judge.pass_needed)
-    proven = "has proven nothing"
+    shown = "has too few requests for a bound"
     if upper is not None:
-        proven = f"is under {bound_words(objective, process.compare, upper)}"
+        bound = bound_words(objective, process.compare, upper)
+        shown = f"has {objective.kind.traits.rate_words} of at most {bound}"
+    acceptable = limit_words(objective, process.compare, objective.accept)
     return Bound(
         objective.name,
         upper,
         objective.accept,
         accepted=process.passing(evidence, process.levels[-1]) >= judge.pass_needed,
-        words=f"{objective.name} {proven}, "
-        f"{bound_words(objective, process.compare, objective.accept)} is acceptable",
+        words=f"{objective.name} {shown} (acceptable: {acceptable})",
     )

@@ -41,7 +41,8 @@ def measure(
     """
     if halves and len(halves[0]) != len(halves[1]):
         raise ValueError(
-            f"halves: found {len(halves[0])} and {len(halves[1])} blocks, give the same for both"
+            f"halves: found {len(halves[0])} and {len(halves[1])} blocks, "
+            "give the same number for both"
         )
     if len(history) * block < _LEAST_HISTORY:
         return UNKNOWN

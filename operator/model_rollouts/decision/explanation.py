@@ -1,4 +1,4 @@
-"""The verdict, explained twice: a sentence for people, and the numbers behind it.
+"""The verdict, explained twice: sentences for people, and the numbers behind them.
 
 Words never contain e-values; details always do.
 """
@@ -9,7 +9,14 @@ from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_bou
 from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Compare, Objective, Role, bound_words, promise
+from model_rollouts.decision.objective import (
+    Compare,
+    Objective,
+    Role,
+    bound_words,
+    limit_words,
+    promise,
+)
 from model_rollouts.decision.verdict import (
     Condition,
     Decision,
@@ -18,38 +25,47 @@ from model_rollouts.decision.verdict import (
     Seen,
     Verdict,
 )
-from model_rollouts.text import about, count, percent
+from model_rollouts.text import about, capitalized, count, listed, percent
 
 BURSTY = 20.0
-"""Dispersion above which a fixed target takes hours to prove."""
+"""Dispersion above which a fixed target takes hours to pass."""
 
 
 def explain(
-    judge: Judge, state: State, toward: float = 1.0, *, weight: float | None = None
+    judge: Judge,
+    state: State,
+    toward: float = 1.0,
+    *,
+    weight: float | None = None,
+    candidate: str = "the candidate",
 ) -> Verdict:
     """The decision about going `toward` a weight with everything that led to it.
 
     `weight` is the one that is really given and told, where it is less than the step that is
-    proven: what holds for a step holds for every smaller share.
+    proven: what holds for a step holds for every smaller share. `candidate` is what the sentences
+    call the version that is judged.
     `decision` is what `judge.decide` says. Costs a few milliseconds: not for the inner loop.
     """
     decision = judge.decide(state, toward)
     level = judge.level(toward)
     toward = toward if weight is None else weight
+    failed = _failed(judge, state)
     objectives = tuple(
-        _objective(judge, index, evidence, level, toward, unspent(state.minute))
-        for index, evidence in enumerate(state.evidence)
+        _objective(judge, index, state, level, toward, candidate, failed=index in failed)
+        for index in range(len(state.evidence))
     )
-    conditions = (*_conditions(judge, state), *_degraded(judge, decision, objectives))
+    degraded = _degraded(judge, decision, objectives)
     fail = judge.fail_evidence(state)
+    why = _why(judge, decision, toward, objectives, candidate)
     return Verdict(
         decision=decision,
         toward=toward,
         fail_evidence=fail,
         fail_needed=judge.fail_needed,
         objectives=objectives,
-        conditions=conditions,
-        words=_words(judge, decision, toward, objectives, conditions),
+        conditions=(*_conditions(judge, state), *degraded),
+        why=why,
+        words=_words(decision, why, is_degraded=bool(degraded)),
         detail=(
             f"{decision} toward weight {percent(toward)}: mean evidence for Fail {fail:.3g} of "
             f"{judge.fail_needed:g}"
@@ -58,12 +74,33 @@ def explain(
     )
 
 
+def _failed(judge: Judge, state: State) -> frozenset[int]:
+    """Objectives that are shown to be missed. Those that act fail together, by their mean."""
+    kept = unspent(state.minute)
+    evidence = {
+        index: process.failing.value(each, kept).decides
+        for index, (process, each) in enumerate(zip(judge.processes, state.evidence, strict=True))
+    }
+    enough = {index for index, value in evidence.items() if value >= judge.fail_needed}
+    acting = {i for i, o in enumerate(judge.rules.objectives) if o.role is not Role.REPORT}
+    if state.failed_at is None:
+        return frozenset(enough - acting)
+    return frozenset(enough | {max(acting, key=lambda index: evidence[index])})
+
+
 def _objective(
-    judge: Judge, index: int, evidence: Evidence, level: int, toward: float, kept: float
+    judge: Judge,
+    index: int,
+    state: State,
+    level: int,
+    toward: float,
+    who: str,
+    *,
+    failed: bool,
 ) -> ObjectiveVerdict:
-    process = judge.processes[index]
+    process, evidence = judge.processes[index], state.evidence[index]
     objective = process.objective
-    fail = process.failing.value(evidence, kept)
+    fail = process.failing.value(evidence, unspent(state.minute))
     proof = process.levels[level]
     pass_evidence = process.passing(evidence, proof)
     if level == 0 and process.far:
@@ -72,13 +109,26 @@ def _objective(
     more = more_requests(process, evidence, level, judge.pass_needed)
     bound = upper_bound(process, evidence, judge.pass_needed)
     proof_below = process.limit(level)
+    candidate = Seen(evidence.seen_total, evidence.seen_bad)
+    stable = Seen(evidence.seen_stable_total, evidence.seen_stable_bad)
+    against = None if process.compare is Compare.TARGET and not stable.total else stable
+    said = _said(objective, candidate, against, who)
+    if failed:
+        words = f"{_failure(objective, process.compare, candidate, stable, who)}."
+    elif passed:
+        words = f"{objective.name} passed for {_aim(toward)}: {said}."
+    else:
+        words = f"{objective.name} is undecided: {said}."
+    if not failed:
+        words += f" {_needed(process, candidate, proof_below, passed, more, toward)}."
     return ObjectiveVerdict(
         name=objective.name,
         role=objective.role,
         compare=process.compare,
         passed=passed,
-        candidate=Seen(evidence.seen_total, evidence.seen_bad),
-        stable=Seen(evidence.seen_stable_total, evidence.seen_stable_bad),
+        failed=failed,
+        candidate=candidate,
+        stable=stable,
         good=objective.good,
         proof_below=proof_below,
         upper_bound=bound,
@@ -88,7 +138,7 @@ def _objective(
         pass_evidence=pass_evidence,
         pass_needed=judge.pass_needed,
         more_requests=more,
-        words=_sentence(process, evidence, proof_below, passed, more, toward),
+        words=words,
         detail=_numbers(process, evidence, proof_below, bound)
         + f"; evidence for Fail {fail.decides:.3g} (target {fail.target:.3g}, stable "
         f"{fail.stable:.3g}), for Pass {pass_evidence:.3g} of {judge.pass_needed:g}"
@@ -100,34 +150,61 @@ def _unit(objective: Objective) -> str:
     return "pod-minutes" if objective.is_rate else "requests"
 
 
-def _seen(objective: Objective, total: float, bad: float) -> str:
-    if objective.is_rate:
-        return f"seen {count(bad)} in {count(total)} pod-minutes"
-    return f"seen {count(bad)} of {count(total)} {objective.kind.traits.bad_word}"
+def _aim(toward: float) -> str:
+    return "promotion" if toward == 1 else f"the step to {percent(toward)}"
 
 
-def _sentence(
+def _said(objective: Objective, candidate: Seen, stable: Seen | None, who: str) -> str:
+    """The promise, and what was counted of the candidate and of stable."""
+    if not candidate.total and not (stable and stable.total):
+        return f"{promise(objective)}; no {_unit(objective)} were counted yet"
+    verb, again = objective.kind.traits.seen_as
+    told = [f"{who} had no {_unit(objective)}"]
+    if candidate.total:
+        told = [f"{who} {verb}{objective.counted(candidate.total, candidate.bad)}"]
+    if stable is not None and not stable.total:
+        told.append(f"stable had no {_unit(objective)}")
+    elif stable is not None:
+        verb = again if candidate.total else verb
+        told.append(f"stable {verb}{objective.counted(stable.total, stable.bad)}")
+    return f"{promise(objective)}; {', '.join(told)}"
+
+
+def _failure(
+    objective: Objective, compare: Compare, candidate: Seen, stable: Seen, who: str
+) -> str:
+    said = _said(objective, candidate, stable if stable.total else None, who)
+    if compare is not Compare.STABLE and candidate.bad <= objective.good * candidate.total:
+        # Within the limit as a whole, and beyond it from some minute on.
+        said += "; for a while the share was above the limit"
+    return f"{objective.name} failed: {said}"
+
+
+def _needed(
     process: EProcess,
-    evidence: Evidence,
+    candidate: Seen,
     proof_below: float,
     passed: bool,
     more: float | None,
     toward: float,
 ) -> str:
+    """What a pass means, or what it takes."""
     objective = process.objective
-    seen = _seen(objective, evidence.seen_total, evidence.seen_bad)
-    if process.compare is not Compare.TARGET:
-        seen += f", stable {count(evidence.seen_stable_bad)} of {count(evidence.seen_stable_total)}"
-    said = f"{promise(objective)}; {seen}, {objective.stated(objective.good)} allowed"
     if objective.role is not Role.GATE:
-        return f"{said}; never blocks promotion."
-    aim = "promotion" if toward == 1 else f"the step to {percent(toward)}"
-    under = bound_words(objective, process.compare, proof_below)
+        return f"{objective.role}s never block promotion"
+    limit = limit_words(objective, process.compare, proof_below)
+    shown = f"{objective.kind.traits.rate_words} below {limit}"
     if passed:
-        return f"{said}; proven to be under {under}, enough for {aim}."
+        return f"That shows {shown}"
+    aim = capitalized(_aim(toward))
     if more is None:
-        return f"{said}; {aim} needs proof of under {under}, which these numbers will not give."
-    return f"{said}; {aim} needs proof of under {under}, about {about(more)} more requests."
+        return f"{aim} needs {shown}, which more requests at these rates will not show"
+    return f"{aim} needs about {_requests(objective, candidate, more)} to show {shown}"
+
+
+def _requests(objective: Objective, candidate: Seen, more: float) -> str:
+    whole = f"{count(candidate.total)} of about {about(candidate.total + more)}"
+    return f"{about(more)} more {_unit(objective)} ({whole})"
 
 
 def _numbers(process: EProcess, evidence: Evidence, proof_below: float, bound: float | None) -> str:
@@ -137,11 +214,11 @@ def _numbers(process: EProcess, evidence: Evidence, proof_below: float, bound: f
         stable = f"{count(evidence.seen_stable_bad)}/{count(evidence.seen_stable_total)}"
         parts.append(f"stable {stable}")
     parts.append(f"good {objective.stated(objective.good)}")
-    parts.append(f"to prove under {bound_words(objective, process.compare, proof_below)}")
+    parts.append(f"to show below {limit_words(objective, process.compare, proof_below)}")
     parts.append(
-        "nothing proven yet"
+        "nothing ruled out yet"
         if bound is None
-        else f"proven under {bound_words(objective, process.compare, bound)}"
+        else f"shown below {bound_words(objective, process.compare, bound)}"
     )
     return ", ".join(parts)
 
@@ -158,14 +235,17 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
             found.append(Condition(reason, name, message))
 
         if evidence.seen_stable_total > 0 and not evidence.seen_total:
-            add(Reason.NO_TRAFFIC, "stable has requests and the candidate none: check the route")
+            add(
+                Reason.NO_TRAFFIC,
+                "stable has requests and the candidate has none; check the route",
+            )
         if compares and evidence.seen_total > 0 and not evidence.seen_stable_total:
-            add(Reason.NO_BASELINE, "the candidate has requests and stable none to compare with")
+            add(Reason.NO_BASELINE, "the candidate has requests and stable has none")
         if evidence.passed_total < evidence.seen_total / 2:
             add(
                 Reason.LOW_LOAD,
-                f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} answers came "
-                "under a load per pod like stable's; the others do not count for promotion",
+                f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} requests met "
+                "a pod as busy as those of stable; the others do not count for promotion",
             )
         if (latency := objective.latency) is not None:
             message = no_bucket_boundary(latency.within, latency.edges)
@@ -176,13 +256,14 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
         if not dispersion.known:
             add(
                 Reason.DISPERSION_UNKNOWN,
-                "no history says whether errors come in bursts; twice the requests are asked for",
+                "no history shows whether errors come in bursts, "
+                "so twice as many requests are needed",
             )
         if dispersion.target > BURSTY and process.compare is not Compare.STABLE:
             add(
                 Reason.BURSTY_ERRORS,
                 f"errors come in bursts ({dispersion.target:.0f} times the variance of independent "
-                "ones): proof against a fixed target takes hours, compare with Stable instead",
+                "errors), so a fixed target takes hours; set the objective's `compare: Stable`",
             )
     return found
 
@@ -201,47 +282,50 @@ def _degraded(
         Condition(
             Reason.SERVICE_DEGRADED,
             worst.name,
-            "the candidate misses the target, but is not shown to be worse than stable: "
-            "the service itself is degraded, so this is no reason to roll back",
+            "the candidate misses its target but is not clearly worse than stable: the service "
+            "itself is degraded, which is no reason to roll back",
         )
     ]
 
 
-def _worst(judge: Judge, objectives: tuple[ObjectiveVerdict, ...]) -> str:
+def _why(
+    judge: Judge,
+    decision: Decision,
+    toward: float,
+    objectives: tuple[ObjectiveVerdict, ...],
+    who: str,
+) -> str:
+    if decision is Decision.PASS:
+        return "every gate passed"
+    if decision is Decision.FAIL:
+        return _worst(judge, objectives, who)
+    waiting = [o for o in objectives if o.role is Role.GATE and not o.passed]
+    never = [o.name for o in waiting if o.more_requests is None]
+    if never:
+        return f"{listed(never)} will not pass for {_aim(toward)} if the rates stay as they are"
+    slowest = max(waiting, key=lambda each: each.more_requests or 0.0)
+    objective = next(o for o in judge.rules.objectives if o.name == slowest.name)
+    seen, more = slowest.candidate.total, slowest.more_requests or 0.0
+    return (
+        f"{listed([each.name for each in waiting])} {'needs' if len(waiting) == 1 else 'need'} "
+        f"about {about(more)} more {_unit(objective)} for {_aim(toward)} "
+        f"({count(seen)} of about {about(seen + more)})"
+    )
+
+
+def _worst(judge: Judge, objectives: tuple[ObjectiveVerdict, ...], who: str) -> str:
     """The objective with the most evidence for Fail, held against its promise and stable."""
     index, worst = max(
         ((i, o) for i, o in enumerate(objectives) if o.role is not Role.REPORT),
         key=lambda pair: pair[1].fail_evidence,
     )
     objective = judge.rules.objectives[index]
-    candidate, stable = worst.candidate, worst.stable
-    words = f"{worst.name} is worse than allowed: {promise(objective)}"
-    for name, seen in (("it", candidate), ("stable", stable)):
-        if seen.total > 0:
-            rate = objective.stated(seen.bad / seen.total)
-            words += f", {name} had {count(seen.bad)} bad of {count(seen.total)} ({rate})"
-    return words
+    return _failure(objective, worst.compare, worst.candidate, worst.stable, who)
 
 
-def _words(
-    judge: Judge,
-    decision: Decision,
-    toward: float,
-    objectives: tuple[ObjectiveVerdict, ...],
-    conditions: tuple[Condition, ...],
-) -> str:
-    if decision is Decision.PASS:
-        return "Every gate is proven: " + (
-            "promote." if toward == 1 else f"go on to {percent(toward)}."
-        )
-    if decision is Decision.FAIL:
-        return f"Take it back: {_worst(judge, objectives)}."
-    waiting = [o for o in objectives if o.role is Role.GATE and not o.passed]
-    known = [o.more_requests for o in waiting if o.more_requests is not None]
-    names = " and ".join(o.name for o in waiting)
-    words = f"Undecided: {names}"
-    if conditions and conditions[-1].reason is Reason.SERVICE_DEGRADED:
-        words = f"The service is degraded, judged against stable. {words}"
-    if len(known) < len(waiting):
-        return f"{words}; these numbers will not prove it."
-    return f"{words}; about {about(max(known))} more requests."
+def _words(decision: Decision, why: str, *, is_degraded: bool) -> str:
+    # Other reasons begin with the name of an objective, which stays as it is written.
+    sentence = f"{capitalized(why) if decision is Decision.PASS else why}."
+    if not is_degraded:
+        return sentence
+    return f"The service itself is degraded; the candidate is compared with stable only. {sentence}"

@@ -5,6 +5,7 @@ the median rollout, needs no second set of formulas and knows steps, comparisons
 never stops a rollout; it tells people what to expect and what the deadline can show.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,9 +14,9 @@ from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.counts import Counts, Interval, Sample
 from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Objective, Role, bound_words
+from model_rollouts.decision.objective import Objective, Role, above_words
 from model_rollouts.decision.verdict import Decision
-from model_rollouts.text import about, duration
+from model_rollouts.text import about, duration, listed
 
 _FIRST_INTERVAL = 5.0
 _GROWTH = 0.01
@@ -67,17 +68,19 @@ def forecast_decision(
     """
     names = {objective.name for objective in judge.rules.objectives}
     if strangers := sorted({*candidate, *stable} - names):
-        raise ValueError(f"guesses: found {strangers}, which are no objectives of {sorted(names)}")
+        raise ValueError(
+            f"guesses: found {strangers}, which are not objectives; write names of {sorted(names)}"
+        )
     if not 0 < requests_per_second < float("inf"):
         raise ValueError(
-            f"requests_per_second: found {requests_per_second:g}, write a positive rate"
+            f"requests_per_second: found {requests_per_second:g}, write a rate above 0"
         )
     if not 0 < deadline < float("inf"):
-        raise ValueError(f"deadline: found {deadline:g} s, write a positive time")
+        raise ValueError(f"deadline: found {deadline:g} s, write a time above 0 s")
     towards = (*judge.rules.steps, 1.0)
     weights = weights or towards
     if len(weights) != len(towards):
-        raise ValueError(f"weights: found {len(weights)}, write one for each of {[*towards]}")
+        raise ValueError(f"weights: found {len(weights)}, write one for each step of {[*towards]}")
     step, step_began = 0, 0.0
     state = judge.start()
     decision = Decision.INCONCLUSIVE
@@ -114,8 +117,14 @@ def forecast_decision(
         ),
         default=0.0,
     )
+    gates = [o for o in judge.rules.objectives if o.role is Role.GATE]
+    alike = Counter(gate.kind for gate in gates)
     excluded = tuple(
-        _excluded(process, upper_bound(process, evidence, judge.pass_needed))
+        _excluded(
+            process,
+            upper_bound(process, evidence, judge.pass_needed),
+            is_named=alike[process.objective.kind] > 1,
+        )
         for process, evidence in zip(judge.processes, state.evidence, strict=True)
         if process.objective.role is Role.GATE
     )
@@ -159,12 +168,15 @@ def _expected(
     return Interval(start, end, samples, comparable_load=comparable_load)
 
 
-def _excluded(process: EProcess, rate: float | None) -> Excluded:
+def _excluded(process: EProcess, rate: float | None, *, is_named: bool) -> Excluded:
+    """`is_named`: the words name the objective, because another one has such a rate too."""
     objective = process.objective
     if rate is None:
-        return Excluded(objective.name, None, f"{objective.name}: nothing")
-    above = bound_words(objective, process.compare, rate)
-    return Excluded(objective.name, rate, f"{objective.name}: a rate above {above}")
+        return Excluded(objective.name, None, f"nothing about {objective.name}")
+    whose = f"{objective.kind.traits.rate_words}{f' of {objective.name}' if is_named else ''}"
+    return Excluded(
+        objective.name, rate, f"{whose} {above_words(objective, process.compare, rate)}"
+    )
 
 
 def _words(
@@ -175,13 +187,15 @@ def _words(
     excluded: tuple[Excluded, ...],
 ) -> str:
     at = f"At {requests_per_second:g} req/s"
-    needs = f"about {duration(state.elapsed)} and {about(requests)} requests to the candidate"
+    needs = f"about {duration(state.elapsed)} and {about(requests)} requests"
     if decision is Decision.PASS:
-        return f"{at} promotion needs {needs}."
+        return f"{at}, promotion needs {needs} to the candidate."
     if decision is Decision.FAIL:
-        return f"{at} it is taken back after {needs}."
-    shown = " and ".join(bound.words for bound in excluded)
-    return (
-        f"{at} this stays undecided until the deadline, {duration(state.elapsed)}; "
-        f"excluded by then: {shown}."
-    )
+        return f"{at}, the candidate is rolled back after {needs}."
+    comes = f"{at}, the deadline of {duration(state.elapsed)} comes before a decision"
+    ruled_out = [each.words for each in excluded if each.rate is not None]
+    silent = [each.objective for each in excluded if each.rate is None]
+    if not ruled_out:
+        return f"{comes}. By then nothing can be ruled out about {listed(silent, 'or')}."
+    rest = f", and nothing about {listed(silent, 'or')}" if silent else ""
+    return f"{comes}. By then only {listed(ruled_out)} can be ruled out{rest}."

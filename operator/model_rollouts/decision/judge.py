@@ -60,7 +60,9 @@ class Judge:
     ) -> None:
         names = [objective.name for objective in rules.objectives]
         if strangers := sorted(set(dispersions) - set(names)):
-            raise ValueError(f"dispersions: found {strangers}, which are no objectives of {names}")
+            raise ValueError(
+                f"dispersions: found {strangers}, which are not objectives; write names of {names}"
+            )
         self.rules = rules
         self.fail_needed = 1 / rules.false_rollback
         self.pass_needed = 1 / rules.false_promotion
@@ -101,12 +103,12 @@ class Judge:
         """
         if interval.start < state.elapsed - _CLOCK_TOLERANCE:
             raise ValueError(
-                f"interval: found start {interval.start:g} s, but counts up to "
-                f"{state.elapsed:g} s are in; give every interval once and in order"
+                f"interval, start: found {interval.start:g} s, but everything up to "
+                f"{state.elapsed:g} s is counted; give every interval once and in order"
             )
         if interval.arm is not state.arm:
             if interval.arm is Traffic.SHADOW:
-                raise ValueError("interval: found arm Shadow after Live; start a new rollout")
+                raise ValueError("interval, arm: found Shadow after Live; start a new rollout")
             state = self.enter_live(state)
         evidence: list[Evidence] = list(state.evidence)
         minute = max(state.minute, int(interval.start // _MINUTE))
@@ -125,7 +127,7 @@ class Judge:
         return after
 
     def enter_live(self, state: State) -> State:
-        """The state once users are judged: nothing that copies proved is proven of users.
+        """The state once users are judged: mirrored requests promote nothing.
 
         Evidence for Fail goes on; that for Pass begins anew but for what `shadow_carry` hands on.
         """
@@ -150,7 +152,7 @@ class Judge:
             names = [objective.name for objective in self.rules.objectives]
             raise ValueError(
                 f"interval, samples: found {sorted(set(samples) - set(names))}, "
-                f"which are no objectives of {names}"
+                f"which are not objectives; write names of {names}"
             )
 
     def _fails(self, state: State) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple, Self
 
 from model_rollouts.decision.bracket import Bracket
-from model_rollouts.text import out_of, per_minute, percent, seconds
+from model_rollouts.text import count, observed, per_minute, percent, rounded_up, seconds
 
 
 class Traits(NamedTuple):
@@ -44,8 +44,10 @@ class Traits(NamedTuple):
     """It has a time and bucket edges: `Objective.latency`."""
     has_counters: bool = False
     """It may have counters of the user's own: `Objective.counters`."""
-    bad_word: str = "bad"
-    """What a bad one is called."""
+    seen_as: tuple[str, str] = ("counted ", "")
+    """What a version did with its bad ones: words before its count, and before that of the next."""
+    rate_words: str = "a bad share"
+    """What its rate of bad ones is called."""
 
 
 class Kind(StrEnum):
@@ -62,6 +64,8 @@ class Kind(StrEnum):
             shows_load=1,
             shares_errors_past=True,
             is_under_breaker=True,
+            seen_as=("failed ", ""),
+            rate_words="an error rate",
         ),
     )
     LATENCY = (
@@ -74,18 +78,33 @@ class Kind(StrEnum):
             shows_load=2,
             has_far_edge=True,
             has_latency=True,
-            bad_word="slower",
+            seen_as=("was slower in ", "in "),
+            rate_words="a share of slow requests",
         ),
     )
     COUNTERS = (
         "Counters",
         Traits(has_error_budget=True, is_missed_by_stable=True, has_counters=True),
     )
-    RESTARTS = "Restarts", Traits(is_rate=True, is_independent=True)
+    RESTARTS = (
+        "Restarts",
+        Traits(
+            is_rate=True,
+            is_independent=True,
+            seen_as=("had ", ""),
+            rate_words="a restart rate",
+        ),
+    )
     """Container restarts per pod-minute: a rate of events, not a share."""
     BREAKER = (
         "Breaker",
-        Traits(is_missed_by_stable=True, is_independent=True, is_breaker=True),
+        Traits(
+            is_missed_by_stable=True,
+            is_independent=True,
+            is_breaker=True,
+            seen_as=("failed ", ""),
+            rate_words="an error rate",
+        ),
     )
     """A wide errors objective that ends a total outage within a few requests."""
 
@@ -189,12 +208,20 @@ class Objective:
         return self.bad / self.good if self.bad_times_stable is None else self.bad_times_stable
 
     def stated(self, rate: float) -> str:
-        """A rate of bad ones as people read it: per cent, or per pod-minute."""
+        """A limit as people read it: per cent, or per pod-minute."""
         return per_minute(rate) if self.is_rate else percent(rate)
+
+    def counted(self, total: float, bad: float) -> str:
+        """Counts with their share, e.g. '6 of 50 (12 %)'."""
+        if self.is_rate:
+            share = f" ({per_minute(bad / total)})" if bad else ""
+            return f"{count(bad)} in {count(total)} pod-minutes{share}"
+        share = f" ({observed(bad / total)})" if bad else ""
+        return f"{count(bad)} of {count(total)}{share}"
 
     def __post_init__(self) -> None:
         if not self.name:
-            raise ObjectiveError("objective name: found '', write a short name such as 'errors'")
+            raise ObjectiveError("objective, name: found '', write a short name such as 'errors'")
         largest = math.inf if self.is_rate else LARGEST_BAD_SHARE
         if not 0 < self.good < largest:
             self._refuse(
@@ -203,7 +230,7 @@ class Objective:
                 "a positive number"
                 if self.is_rate
                 else f"a share above 0 and below {LARGEST_BAD_SHARE:g}, such as 0.001; "
-                "no number of requests proves a share of 0",
+                "no number of requests rules out every failure",
             )
         if not self.good < self.bad <= largest:
             self._refuse(
@@ -212,7 +239,7 @@ class Objective:
                 f"more than good ({self.good:g})"
                 + ("" if self.is_rate else f" and at most {LARGEST_BAD_SHARE:g}")
                 + f", such as {min(2 * self.good, largest):g}; "
-                "between the two limits either verdict is legitimate",
+                "between the two limits either verdict may come",
             )
         if not self.bad <= self.accept < math.inf:
             self._refuse("accept", f"{self.accept:g}", f"at least bad ({self.bad:g})")
@@ -228,33 +255,49 @@ class Objective:
         if not 0 <= self.slack < math.inf:
             self._refuse("slack", f"{self.slack:g}", "0 or more, such as 0.1")
         if (self.latency is not None) != self.kind.traits.has_latency:
-            self._refuse("latency", str(self.latency), "it exactly when the kind is Latency")
+            self._refuse("latency", str(self.latency), "it for the kind Latency, and for no other")
         if self.counters is not None and not self.kind.traits.has_counters:
-            self._refuse("counters", str(self.counters), "it only when the kind is Counters")
+            self._refuse("counters", str(self.counters), "it for the kind Counters only")
 
     def _refuse(self, field: str, found: str, instead: str) -> None:
         raise ObjectiveError(f"objective '{self.name}', {field}: found {found}, write {instead}")
 
 
 def promise(objective: Objective) -> str:
-    """The objective in plain words, e.g. '99 of 100 answers within 300 ms'."""
+    """The objective in plain words, e.g. '99 % of requests must take at most 300 ms'."""
     if objective.latency is not None:
-        within = seconds(objective.latency.within)
-        return f"{out_of(objective.latency.share)} answers within {within}"
+        within, share = seconds(objective.latency.within), percent(objective.latency.share)
+        return f"{share} of requests must take at most {within}"
     if objective.is_rate:
-        return f"at most {objective.good:g} restarts per pod-minute"
+        return f"at most {objective.good:g} restarts per pod-minute are allowed"
     if objective.counters is not None:
         pair = objective.counters
-        return f"{pair.bad} at most {percent(objective.good)} of {pair.total}"
+        return f"{pair.bad} may be at most {percent(objective.good)} of {pair.total}"
     if objective.kind.traits.has_counters:
-        return f"at most {percent(objective.good)} counted bad"
-    return f"{percent(1 - objective.good)} of answers without error"
+        return f"at most {percent(objective.good)} may be counted as bad"
+    return f"{percent(1 - objective.good)} of requests must succeed"
+
+
+def limit_words(objective: Objective, compare: Compare, rate: float) -> str:
+    """A limit as what was compared allows to say it, e.g. '0.2 % or 2 times stable's'."""
+    return " or ".join(_stated(objective, compare, rate))
 
 
 def bound_words(objective: Objective, compare: Compare, rate: float) -> str:
-    """An upper bound as what was compared allows to say it, e.g. '0.2 % or 2 times stable'."""
+    """The same of an upper bound that was computed, with two digits."""
+    return " or ".join(_stated(objective, compare, rounded_up(rate)))
+
+
+def above_words(objective: Objective, compare: Compare, rate: float) -> str:
+    """What an upper bound rules out, e.g. 'above 0.4 % (and 4 times stable's)'."""
+    words = _stated(objective, compare, rounded_up(rate))
+    return f"above {words[0]}" + (f" (and {words[1]})" if len(words) > 1 else "")
+
+
+def _stated(objective: Objective, compare: Compare, rate: float) -> tuple[str, ...]:
     target = objective.stated(rate)
-    stable = f"{rate / objective.bad * objective.bad_ratio:.3g} times stable"
+    multiple = f"{rate / objective.bad * objective.bad_ratio:.3g}"
+    stable = "stable's own" if multiple == "1" else f"{multiple} times stable's"
     if compare is Compare.AUTO:
-        return f"{target} or {stable}"
-    return target if compare is Compare.TARGET else stable
+        return target, stable
+    return (target,) if compare is Compare.TARGET else (stable,)

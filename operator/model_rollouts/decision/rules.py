@@ -27,7 +27,7 @@ class Dispersion:
                 raise ValueError(f"dispersion, {field}: found {value:g}, write 1 or more")
         if self.plateau is not None and not 0 < self.plateau < math.inf:
             raise ValueError(
-                f"dispersion, plateau: found {self.plateau:g} s, write a time, or None if unknown"
+                f"dispersion, plateau: found {self.plateau:g} s, write a time above 0 s, or None"
             )
 
 
@@ -61,30 +61,36 @@ class Rules:
         for name, next_name in itertools.pairwise(names):
             if name == next_name:
                 raise ObjectiveError(
-                    f"objectives: found two named '{name}', give each its own name"
+                    f"objectives, name: found two named '{name}', write a different name for each"
                 )
         if all(objective.role is not Role.GATE for objective in self.objectives):
             raise ObjectiveError(
-                f"objectives, role: found no Gate among {names}, so that nothing would have to be "
-                "proven before promotion; make at least one a Gate"
+                f"objectives, role: found no Gate among {names}, so every version would be "
+                "promoted; write `role: Gate` for at least one"
             )
         self._refuse_contradictions()
         if not self.steps:
-            raise ValueError("steps: found none, write at least one weight, as 0.05")
+            raise ValueError("steps: found none, write at least one share of users, such as 0.05")
         for step in self.steps:
             if not 0 < step < 1:
-                raise ValueError(f"steps: found {step:g}, write shares between 0 and 1, as 0.05")
+                raise ValueError(
+                    f"steps: found {step:g}, write shares between 0 and 1, such as 0.05"
+                )
         if any(a >= b for a, b in itertools.pairwise(self.steps)):
-            raise ValueError(f"steps: found {list(self.steps)}, write ascending weights")
+            raise ValueError(
+                f"steps: found {list(self.steps)}, write each share larger than the one before"
+            )
         for field, value in (
             ("false_rollback", self.false_rollback),
             ("false_promotion", self.false_promotion),
         ):
             if not 0 < value <= 0.5:
-                raise ValueError(f"{field}: found {value:g}, write a probability up to 0.5")
+                raise ValueError(
+                    f"{field}: found {value:g}, write a probability above 0 and up to 0.5"
+                )
         if self.shadow_carry is not None and not 1 < self.shadow_carry < math.inf:
             raise ValueError(
-                f"shadow_carry: found {self.shadow_carry:g}, write a cap above 1, as 4, or None"
+                f"shadow_carry: found {self.shadow_carry:g}, write a cap above 1, such as 4"
             )
 
     def _refuse_contradictions(self) -> None:
@@ -97,8 +103,7 @@ class Rules:
                 ):
                     raise ObjectiveError(
                         f"objective '{other.name}', good: found {other.good:g}, but "
-                        f"'{breaker.name}' rolls back above {breaker.good:g}; write less, "
-                        "or raise the breaker"
+                        f"'{breaker.name}' rolls back above {breaker.good:g}; write less than that"
                     )
         timed = [(o.latency, o) for o in self.objectives if o.latency and o.role is Role.GATE]
         for first, one in timed:
@@ -107,7 +112,8 @@ class Rules:
                     raise ObjectiveError(
                         f"objective '{two.name}', share: found {second.share:g} within "
                         f"{second.within:g} s, but '{one.name}' already asks for {first.share:g} "
-                        f"within {first.within:g} s; write more than {first.share:g} or drop one"
+                        f"within {first.within:g} s; write more than {first.share:g}, or remove "
+                        "one of the two"
                     )
 
     @property

@@ -10,11 +10,11 @@ class Decision(StrEnum):
     """The three verdicts."""
 
     PASS = "Pass"  # noqa: S105 - a verdict, not a password
-    """Every Gate is proven: go on."""
+    """Every Gate passed: go on."""
     FAIL = "Fail"
-    """The candidate is not good: take it back. Final for this revision."""
+    """The candidate is not good: roll it back. Final for this revision."""
     INCONCLUSIVE = "Inconclusive"
-    """Neither is proven: keep the weight."""
+    """Neither is certain yet: keep the weight."""
 
 
 class Reason(StrEnum):
@@ -54,6 +54,7 @@ class Seen:
 class ObjectiveVerdict:
     """One objective's evidence, in words and in numbers.
 
+    `passed` is for the weight that the verdict is about, `failed` for all.
     `fail_evidence` and `pass_evidence` are e-values; the objective passes at `pass_needed` and
     the rollout fails when the mean of the acting objectives' `fail_evidence` reaches
     `Verdict.fail_needed`. `proof_below` is the rate that the pass evidence is about, and
@@ -66,6 +67,7 @@ class ObjectiveVerdict:
     role: Role
     compare: Compare
     passed: bool
+    failed: bool
     candidate: Seen
     stable: Seen
     good: float
@@ -83,7 +85,11 @@ class ObjectiveVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about going `toward` a weight (1 is promotion), explained twice."""
+    """The decision about going `toward` a weight (1 is promotion), explained twice.
+
+    `why` is the reason alone, as a part of a sentence: it begins as its first word is written and
+    has no full stop. `words` are whole sentences: the reason, and what else is to be known of it.
+    """
 
     decision: Decision
     toward: float
@@ -91,5 +97,6 @@ class Verdict:
     fail_needed: float
     objectives: tuple[ObjectiveVerdict, ...]
     conditions: tuple[Condition, ...]
+    why: str
     words: str
     detail: str

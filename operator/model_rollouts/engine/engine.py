@@ -114,7 +114,7 @@ class Engine:
             ]
             workers = tasks.create_task(self._work())
             await stop.wait()
-            _log.info("stops: finishes what it has begun")
+            _log.info("stopping: finishing the passes that have begun")
             self.queue.close()
             await self._finish(workers)
             for each in others:
@@ -123,14 +123,14 @@ class Engine:
     def alive(self) -> str | None:
         """What is wrong with this process, None while nothing is."""
         if self.supervisor.deaf_for > DEAF_S:
-            return f"no watch stands since {self.supervisor.deaf_for:.0f} s"
+            return f"no watch for {self.supervisor.deaf_for:.0f} s"
         if self.queue.longest_running > DEAF_S:
             return f"a pass has been running for {self.queue.longest_running:.0f} s"
         return None
 
     def ready(self) -> str | None:
         """What is still to come before the first pass, None when it may begin."""
-        return None if self.supervisor.listed.is_set() else "not everything is listed yet"
+        return None if self.supervisor.listed.is_set() else "the first listing is not complete yet"
 
     async def _work(self) -> None:
         await self.supervisor.listed.wait()
@@ -149,7 +149,7 @@ class Engine:
             async with asyncio.timeout(DRAIN_S):
                 await self._recorder.drain()
         except TimeoutError:
-            _log.warning("events were not recorded within %g s", DRAIN_S)
+            _log.warning("events were not written within %g s", DRAIN_S)
 
     def _shown(self) -> Iterator[Shown]:
         for key, rollout in self.rollouts:

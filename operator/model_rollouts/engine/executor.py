@@ -86,7 +86,7 @@ class Executor:
                     await self._write(body, self._client.create(body))
                 case Apply(body, resource_version, why):
                     if why:
-                        _log.info("%s: applies %s: %s", key, _named(body), why)
+                        _log.info("%s: applying %s: %s", key, _named(body), why)
                     body = self._with_replicas(body)
                     await self._write(body, self._client.apply(body, resource_version))
                 case Scale(revision, replicas):
@@ -106,7 +106,7 @@ class Executor:
     async def adopt(self, orphan: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
         """Make an object without a controller a child again; errors as in `carry_out`."""
         await self._write(orphan, self._client.adopt(orphan, reference))
-        _log.info("%s is a child of %s again", _named(orphan), reference["name"])
+        _log.info("%s: owned by %s again", _named(orphan), reference["name"])
 
     async def _write(self, body: Mapping[str, Any], request: Coroutine[Any, Any, Body]) -> None:
         metadata = body["metadata"]

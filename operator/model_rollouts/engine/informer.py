@@ -123,7 +123,7 @@ class Informer:
             try:
                 await self.list_all()
             except ApiError as error:
-                _log.warning("objects were not listed: %s", error)
+                _log.warning("objects could not be listed: %s", error)
                 await asyncio.sleep(self._jittered(delay))
                 delay = min(2 * delay, LONGEST_DELAY_S)
                 continue

@@ -27,46 +27,51 @@ class OperatorMetrics:
     def __init__(self, release: str) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        Info("model_rollouts_build", "Which operator this is.", registry=registry).info(
-            {"release": release}
-        )
+        Info(
+            "model_rollouts_build",
+            "Release of the operator; the value is always 1.",
+            registry=registry,
+        ).info({"release": release})
         self.passes = Histogram(
             "model_rollouts_pass_duration_seconds",
-            "Time that a pass over one ModelDeployment took.",
+            "Duration of a pass over one ModelDeployment, in seconds.",
             ["outcome"],
             buckets=PASS_EDGES_S,
             registry=registry,
         )
         self.requests = Counter(
             "model_rollouts_api_requests",
-            "Requests to the API server.",
+            "Requests sent to the API server.",
             ["verb", "resource", "code"],
             registry=registry,
         )
         self.source_restarts = Counter(
             "model_rollouts_source_restarts",
-            "Times that the watch ended and was started again.",
+            "Number of times that the watch ended and was started again.",
             registry=registry,
         )
         self.ticks = Counter(
-            "model_rollouts_ticks", "Times that samples were read.", ["outcome"], registry=registry
+            "model_rollouts_ticks",
+            "Number of times that samples were read from Prometheus.",
+            ["outcome"],
+            registry=registry,
         )
         self.queries = Histogram(
             "model_rollouts_query_duration_seconds",
-            "Time that a query to Prometheus took.",
+            "Duration of a query to Prometheus, in seconds.",
             ["outcome"],
             buckets=PASS_EDGES_S,
             registry=registry,
         )
         self.transitions = Counter(
             "model_rollouts_transitions",
-            "Transitions of rollouts and writes of routes, by their reason.",
+            "Transitions of rollouts and writes of routes, by reason.",
             ["reason"],
             registry=registry,
         )
         self.events_dropped = Counter(
             "model_rollouts_events_dropped",
-            "Events that could not be recorded.",
+            "Events that could not be written.",
             registry=registry,
         )
 
@@ -81,12 +86,12 @@ class OperatorMetrics:
         self.registry.register(_PerModel(shown))
         Gauge(
             "model_rollouts_queue_depth",
-            "ModelDeployments that are due and wait for a worker.",
+            "ModelDeployments that are due and waiting for a worker.",
             registry=self.registry,
         ).set_function(depth)
         Gauge(
             "model_rollouts_last_event_age_seconds",
-            "Time since the last object came through the watch.",
+            "Time since the watch last delivered an object, in seconds.",
             registry=self.registry,
         ).set_function(event_age)
 
@@ -108,17 +113,17 @@ class _PerModel(Collector):
         labels = ["namespace", "name"]
         not_serving = GaugeMetricFamily(
             "modeldeployment_spec_not_serving",
-            "1 while not all users get what the spec says, else 0.",
+            "1 while some users do not get what the spec asks for, else 0.",
             labels=labels,
         )
         available = GaugeMetricFamily(
             "modeldeployment_available",
-            "1 while users get answers, whichever version gives them, else 0.",
+            "1 while users are served by any version, else 0.",
             labels=labels,
         )
         phase = GaugeMetricFamily(
             "modeldeployment_phase",
-            "1 for the phase that the ModelDeployment is in.",
+            "1 for the current phase of the ModelDeployment.",
             labels=[*labels, "phase"],
         )
         for each in self._shown():

@@ -94,7 +94,7 @@ class Reconciler:
         except ApiError as error:
             _log.warning("%s: %s", key, error, extra={"model": str(key)})
         except Exception:
-            _log.exception("%s: the pass failed", key, extra={"model": str(key)})
+            _log.exception("%s: pass failed", key, extra={"model": str(key)})
         finally:
             self._queue.done(key, failed=failed)
             outcome = "failed" if failed else "done"
@@ -110,10 +110,10 @@ class Reconciler:
             try:
                 await self._reconcile(key, model, rollout)
             except OutdatedError as error:
-                _log.debug("%s: plans again: %s", key, error)
+                _log.debug("%s: planning again: %s", key, error)
             else:
                 return
-        raise PlanError(f"{key}: the cluster moved on under {OUTDATED_TRIES} plans")
+        raise PlanError(f"{key}: the cluster changed during {OUTDATED_TRIES} plans in a row")
 
     async def _reconcile(self, key: Key, model: Mapping[str, Any], rollout: Session) -> None:
         if model["metadata"].get("deletionTimestamp"):
@@ -161,7 +161,7 @@ class Reconciler:
                 await self._ask_history(model, rollout, plan.history)
             else:
                 return plan
-        raise PlanError(f"the plan asks for {', '.join(plan.needs)} that it was given")
+        raise PlanError(f"the plan asks again for what it was given: {', '.join(plan.needs)}")
 
     def _forget_outdated(self, rollout: Session, generation: int) -> None:
         """What was asked before is asked again once it may be otherwise."""
@@ -199,7 +199,7 @@ class Reconciler:
         now = self._clock()
         rollout.restless = rollout.restless + 1 if plan.actions else 0
         if rollout.restless > RESTLESS:
-            raise PlanError(f"{key}: {RESTLESS} plans in a row found something to do")
+            raise PlanError(f"{key}: {RESTLESS} plans in a row had something to do")
         if plan.actions:
             self._queue.add(key)
         if plan.wake_at is not None:

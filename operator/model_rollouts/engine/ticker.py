@@ -100,7 +100,7 @@ class Ticker:
             counted = await self._readers[phase_ms].tick(requests, as_if_ms)
         except InputError:
             self._instruments.ticks.labels("refused").inc()
-            _log.exception("samples were not read")
+            _log.exception("samples were not read: a request for them was refused")
             return False
         behind = False
         for name, (key, rollout, request) in active.items():

@@ -54,7 +54,7 @@ class Batching:
     def __post_init__(self) -> None:
         require_matchers("matchers", self.matchers)
         if self.answer_bytes < 2**16:
-            raise InputError("answer_bytes", self.answer_bytes, f"at least {2**16}")
+            raise InputError("answer_bytes", self.answer_bytes, f"at least {2**16:,} bytes")
 
     def queries(
         self,

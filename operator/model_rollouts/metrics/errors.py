@@ -14,7 +14,7 @@ class InputError(ValueError):
 def require_name(field: str, value: str) -> None:
     """Raise InputError unless `value` is a string with something in it."""
     if not isinstance(value, str) or not value.strip():
-        raise InputError(field, value, "a name that is not empty")
+        raise InputError(field, value, "a name")
 
 
 def require_unique(field: str, names: Collection[str]) -> None:
@@ -22,5 +22,5 @@ def require_unique(field: str, names: Collection[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise InputError(field, name, "every name once")
+            raise InputError(field, name, "each name only once")
         seen.add(name)

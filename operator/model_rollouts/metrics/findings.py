@@ -8,7 +8,7 @@ class Reason(StrEnum):
     """Why something was found; the names appear as reasons of conditions."""
 
     DUPLICATE_TARGETS = "DuplicateTargets"
-    """One pod is scraped by two targets: requests may be counted twice. Hold."""
+    """One pod is scraped by two targets: requests may count twice. Hold."""
     SCRAPE_MISSING = "ScrapeMissing"
     """A pod is ready and no target of it was scraped within two intervals. Hold."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"

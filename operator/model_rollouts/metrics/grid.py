@@ -24,14 +24,18 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.step_ms < 1:
-            raise InputError("step_ms", self.step_ms, "the scrape interval in milliseconds")
+            raise InputError(
+                "step_ms", self.step_ms, "the scrape interval in milliseconds, above 0"
+            )
         if self.lookback_ms < 3 * self.step_ms:
             raise InputError(
-                "lookback_ms", self.lookback_ms, f"at least three intervals, {3 * self.step_ms}"
+                "lookback_ms",
+                self.lookback_ms,
+                f"at least three scrape intervals, {3 * self.step_ms:,} ms",
             )
 
         if not 0 <= self.phase_ms < self.step_ms:
-            raise InputError("phase_ms", self.phase_ms, f"0 to {self.step_ms - 1} milliseconds")
+            raise InputError("phase_ms", self.phase_ms, f"0 to {self.step_ms - 1:,} ms")
 
     def start_of(self, at_ms: int) -> int:
         """The start of the interval that `at_ms` lies in."""

@@ -40,7 +40,9 @@ class History:
             raise InputError("history, revisions", self.revisions, "at least one revision")
         if not 0 <= self.level < len(self.objective.bad):
             raise InputError(
-                "history, level", self.level, f"0 to {len(self.objective.bad) - 1}, the levels"
+                "history, level",
+                self.level,
+                f"0 to {len(self.objective.bad) - 1}, one of its levels",
             )
 
     def pods_text(self) -> str:

@@ -43,7 +43,7 @@ class Interval:
             self._restarts.setdefault(revision, []).append(pod)
         if scrape.lost:
             self._noticed.add(
-                (Reason.HISTORY_LOST, revision, pod, "counts before its first sample are unknown")
+                (Reason.HISTORY_LOST, revision, pod, "has unknown counts before its first sample")
             )
         if scrape.duplicate_of:
             targets = "; ".join(sorted({series.target, *scrape.duplicate_of}))
@@ -52,18 +52,20 @@ class Interval:
                     Reason.DUPLICATE_TARGETS,
                     revision,
                     pod,
-                    f"scraped by more than one target, keep one: {targets}",
+                    "is scraped by more than one target, so requests may count twice; keep one of: "
+                    f"{targets}",
                 )
             )
 
     def refuse(self, series: Series, text: str) -> None:
         """Note a sample that is no count."""
-        message = f"{series.template.counter.metric} is {text}, not a count; the sample is skipped"
+        metric = series.template.counter.metric
+        message = f"reports {text} for {metric}, which is not a count; the sample is skipped"
         self._noticed.add((Reason.NOT_A_COUNT, series.revision, series.pod, message))
 
     def carried(self, arm: str, objective: str, excess: int) -> None:
-        """Note that bad ones wait for their total, or (negative) were taken back."""
-        message = f"{objective}: {excess} bad wait for the total of the next interval"
+        """Note that bad ones wait for their total, or (negative) were counted too often."""
+        message = f"{objective}: {excess:,} bad requests wait for their total in the next interval"
         self._carried.append(Finding(Reason.BAD_EXCEEDS_TOTAL, arm, (), message))
 
     def pods_of(self, revision: str) -> int:
@@ -79,7 +81,7 @@ class Interval:
         return frozenset(name for name, at in self._scraped.items() if at > since_ms)
 
     def is_warming(self, arm: ArmSums) -> bool:
-        """Whether the arm gets copies, and requests of a pod were left out of them."""
+        """Whether the arm gets mirrored requests, and those of a pod were left out of them."""
         return arm.listener is Listener.SHADOW and arm.revision in self._warming
 
     def findings(self, arms: Sequence[ArmSums], counts: Mapping[str, ArmCounts]) -> list[Finding]:
@@ -94,15 +96,15 @@ class Interval:
             revision = arm.revision
             for reason, owner, pod, message in self._noticed:
                 if owner == revision:
-                    found.append(Finding(reason, arm.name, (pod,), f"{pod}: {message}"))
+                    found.append(Finding(reason, arm.name, (pod,), f"pod {pod} {message}"))
             restarted = tuple(sorted(set(self._restarts.get(revision, ()))))
             if restarted:
-                message = f"counters began again from zero: {', '.join(restarted)}"
+                message = f"counters of {', '.join(restarted)} started again from zero"
                 found.append(Finding(Reason.RESTARTED, arm.name, restarted, message))
             if not counts[arm.name].pods:
-                message = f"no pod of {revision} was scraped"
+                message = f"Prometheus scraped no pod of revision {revision}"
                 found.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             elif busy and arm.name not in busy and not self.is_warming(arm):
-                message = f"no request counted, while there were some for {', '.join(sorted(busy))}"
+                message = f"{arm.name} got no requests, while {' and '.join(sorted(busy))} did"
                 found.append(Finding(Reason.NO_TRAFFIC, arm.name, (), message))
         return found

@@ -65,7 +65,7 @@ class CountedObjective:
     def __post_init__(self) -> None:
         require_name("objective.name", self.name)
         if not self.total or not self.bad or not all(self.bad):
-            raise InputError(f"objective '{self.name}'", "an empty sum", "at least one counter")
+            raise InputError(f"objective '{self.name}'", "no counter", "at least one counter")
 
     @property
     def tells_listeners_apart(self) -> bool:
@@ -145,7 +145,7 @@ def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
         if not _SHORTEST <= threshold < math.inf:
             raise InputError(field, threshold, "a finite time in seconds of 0.002 or more")
     if len(set(thresholds)) < len(thresholds):
-        raise InputError(field, list(thresholds), "every threshold once")
+        raise InputError(field, list(thresholds), "each threshold only once")
     slower = (Term(TIMED), Term(GIVEN_UP))
     return CountedObjective(
         name,

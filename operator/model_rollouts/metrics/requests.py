@@ -23,7 +23,9 @@ class Arm:
         require_name("arm.name", self.name)
         require_name(f"arm '{self.name}', revision", self.revision)
         if not isinstance(self.listener, Listener):
-            raise InputError(f"arm '{self.name}', listener", self.listener, "a Listener")
+            raise InputError(
+                f"arm '{self.name}', listener", self.listener, "a Listener, live or shadow"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,11 @@ class MeasuredRollout:
             [f"{arm.revision}/{arm.listener}" for arm in self.arms],
         )
         if self.started_ms < 0:
-            raise InputError(f"{field}, started_ms", self.started_ms, "Unix milliseconds")
+            raise InputError(
+                f"{field}, started_ms", self.started_ms, "Unix milliseconds, 0 or more"
+            )
         if self.warmup_ms < 0:
-            raise InputError(f"{field}, warmup_ms", self.warmup_ms, "0 or more milliseconds")
+            raise InputError(f"{field}, warmup_ms", self.warmup_ms, "milliseconds, 0 or more")
 
     @property
     def revisions(self) -> frozenset[str]:
@@ -101,5 +105,5 @@ def require_disjoint(requests: Sequence[Request]) -> None:
                 raise InputError(
                     f"rollout '{rollout.key}', revision",
                     revision,
-                    f"a revision of its own: '{owner}' in {rollout.namespace} has this one",
+                    f"another revision: '{owner}' in {rollout.namespace} has this one",
                 )

@@ -193,7 +193,8 @@ class RolloutCounter:
                 )
             )
             if missing:
-                message = f"ready and not scraped for two intervals: {', '.join(missing)}"
+                seconds = 2 * self._grid.step_ms / 1000
+                message = f"ready pods were not scraped for {seconds:g} s: {', '.join(missing)}"
                 found.append(Finding(Reason.SCRAPE_MISSING, arm.name, tuple(missing), message))
         return found
 

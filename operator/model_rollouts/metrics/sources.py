@@ -18,13 +18,13 @@ _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 def require_metric(field: str, name: str) -> None:
     """Raise InputError unless `name` can be the name of a metric."""
     if not isinstance(name, str) or not _METRIC.fullmatch(name):
-        raise InputError(field, name, "a metric name such as my_answers_total, without labels")
+        raise InputError(field, name, "a metric name without labels, such as my_answers_total")
 
 
 def require_label(field: str, name: str) -> None:
     """Raise InputError unless `name` can be the name of a label."""
     if not isinstance(name, str) or not _LABEL.fullmatch(name):
-        raise InputError(field, name, "a label name such as namespace")
+        raise InputError(field, name, "a label name, such as namespace")
 
 
 def require_matchers(field: str, matchers: Sequence[tuple[str, str]]) -> None:
@@ -32,7 +32,7 @@ def require_matchers(field: str, matchers: Sequence[tuple[str, str]]) -> None:
     for label, value in matchers:
         require_label(field, label)
         if not isinstance(value, str):
-            raise InputError(f"{field}.{label}", value, "a text value")
+            raise InputError(f"{field}.{label}", value, "text")
 
 
 class Listener(StrEnum):

@@ -57,13 +57,17 @@ class ServerOptions:
         except ValueError:
             url = URL()
         if url.user is not None or url.password is not None:
-            raise InputError("url", "a URL with credentials", "them in user and password")
+            raise InputError("url", "a URL with credentials", "credentials in user and password")
         if url.scheme not in ("http", "https") or not url.host:
-            raise InputError("url", self.url, "such as http://prometheus:9090")
+            raise InputError(
+                "url", self.url, "an http or https URL, such as http://prometheus:9090"
+            )
         if sum(each is not None for each in (self.token, self.token_file, self.user)) > 1:
-            raise InputError("token", "a token and a token file or a user", "one of them")
+            raise InputError(
+                "token", "more than one of token, token file and user", "only one of them"
+            )
         if not self.timeout_s > 0:
-            raise InputError("timeout_s", self.timeout_s, "a positive number of seconds")
+            raise InputError("timeout_s", self.timeout_s, "a number of seconds above 0")
         if self.retries < 0:
             raise InputError("retries", self.retries, "0 or more")
 
@@ -156,8 +160,8 @@ class PrometheusClient:
             body += part
             if len(body) > self._options.answer_limit:
                 raise QueryError(
-                    f"{url}: answer exceeds {self._options.answer_limit} bytes; "
-                    "lower answer_bytes of the batching or raise answer_limit"
+                    f"{url}: the answer exceeds {self._options.answer_limit:,} bytes; "
+                    "lower the batching's answer_bytes, or raise answer_limit"
                 )
         return bytes(body)
 

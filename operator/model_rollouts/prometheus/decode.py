@@ -94,7 +94,7 @@ def _checked(body: bytes) -> _Matrix:
         raise AnswerError(f"{envelope.errorType or envelope.status}: {envelope.error}")
     if envelope.warnings:
         # Thanos and Mimir answer with what they have and a warning. A part is not a count.
-        raise AnswerError(f"partial answer: {'; '.join(envelope.warnings)}")
+        raise AnswerError(f"incomplete answer: {'; '.join(envelope.warnings)}")
     return envelope.data
 
 
@@ -102,4 +102,4 @@ def _decoded(decoder: msgspec.json.Decoder[_Decoded], body: bytes | msgspec.Raw)
     try:
         return decoder.decode(body)
     except msgspec.DecodeError as error:
-        raise AnswerError(f"not an answer of Prometheus: {error}") from error
+        raise AnswerError(f"not an answer from Prometheus: {error}") from error

@@ -118,5 +118,5 @@ def _only(body: bytes) -> list[Sample]:
     """The samples of the one series, none when there is no series."""
     answers = [samples for _, samples in decode_matrix(body)]
     if len(answers) > 1:
-        raise AnswerError(f"found {len(answers)} series where a sum gives one")
+        raise AnswerError(f"found {len(answers)} series where a sum returns one")
     return answers[0] if answers else []

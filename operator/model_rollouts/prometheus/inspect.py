@@ -25,8 +25,8 @@ try:
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 except ImportError as error:
     raise ImportError(
-        f"found no '{error.name}', which reading Prometheus for people needs: "
-        "pip install 'model-rollouts[inspect]'",
+        f"found no module '{error.name}', which reading Prometheus in a notebook needs; "
+        "run pip install 'model-rollouts[inspect]'",
         name=error.name,
     ) from error
 
@@ -117,7 +117,9 @@ class _Session(Session):
                 f"{url}: no answer within {timeout_s:g} s; ask for less, or raise timeout_s"
             ) from None
         except (RequestException, HTTPError) as error:
-            raise PassingError(f"{url}: {_reason(error)}; is it there, and reachable?") from None
+            raise PassingError(
+                f"{url}: {_reason(error)}; check that it is running and reachable"
+            ) from None
         if _API in url:
             _check(url, response, body)
         # The library reads it from here.
@@ -130,7 +132,7 @@ class _Session(Session):
             body += part
             if len(body) > self._options.answer_limit:
                 raise QueryError(
-                    f"{url}: answer exceeds {self._options.answer_limit} bytes; "
+                    f"{url}: the answer exceeds {self._options.answer_limit:,} bytes; "
                     "ask for fewer series or a shorter time, or raise answer_limit"
                 )
             if time.monotonic() > deadline:
@@ -162,7 +164,9 @@ class _Bearer(AuthBase):
         token = self._token if self._path is None else _in_file(self._path)
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             # Said here, because requests would show it.
-            raise QueryError(f"{self._path or 'token'}: found no token, write one in one line")
+            raise QueryError(
+                f"{self._path or 'token'}: found no token, write one token on one line"
+            )
         r.headers["Authorization"] = f"Bearer {token}"
         return r
 
@@ -187,23 +191,22 @@ def _check(url: str, response: Response, body: bytes) -> None:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except msgspec.DecodeError as error:
         raise AnswerError(
-            f"{url}: not an answer of Prometheus ({error}): {shown}; write the address under "
-            "which its API is"
+            f"{url}: not an answer from Prometheus ({error}): {shown}; write the address of its API"
         ) from None
     if envelope.status != "success" or bytes(envelope.data) in (b"", b"null"):
         raise AnswerError(f"{url}: {envelope.errorType or envelope.status}: {envelope.error}")
     if envelope.warnings:
         raise AnswerError(
-            f"{url}: partial answer: {'; '.join(envelope.warnings)}; "
-            "ask again when all of it is there"
+            f"{url}: incomplete answer: {'; '.join(envelope.warnings)}; "
+            "ask again when all of its stores answer"
         )
 
 
 def _what_to_do(status: int) -> str:
     if status in (401, 403):
-        return "; give a token that may read from it"
+        return "; use a token that may read from it"
     if 300 <= status < 400:
-        return "; it sends elsewhere, write the address of Prometheus itself"
+        return "; it redirects, write the address of Prometheus itself"
     return ""
 
 

@@ -116,6 +116,6 @@ def _part(stored: Mapping[str, Any], path: str, kind: type) -> Any:
             f"ControllerRevision '{stored['metadata']['name']}'",
             f"data.{path}",
             found,
-            "delete the ControllerRevision when no pods run from it, or restore it from a backup",
+            "restore the ControllerRevision from a backup, or delete it if no pods run from it",
         )
     return found

@@ -65,6 +65,6 @@ def _require_exact(resource: str, threshold: int) -> None:
             resource,
             "latency.within",
             f"{threshold} ms",
-            f"write {below} ms or {below + bin_width} ms: the proxy counts thresholds of two"
+            f"write {below} ms or {below + bin_width} ms: the proxy counts exactly at two"
             " significant digits",
         )

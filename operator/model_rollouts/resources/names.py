@@ -91,8 +91,8 @@ def require_model_name(model: str) -> None:
             describe(model),
             "metadata.name",
             model,
-            f"write at most {MAX_NAME} of a-z, 0-9 and '-', beginning with a letter and not"
-            " ending with '-': Services are named after it",
+            f"write at most {MAX_NAME} characters of a-z, 0-9 and '-', the first a letter and the"
+            " last not '-': Services are named after it",
         )
 
 
@@ -102,7 +102,7 @@ def is_dns_label(name: str) -> bool:
 
 
 def shadow_service(revision: str) -> str:
-    """The Service that mirrored copies are sent to."""
+    """The Service that mirrored requests are sent to."""
     return revision + SHADOW_SUFFIX
 
 

@@ -19,14 +19,14 @@ def require_usable(model: str, template: Mapping[str, Any]) -> None:
             resource,
             "template.spec.containers",
             found,
-            f"name the one container with the model server '{names.MODEL_CONTAINER}'",
+            f"write exactly one container named '{names.MODEL_CONTAINER}', the model server",
         )
     if pod.get("hostNetwork"):
         raise ResourceError(
             resource,
             "template.spec.hostNetwork",
             pod["hostNetwork"],
-            "remove it: two revisions on one node would want the same ports",
+            "remove it: two revisions on one node would need the same ports",
         )
     _require_labels(resource, template)
     for path in ("template.spec.containers", "template.spec.initContainers"):
@@ -48,7 +48,7 @@ def _require_labels(resource: str, template: Mapping[str, Any]) -> None:
                 resource,
                 "template.metadata.labels",
                 label,
-                f"remove it: {names.MANAGED_BY_LABEL} and {names.DOMAIN}/ are set by the operator",
+                f"remove it: the operator sets {names.MANAGED_BY_LABEL} and all of {names.DOMAIN}/",
             )
 
 
@@ -74,8 +74,8 @@ def _require_ports(resource: str, path: str, container: Mapping[str, Any]) -> No
                 resource,
                 f"{path}[{index}].containerPort",
                 number,
-                f"write a port outside {names.RESERVED_PORTS.start} to"
-                f" {names.RESERVED_PORTS.stop - 1}, which the proxy beside the model uses",
+                f"use another port: {names.RESERVED_PORTS.start} to {names.RESERVED_PORTS.stop - 1}"
+                " belong to the proxy",
             )
 
 
@@ -91,6 +91,6 @@ def _require_time_to_drain(
             resource,
             "template.spec.terminationGracePeriodSeconds",
             grace,
-            f"write more than {names.DRAIN_SECONDS}, the seconds for which the model server goes"
-            " on serving while its pod ends, or give the container a preStop of its own",
+            f"write more than {names.DRAIN_SECONDS}: the model server keeps serving for"
+            f" {names.DRAIN_SECONDS} s while its pod ends. Or give the container its own preStop",
         )

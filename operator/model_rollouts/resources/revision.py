@@ -104,6 +104,7 @@ def require_valid(model: str, given: RevisionInput) -> None:
             names.describe(model),
             "port",
             given.port,
-            "write the port of the model server, from 1 to 65535 but not"
-            f" {names.RESERVED_PORTS.start} to {names.RESERVED_PORTS.stop - 1}: the proxy's",
+            "write the port of the model server, 1 to 65535, but not"
+            f" {names.RESERVED_PORTS.start} to {names.RESERVED_PORTS.stop - 1}, which belong to the"
+            " proxy",
         )

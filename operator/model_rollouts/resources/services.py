@@ -1,4 +1,4 @@
-"""The two Services of a revision: one for users, one for mirrored copies."""
+"""The two Services of a revision: one for users, one for mirrored requests."""
 
 from typing import Any
 

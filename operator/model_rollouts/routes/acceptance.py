@@ -31,7 +31,7 @@ def refusal_of(route: Object) -> Refusal | None:
     for wanted in spec.get("parentRefs") or []:
         told = [each for each in parents if _is_same_parent(each["parentRef"], wanted, namespace)]
         if not told:
-            words = f"Gateway '{wanted['name']}' has not said anything about the route yet"
+            words = f"Gateway '{wanted['name']}' has not reported on the route yet"
             return Refusal(words, pending=True)
         for parent in told:
             if (why := _refusal(parent, int(metadata.get("generation", 0)))) is not None:
@@ -52,7 +52,7 @@ def _refusal(parent: Mapping[str, Any], generation: int) -> Refusal | None:
     for kind, good in (("Accepted", "True"), ("ResolvedRefs", "True")):
         condition = conditions.get(kind)
         if condition is None or int(condition.get("observedGeneration", 0)) < generation:
-            words = f"{kind} is not known yet for the route as it stands"
+            words = f"{kind} is not reported yet for the latest version of the route"
             return Refusal(words, pending=True)
         if condition["status"] != good:
             words = f"{kind} is {condition['status']} ({condition['reason']}): {_said(condition)}"

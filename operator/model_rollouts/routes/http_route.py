@@ -63,7 +63,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A revision that gets copies of `percent` of the requests; 0 is none."""
+    """A revision that gets `percent` of the requests mirrored; 0 is none."""
 
     revision: str
     percent: int
@@ -153,15 +153,15 @@ def _require_servable(model: str, backends: Sequence[Backend], mirror: Mirror | 
     weights = {backend.revision: backend.weight for backend in backends}
     if len(weights) < len(backends):
         found = [backend.revision for backend in backends]
-        raise ResourceError(resource, "backendRefs", found, "name each revision once")
+        raise ResourceError(resource, "backendRefs", found, "name each revision only once")
     for revision, weight in weights.items():
         if not 0 <= weight <= _MOST_WEIGHT:
             raise ResourceError(
-                resource, f"weight of '{revision}'", weight, f"write 0 to {_MOST_WEIGHT}"
+                resource, f"weight of '{revision}'", weight, f"write 0 to {_MOST_WEIGHT:,}"
             )
     if not any(weights.values()):
         raise ResourceError(
-            resource, "backendRefs", weights, "give a revision a weight above 0, or users get 500"
+            resource, "backendRefs", weights, "give at least one revision a weight above 0"
         )
     if mirror is not None and not 0 <= mirror.percent <= 100:
         raise ResourceError(resource, "mirror percent", mirror.percent, "write 0 to 100")

@@ -77,7 +77,7 @@ def parent_gateways(model: Object) -> tuple[tuple[str, str] | None, ...]:
 
 
 def mirror(route: Object) -> tuple[str, int] | None:
-    """The name of the Service that gets copies of requests and their share in percent.
+    """The name of the Service that gets mirrored requests and their share in percent.
 
     None when there is none; the largest share of several.
     """

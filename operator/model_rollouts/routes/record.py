@@ -33,11 +33,11 @@ class RecordedVerdict(StrEnum):
     IMMEDIATE = "Immediate"
     """`strategy.mode: Immediate` promoted it without judging it."""
     OVERRIDDEN = "Overridden"
-    """A person decided by `strategy.override`."""
+    """Decided by `strategy.override`."""
     SKIPPED_SHADOW = "SkippedShadow"
-    """A person let a canary begin without a shadow: nothing is decided yet."""
+    """`strategy.override` let a canary begin without a shadow: nothing is decided yet."""
     FAIL = "Fail"
-    """The candidate is proven worse than allowed."""
+    """An objective of the candidate failed."""
     UNREADY = "Unready"
     """The candidate had users and no ready pod."""
     DEADLINE = "Deadline"
@@ -45,7 +45,7 @@ class RecordedVerdict(StrEnum):
     MIRROR_REFUSED = "MirrorRefused"
     """The gateway would not mirror requests to the candidate, which stays in shadow."""
     FAIL_IN_WATCH = "FailInWatch"
-    """A promoted version is proven worse than allowed."""
+    """An objective of a promoted version failed."""
     BURN_IN_WATCH = "BurnInWatch"
     """A promoted version used up its error budget too fast."""
     SETTLED = "Settled"
@@ -73,9 +73,9 @@ class RouteRecord:
     `stable` is None only before a first version is full; `candidate`, `previous` and `verdict` are
     None when there is none. `previous` was stable before and is kept warm. `weight` is the share of
     users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
-    with every write of the route. `mirror` is the share of stable's requests, in percent, of which
-    the candidate gets copies, `hurt` the share at which stable suffered from that, None while it
-    has not, and `since` when the first copy came (Unix seconds). These are written only when they
+    with every write of the route. `mirror` is the share of stable's requests, in percent, that is
+    mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
+    `since` when the first mirrored request came (Unix seconds). These are written only when they
     say something: a release that does not know them reads the other records.
     """
 
@@ -132,7 +132,7 @@ def decode(route: str, text: str) -> RouteRecord:
     from the backends of the route.
     """
     if len(text.encode()) > MAX_BYTES:
-        raise _refused(route, "", f"{len(text.encode())} bytes", f"at most {MAX_BYTES} bytes")
+        raise _refused(route, "", f"{len(text.encode()):,} bytes", f"at most {MAX_BYTES:,} bytes")
     try:
         content = json.loads(text)
     except ValueError:
@@ -145,7 +145,7 @@ def decode(route: str, text: str) -> RouteRecord:
             route,
             ".version",
             version,
-            f"{RECORD_VERSION}: another release of the operator wrote it",
+            f"{RECORD_VERSION}; another release of the operator wrote this",
         )
     content = {**_ONLY_WHEN_SAID, **content}
     known = [field.name for field in fields(RouteRecord)]
@@ -158,11 +158,9 @@ def decode(route: str, text: str) -> RouteRecord:
     except (TypeError, ValueError):
         raise _refused(route, ".weight", record.weight, "a share such as 25%") from None
     if record.stable is not None and record.stable == record.candidate:
-        raise _refused(
-            route, ".candidate", record.candidate, "a revision other than the stable one"
-        )
+        raise _refused(route, ".candidate", record.candidate, "a revision other than stable")
     if record.previous is not None and record.previous in (record.stable, record.candidate):
-        raise _refused(route, ".previous", record.previous, "a revision without another role")
+        raise _refused(route, ".previous", record.previous, "a revision that has no other role")
     return record
 
 
@@ -173,7 +171,7 @@ def unknown_revision(route: Object, role: str, name: str) -> ResourceError:
         f"metadata.annotations[{names.RECORD_ANNOTATION}].{role}",
         name,
         "restore its ControllerRevision, or delete the annotation: the backends of the route then "
-        "say who serves",
+        "tell which revision serves",
     )
 
 

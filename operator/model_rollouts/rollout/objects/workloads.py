@@ -106,7 +106,7 @@ def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body
                 continue
             if body["kind"] == "Deployment":
                 body["spec"]["replicas"] = count
-            why = "it is new" if present is None else "somebody else changed it"
+            why = "it is new" if present is None else "something else changed it"
             yield body, why
 
 

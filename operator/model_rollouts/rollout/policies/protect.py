@@ -19,7 +19,6 @@ from model_rollouts.routes.acceptance import refusal_of
 from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import capitalized, percent
 
-_TAKE_IT_BACK = "Take it back: "
 _NONE = Fraction(0)
 _ALL = Fraction(1)
 
@@ -163,7 +162,8 @@ def failed(given: PolicyInput) -> NextMove | None:
     trial, state = given.trial, given.state
     if trial is None or state.spec.paused or trial.state.failed_at is None:
         return None
-    words = explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK)
+    who = given.version(trial.revision)
+    words = explain(trial.judge, trial.state, candidate=who).words
     if state.roles.phase.is_judged:
         return back(given, RecordedVerdict.FAIL, words)
     return (

@@ -15,7 +15,7 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import LONGEST_MESSAGE, Status
 from model_rollouts.decision import Reason as Shown
 from model_rollouts.rollout.standing import Hold
-from model_rollouts.rollout.status.message import failure, how_it_ended, pods
+from model_rollouts.rollout.status.message import how_it_ended, pods
 from model_rollouts.rollout.status.progress import Progress, underpowered
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import error_budget
@@ -185,7 +185,7 @@ def _degraded(given: StatusInput, progress: Progress | None) -> str | None:
     if progress is None or trial is None:
         return None
     if given.phase is Phase.FULL and given.roles.previous is None:
-        return failure(progress.objectives) if progress.failed else error_budget.burns(trial)
+        return progress.explained.why if progress.failed else error_budget.burns(trial)
     if trial.judge.rules.baseline and (words := error_budget.degraded(trial)) is not None:
         return words
     found = (

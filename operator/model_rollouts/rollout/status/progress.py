@@ -58,12 +58,21 @@ def progress_of(given: StatusInput) -> Progress | None:
         return None
     judge, state = trial.judge, trial.state
     step = step_ahead(given)
+    who = _called(given, trial.revision)
     explained = (
-        explain(judge, state)
+        explain(judge, state, candidate=who)
         if step is None
-        else explain(judge, state, float(step.proof), weight=float(step.weight))
+        else explain(judge, state, float(step.proof), weight=float(step.weight), candidate=who)
     )
     return Progress(_objectives(judge, state, explained), explained, request_rate(trial))
+
+
+def _called(given: StatusInput, revision: str) -> str:
+    running = (given.candidate, given.stable, given.leaving)
+    return next(
+        (f"version {each.version}" for each in running if each and each.revision == revision),
+        "the candidate",
+    )
 
 
 def step_ahead(given: StatusInput) -> Step | None:

@@ -17,7 +17,7 @@ from model_rollouts.decision import (
     promise,
 )
 from model_rollouts.rollout.memory import Trial
-from model_rollouts.text import count, duration, percent
+from model_rollouts.text import count, duration, observed
 
 Spent = tuple[tuple[BurnBlock, ...], ...]
 """Counts in blocks of time, by objective in the order of the rules."""
@@ -52,7 +52,7 @@ def _words(objective: Objective, burn: Burn, seconds: float) -> str:
     return (
         f"{objective.name} uses its error budget {share / objective.good:.0f} times as fast as "
         f"allowed: {promise(objective)}, but {count(burn.bad)} of {count(burn.total)} failed "
-        f"({percent(share)}) in the last {duration(seconds)}"
+        f"({observed(share)}) in the last {duration(seconds)}"
     )
 
 
@@ -72,7 +72,7 @@ def degraded(trial: Trial) -> str | None:
     shares = dict(missed(trial))
     told = [
         f"{objective.name}: {promise(objective)}, but stable failed "
-        f"{percent(shares[objective.name])}"
+        f"{observed(shares[objective.name])}"
         for objective in trial.judge.rules.objectives
         if objective.name in shares
     ]

@@ -16,7 +16,7 @@ from model_rollouts.decision import (
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
 from model_rollouts.rollout.memory import ShadowImpact, Split, Trial
 from model_rollouts.rollout.trial.samples import STABLE, counts
-from model_rollouts.text import count, percent
+from model_rollouts.text import count, observed
 
 FALSE_ALARM = 0.001
 """The chance that a stable which does not suffer is said to, for one share of copies."""
@@ -95,4 +95,4 @@ def _words(judge: Judge, impact: ShadowImpact) -> str:
 def _share(seen: Seen) -> str:
     if not seen.total:
         return "none of 0"
-    return f"{count(seen.bad)} of {count(seen.total)} ({percent(seen.bad / seen.total)})"
+    return f"{count(seen.bad)} of {count(seen.total)} ({observed(seen.bad / seen.total)})"
