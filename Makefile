@@ -58,16 +58,16 @@ cluster-down: $(INSTALLED) ## Stop the cluster and leave nothing of it
 kwok: $(INSTALLED) ## Add pretended nodes to the local cluster (NODES=10)
 	@$(PYTHON) -m e2e.cluster kwok $(if $(NODES),--nodes $(NODES))
 
-demo: $(INSTALLED) ## Versions of a model on a real cluster: promoted, taken back, and beside a plain Deployment
+demo: $(INSTALLED) ## Versions of a model on a real cluster: promoted, rolled back, and beside a plain Deployment
 	@$(PYTHON) -m demo play
 
-demo-all: $(INSTALLED) ## The same with every scene: shadow, A/A, Prometheus away, Git reverted
+demo-all: $(INSTALLED) ## The same with every scene: shadow, A/A, Prometheus outage, Git reverted
 	@$(PYTHON) -m demo play --all
 
 demo-break: $(INSTALLED) ## A version with faults of your choice (ERRORS=2% SLOW=rare|cache|all)
 	@$(PYTHON) -m demo break $(if $(ERRORS),--errors $(ERRORS)) $(if $(SLOW),--slow $(SLOW))
 
-e2e-demo: $(INSTALLED) ## Scenes 1 to 4 of the demo, asserted from the status and from the users' books
+e2e-demo: $(INSTALLED) ## Scenes 1 to 4 of the demo, by the status and by what users got
 	$(PYTHON) -m pytest e2e/demo -s --timeout=900
 
 e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what the route says?
@@ -76,7 +76,7 @@ e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what
 e2e-proxy: $(INSTALLED) ## A revision's pod on the cluster: answers, metrics, and an end without errors
 	$(PYTHON) -m pytest e2e/proxy -s
 
-e2e: $(INSTALLED) ## Whole rollouts on the cluster: promoted, taken back, and through every outage
+e2e: $(INSTALLED) ## Whole rollouts on the cluster: promoted, rolled back, and through every outage
 	$(PYTHON) -m pytest e2e/scenes -s -m "not slow" --timeout=900
 
 e2e-slow: $(INSTALLED) ## Slow: the same with longer outages and the operator killed at random
