@@ -53,6 +53,12 @@ def play(everything: bool, wanted: tuple[int, ...], file: Path, dry_run: bool) -
     _perform([scene for scene in SCENES if scene.number in numbers], file, dry_run)
 
 
+@main.command()
+def parts() -> None:
+    """Fetch and build what the story needs besides the cluster."""
+    progress.run(Setting(OUT).parts(), Console())
+
+
 @main.command(name="break")
 @click.option("--errors", default="0%", show_default=True, help="Share of requests that fail.")
 @click.option("--slow", type=click.Choice(sorted(breaking.SLOW)), help="Which requests are slow.")

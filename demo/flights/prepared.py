@@ -3,8 +3,6 @@
 import gzip
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from demo.flights import data, training
 from demo.flights.data import Flight
 from demo.flights.training import Card
 from demo.model import features
+from e2e.cluster.filling import filled
 from e2e.cluster.paths import CACHE, REPOSITORY
 
 FIRST_MONTH_OF_USERS = training.HELD_OUT + 1
@@ -48,21 +47,18 @@ def prepare() -> Prepared:
 
     Raises StepError when the data cannot be fetched.
     """
-    target = CACHE / "demo" / f"prepared-{_key()}"
-    if not target.is_dir():
-        flights = data.flights(data.archive())
-        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".prepared-"))
-        try:
-            made = Prepared(scratch)
-            cards = training.train(flights, made.models)
-            described = {name: asdict(card) for name, card in cards.items()}
-            (scratch / "cards.json").write_text(json.dumps(described, indent=2))
-            later = (each for each in flights if each.day.month >= FIRST_MONTH_OF_USERS)
-            write_requests(later, made.requests)
-            scratch.rename(target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    return Prepared(target)
+    return Prepared(filled(CACHE / "demo" / f"prepared-{_key()}", _make))
+
+
+def _make(unfinished: Path) -> None:
+    flights = data.flights(data.archive())
+    unfinished.mkdir()
+    made = Prepared(unfinished)
+    cards = training.train(flights, made.models)
+    described = {name: asdict(card) for name, card in cards.items()}
+    (unfinished / "cards.json").write_text(json.dumps(described, indent=2))
+    later = (each for each in flights if each.day.month >= FIRST_MONTH_OF_USERS)
+    write_requests(later, made.requests)
 
 
 def write_requests(flights: Iterable[Flight], path: Path) -> None:

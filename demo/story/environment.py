@@ -63,6 +63,14 @@ class Setting:
             Step("operator, from its Helm chart", self._operator),
         ]
 
+    def parts(self) -> Sequence[Step]:
+        """Those of the steps that fetch and build, and need no cluster."""
+        return [
+            Step("models trained on January to March", self._trained),
+            Step("image flights-model", lambda: self.provider.build(images.model(self.prepared))),
+            Step("image flights-load", lambda: self.provider.build(images.load(self.prepared))),
+        ]
+
     def _trained(self) -> str:
         cards = self.prepared.cards()
         scores = ", ".join(f"{name} {card.brier:.3f}" for name, card in cards.items())

@@ -1,6 +1,7 @@
 """The command line of the cluster tooling; `make cluster` and `make cluster-down` call it."""
 
 import sys
+from collections.abc import Iterable
 from functools import partial
 
 import click
@@ -13,6 +14,8 @@ from e2e.cluster.progress import Step, StepError
 from e2e.cluster.provider import choose
 
 console = Console()
+TESTED_AGAINST = (*tools.API_SERVER, "prometheus", "helm")
+"""The programs that tests without a cluster need."""
 
 
 @click.group(help="Starts and stops a real Kubernetes cluster for tests and demonstrations.")
@@ -53,8 +56,19 @@ def down() -> None:
 @main.command(name="tools")
 def build_tools() -> None:
     """Build the programs that tests without a cluster run against."""
-    names = (*tools.API_SERVER, "prometheus", "helm")
-    progress.run([Step(f"build {name}", partial(tools.build, name)) for name in names], console)
+    _build(TESTED_AGAINST)
+
+
+@main.command()
+def programs() -> None:
+    """Build every Go program that tests and the cluster need."""
+    _build(dict.fromkeys((*TESTED_AGAINST, *choose().programs())))
+
+
+@main.command()
+def parts() -> None:
+    """Fetch and build what else the cluster needs."""
+    progress.run(choose().parts(), console)
 
 
 @main.command()
@@ -86,6 +100,10 @@ def pretend(nodes: int) -> None:
 def kubeconfig() -> None:
     """Print the path of the administrator's kubeconfig."""
     click.echo(choose().kubeconfig)
+
+
+def _build(names: Iterable[str]) -> None:
+    progress.run([Step(f"build {name}", partial(tools.build, name)) for name in names], console)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ Unpacking keeps the machine as it is: no service is started, no file of the syst
 container engine that the machine already has cannot be replaced by accident.
 """
 
-import shutil
-import tempfile
+import contextlib
 from functools import cache
 from pathlib import Path
 
+from e2e.cluster.filling import alone, filled
 from e2e.cluster.paths import CACHE
 from e2e.cluster.progress import StepError
 from e2e.cluster.shell import run
@@ -25,20 +25,15 @@ def unpacked(package: str) -> Path:
         StepError: it could not be fetched.
     """
     version = _candidate(package)
-    target = CACHE / "debian" / f"{package}_{version.replace(':', '%3a')}"
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Unpacked beside the target and renamed: an interrupted run leaves no half-filled directory.
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{package}-"))
-    try:
-        run(["apt-get", "download", "-q", f"{package}={version}"], cwd=scratch, hint=_NEEDS_DEBIAN)
+    wanted = f"{package}={version}"
+
+    def unpack(unfinished: Path) -> None:
+        scratch = unfinished.parent
+        run(["apt-get", "download", "-q", wanted], cwd=scratch, hint=_NEEDS_DEBIAN)
         (archive,) = scratch.glob("*.deb")
-        run(["dpkg-deb", "--extract", archive, "files"], cwd=scratch, hint=_NEEDS_DEBIAN)
-        (scratch / "files").rename(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return target
+        run(["dpkg-deb", "--extract", archive, unfinished], hint=_NEEDS_DEBIAN)
+
+    return filled(CACHE / "debian" / f"{package}_{version.replace(':', '%3a')}", unpack)
 
 
 def program(package: str, name: str) -> Path:
@@ -51,18 +46,33 @@ def program(package: str, name: str) -> Path:
     raise StepError(f"package {package} at {root} has no program {name}")
 
 
+def package_manager() -> contextlib.AbstractContextManager[None]:
+    """Have apt to oneself: of two that change something at once, apt turns the second away."""
+    return alone(CACHE / "debian" / "apt")
+
+
 def _candidate(package: str) -> str:
-    for attempt in range(2):
-        policy = run(["apt-cache", "policy", package], hint=_NEEDS_DEBIAN)
-        versions = [line.split()[1] for line in policy.splitlines() if "Candidate:" in line]
-        if versions and versions[0] != "(none)":
-            return versions[0]
-        if attempt == 0:
-            run(["apt-get", "update", "-q"], hint=_NEEDS_DEBIAN)
-    raise StepError(
-        f"apt knows no package {package}",
-        hint="add Debian's main component to the package sources",
-    )
+    version = _known(package)
+    if not version:
+        with package_manager():
+            # Whoever had it before may have fetched the lists.
+            version = _known(package)
+            if not version:
+                run(["apt-get", "update", "-q"], hint=_NEEDS_DEBIAN)
+                version = _known(package)
+    if not version:
+        raise StepError(
+            f"apt knows no package {package}",
+            hint="add Debian's main component to the package sources",
+        )
+    return version
+
+
+def _known(package: str) -> str:
+    """The version that apt would install; empty when its lists have none."""
+    policy = run(["apt-cache", "policy", package], hint=_NEEDS_DEBIAN)
+    versions = [line.split()[1] for line in policy.splitlines() if "Candidate:" in line]
+    return versions[0] if versions and versions[0] != "(none)" else ""
 
 
 _NEEDS_DEBIAN = "use a Debian-like machine, or PROVIDER=kind"

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from e2e.cluster import tools
+from e2e.cluster.filling import alone, filled
 from e2e.cluster.paths import CACHE, REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.cluster.shell import run
@@ -55,6 +56,10 @@ class Image:
     def reference(self) -> str:
         """The name under which pods ask for it."""
         return f"{PREFIX}/{self.name}:{TAG}"
+
+    def uses_go(self) -> bool:
+        """Whether it is one of the cluster's Go programs."""
+        return self.name in tools.PACKAGES
 
     def uses_base(self) -> bool:
         """Whether its Dockerfile starts from the base image."""
@@ -115,9 +120,7 @@ def archive(image: Image) -> Path:
         context = _context(image, Path(scratch))
         base = _base() if image.uses_base() else None
         target = CACHE / "images" / f"{image.name}-{_digest(context, base)}.tar"
-        if not target.exists():
-            _buildah(image, context, base, target)
-        return target
+        return filled(target, partial(_buildah, image, context, base))
 
 
 def docker_build(image: Image) -> str:
@@ -151,84 +154,72 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.egg-info")
 def _wheels(requirements: str, constraints: Path) -> Path:
     """Return a directory with the wheels that `requirements` needs in the base image."""
     key = hashlib.sha256(requirements.encode() + constraints.read_bytes()).hexdigest()[:12]
-    target = CACHE / "wheels" / key
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{key}-"))
+
+    def download(unfinished: Path) -> None:
         run(
             [
                 *(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"),
                 *("--python-version", PYTHON, "--implementation", "cp"),
                 *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"),
-                *("-c", str(constraints), "-d", str(scratch)),
+                *("-c", str(constraints), "-d", str(unfinished)),
                 *requirements.split(),
             ],
             log=BUILD_LOG,
         )
-        scratch.rename(target)
-    return target
+
+    return filled(CACHE / "wheels" / key, download)
 
 
 def _base() -> Path:
     """Return the tar of the base image's files, made from Debian packages when needed."""
-    target = CACHE / "images" / f"base-{SUITE}-{BASE_PACKAGES.replace(',', '-')}.tar"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_suffix(".unfinished.tar")
-        unfinished.unlink(missing_ok=True)
-        run(
-            [
-                # In a mount namespace of its own: an interrupted run leaves no mounts behind.
-                *("unshare", "--mount", "--propagation", "private", "--"),
-                *("mmdebstrap", "--variant=minbase", f"--include={BASE_PACKAGES}"),
-                *(
-                    f"--dpkgopt=path-exclude=/usr/share/{part}/*"
-                    for part in ("doc", "man", "locale")
-                ),
-                *(SUITE, str(unfinished)),
-            ],
-            log=BUILD_LOG,
-            hint=_NEEDS_BUILDAH,
-        )
-        unfinished.rename(target)
-    return target
+    name = f"base-{SUITE}-{BASE_PACKAGES.replace(',', '-')}.tar"
+    return filled(CACHE / "images" / name, _bootstrap)
 
 
-def _buildah(image: Image, context: Path, base: Path | None, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    arguments = ["--build-arg", "PIP_OPTIONS=--no-index"] if image.requirements else []
-    if base is not None:
-        arguments += ["--build-arg", f"BASE={_imported(base)}"]
+def _bootstrap(unfinished: Path) -> None:
     run(
-        [*_BUILDAH, "build", "--isolation", "chroot", "-t", image.reference, *arguments, context],
+        [
+            # In a mount namespace of its own: an interrupted run leaves no mounts behind.
+            *("unshare", "--mount", "--propagation", "private", "--"),
+            *("mmdebstrap", "--variant=minbase", f"--include={BASE_PACKAGES}"),
+            *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale")),
+            *(SUITE, str(unfinished)),
+        ],
         log=BUILD_LOG,
         hint=_NEEDS_BUILDAH,
     )
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
+
+
+def _buildah(image: Image, context: Path, base: Path | None, unfinished: Path) -> None:
+    arguments = ["--build-arg", "PIP_OPTIONS=--no-index"] if image.requirements else []
+    if base is not None:
+        arguments += ["--build-arg", f"BASE={_imported(base)}"]
+    # Pushed by its id: another checkout may give the name to an image of its own meanwhile.
+    image_id = unfinished.with_suffix(".id")
     run(
         [
-            *_BUILDAH,
-            "push",
-            "-q",
-            image.reference,
-            f"docker-archive:{unfinished}:{image.reference}",
+            *(*_BUILDAH, "build", "--isolation", "chroot", "-t", image.reference),
+            *("--iidfile", str(image_id), *arguments, str(context)),
         ],
         log=BUILD_LOG,
+        hint=_NEEDS_BUILDAH,
     )
-    for older in target.parent.glob(f"{image.name}-????????????.tar"):
-        older.unlink()
-    unfinished.rename(target)
+    archived = f"docker-archive:{unfinished}:{image.reference}"
+    run([*_BUILDAH, "push", "-q", image_id.read_text().strip(), archived], log=BUILD_LOG)
+    for older in (CACHE / "images").glob(f"{image.name}-????????????.tar"):
+        older.unlink(missing_ok=True)
 
 
 def _imported(base: Path) -> str:
     """Return the reference of the base image, put into buildah's storage when needed."""
     stat = base.stat()
     reference = f"{PREFIX}/base:{stat.st_mtime_ns}"
-    if reference not in run([*_BUILDAH, "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
-        container = run([*_BUILDAH, "from", "scratch"], hint=_NEEDS_BUILDAH).strip()
-        run([*_BUILDAH, "add", "-q", container, base, "/"])
-        run([*_BUILDAH, "commit", "-q", "--rm", container, reference])
+    # Not a file of ours: buildah itself is asked whether it is there.
+    with alone(base.with_name(f"{base.name}.imported")):
+        if reference not in run([*_BUILDAH, "images", "--format", "{{.Name}}:{{.Tag}}"]).split():
+            container = run([*_BUILDAH, "from", "scratch"], hint=_NEEDS_BUILDAH).strip()
+            run([*_BUILDAH, "add", "-q", container, base, "/"])
+            run([*_BUILDAH, "commit", "-q", "--rm", container, reference])
     return reference
 
 

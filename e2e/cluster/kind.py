@@ -44,12 +44,26 @@ class KindProvider:
             raise StepError(
                 "only the local provider writes an audit log", hint="use PROVIDER=local"
             )
-        missing = [name for name in ("kind", "kubectl", "helm") if not tools.built([name])]
+        missing = [name for name in self.programs() if not tools.built([name])]
         return [
             *(Step(f"build {name}", partial(tools.build, name)) for name in missing),
             Step("create the kind cluster", self._create),
             *(Step(f"image {image.name}", partial(self.load, image)) for image in images.OURS),
         ]
+
+    def programs(self) -> Sequence[str]:
+        """kind, and what sets the cluster up."""
+        return ("kind", "kubectl", "helm")
+
+    def parts(self) -> Sequence[Step]:
+        """The images that run on the cluster."""
+        return [
+            Step(f"build image {image.name}", partial(self.build, image)) for image in images.OURS
+        ]
+
+    def build(self, image: Image) -> None:
+        """Build `image` with Docker."""
+        images.docker_build(image)
 
     def load(self, image: Image) -> None:
         """Build `image` with Docker and copy it to the node."""

@@ -10,4 +10,7 @@ CACHE = Path(
     os.environ.get("MODEL_ROLLOUTS_CACHE")
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "model-rollouts"
 )
-"""Built binaries, unpacked packages and images, keyed by version; safe to delete at any time."""
+"""Built binaries, unpacked packages and images, keyed by version.
+
+Safe to delete whenever nothing is being made, see `e2e.cluster.filling`.
+"""

@@ -41,6 +41,18 @@ class Provider(Protocol):
         `audit` switches a log of the API server's requests on or off; None leaves it as it is.
         """
 
+    def programs(self) -> Sequence[str]:
+        """The Go programs that it needs on this machine."""
+
+    def parts(self) -> Sequence[Step]:
+        """The steps of `create` that fetch and build, and need no Go program.
+
+        They can be done beforehand, while the Go programs are built: these compute, those download.
+        """
+
+    def build(self, image: Image) -> None:
+        """Build `image`; no cluster is needed."""
+
     def load(self, image: Image) -> None:
         """Build `image` and bring it to the node."""
 

@@ -3,9 +3,9 @@
 Each plays on a stage of its own, so that they run at the same time.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from e2e.scenes.answers import Answers
 from e2e.scenes.chronicle import Object
@@ -97,7 +97,7 @@ def promotion(stage: Stage, rate: float = 50) -> Promotion:
 
 
 @dataclass(frozen=True)
-class TakenBack:
+class RolledBack:
     """A bad version that was taken back. `version` is its own, times are Unix seconds."""
 
     version: str
@@ -121,15 +121,15 @@ class TakenBack:
         return max(self.answers.of(self.version).last.sent - self.decided.at, 0.0)
 
 
-def taken_back(
+def rolled_back(
     stage: Stage, bad: Wanted, *, rate: float = 50, patience: float = 10, seconds: float = 240
-) -> TakenBack:
+) -> RolledBack:
     """Version 1 serves, a bad one follows and is taken back."""
     serving = first_version(stage, Wanted("1", target=bad.target, steps=bad.steps), rate, patience)
     return fall(stage, serving, bad, seconds)
 
 
-def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> TakenBack:
+def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> RolledBack:
     """Apply `bad`, wait until it was taken back, and stop the users."""
     rollout = stage.rollout
     since = serving.traffic.so_far().last.sent
@@ -139,9 +139,9 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     # Who still got the bad version would have told so by then.
     serving.traffic.wait_for_more(round(5 * serving.traffic.rate), "1")
     answers = serving.traffic.stop().since(serving.settled)
-    bad_ones, total = judged(ended.object["status"]["history"][0]["message"])
+    bad_ones, total = judged(ended.object["status"])
     found = scrapes(stage.cluster, stage.namespace, str(begun.record["candidate"]))
-    return TakenBack(
+    return RolledBack(
         bad.version,
         ended.object,
         answers,
@@ -151,9 +151,8 @@ def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> T
     )
 
 
-def judged(message: str) -> tuple[int, int]:
-    """Bad requests of the candidate and all of them, from the words of a rollback."""
-    found = re.search(r"it had ([\d,]+) bad of ([\d,]+)", message)
-    assert found is not None, f"a rollback without numbers: {message}"
-    bad, total = (int(number.replace(",", "")) for number in found.groups())
-    return bad, total
+def judged(status: Mapping[str, Any]) -> tuple[int, int]:
+    """Bad requests of the version that was rolled back and all of them, where it failed."""
+    failed = [each for each in status["objectives"] if each["verdict"] == "Fail"]
+    assert failed, f"a rollback without an objective that failed: {status['objectives']}"
+    return int(failed[0]["bad"]), int(failed[0]["total"])

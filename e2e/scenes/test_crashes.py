@@ -67,7 +67,7 @@ def assert_promoted(survived: Survived) -> None:
     assert len(survived.answers.bad) == 0
 
 
-def assert_taken_back(survived: Survived) -> None:
+def assert_rolled_back(survived: Survived) -> None:
     """The bad version serves nobody."""
     status = survived.object["status"]
 
@@ -88,7 +88,7 @@ def test_a_rollback_survives_a_kill_at_every_named_point(playing: Playing) -> No
 
     # A rollback writes no evidence before its route.
     assert set(survived.killed_at) == {ROUTE, STATUS}
-    assert_taken_back(survived)
+    assert_rolled_back(survived)
     assert_nothing_was_done_twice(survived, BAD.version)
 
 
@@ -108,5 +108,5 @@ def test_a_rollback_survives_kills_at_random(open_stage: OpenStage, seed: int) -
     with open_stage("random-bad") as stage:
         survived = killed_at_random(stage, BAD, RANDOM_KILLS, seed)
 
-    assert_taken_back(survived)
+    assert_rolled_back(survived)
     assert_nothing_was_done_twice(survived, BAD.version)

@@ -17,7 +17,7 @@ from e2e.scenes.hands import WHY, Hands, hands
 from e2e.scenes.manifest import Wanted
 from e2e.scenes.rollout import conditions
 from e2e.scenes.stage import Stage
-from e2e.scenes.stories import Promotion, TakenBack, promotion, taken_back
+from e2e.scenes.stories import Promotion, RolledBack, promotion, rolled_back
 
 MOST_WRITES = 18
 """Of the operator for one promotion, events apart; Flagger makes 18, Argo Rollouts 39."""
@@ -32,8 +32,8 @@ class Playing:
     """The stories under way."""
 
     promotion: Future[Promotion]
-    errors: Future[TakenBack]
-    hung: Future[TakenBack]
+    errors: Future[RolledBack]
+    hung: Future[RolledBack]
     hands: Future[Hands]
 
 
@@ -50,8 +50,8 @@ def playing(open_stage: OpenStage) -> Iterator[Playing]:
     with ThreadPoolExecutor() as pool:
         yield Playing(
             pool.submit(play, "promotion", promotion),
-            pool.submit(play, "errors", lambda stage: taken_back(stage, bad)),
-            pool.submit(play, "hung", lambda stage: taken_back(stage, hung, rate=20, patience=1)),
+            pool.submit(play, "errors", lambda stage: rolled_back(stage, bad)),
+            pool.submit(play, "hung", lambda stage: rolled_back(stage, hung, rate=20, patience=1)),
             pool.submit(play, "hands", hands),
         )
 
@@ -63,13 +63,13 @@ def promoted(playing: Playing) -> Promotion:
 
 
 @pytest.fixture
-def errors(playing: Playing) -> TakenBack:
+def errors(playing: Playing) -> RolledBack:
     """Version 3 had 5 % errors."""
     return playing.errors.result()
 
 
 @pytest.fixture
-def hung(playing: Playing) -> TakenBack:
+def hung(playing: Playing) -> RolledBack:
     """Version 4 never answered, and its clients gave up after a second."""
     return playing.hung.result()
 
@@ -139,7 +139,7 @@ def test_the_way_back_to_a_known_good_version_is_one_write_of_the_route(
     assert list(write.shares) == [promoted.first["status"]["stable"]["revision"]]
 
 
-def test_a_version_with_errors_is_taken_back(errors: TakenBack) -> None:
+def test_a_version_with_errors_is_rolled_back(errors: RolledBack) -> None:
     status = errors.object["status"]
 
     assert status["stable"]["version"] == "1"
@@ -150,7 +150,7 @@ def test_a_version_with_errors_is_taken_back(errors: TakenBack) -> None:
     assert status["history"][0]["outcome"] == "RolledBack"
 
 
-def test_users_lose_nothing_but_what_the_bad_version_failed(errors: TakenBack) -> None:
+def test_users_lose_nothing_but_what_the_bad_version_failed(errors: RolledBack) -> None:
     mine = errors.answers.of("3")
     print(
         f"errors: exposed {mine.exposure:.1f} s, {len(mine.bad)} bad answers of {len(mine)};"
@@ -162,7 +162,7 @@ def test_users_lose_nothing_but_what_the_bad_version_failed(errors: TakenBack) -
 
 
 def test_the_decision_follows_the_samples_and_the_data_plane_the_decision(
-    errors: TakenBack,
+    errors: RolledBack,
 ) -> None:
     print(
         f"the decision came {errors.behind_the_scrape:.2f} s after the scrape that allowed it, the"
@@ -173,7 +173,7 @@ def test_the_decision_follows_the_samples_and_the_data_plane_the_decision(
     assert 0 < errors.behind_the_scrape <= MOST_SECONDS_BEHIND_THE_SCRAPE
 
 
-def test_a_version_that_hangs_is_taken_back(hung: TakenBack) -> None:
+def test_a_version_that_hangs_is_rolled_back(hung: RolledBack) -> None:
     status = hung.object["status"]
     print(f"hung: {hung.answers.counts()}")
 

@@ -1,11 +1,12 @@
 """Numbers as people read them. One place, so that every message says them the same way."""
 
 from datetime import UTC, datetime, timedelta
+from typing import SupportsFloat
 
 
-def percent(share: float) -> str:
-    """A share as per cent with at most four digits, e.g. 0.0015 -> '0.15 %'."""
-    return f"{100 * share:.4g} %"
+def percent(share: SupportsFloat, digits: int = 4) -> str:
+    """A share as per cent with at most so many digits, e.g. 0.0015 -> '0.15 %'."""
+    return f"{100 * float(share):.{digits}g} %"
 
 
 def out_of(share: float) -> str:
@@ -57,6 +58,11 @@ def cut(text: str, longest: int) -> str:
 def capitalized(words: str) -> str:
     """The words as the beginning of a sentence."""
     return words[:1].upper() + words[1:]
+
+
+def ended(words: str) -> str:
+    """The words with the full stop that a sentence ends with."""
+    return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
 def clock(at: float, seen_from: float | None = None) -> str:

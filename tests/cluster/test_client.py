@@ -109,7 +109,7 @@ def test_a_field_that_is_not_applied_any_more_goes(with_client: Run, namespace: 
     with_client(test)
 
 
-def test_what_somebody_else_changed_is_taken_back(
+def test_what_somebody_else_changed_is_rolled_back(
     with_client: Run, api_server: ApiServer, namespace: str
 ) -> None:
     async def test(client: ClusterClient) -> None:

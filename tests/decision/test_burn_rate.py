@@ -55,7 +55,7 @@ def test_a_pair_of_windows_fires_when_both_are_exceeded(
 
 
 @pytest.mark.parametrize(("total", "bad", "fires"), [(1, 1, False), (20, 1, False), (20, 6, True)])
-def test_a_young_version_is_not_taken_back_for_one_error(
+def test_a_young_version_is_not_rolled_back_for_one_error(
     total: float, bad: float, fires: bool
 ) -> None:
     """One of twenty is fifty times the budget, and nothing unusual."""
@@ -75,7 +75,7 @@ def test_what_is_older_than_the_longest_window_is_forgotten() -> None:
     assert len(blocks) <= max(pair.long for pair in PAIRS) / BLOCK + 1
 
 
-def test_a_version_inside_its_budget_is_hardly_ever_taken_back() -> None:
+def test_a_version_inside_its_budget_is_hardly_ever_rolled_back() -> None:
     """Looked at every five seconds for six hours, at little traffic, where windows are noisy."""
     fired = 0
     for seed in range(60):

@@ -23,7 +23,7 @@ def test_time_to_promotion_is_near_the_simulated_median(
     assert not expected.underpowered
 
 
-def test_an_awful_candidate_is_taken_back_after_about_sixty_requests() -> None:
+def test_an_awful_candidate_is_rolled_back_after_about_sixty_requests() -> None:
     expected = forecast_decision(errors_judge(), 10, deadline=DAY, candidate={"errors": 0.05})
 
     assert expected.decision is Decision.FAIL

@@ -170,7 +170,7 @@ def test_a_route_of_somebody_else_is_a_stranger_and_stays(
     with_cluster(test)
 
 
-def test_children_without_a_controller_are_taken_back(
+def test_children_without_a_controller_are_rolled_back(
     with_cluster: Run, api_server: ApiServer
 ) -> None:
     async def test(cluster: Cluster) -> None:

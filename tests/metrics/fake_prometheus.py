@@ -108,7 +108,6 @@ def rollout(
     pods: Sequence[Pod] = (),
     started_ms: int = START,
     warmup_ms: int = 60_000,
-    first_user_ms: int | None = None,
 ) -> MeasuredRollout:
     """A rollout with one arm unless said otherwise."""
     return MeasuredRollout(
@@ -119,7 +118,6 @@ def rollout(
         started_ms,
         tuple(pods),
         warmup_ms,
-        first_user_ms,
     )
 
 

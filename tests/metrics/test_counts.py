@@ -350,14 +350,8 @@ def test_live_and_shadow_are_counted_apart() -> None:
     assert [totals(records, arm) for arm in ("stable", "candidate", "shadow")] == [[100], [5], [95]]
 
 
-@pytest.mark.parametrize(
-    ("first_user", "expected"),
-    [
-        pytest.param(None, [0, 0, 3, 4], id="the first two seconds of the pod are left out"),
-        pytest.param(1.0, [0, 2, 3, 4], id="until the first user"),
-    ],
-)
-def test_warm_up(first_user: float | None, expected: list[int]) -> None:
+def test_the_first_two_seconds_of_a_pod_are_left_out_of_its_shadow() -> None:
+    expected = [0, 0, 3, 4]
     world = World()
     world.write(UPTIME, {0.5: 0.4, 1.5: 1.4, 2.5: 2.4, 3.5: 3.4})
     world.write(COMPLETED, {0.5: 1, 1.5: 3, 2.5: 6, 3.5: 10}, listener=Listener.SHADOW)
@@ -365,7 +359,6 @@ def test_warm_up(first_user: float | None, expected: list[int]) -> None:
     measured = rollout(
         arms=_arms()[1:],
         warmup_ms=1_900,
-        first_user_ms=None if first_user is None else START + round(first_user * 1000),
     )
 
     records = count(world, measured, 4)

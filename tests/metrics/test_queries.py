@@ -4,7 +4,7 @@ import math
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from model_rollouts.metrics.batching import Batching
@@ -37,6 +37,24 @@ def test_spellings_of_a_fraction(label: str) -> None:
     assert edge_of(label) == 0.3
 
 
+@pytest.mark.parametrize(
+    ("label", "edge"),
+    [
+        ("0.30000000000000004", 0.3),
+        ("0.8999999999999999", 0.9),
+        ("0.9999999999999999", 1.0),
+        ("10000.799999999999", 10000.8),
+        ("2.9999999999999996e-01", 0.3),
+    ],
+)
+def test_a_sum_that_is_not_exact_is_the_edge_it_means(label: str, edge: float) -> None:
+    """As client libraries write the edges that they have computed."""
+    assert edge_of(label) == edge
+    assert re.fullmatch(spellings(edge), label)
+
+
+# In twelve decimals it is 10000.799999999999.
+@example(10000.8)
 @given(st.floats(1e-6, 1e9, allow_subnormal=False))
 def test_every_usual_spelling_is_asked_for(edge: float) -> None:
     edge = float(f"{edge:.6g}")
@@ -67,7 +85,9 @@ def test_a_selector_is_raw_and_escaped() -> None:
     assert text == (
         'envoy_http_downstream_rq_time_bucket{namespace="shop",modelrollouts_revision=~"a|b\\\\.c",'
         'envoy_http_conn_manager_prefix="live",cluster="x\\"y\\\\z",'
-        r'le=~"\\+?0*(?:300(?:\\.0*)?|3(?:\\.0*)?[eE]\\+?0*2)"}[15000ms]'
+        r'le=~"\\+?0*(?:300(?:\\.0*)?|3(?:\\.0*)?[eE]\\+?0*2'
+        r"|300\\.000000000\\d+|3\\.00000000000\\d+[eE]\\+?0*2"
+        r'|299\\.999999999\\d+|2\\.99999999999\\d+[eE]\\+?0*2)"}[15000ms]'
     )
 
 

@@ -40,7 +40,6 @@ MEASURED = rollout(
         Pod("c", "old", START - 60_000, START - 60_000),
     ],
     warmup_ms=2_000,
-    first_user_ms=START + 15_000,
 )
 
 _times = st.lists(

@@ -7,6 +7,7 @@ and on the cluster. Every plan is carried out action by action, so that it can b
 
 import copy
 import json
+import pickle
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -445,7 +446,10 @@ class World:
             elif kind in kinds:
                 kinds[kind][name] = obj
         children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        return copy.deepcopy(Observed(self.obj, children, self.checked, self.history))
+        observed = Observed(self.obj, children, self.checked, self.history)
+        # A copy, as from an API server; `copy.deepcopy` would take a quarter of a story's time.
+        copied: Observed = pickle.loads(pickle.dumps(observed, pickle.HIGHEST_PROTOCOL))
+        return copied
 
     def reconcile(self) -> None:
         """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
@@ -538,7 +542,7 @@ class World:
         said = self._without_digests(status["message"])
         plan = status.get("plan")
         new = f" (plan: {plan})" if plan is not None and plan != before else ""
-        self.tell("status", f"{status['phase']} [{', '.join(true)}] {said}{new}")
+        self.tell("status", f"{status['phase']}/{status['action']} [{', '.join(true)}] {said}{new}")
 
     def _write(self, body: dict[str, Any]) -> None:
         key = (body["kind"], body["metadata"]["name"])

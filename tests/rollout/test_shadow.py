@@ -163,7 +163,7 @@ def test_stable_is_held_against_itself_without_copies() -> None:
     assert worse.state is not None
     assert worse.state.failed_at is not None
     assert worse.words is not None
-    assert worse.words.endswith("and 60 bad of 15,000 (0.4 %) without copies")
+    assert worse.words.endswith("before that 60 of 15,000 (0.4 %)")
 
 
 def test_no_interval_is_past_and_present() -> None:

@@ -24,7 +24,7 @@ def first(**world: object) -> World:
     return made
 
 
-def promoted_and_taken_back() -> World:
+def promoted_and_rolled_back() -> World:
     """A first version, a good one, one with errors, and the good one again."""
     world = World(errors=GOOD_THEN_BAD)
     world.edit(version="1")
@@ -326,7 +326,7 @@ def a_first_version_that_burns() -> World:
 
 
 TOLD: tuple[Callable[[], World], ...] = (
-    promoted_and_taken_back,
+    promoted_and_rolled_back,
     prometheus_is_away,
     another_version_comes,
     reverted_in_the_watch,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e.cluster import tools
+from e2e.cluster.filling import filled
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import CACHE
 from e2e.cluster.progress import Step
@@ -82,22 +83,20 @@ def _envoy_gateway(provider: Provider) -> str:
 def _chart() -> Path:
     """Return the chart that lies in Envoy Gateway's module, with its two blanks filled."""
     version = tools.version("github.com/envoyproxy/gateway")
-    target = CACHE / "charts" / f"gateway-helm-{version}"
-    if not target.is_dir():
-        source = tools.module_directory("github.com/envoyproxy/gateway") / "charts" / "gateway-helm"
-        unfinished = target.with_name(f".{target.name}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.copytree(source, unfinished)
-        # Files in the module cache are read-only, and so are copies of them.
-        for path in [unfinished, *unfinished.rglob("*")]:
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        template = unfinished / "values.tmpl.yaml"
-        # Both are always given as values; the defaults only have to be valid.
-        filled = template.read_text().replace("${GatewayImage}", '""')
-        filled = filled.replace("${GatewayImagePullPolicy}", "IfNotPresent")
-        template.with_name("values.yaml").write_text(filled)
-        unfinished.rename(target)
-    return target
+    return filled(CACHE / "charts" / f"gateway-helm-{version}", _copy_chart)
+
+
+def _copy_chart(unfinished: Path) -> None:
+    source = tools.module_directory("github.com/envoyproxy/gateway") / "charts" / "gateway-helm"
+    shutil.copytree(source, unfinished)
+    # Files in the module cache are read-only, and so are copies of them.
+    for path in [unfinished, *unfinished.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    template = unfinished / "values.tmpl.yaml"
+    # Both are always given as values; the defaults only have to be valid.
+    values = template.read_text().replace("${GatewayImage}", '""')
+    values = values.replace("${GatewayImagePullPolicy}", "IfNotPresent")
+    template.with_name("values.yaml").write_text(values)
 
 
 def _wait(kubectl: Kubectl) -> str:

@@ -65,12 +65,12 @@ class LocalProvider:
         if audit is None:
             audit = components.audits(self.node)
         # Only what is missing: a warm start should not read like a cold one.
-        programs = [name for name in GO_PROGRAMS if not tools.built([name])]
+        programs = [name for name in self.programs() if not tools.built([name])]
+        of_go = [image for image in ALL_IMAGES if image.uses_go()]
         return [
-            Step("programs of this machine", _machine_programs),
+            *self.parts(),
             *(Step(f"build {name}", partial(tools.build, name)) for name in programs),
-            Step("Debian packages", _debian_packages),
-            *(Step(f"image {image.name}", partial(_archived, image)) for image in ALL_IMAGES),
+            *(Step(f"image {image.name}", partial(self.build, image)) for image in of_go),
             Step("node (namespaces, cable)", self.node.create),
             Step("credentials", self._credentials),
             Step("etcd", lambda: components.etcd(self.node)),
@@ -82,6 +82,23 @@ class LocalProvider:
             Step("kubelet", lambda: components.kubelet(self.node, self._made)),
             Step("kube-proxy", lambda: components.kube_proxy(self.node, self._made)),
         ]
+
+    def programs(self) -> Sequence[str]:
+        """All that run on the node or set it up."""
+        return GO_PROGRAMS
+
+    def parts(self) -> Sequence[Step]:
+        """Programs of Debian, and the images that are made of Debian and Python packages."""
+        others = [image for image in ALL_IMAGES if not image.uses_go()]
+        return [
+            Step("programs of this machine", _machine_programs),
+            Step("Debian packages", _debian_packages),
+            *(Step(f"image {image.name}", partial(self.build, image)) for image in others),
+        ]
+
+    def build(self, image: Image) -> None:
+        """Build `image` with buildah."""
+        images.archive(image)
 
     def load(self, image: Image) -> None:
         """Build `image` with buildah and import it on the node."""
@@ -151,23 +168,29 @@ class LocalProvider:
 
 
 def _machine_programs() -> str:
-    missing = {pkg for name, pkg in MACHINE_PROGRAMS.items() if shutil.which(name) is None}
-    if not missing:
+    if not _missing_packages():
         return "all there"
+    with debian.package_manager():
+        # Whoever had it before may have installed them.
+        missing = _missing_packages()
+        return _installed(missing) if missing else "all there"
+
+
+def _missing_packages() -> list[str]:
+    return sorted({pkg for name, pkg in MACHINE_PROGRAMS.items() if shutil.which(name) is None})
+
+
+def _installed(missing: Sequence[str]) -> str:
     log = tools.BUILD_LOG.with_name("apt.log")
     # --no-remove: what the machine has must not be replaced behind its owner's back.
     command = ["apt-get", "install", "-y", "-q", "--no-remove", "--no-install-recommends"]
-    hint = f"install {' '.join(sorted(missing))} yourself, then run this again"
+    hint = f"install {' '.join(missing)} yourself, then run this again"
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update", "-q"], log=log, hint=hint)
-    run([*command, *sorted(missing)], log=log, hint=hint, env=environment)
-    return f"installed {', '.join(sorted(missing))}"
+    run([*command, *missing], log=log, hint=hint, env=environment)
+    return f"installed {', '.join(missing)}"
 
 
 def _debian_packages() -> None:
     for package in DEBIAN_PACKAGES:
         debian.unpacked(package)
-
-
-def _archived(image: Image) -> None:
-    images.archive(image)

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from e2e.cluster.filling import filled
 from e2e.cluster.paths import CACHE
 from e2e.cluster.shell import run
 
@@ -59,10 +59,7 @@ def binary(name: str) -> Path:
     Raises:
         StepError: Go is missing or the build failed.
     """
-    target = _directory() / name
-    if not target.exists():
-        _build(name, target)
-    return target
+    return filled(_directory() / name, partial(_build, name))
 
 
 def build(name: str) -> str:
@@ -104,7 +101,7 @@ def _directory() -> Path:
     return CACHE / "tools" / pinned.hexdigest()[:12]
 
 
-def _build(name: str, target: Path) -> None:
+def _build(name: str, unfinished: Path) -> None:
     kubernetes = version("k8s.io/kubernetes")
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     component = "k8s.io/component-base/version"
@@ -117,9 +114,6 @@ def _build(name: str, target: Path) -> None:
         f" -X github.com/prometheus/common/version.Version={series[0]}.{series[1:]}.{patch}"
     )
     package = PACKAGES[name]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Built beside the target and renamed: an interrupted build never looks finished.
-    unfinished = target.with_name(f".{name}.{os.getpid()}")
     run(
         [
             *("go", "build", "-trimpath", "-ldflags", flags, "-tags", package.tags),
@@ -131,4 +125,3 @@ def _build(name: str, target: Path) -> None:
         hint=_NEEDS_GO,
         timeout=1800,
     )
-    unfinished.rename(target)

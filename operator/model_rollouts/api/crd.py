@@ -13,15 +13,16 @@ def _condition(type: str) -> str:
 
 
 _COLUMNS = (
-    ("Version", "string", ".spec.model.version", 0),
+    ("Serving", "string", ".status.stable.version", 0),
+    ("Candidate", "string", ".status.candidate.version", 0),
     ("Phase", "string", ".status.phase", 0),
     ("Weight", "string", ".status.candidate.weight", 0),
     ("Available", "string", _condition("Available"), 0),
-    ("Ready", "string", _condition("Ready"), 0),
+    ("Action", "string", ".status.action", 0),
     ("Message", "string", ".status.message", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
-    ("Stable", "string", ".status.stable.version", 1),
-    ("Candidate", "string", ".status.candidate.version", 1),
+    ("Ready", "string", _condition("Ready"), 1),
+    ("Version", "string", ".spec.model.version", 1),
     ("Step", "integer", ".status.step", 1),
 )
 """Title, type, JSON path, and priority: 1 is shown only with `-o wide`."""

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from model_rollouts.api.action import ActionNeeded
 from model_rollouts.api.base import ATOMIC, INT32, INT64, Part, Word, by
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.objectives import LARGEST_NUMBER
@@ -98,6 +99,8 @@ class Status(Part):
     """Where the rollout is."""
     message: Message | None = None
     """One sentence: who serves, what is awaited, how long, and what can be done."""
+    action: ActionNeeded | None = None
+    """What you have to do now."""
     plan: Message | None = None
     """What is before the candidate, with times that follow from the traffic of the last half hour,
     e.g. `canary about 7 min at 48 req/s`."""

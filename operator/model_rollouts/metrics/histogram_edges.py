@@ -6,6 +6,7 @@ keeps the answer small, and what it lets through is checked again by `edge_of`.
 """
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 
 _DIGITS = 12
@@ -29,12 +30,29 @@ def rounded(edge: float) -> float:
 def spellings(edge: float) -> str:
     """A regular expression (RE2, anchored by Prometheus) for every spelling of a finite edge > 0.
 
-    With and without exponent, with leading and trailing zeros, with a plus sign.
+    With and without exponent, with leading and trailing zeros, with a plus sign; and with the
+    digits of a sum that floating point could not hold, such as 0.30000000000000004 for 0.3.
     """
     _, digits, exponent = Decimal(repr(rounded(edge))).normalize().as_tuple()
     assert isinstance(exponent, int)  # finite
     mantissa = "".join(map(str, digits))
-    return rf"\+?0*(?:{_plain(mantissa, exponent)}|{_scientific(mantissa, exponent)})"
+    exact = (_plain(mantissa, exponent), _scientific(mantissa, exponent))
+    return rf"\+?0*(?:{'|'.join((*exact, *_nearly(mantissa, exponent)))})"
+
+
+def _nearly(mantissa: str, exponent: int) -> Iterator[str]:
+    """Spellings with more digits than count, from just below the edge and from just above it."""
+    missing = _DIGITS - len(mantissa)
+    above = int(mantissa) * 10**missing
+    for number in (above, above - 1):
+        digits, point = str(number), len(str(number)) + exponent - missing
+        if point < len(digits):
+            whole = digits[:point] if point > 0 else ""
+            fraction = digits[point:] if point > 0 else "0" * -point + digits
+            yield rf"{whole}\.{fraction}\d+"
+        power = point - 1
+        sign = "-" if power < 0 else r"\+?"
+        yield rf"{digits[0]}\.{digits[1:]}\d+[eE]{sign}0*{abs(power)}"
 
 
 def _plain(mantissa: str, exponent: int) -> str:

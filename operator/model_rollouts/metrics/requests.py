@@ -45,7 +45,7 @@ class MeasuredRollout:
     """One rollout to be counted. Times are Unix milliseconds.
 
     `key` names it towards the caller. Counting begins at `started_ms`. The first `warmup_ms` of a
-    pod do not count in the shadow arm; from `first_user_ms` on, everything does.
+    pod do not count in the shadow arm.
     """
 
     key: str
@@ -55,7 +55,6 @@ class MeasuredRollout:
     started_ms: int
     pods: tuple[Pod, ...] = ()
     warmup_ms: int = DEFAULT_WARMUP_MS
-    first_user_ms: int | None = None
 
     def __post_init__(self) -> None:
         require_name("rollout.key", self.key)

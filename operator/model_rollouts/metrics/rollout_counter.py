@@ -141,10 +141,8 @@ class RolloutCounter:
 
     def _warming(self, born: int | None, start_ms: int) -> bool:
         """Whether a pod's shadow counts of an interval are still those of a cold model."""
-        warmup, first_user = self.rollout.warmup_ms, self.rollout.first_user_ms
-        if not warmup or born is None or (first_user is not None and start_ms >= first_user):
-            return False
-        return start_ms < born + warmup
+        warmup = self.rollout.warmup_ms
+        return bool(warmup) and born is not None and start_ms < born + warmup
 
     def _close(self, interval: Interval) -> IntervalCounts:
         arms = {

@@ -89,11 +89,13 @@ class Roles(NamedTuple):
 class Hold:
     """Why the rollout does not move by itself now.
 
-    `stalls`: nothing happens until a person acts. What is not `told` holds all the same: it is
+    `message` is the whole of it, for the condition; `brief` the same in one clause, for the status
+    sentence. `stalls`: nothing happens until you act. What is not `told` holds all the same: it is
     expected to pass within seconds.
     """
 
     reason: Reason
     message: str
+    brief: str
     stalls: bool = False
     told: bool = True

@@ -50,7 +50,7 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
         admission(strangers=frozenset({"Service/arrival-1"})),
         Reason.NAME_TAKEN,
         True,
-        "Service/arrival-1, which belongs to somebody else: rename or delete it",
+        "Service/arrival-1, which another owner has: rename or delete it",
     ),
     (
         "an image by tag, of an object older than the rule",
@@ -64,7 +64,7 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
         admission({"spec.model.artifact": ARTIFACT}, revisions={"arrival-1": OLD}),
         Reason.PROVENANCE_MISSING,
         True,
-        f"found {DIGEST} for version 3, but revision arrival-1 serves that version with",
+        f"found {DIGEST} for version 3, but revision arrival-1 has that version with",
     ),
     (
         "no such Gateway",
@@ -93,21 +93,21 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
         Reason.GATEWAY_INCAPABLE,
         True,
         "strategy.shadow: the Gateway does not support HTTPRouteRequestMirror, "
-        "HTTPRouteRequestPercentageMirror: write percent: 0",
+        "HTTPRouteRequestPercentageMirror: set percent: 0",
     ),
     (
         "a Gateway that copies all or nothing",
         admission(gateway=Gateway(features=frozenset({"HTTPRouteRequestMirror"})), shadows=True),
         Reason.GATEWAY_INCAPABLE,
         True,
-        "strategy.shadow: the Gateway does not support HTTPRouteRequestPercentageMirror: write",
+        "strategy.shadow: the Gateway does not support HTTPRouteRequestPercentageMirror: set",
     ),
     (
         "no word about a shadow, of an object older than the rule",
         admission({"spec.strategy": {}}),
         Reason.INVALID_SPEC,
         True,
-        "strategy.shadow: found no sideEffects, write None or Suppressed, or percent: 0",
+        "strategy.shadow: found no sideEffects: write None or Suppressed, or percent: 0",
     ),
     (
         "a shadow without its side effects, of an object older than the rule",

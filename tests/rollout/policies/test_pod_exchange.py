@@ -154,7 +154,7 @@ def test_a_rollback_never_lands_on_fewer_pods_than_serve_now() -> None:
     world.until("RolledBack").run(30)
 
     assert set(world.weights) == {"v2"}
-    assert world.status["message"].startswith("Version 2 was taken back; all users still on 2.")
+    assert world.status["message"].startswith("Version 2 was rolled back: errors failed")
     assert [(each["type"], each["reason"]) for each in world.status["conditions"]] == [
         ("Available", "StableReady"),
         ("Ready", "Exchanging"),
@@ -179,7 +179,7 @@ def test_pods_with_users_stay_when_another_version_is_applied_to_a_paused_rollou
     assert world.weights == before
     assert (world.pods()["v1"], world.pods()["v2"]) == (4, 1)
     assert world.status["candidate"]["version"] == "2"
-    assert world.status["message"].startswith("Paused; 10 % of the users still on 2,")
+    assert world.status["message"].startswith("Paused: version 2 still serves 10 % of users,")
 
 
 def test_pods_with_users_stay_while_a_change_of_the_route_is_refused() -> None:

@@ -218,14 +218,14 @@ def test_whole_pods_are_exchanged_without_a_rest(numbers: tuple[int, int]) -> No
         (0, 0, "0.8", "0"),
     ],
 )
-def test_what_is_taken_back_keeps_what_the_other_cannot_carry(
+def test_what_is_rolled_back_keeps_what_the_other_cannot_carry(
     taking: int, leaving: int, weight: str, stays: str
 ) -> None:
     assert kept(10, taking, leaving, Fraction(weight)) == Fraction(stays)
 
 
 @given(PODS, st.integers(0, 10_000), st.integers(0, 10_000), WEIGHTS)
-def test_what_is_taken_back_never_gains(
+def test_what_is_rolled_back_never_gains(
     users: int, taking: int, leaving: int, weight: Fraction
 ) -> None:
     assert 0 <= kept(users, taking, leaving, weight) <= weight

@@ -33,7 +33,7 @@ def shown(status: Status) -> dict[str, str]:
 
 
 def hold(reason: Reason, *, stalls: bool = False) -> Hold:
-    return Hold(reason, f"because of {reason}", stalls=stalls)
+    return Hold(reason, f"because of {reason}", str(reason), stalls=stalls)
 
 
 def after(candidate: tuple[int, int], stable: tuple[int, int] | None, number: int = 60) -> Trial:

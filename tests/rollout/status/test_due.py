@@ -68,7 +68,7 @@ def _generation() -> StatusInput:
         changed(phase=Phase.ROLLED_BACK),
         changed(weight=0.5),
         changed(step=2),
-        changed(holds=(Hold(Reason.NO_TRAFFIC, "quiet"),)),
+        changed(holds=(Hold(Reason.NO_TRAFFIC, "Quiet.", "quiet"),)),
         changed(stable=standing(V2, 3, 3)),
         changed(candidate=standing("arrival-4444444444", 1, 1)),
         changed(trial=judged(steady(60, (200, 10), (600, 0))).trial),
@@ -127,7 +127,9 @@ def ticked(given: StatusInput) -> StatusInput:
         (
             situation(
                 Phase.STARTING,
-                holds=(Hold(Reason.PROGRESS_DEADLINE_EXCEEDED, "not ready", stalls=True),),
+                holds=(
+                    Hold(Reason.PROGRESS_DEADLINE_EXCEEDED, "Not ready.", "not ready", stalls=True),
+                ),
             ),
             False,
         ),

@@ -10,7 +10,7 @@ from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.decision import explain
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.standing import Hold
-from model_rollouts.rollout.status.message import sentence
+from model_rollouts.rollout.status.message import LONGEST_SENTENCE, sentence
 from model_rollouts.rollout.status.progress import progress_of
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.text import clock, cut
@@ -40,7 +40,7 @@ def counted(candidate: tuple[int, int], stable: tuple[int, int] | None = (30, 0)
 
 
 def hold(reason: Reason, message: str, *, stalls: bool = False) -> dict[str, Any]:
-    return {"holds": (Hold(reason, message, stalls=stalls),)}
+    return {"holds": (Hold(reason, message, message.rstrip("."), stalls=stalls),)}
 
 
 def copied(copies: int) -> Trial:
@@ -72,65 +72,68 @@ FAILURE = (
 RETRY = "Apply another version, or raise strategy.attempt to try 3 again."
 
 ROWS = [
-    (situation(Phase.ADMISSION, stable=None, candidate=None), "Checking 3; no version serves yet."),
+    (
+        situation(Phase.ADMISSION, stable=None, candidate=None),
+        "Checking version 3; no version serves yet.",
+    ),
     (
         situation(
             Phase.ADMISSION,
             **hold(Reason.PROVENANCE_MISSING, "spec.model.gitCommit: found none, write the commit"),
         ),
-        "Checking 3; all users on 2. spec.model.gitCommit: found none, write the commit.",
+        "Version 3 waits to start: spec.model.gitCommit: found none, write the commit. "
+        "Version 2 serves all users.",
     ),
     (
         situation(Phase.STARTING, stable=None, candidate=standing(V3, 2, 1)),
-        "Starting 3, the first version: 1 of 2 pods ready; no version serves yet.",
+        "Starting version 3: 1 of 2 pods ready; no version serves yet.",
     ),
     (
         situation(Phase.STARTING, candidate=standing(V3, 2, 0, "ImagePullBackOff")),
-        "Starting 3: 0 of 2 pods ready (ImagePullBackOff); all users on 2.",
+        "Starting version 3: 0 of 2 pods ready (ImagePullBackOff); version 2 serves all users.",
     ),
     (
         shadow(10, trial=copied(10)),
-        "Shadow: 3 gets copies of 10 % of the requests; all users on 2. Errors undecided: 120 of "
-        "about 190 copies for the step to 5 %.",
+        "Shadow: 10 % of requests are mirrored to version 3; version 2 serves all users. "
+        "errors needs about 74 more mirrored requests for the canary (120 of about 190).",
     ),
     (
         shadow(100, trial=copied(60)),
-        "Shadow: 3 gets copies of 100 % of the requests; all users on 2. Every gate is proven for "
-        "the step to 5 %; 720 of at least 1,000 copies, and at least 5m in shadow.",
+        "Shadow: 100 % of requests are mirrored to version 3; version 2 serves all users. "
+        "Every gate passed; 720 of at least 1,000 mirrored requests, for at least 5m.",
     ),
     (
         shadow(1, trial=copied(0)),
-        "Shadow: 3 gets copies of 1 % of the requests; all users on 2. No copy was counted yet; "
-        "those in the first minute of a pod do not count.",
+        "Shadow: 1 % of requests are mirrored to version 3; version 2 serves all users. No "
+        "mirrored request counted yet: a pod's first minute is warm-up.",
     ),
     (
         shadow(0, **hold(Reason.SHADOW_HURTS_STABLE, "Stable suffered.")),
-        "Shadow: 3 gets no copies now; all users on 2. Stable suffered.",
+        "Shadow: mirroring to version 3 has stopped; version 2 serves all users. Stable suffered.",
     ),
     (
         replace(shadow(10), phase=Phase.PAUSED, **hold(Reason.PAUSED, "Set it.")),
-        "Paused: 3 gets copies of 10 % of the requests; all users on 2. Set spec.paused to false "
-        "to go on.",
+        "Paused: 10 % of requests are mirrored to version 3; version 2 serves all users. Set "
+        "spec.paused: false to resume.",
     ),
     (
         situation(Phase.CANARY, 0.05, clocks=Clocks("", NOON)),
-        "Canary 5 % of 3; users mostly on 2.",
+        "Canary: version 3 gets 5 % of users, version 2 the rest.",
     ),
     (
         situation(Phase.CANARY, 0.25, trial=counted((10, 0))),
-        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Errors undecided: 600 of about "
-        "3,200 requests for the step to 50 %, about 21 min.",
+        "Canary: version 3 gets 25 % of users, version 2 the rest. errors needs about 2,600 "
+        "more requests for 50 % (600 of about 3,200), about 21 min.",
     ),
     (
         situation(Phase.CANARY, 0.5, trial=counted((10, 0), (10, 0))),
-        "Canary 50 % of 3 since 14:02 UTC; the other users on 2. Errors undecided: 600 of about "
-        "12,000 requests for promotion, about 98 min.",
+        "Canary: version 3 gets 50 % of users, version 2 the rest. errors needs about 12,000 "
+        "more requests for promotion (600 of about 12,000), about 98 min.",
     ),
     (
         situation(Phase.CANARY, 0.25, trial=counted((1, 0), (3, 0)), clocks=LATE),
-        "Canary 25 % of 3 since 31 Mar 14:02 UTC; users mostly on 2. Errors undecided: 60 of about "
-        "4,600 requests for the step to 50 %. The deadline comes first, in about 7 min: then it is "
-        "promoted if what is not ruled out is acceptable, and taken back if not.",
+        "Canary: version 3 gets 25 % of users, version 2 the rest. errors is not expected to "
+        "pass for 50 % before the deadline in 7 min (60 of about 4,600 requests).",
     ),
     (
         situation(
@@ -140,14 +143,13 @@ ROWS = [
             clocks=LATE,
             spec={"spec.strategy.onDeadline": "Hold"},
         ),
-        "Canary 25 % of 3 since 31 Mar 14:02 UTC; users mostly on 2. Errors undecided: 60 of about "
-        "4,600 requests for the step to 50 %. The deadline comes first, in about 7 min: then the "
-        "weight stays until somebody decides.",
+        "Canary: version 3 gets 25 % of users, version 2 the rest. errors is not expected to "
+        "pass for 50 % before the deadline in 7 min (60 of about 4,600 requests).",
     ),
     (
         situation(Phase.CANARY, 0.25, trial=counted((200, 0), (600, 0))),
-        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Every gate is proven for the step "
-        "to 50 %; each step lasts at least 1m.",
+        "Canary: version 3 gets 25 % of users, version 2 the rest. Every gate passed for 50 "
+        "%; a step lasts at least 1m.",
     ),
     (
         situation(
@@ -156,61 +158,63 @@ ROWS = [
             trial=counted((10, 0)),
             **hold(Reason.METRICS_UNAVAILABLE, "Prometheus: connection refused."),
         ),
-        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Prometheus: connection refused. "
-        "Errors undecided: 600 of about 3,200 requests for the step to 50 %, about 21 min.",
+        "Canary: version 3 gets 25 % of users, version 2 the rest. On hold: Prometheus: "
+        "connection refused.",
     ),
     (
         situation(Phase.CANARY, 0.25, stable=standing(V2, 2, 1, "CrashLoopBackOff")),
-        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. Version 2 has 1 of the 2 pods it "
-        "needs (CrashLoopBackOff).",
+        "Version 2 has 1 of 2 needed pods ready (CrashLoopBackOff). Canary: version 3 gets 25 "
+        "% of users, version 2 the rest.",
     ),
     (
         situation(Phase.CANARY, 0.25, trial=FAILED),
-        "Canary 25 % of 3 since 14:02 UTC; users mostly on 2. It is to be taken back: "
-        + FAILURE[0].lower()
-        + FAILURE[1:],
+        "Canary: version 3 gets 25 % of users, version 2 the rest. It is being rolled back: "
+        "errors failed 600 of 12,000 requests (5 %).",
     ),
-    (situation(Phase.FULL), "All users on 3."),
+    (situation(Phase.FULL), "Version 3 serves all users."),
     (
         watched(situation(Phase.FULL)),
-        "All users on 3, watched until 20:02 UTC; 2 stays warm.",
+        "Version 3 serves all users, watched until 20:02 UTC; version 2 stays ready for a "
+        "rollback.",
     ),
     (
         situation(Phase.FULL, trial=counted((200, 10), None)),
-        "All users on 3. Errors is worse than allowed: 99.9 % of answers without error, it had "
-        "600 bad of 12,000 (5 %).",
+        "Version 3 serves all users. errors failed 600 of 12,000 requests (5 %).",
     ),
     (
         situation(Phase.FULL, gateway_accepted=False),
-        "All users on 3. The Gateway has not accepted the route yet.",
+        "Version 3 serves all users. The Gateway has not accepted the route yet.",
     ),
     (
         situation(
             Phase.ROLLED_BACK,
             history=(past(Outcome.ROLLED_BACK, explain(FAILED.judge, FAILED.state).words),),
         ),
-        f"Version 3 was taken back; all users on 2. {FAILURE} {RETRY}",
+        "Version 3 was rolled back: see status.history. Version 2 serves all users. Apply "
+        "another version, or raise strategy.attempt.",
     ),
     (
         situation(Phase.ROLLED_BACK, gateway_accepted=False),
-        "Version 3 was taken back; all users on 2. The Gateway has not accepted the route yet, so "
-        f"users may be split as they were before. {RETRY}",
+        "Version 3 was rolled back: see status.history. Version 2 serves all users. The "
+        "Gateway has not accepted the route yet.",
     ),
     (
         situation(
             Phase.UNDECIDED,
             history=(past(Outcome.UNDECIDED, "Errors is under 0.8 %, 0.5 % is acceptable."),),
         ),
-        "Version 3 stayed undecided and was taken back; all users on 2. Errors is under 0.8 %, "
-        f"0.5 % is acceptable. {RETRY}",
+        "Version 3 was undecided at the deadline and was rolled back. Version 2 serves all "
+        "users. Apply another version, or raise strategy.attempt.",
     ),
     (
         situation(Phase.PAUSED, 0.25, **hold(Reason.PAUSED, "spec.paused is true")),
-        "Paused at 25 % of 3; users mostly on 2. Set spec.paused to false to go on.",
+        "Paused: version 3 gets 25 % of users, version 2 the rest. Set spec.paused: false to "
+        "resume.",
     ),
     (
         situation(Phase.PAUSED, 0.25, trial=FAILED),
-        f"Paused at 25 % of 3; users mostly on 2. {FAILURE} Set spec.paused to false to go on.",
+        "Paused: version 3 gets 25 % of users, version 2 the rest. Set spec.paused: false to "
+        "resume. errors failed 600 of 12,000 requests (5 %).",
     ),
     (
         situation(
@@ -220,9 +224,8 @@ ROWS = [
             spec={"spec.replicas": 10, "spec.strategy.maxExtraReplicas": 1},
             stable=standing(V2, 10, 10),
         ),
-        "Canary 5 % of 3 since 14:02 UTC; users mostly on 2. Errors undecided: 600 of about 1,100 "
-        "requests for the step to 8 %, about 22 min. Steps of 25 % and 50 % would take 3 and 6 "
-        "pods, strategy.maxExtraReplicas allows 1: 8 % instead.",
+        "Canary: version 3 gets 5 % of users, version 2 the rest. errors needs about 520 more "
+        "requests for 8 % (600 of about 1,100), about 22 min.",
     ),
     (
         situation(
@@ -232,12 +235,13 @@ ROWS = [
             is_promoting=True,
             **hold(EXCHANGING, TAKE_PLACE),
         ),
-        f"Promoting 3: 50 % of the users on it, the others on 2. {TAKE_PLACE}",
+        "Promoting: version 3 gets 50 % of users, version 2 the rest. Pods of 2 take the "
+        "place of those of 3: 1 of 4 are ready.",
     ),
     (
         situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3), **hold(EXCHANGING, TAKE_PLACE)),
-        f"Version 3 was taken back; 50 % of the users still on 3, the others on 2. {TAKE_PLACE} "
-        f"{RETRY}",
+        "Version 3 was rolled back: see status.history. Version 3 still serves 50 % of users, "
+        "version 2 the rest.",
     ),
     (
         situation(
@@ -247,35 +251,45 @@ ROWS = [
             history=(past(Outcome.ROLLED_BACK, "It was worse."),),
             **hold(EXCHANGING, TAKE_PLACE),
         ),
-        f"Version 3 was taken back; all users still on 3. It was worse. {TAKE_PLACE} {RETRY}",
+        "Version 3 was rolled back: see status.history. Version 3 still serves all users. "
+        "Pods of 2 take the place of those of 3: 1 of 4 are ready.",
     ),
     (
         situation(Phase.FULL, 0.25, leaving=standing(V2), **hold(EXCHANGING, TAKE_PLACE)),
-        f"25 % of the users still on 2, the others on 3. {TAKE_PLACE}",
+        "Version 2 still serves 25 % of users, version 3 the rest. Pods of 2 take the place "
+        "of those of 3: 1 of 4 are ready.",
     ),
     (
         replace(
             watched(situation(Phase.FULL, spec={"spec.replicas": 4})), previous=standing(V2, 1, 1)
         ),
-        "All users on 3, watched until 20:02 UTC; 2 stays warm, a rollback takes the start of 3 "
-        "pods.",
+        "Version 3 serves all users, watched until 20:02 UTC; a rollback must first start 3 pods.",
     ),
-    (situation(Phase.FULL, **hold(Reason.NO_TRAFFIC, " ")), "All users on 3."),
-    (situation(Phase.PAUSED), "Paused; all users on 2. Set spec.paused to false to go on."),
+    (
+        situation(Phase.FULL, **hold(Reason.NO_TRAFFIC, "No request.")),
+        "Version 3 serves all users. No request.",
+    ),
+    (
+        situation(Phase.PAUSED),
+        "Paused: version 2 serves all users. Set spec.paused: false to resume.",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("given", "expected"), ROWS, ids=[row[1][:40] for row in ROWS])
 def test_the_sentence(given: StatusInput, expected: str) -> None:
-    assert sentence(given, progress_of(given)) == expected
+    progress = progress_of(given)
+    objectives = () if progress is None else progress.objectives
+
+    assert sentence(given, progress, objectives) == expected
 
 
 def test_the_sentence_is_cut_to_its_bound() -> None:
-    long = situation(Phase.CANARY, 0.25, **hold(Reason.ROUTE_CONFLICT, "x" * 5_000))
+    long = situation(Phase.ADMISSION, **hold(Reason.ROUTE_CONFLICT, "x" * 5_000))
 
-    said = sentence(long, None)
+    said = sentence(long, None, ())
 
-    assert (len(said), said[-1]) == (1024, "…")
+    assert (len(said), said[-1]) == (LONGEST_SENTENCE, "…")
 
 
 @pytest.mark.parametrize(

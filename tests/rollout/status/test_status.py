@@ -13,6 +13,7 @@ from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.status import Status, Verdict
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
 from model_rollouts.rollout.standing import Hold, Standing
+from model_rollouts.rollout.status.message import LONGEST_SENTENCE
 from model_rollouts.rollout.status.status import status_body, tell
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import stored_evidence
@@ -165,7 +166,15 @@ standings = st.builds(
     st.none() | st.text(max_size=2_000),
 )
 holds = st.lists(
-    st.builds(Hold, st.sampled_from(Reason), st.text(max_size=3_000), st.booleans()), max_size=3
+    st.builds(
+        Hold,
+        st.sampled_from(Reason),
+        st.text(max_size=3_000),
+        st.text(max_size=300),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=3,
 ).map(tuple)
 TRIALS = [
     None,
@@ -214,6 +223,7 @@ def test_whatever_the_situation_the_status_can_be_written(
 
     assert tell(given, memory, status, LATER + 5) == status
     assert "e-value" not in status_body(status)["message"]
+    assert len(status_body(status)["message"]) <= LONGEST_SENTENCE
 
 
 PLAN = "canary about 7 min at 48 req/s"

@@ -103,8 +103,8 @@ def test_copies_that_come_otherwise_are_found(
     split = copied(copies(within, come, stable), percent)
 
     assert split.mismatch == (
-        f"{come * within:,} of {stable * within:,} requests were copied to the candidate, "
-        f"and the route says {percent} %"
+        f"{come * within:,} of {stable * within:,} requests were mirrored, but the route says "
+        f"{percent} %"
     )
     assert not split.observed
 
@@ -147,7 +147,7 @@ def test_a_contradiction_is_found(weight: float, candidate: int, stable: int, af
 
 def test_a_contradiction_in_words() -> None:
     assert seen(alike(20, 0, 250), 0.25)[-1].mismatch == (
-        "0 of 4,750 requests reached the candidate, whose weight is 25 %"
+        "0 of 4,750 requests reached the candidate, but its weight is 25 %"
     )
 
 

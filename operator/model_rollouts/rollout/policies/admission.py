@@ -27,7 +27,7 @@ class Admission:
     children: Children
     checked: Checked
     shadows: bool = False
-    """Whether the version is to be judged on copies of requests."""
+    """Whether the version is to be judged on mirrored requests."""
 
     @property
     def resource(self) -> str:
@@ -42,8 +42,9 @@ def names_are_free(at: Admission) -> Hold | None:
     taken = ", ".join(sorted(at.children.strangers))
     return Hold(
         Reason.NAME_TAKEN,
-        f"{at.resource} needs {taken}, which belongs to somebody else: "
-        "rename or delete it, or give the ModelDeployment another name.",
+        f"{at.resource} needs {taken}, which another owner has: rename or delete it, or give the "
+        "ModelDeployment another name.",
+        f"another owner has {taken}",
         stalls=True,
     )
 
@@ -58,8 +59,9 @@ def provenance_is_declared(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.PROVENANCE_MISSING,
-        f"{at.resource}: provenance.require asks for {', '.join(missing)}, which version "
-        f"{spec.model.version} does not declare: add it, or set provenance.mode to Warn.",
+        f"{at.resource}, spec.model: provenance.require asks for {', '.join(missing)}, which "
+        f"version {spec.model.version} does not declare: add it, or set provenance.mode to Warn.",
+        f"spec.model lacks {', '.join(missing)}",
         stalls=True,
     )
 
@@ -92,9 +94,10 @@ def a_version_keeps_its_bytes(at: Admission) -> Hold | None:
         if revision.version == version and revision.digest not in (None, artifact.digest):
             return Hold(
                 Reason.PROVENANCE_MISSING,
-                f"{at.resource}: model.artifact.digest: found {artifact.digest} for version "
-                f"{version}, but revision {revision.name} serves that version with "
-                f"{revision.digest}: write another version for another artifact.",
+                f"{at.resource}, spec.model.artifact.digest: found {artifact.digest} for version "
+                f"{version}, but revision {revision.name} has that version with {revision.digest}: "
+                "give another artifact another version.",
+                f"revision {revision.name} has that version with another digest",
                 stalls=True,
             )
     return None
@@ -107,8 +110,9 @@ def parents_exist(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.GATEWAY_NOT_ACCEPTED,
-        f"{at.resource}: route.parentRefs: found no Gateway {', '.join(missing)}: "
-        "create it, or correct the reference.",
+        f"{at.resource}, spec.route.parentRefs: found no Gateway {', '.join(missing)}: create it, "
+        "or correct the reference.",
+        f"there is no Gateway {', '.join(missing)}",
     )
 
 
@@ -119,8 +123,9 @@ def nobody_has_the_match(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.ROUTE_CONFLICT,
-        f"{at.resource}: route: HTTPRoute {', '.join(conflicts)} answers the same requests at the "
-        "same Gateway: delete it, or write other hostnames or matches.",
+        f"{at.resource}, spec.route: HTTPRoute {', '.join(conflicts)} answers the same requests at "
+        "the same Gateway: delete it, or use other hostnames or matches.",
+        f"HTTPRoute {conflicts[0]} answers the same requests",
         stalls=True,
     )
 
@@ -138,8 +143,9 @@ def the_gateway_can(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.GATEWAY_INCAPABLE,
-        f"{at.resource}: route.timeouts: the Gateway does not support {', '.join(missing)}: "
+        f"{at.resource}, spec.route.timeouts: the Gateway does not support {', '.join(missing)}: "
         "leave the timeout out, or use a Gateway that does.",
+        "the Gateway does not support spec.route.timeouts",
         stalls=True,
     )
 
@@ -152,8 +158,9 @@ def the_gateway_copies(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.GATEWAY_INCAPABLE,
-        f"{at.resource}: strategy.shadow: the Gateway does not support {', '.join(missing)}: "
-        "write percent: 0 to go without a shadow, or use a Gateway that does.",
+        f"{at.resource}, spec.strategy.shadow: the Gateway does not support {', '.join(missing)}: "
+        "set percent: 0 to continue without shadow, or use a Gateway that does.",
+        "the Gateway cannot mirror requests",
         stalls=True,
     )
 
@@ -168,8 +175,9 @@ def shadow_is_said(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.INVALID_SPEC,
-        f"{at.resource}: strategy.shadow: found no sideEffects, write None or Suppressed, "
-        "or percent: 0 to let users be the first to meet a version.",
+        f"{at.resource}, spec.strategy.shadow: found no sideEffects: write None or Suppressed, or "
+        "percent: 0 to begin with users.",
+        "spec.strategy.shadow.sideEffects is missing",
         stalls=True,
     )
 
@@ -188,6 +196,7 @@ def the_api_server_takes_the_pods(at: Admission) -> Hold | None:
         return None
     return Hold(
         Reason.INVALID_TEMPLATE,
-        f"{at.resource}: template: the API server refuses it: {at.checked.refusal}",
+        f"{at.resource}, spec.template: the API server refuses it: {at.checked.refusal}",
+        "the API server refuses spec.template",
         stalls=True,
     )

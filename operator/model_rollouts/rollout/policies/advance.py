@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.ratio import ratio
 from model_rollouts.api.strategy import Action, StrategyMode
-from model_rollouts.decision import Decision, explain
+from model_rollouts.decision import Decision
 from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.policies import pod_exchange
@@ -23,26 +22,30 @@ from model_rollouts.text import capitalized, count, percent
 _ALL = Fraction(1)
 _NONE = Fraction(0)
 
+_PASSED = "every gate passed"
+_KNOWN_GOOD = "it served all users before and was not found worse"
+_NOT_JUDGED = "it was not judged, because strategy.mode is Immediate"
+
 _DECIDED: Mapping[str, str] = {
-    RecordedVerdict.PASS: "Every gate was proven.",
-    RecordedVerdict.PASS_WITH_BOUND: "What was not ruled out at the deadline is acceptable.",
-    RecordedVerdict.OVERRIDDEN: "Decided by strategy.override.",
-    RecordedVerdict.REVERTED: "It served all users before and was not found worse.",
-    RecordedVerdict.IMMEDIATE: "strategy.mode is Immediate: it was not judged.",
+    RecordedVerdict.PASS: _PASSED,
+    RecordedVerdict.PASS_WITH_BOUND: "what could not be ruled out at the deadline is acceptable",
+    RecordedVerdict.OVERRIDDEN: "decided by strategy.override",
+    RecordedVerdict.REVERTED: _KNOWN_GOOD,
+    RecordedVerdict.IMMEDIATE: _NOT_JUDGED,
 }
-"""Why a version gets all users, by the verdict in the record."""
+"""Why a version gets all users, as a clause, by the verdict in the record."""
 
 
 def promoted(
     given: PolicyInput, verdict: str, why: str, move: Move = Move.PROMOTE
 ) -> NextMove | None:
-    """All users, once enough pods are ready to serve them."""
+    """All users, once enough pods are ready to serve them; `why` is a clause."""
     state, roles = given.state, given.state.roles
     candidate = state.candidate()
     if candidate is None:
         return None
     if roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
-        why = f"{why} {skipped(state)}"
+        why = f"{why}; {skipped(state)}"
     if candidate.ready < state.serving():
         return pod_exchange.toward(given, candidate, verdict, why)
     after = Roles(
@@ -55,8 +58,8 @@ def promoted(
         verdict=verdict,
         sequence=roles.sequence + 1,
     )
-    said = f"{given.version(state.wanted.name)} gets all users. {why}"
-    return NextMove(move, after, "Promoted", said, why)
+    said = capitalized(f"{given.version(state.wanted.name)} now serves all users: {why}.")
+    return NextMove(move, after, "Promoted", said, f"{capitalized(why)}.")
 
 
 def goes_on(given: PolicyInput) -> NextMove | None:
@@ -64,7 +67,7 @@ def goes_on(given: PolicyInput) -> NextMove | None:
     decided = given.state.promotion_verdict
     if decided is None:
         return None
-    return promoted(given, decided, _DECIDED.get(decided, "It goes on."))
+    return promoted(given, decided, _DECIDED.get(decided, "it was decided before"))
 
 
 def by_hand(given: PolicyInput) -> NextMove | None:
@@ -74,36 +77,33 @@ def by_hand(given: PolicyInput) -> NextMove | None:
     if not given.state.override(Action.PROMOTE, given.state.wanted.name):
         return None
     return promoted(
-        given, RecordedVerdict.OVERRIDDEN, f"Decided by strategy.override: {asked.reason}."
+        given, RecordedVerdict.OVERRIDDEN, f"decided by strategy.override: {asked.reason}"
     )
 
 
 def first(given: PolicyInput) -> NextMove | None:
     if given.state.phase is not Phase.STARTING or given.state.roles.stable is not None:
         return None
-    return promoted(given, RecordedVerdict.FIRST, "It is the first version.", Move.FIRST)
+    return promoted(given, RecordedVerdict.FIRST, "it is the first version", Move.FIRST)
 
 
 def reverted(given: PolicyInput) -> NextMove | None:
     if given.state.phase is not Phase.STARTING or not given.state.known_good:
         return None
-    why = "It served all users before and was not found worse."
-    return promoted(given, RecordedVerdict.REVERTED, why, Move.REVERT)
+    return promoted(given, RecordedVerdict.REVERTED, _KNOWN_GOOD, Move.REVERT)
 
 
 def immediate(given: PolicyInput) -> NextMove | None:
-    """Also in the middle of a canary: it is how people end one that they need not have judged."""
+    """Also in the middle of a canary: so it ends when it need not be judged any further."""
     if not given.state.is_on_the_way:
         return None
     if given.state.spec.strategy.mode is not StrategyMode.IMMEDIATE:
         return None
-    return promoted(
-        given, RecordedVerdict.IMMEDIATE, "strategy.mode is Immediate: it was not judged."
-    )
+    return promoted(given, RecordedVerdict.IMMEDIATE, _NOT_JUDGED)
 
 
 def mirrors(given: PolicyInput) -> NextMove | None:
-    """Copies of requests for a version that has none yet, or more of them."""
+    """Mirrored requests for a version that has none yet, or more of them."""
     state, roles = given.state, given.state.roles
     candidate = state.candidate()
     if not state.shadows or not _has_no_users(state.phase):
@@ -121,8 +121,8 @@ def mirrors(given: PolicyInput) -> NextMove | None:
         since=roles.since if state.mirror_percent else int(state.now),
     )
     said = (
-        f"{given.version(state.wanted.name)} gets copies of {percent(stage / 100)} of the "
-        "requests; no user sees its answers."
+        f"{percent(stage / 100)} of requests are now mirrored to "
+        f"{given.version(state.wanted.name)}; users do not see its answers."
     )
     few = (
         pod_limit.of_copies(state.spec, state.serving())
@@ -153,12 +153,13 @@ def begins(given: PolicyInput) -> NextMove | None:
         attempt=state.spec.strategy.attempt,
         verdict=RecordedVerdict.SKIPPED_SHADOW if skips else None,
     )
-    said = f"{given.version(state.wanted.name)} gets its first users, {ratio(weight)} of them."
+    said = f"{given.version(state.wanted.name)} gets its first users, {percent(weight)} of them"
     trial = state.memory.trial
     if state.shadows and trial is not None:
-        said += f" {count(counted_copies(trial))} copies of requests showed nothing against it."
+        said += f": {count(counted_copies(trial))} mirrored requests showed nothing against it"
     elif after.verdict == RecordedVerdict.SKIPPED_SHADOW:
-        said += f" {skipped(state)}"
+        said += f": {skipped(state)}"
+    said = f"{capitalized(said)}."
     note = f"{said}{_reduced(state, step)}"
     if after.verdict != RecordedVerdict.SKIPPED_SHADOW and not state.shadows:
         note += _planned(state)
@@ -172,11 +173,11 @@ def _planned(state: RolloutState) -> str:
 
 
 def skipped(state: RolloutState) -> str:
-    """That a person had shadow skipped, and why as far as the spec still says so."""
+    """That shadow was skipped on request, and why as far as the spec still says so: a clause."""
     asked = state.spec.strategy.override
     if asked is None or not state.override(Action.SKIP_SHADOW, state.wanted.name):
-        return "Shadow was skipped by hand."
-    return f"Shadow was skipped by strategy.override: {asked.reason}."
+        return "shadow was skipped on request"
+    return f"shadow was skipped by strategy.override: {asked.reason}"
 
 
 def _has_no_users(phase: Phase) -> bool:
@@ -195,12 +196,12 @@ def advances(given: PolicyInput) -> NextMove | None:
     step = state.next_step
     if not candidate.is_ready or not _passes(trial, step):
         return None
-    why = explain(trial.judge, trial.state, float(step.proof), weight=float(step.weight)).words
     if step.weight == _ALL:
-        return promoted(given, RecordedVerdict.PASS, why)
+        return promoted(given, RecordedVerdict.PASS, _PASSED)
     after = roles._replace(weight=step.weight, sequence=roles.sequence + 1)
-    said = f"{given.version(roles.candidate)} gets {ratio(step.weight)} of the users. {why}"
-    return NextMove(Move.ADVANCE, after, "Advanced", f"{said}{_reduced(state, step)}", why)
+    who = capitalized(given.version(roles.candidate))
+    said = f"{who} now gets {percent(step.weight)} of users: {_PASSED}."
+    return NextMove(Move.ADVANCE, after, "Advanced", f"{said}{_reduced(state, step)}", said)
 
 
 def _passes(trial: Trial, step: Step) -> bool:
@@ -225,5 +226,5 @@ def settles(given: PolicyInput) -> NextMove | None:
     after = roles._replace(
         previous=None, verdict=RecordedVerdict.SETTLED, sequence=roles.sequence + 1
     )
-    said = f"The watch of {given.version(roles.stable)} is over."
+    said = f"The watch over {given.version(roles.stable)} ended; it stays stable."
     return NextMove(Move.SETTLE, after, "Settled", said, said)

@@ -20,7 +20,7 @@ def deadline(given: PolicyInput) -> NextMove | None:
         trial.judge, trial.state, DeadlinePolicy(state.spec.strategy.on_deadline.value)
     )
     if state.phase.mirrors and outcome.action in _PROMOTES:
-        # Copies alone never give users to a version that has not met one.
+        # Mirrored requests alone never give users to a version that has not met one.
         words = "The deadline came while it was still in shadow."
         return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
     match outcome.action:

@@ -2,7 +2,6 @@
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.ratio import ratio
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import COMPARABLE_LOAD, Decision, Role
 from model_rollouts.metrics import findings
@@ -13,7 +12,7 @@ from model_rollouts.rollout.state import shadow_stages
 from model_rollouts.rollout.state.state import RolloutState, seconds
 from model_rollouts.routes.acceptance import refusal_of
 from model_rollouts.routes.record import RecordedVerdict
-from model_rollouts.text import capitalized, percent
+from model_rollouts.text import capitalized, cut, percent
 
 GATEWAY_SECONDS = 5.0
 """What a gateway may take to accept a route before anybody is told."""
@@ -32,30 +31,44 @@ _METRICS = {
 }
 """What was found in the samples and forbids a verdict."""
 
+_BRIEF = 80
+"""Characters of what others say, in the clause of a status sentence."""
+
+_BLIND = {
+    Reason.METRICS_UNAVAILABLE: "Prometheus gives no usable answer",
+    Reason.SCRAPE_MISSING: "Prometheus does not scrape its pods",
+    Reason.DUPLICATE_TARGETS: "Prometheus scrapes its pods more than once",
+}
+
 
 def paused(state: RolloutState) -> Hold | None:
     if not state.spec.paused:
         return None
-    return Hold(Reason.PAUSED, "spec.paused is true: set it to false to go on.")
+    return Hold(Reason.PAUSED, "spec.paused is true. Set it to false to resume.", "it is paused")
 
 
 def held_by_hand(state: RolloutState) -> Hold | None:
     asked = state.spec.strategy.override
     if asked is None or not state.override(Action.HOLD, state.wanted.name):
         return None
-    return Hold(Reason.OVERRIDDEN, f"Held by strategy.override: {asked.reason}.")
+    return Hold(
+        Reason.OVERRIDDEN,
+        f"Held by strategy.override: {asked.reason}. Remove the override to resume.",
+        "held by strategy.override",
+    )
 
 
 def stable_unavailable(state: RolloutState) -> Hold | None:
-    """A candidate is not compared with a stable that lacks pods."""
+    """A candidate is not compared with a stable that has too few pods."""
     stable = state.stable()
     if stable is None or stable.is_ready:
         return None
     trouble = f": {stable.trouble}" if stable.trouble else ""
     return Hold(
         Reason.STABLE_UNAVAILABLE,
-        f"{stable.ready} of {stable.replicas} pods of {stable.version} are ready, "
+        f"{stable.ready} of {stable.replicas} pods of version {stable.version} are ready, "
         f"{stable.needed} are needed{trouble}.",
+        f"version {stable.version} has {stable.ready} of {stable.needed} needed pods ready",
     )
 
 
@@ -69,9 +82,10 @@ def too_slow_to_start(state: RolloutState) -> Hold | None:
     trouble = f": {candidate.trouble}" if candidate.trouble else ""
     return Hold(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"{candidate.ready} of {candidate.needed} pods of {candidate.version} became ready within "
-        f"{limit}{trouble}. See kubectl describe deployment {candidate.revision}; raise "
+        f"{candidate.ready} of {candidate.needed} pods of version {candidate.version} became ready "
+        f"within {limit}{trouble}. Run kubectl describe deployment {candidate.revision}; raise "
         "strategy.attempt to try again.",
+        f"{candidate.ready} of {candidate.needed} pods became ready within {limit}",
         stalls=True,
     )
 
@@ -83,7 +97,12 @@ def not_accepted(state: RolloutState) -> Hold | None:
         return None
     written_at = state.memory.routed_at
     slow = written_at is None or state.now - written_at >= GATEWAY_SECONDS
-    return Hold(Reason.GATEWAY_NOT_ACCEPTED, f"{why.words}.", told=slow or not why.pending)
+    return Hold(
+        Reason.GATEWAY_NOT_ACCEPTED,
+        f"{why.words}.",
+        "the Gateway has not accepted the route",
+        told=slow or not why.pending,
+    )
 
 
 def blind(state: RolloutState) -> Hold | None:
@@ -92,7 +111,11 @@ def blind(state: RolloutState) -> Hold | None:
     if state.judged is None and not starts:
         return None
     if state.observed.metrics_error is not None:
-        return Hold(Reason.METRICS_UNAVAILABLE, f"Prometheus: {state.observed.metrics_error}.")
+        return Hold(
+            Reason.METRICS_UNAVAILABLE,
+            f"Prometheus gives no usable answer: {state.observed.metrics_error}.",
+            _BLIND[Reason.METRICS_UNAVAILABLE],
+        )
     if state.judged is not None and _has_just_begun(state):
         return None
     for finding in state.memory.findings:
@@ -101,7 +124,9 @@ def blind(state: RolloutState) -> Hold | None:
             if stopped is not None:
                 return stopped
         if (reason := _METRICS.get(finding.reason)) is not None:
-            return Hold(reason, f"{capitalized(finding.message)}.")
+            return Hold(
+                reason, f"{capitalized(finding.message)}.", _BLIND.get(reason, finding.message)
+            )
     return None
 
 
@@ -113,15 +138,16 @@ def _has_just_begun(state: RolloutState) -> bool:
 
 
 def _scrape_stopped(state: RolloutState) -> Hold | None:
-    """Pods that answer, and of which the last interval had no sample; None when none answer."""
+    """Pods that are ready, and of which the last interval had no sample; None when none are."""
     judged, trial, last_ms = state.on_trial(), state.memory.trial, state.memory.scraped_ms
     if judged is None or not judged.ready or trial is None or trial.watermark is None:
         return None
     silent_ms = trial.watermark.at_ms - (trial.entered_ms if last_ms is None else last_ms)
     return Hold(
         Reason.SCRAPE_MISSING,
-        f"Pods of {judged.version} run, and Prometheus has no new sample of them: nothing is "
-        "decided before it has.",
+        f"Pods of version {judged.version} are ready, but Prometheus has no new sample of them. "
+        "Nothing is decided until it has.",
+        _BLIND[Reason.SCRAPE_MISSING],
         told=silent_ms >= MISSED_INTERVALS * state.step_ms,
     )
 
@@ -148,8 +174,9 @@ def unscraped(state: RolloutState) -> Hold | None:
         return None
     return Hold(
         Reason.SCRAPE_MISSING,
-        f"Pods of {candidate.version} run, and Prometheus has no sample of them yet: it gets no "
-        "users before it can be judged.",
+        f"Pods of version {candidate.version} are ready, but Prometheus has no sample of them yet. "
+        "It gets no users before it can be judged.",
+        _BLIND[Reason.SCRAPE_MISSING],
         told=1000 * (state.now - since) >= FIRST_INTERVALS * state.step_ms,
     )
 
@@ -160,8 +187,9 @@ def mirror(state: RolloutState) -> Hold | None:
         return None
     return Hold(
         Reason.MIRROR_NOT_OBSERVED,
-        f"{split.mismatch}: the Gateway may not support it; strategy.shadow.percent: 0 goes on "
-        "without a shadow.",
+        f"{capitalized(split.mismatch)}. The Gateway may not support mirroring; set "
+        "strategy.shadow.percent: 0 to continue without shadow.",
+        split.mismatch,
     )
 
 
@@ -171,18 +199,21 @@ def hurts(state: RolloutState) -> Hold | None:
     if state.roles.verdict == RecordedVerdict.MIRROR_REFUSED:
         return Hold(
             Reason.GATEWAY_INCAPABLE,
-            "The Gateway refused the route while it copied requests: write "
-            "strategy.shadow.percent: 0 to go without a shadow, or use a Gateway that supports "
-            "RequestMirror with a percentage and raise strategy.attempt.",
+            "The Gateway refused the route with mirroring. Set strategy.shadow.percent: 0 to "
+            "continue without shadow, or use a Gateway that supports RequestMirror with a "
+            "percentage and raise strategy.attempt.",
+            "the Gateway refused the route with mirroring",
         )
-    strain = state.memory.shadow_impact
-    seen = f": {strain.words}" if strain is not None and strain.words else ""
+    impact = state.memory.shadow_impact
+    seen = f": {impact.words}" if impact is not None and impact.words else ""
+    mirrored = percent(state.suffered_at_percent / 100)
     return Hold(
         Reason.SHADOW_HURTS_STABLE,
-        f"Stable suffered while {percent(state.suffered_at_percent / 100)} of its requests were "
-        f"copied{seen}; {shadow_stages.words(state.mirror_percent)}. Lower "
-        "strategy.shadow.percent; or give stable more replicas and raise strategy.attempt; or go "
-        "on without with strategy.override SkipShadow.",
+        f"Mirroring {mirrored} of requests made stable worse{seen}. "
+        f"{shadow_stages.words(state.mirror_percent)}. Lower strategy.shadow.percent; or give "
+        "stable more replicas and raise strategy.attempt; or skip shadow with strategy.override "
+        "SkipShadow.",
+        f"mirroring {mirrored} made stable worse",
     )
 
 
@@ -190,7 +221,7 @@ def split(state: RolloutState) -> Hold | None:
     split = state.memory.split
     if not state.phase.shares_traffic or split is None or split.mismatch is None:
         return None
-    return Hold(Reason.SPLIT_NOT_OBSERVED, f"{split.mismatch}.")
+    return Hold(Reason.SPLIT_NOT_OBSERVED, f"{capitalized(split.mismatch)}.", split.mismatch)
 
 
 def low_load(state: RolloutState) -> Hold | None:
@@ -210,13 +241,14 @@ def low_load(state: RolloutState) -> Hold | None:
     if load >= COMPARABLE_LOAD or not waiting:
         return None
     names = " and ".join(waiting)
-    weight = ratio(state.roles.weight)
     return Hold(
         Reason.LOW_LOAD,
-        f"{names}: a pod of {candidate.version} ({weight} of the users on {candidate.ready}) gets "
-        f"{load:.2f} times the requests of a pod of {stable.version} (the others on "
-        f"{stable.ready}); latency counts for promotion from {COMPARABLE_LOAD:g} on. Write a last "
-        "step of 50% into strategy.canary.steps.",
+        f"{names} cannot pass for promotion yet: each pod of version {candidate.version} "
+        f"({candidate.ready} for {percent(state.roles.weight)} of users) gets {load:.2f}x the "
+        f"requests of a pod of version {stable.version}; {COMPARABLE_LOAD:g}x is needed. Add a "
+        "last step of 50% to strategy.canary.steps.",
+        f"each candidate pod gets {load:.2f}x the requests of a stable pod, promotion needs "
+        f"{COMPARABLE_LOAD:g}x",
     )
 
 
@@ -241,8 +273,9 @@ def capacity(state: RolloutState) -> Hold | None:
         trouble = f" ({candidate.trouble})" if candidate.trouble else ""
         return Hold(
             Reason.CAPACITY_PENDING,
-            f"{candidate.ready} of {candidate.needed} pods of {candidate.version} are "
+            f"{candidate.ready} of {candidate.needed} pods of version {candidate.version} are "
             f"ready{trouble}.",
+            f"{candidate.ready} of {candidate.needed} pods are ready",
         )
     if not state.phase.shares_traffic:
         return None
@@ -252,17 +285,23 @@ def capacity(state: RolloutState) -> Hold | None:
         return None
     return Hold(
         Reason.CAPACITY_PENDING,
-        f"{candidate.ready} of {candidate.needed} pods for the next step are ready.",
+        f"Every gate passed; {candidate.ready} of {candidate.needed} pods for the next step are "
+        "ready.",
+        f"{candidate.ready} of {candidate.needed} pods for the next step are ready",
     )
 
 
 def exchanging(state: RolloutState) -> Hold | None:
     """Users move as fast as pods become ready, and until then nothing else begins."""
     words = pod_exchange.awaited(state)
-    return None if words is None else Hold(Reason.EXCHANGING, words)
+    return None if words is None else Hold(Reason.EXCHANGING, f"{capitalized(words)}.", words)
 
 
 def write_refused(state: RolloutState) -> Hold | None:
     if state.observed.refusal is None:
         return None
-    return Hold(Reason.WRITE_REFUSED, f"The API server refuses: {state.observed.refusal}")
+    return Hold(
+        Reason.WRITE_REFUSED,
+        f"The API server refuses a write: {state.observed.refusal}",
+        f"the API server refuses a write: {cut(state.observed.refusal, _BRIEF)}",
+    )

@@ -24,16 +24,19 @@ with a version that has failed. The verdict is final with the first write, whate
 from fractions import Fraction
 
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.ratio import ratio
 from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Standing
 from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.text import capitalized, percent
 
 
 def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> NextMove | None:
-    """More users to a version that gets all of them; None while no pod more is ready for any."""
+    """More users to a version that gets all of them; None while no pod more is ready for any.
+
+    `why` is a clause.
+    """
     state, roles = given.state, given.state.roles
     if roles.stable is None or not state.is_short:
         return None
@@ -46,11 +49,11 @@ def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> N
         return None
     attempt = state.spec.strategy.attempt
     after = roles.sharing(candidate.revision, weight, attempt=attempt, verdict=verdict)
-    said = (
-        f"{given.version(candidate.revision)} gets {ratio(weight)} of the users, in exchange for "
-        f"pods of {given.version(roles.stable)}. {why}"
+    said = capitalized(
+        f"{given.version(candidate.revision)} now gets {percent(weight)} of users, as its pods "
+        f"replace those of {given.version(roles.stable)}: {why}."
     )
-    return NextMove(Move.EXCHANGE, after, "Exchanged", said, why)
+    return NextMove(Move.EXCHANGE, after, "Exchanged", said, f"{capitalized(why)}.")
 
 
 def away(given: PolicyInput) -> NextMove | None:
@@ -65,13 +68,14 @@ def away(given: PolicyInput) -> NextMove | None:
     # A candidate stays named after it was taken back, and not after it was dropped.
     named = roles.candidate if weight or roles.phase is not Phase.FULL else None
     after = roles._replace(candidate=named, weight=weight, sequence=roles.sequence + 1)
-    gets = f"{ratio(1 - weight)} of the users" if weight else "all users"
-    said = f"{given.version(roles.stable)} gets {gets} back from {given.version(roles.candidate)}."
+    gets = f"{percent(1 - weight)} of users" if weight else "all users"
+    said = f"{given.version(roles.stable)} has {gets} back from {given.version(roles.candidate)}."
+    said = capitalized(said)
     return NextMove(Move.EXCHANGE, after, "Exchanged", said, said)
 
 
 def awaited(state: RolloutState) -> str | None:
-    """What an exchange waits for, in words; None when there is none."""
+    """What an exchange waits for, as a clause; None when there is none."""
     stable, beside = state.stable(), state.sharing_traffic()
     if stable is None or beside is None:
         return None
@@ -83,6 +87,6 @@ def awaited(state: RolloutState) -> str | None:
         return None
     trouble = f" ({comes.trouble})" if comes.trouble else ""
     return (
-        f"Pods of {comes.version} take the place of those of {goes.version}: "
-        f"{comes.ready} of {state.spec.replicas} are ready{trouble}."
+        f"replacing pods of version {goes.version} by version {comes.version}: "
+        f"{comes.ready} of {state.spec.replicas} ready{trouble}"
     )

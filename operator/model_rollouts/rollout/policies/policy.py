@@ -40,6 +40,10 @@ class PolicyInput:
         return trial if trial is not None and trial.revision == self.state.judged else None
 
     def version(self, revision: str | None) -> str:
-        """How messages name a revision."""
-        known = self.state.revisions.get(revision or "")
-        return f"{known.version} ({revision})" if known else str(revision)
+        """How messages name a revision: by its version, where that tells it from all others."""
+        revisions = self.state.revisions
+        known = revisions.get(revision or "")
+        if known is None:
+            return f"revision {revision}"
+        same = [each for each in revisions.values() if each.version == known.version]
+        return f"version {known.version}" + ("" if len(same) == 1 else f" ({revision})")

@@ -5,7 +5,6 @@ from fractions import Fraction
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.ratio import ratio
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import explain
 from model_rollouts.rollout.actions import Move, Severity
@@ -30,9 +29,9 @@ def back(given: PolicyInput, verdict: str, why: str, phase: Phase = Phase.ROLLED
     state, roles = given.state, given.state.roles
     failed = roles.candidate if roles.phase.is_judged else None
     if roles.phase.mirrors:
-        why = f"No user saw it. {why}"
+        why = f"{why} No user got it."
     elif roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
-        why = f"{why} {skipped(state)}"
+        why = f"{why} {capitalized(skipped(state))}."
     weight = _kept_beside_stable(state)
     return _away(given, failed or state.wanted.name, roles.stable, weight, verdict, why, phase)
 
@@ -73,23 +72,23 @@ def _away(
     attempt = roles.attempt if failed == roles.stable else given.state.spec.strategy.attempt
     after = Roles(stable, failed, None, phase, weight, attempt, verdict, roles.sequence + 1)
     if roles.phase.mirrors:
-        said = f"{given.version(failed)} was stopped in shadow: {why}"
+        said = f"{given.version(failed)} was rolled back in shadow. {why}"
     else:
-        said = f"{given.version(failed)} was taken back, {_who_gets(given, stable, weight)}: {why}"
-    return NextMove(Move.ROLL_BACK, after, phase.value, said, why, Severity.WARNING)
+        said = f"{given.version(failed)} was rolled back; {_who_gets(given, stable, weight)}. {why}"
+    return NextMove(Move.ROLL_BACK, after, phase.value, capitalized(said), why, Severity.WARNING)
 
 
 def _who_gets(given: PolicyInput, stable: str | None, weight: Fraction) -> str:
     if not weight:
-        return f"all users get {given.version(stable)}"
+        return f"{given.version(stable)} serves all users"
     if weight == _ALL:
-        return f"all users get {given.version(stable)} as its pods get ready"
-    gets = f"{ratio(1 - weight)} of the users get {given.version(stable)}"
-    return f"{gets}, the others as pods get ready"
+        return f"{given.version(stable)} takes over as its pods become ready"
+    gets = f"{given.version(stable)} serves {percent(1 - weight)} of users"
+    return f"{gets} and takes the rest as its pods become ready"
 
 
 def goes_on(given: PolicyInput) -> NextMove | None:
-    """Users that a version still has after it was taken back."""
+    """Users that a version still has after it was rolled back."""
     return pod_exchange.away(given)
 
 
@@ -110,10 +109,11 @@ def reduced(given: PolicyInput) -> NextMove | None:
         return None
     after = roles._replace(weight=weight, sequence=roles.sequence + 1)
     why = (
-        f"{ratio(roles.weight)} would take {needs} of {state.spec.replicas} pods, "
+        f"{percent(roles.weight)} would need {needs} of {state.spec.replicas} pods, but "
         f"strategy.maxExtraReplicas allows {state.max_extra_pods}."
     )
-    said = f"{given.version(roles.candidate)} goes back to {ratio(weight)} of the users: {why}"
+    who = capitalized(given.version(roles.candidate))
+    said = f"{who} is back to {percent(weight)} of users: {why}"
     return NextMove(Move.EASE, after, "StepReduced", said, why)
 
 
@@ -136,7 +136,7 @@ def by_hand(given: PolicyInput) -> NextMove | None:
 
 
 def dropped(given: PolicyInput) -> NextMove | None:
-    """A candidate with users or copies that the spec does not ask for any more."""
+    """A candidate with users or mirrored requests that the spec does not ask for any more."""
     state, roles = given.state, given.state.roles
     if not roles.phase.is_judged or state.phase is roles.phase or state.spec.paused:
         return None
@@ -153,18 +153,17 @@ def dropped(given: PolicyInput) -> NextMove | None:
     )
     left = _who_gets(given, roles.stable, weight)
     if roles.phase.mirrors:
-        left = "it gets no copies any more, and no user saw it"
-    note = f"{given.version(roles.candidate)} is no longer asked for: {left}."
-    return NextMove(
-        Move.DROP, after, "Superseded", note, "Another version came before it was decided."
-    )
+        left = "mirroring to it has stopped, and no user got it"
+    note = f"{capitalized(given.version(roles.candidate))} is no longer wanted: {left}."
+    why = "Superseded by another version before it was decided."
+    return NextMove(Move.DROP, after, "Superseded", note, why)
 
 
 def failed(given: PolicyInput) -> NextMove | None:
     trial, state = given.trial, given.state
     if trial is None or state.spec.paused or trial.state.failed_at is None:
         return None
-    words = capitalized(explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK))
+    words = explain(trial.judge, trial.state).words.removeprefix(_TAKE_IT_BACK)
     if state.roles.phase.is_judged:
         return back(given, RecordedVerdict.FAIL, words)
     return (
@@ -175,17 +174,17 @@ def failed(given: PolicyInput) -> NextMove | None:
 
 
 def eased(given: PolicyInput) -> NextMove | None:
-    """Fewer copies, one stage back, once stable has proven to suffer from them."""
-    state, strain = given.state, given.state.memory.shadow_impact
+    """Fewer mirrored requests, one stage back, once they are proven to make stable worse."""
+    state, impact = given.state, given.state.memory.shadow_impact
     if not state.mirror_percent or state.spec.paused or not state.shadows:
         return None
-    if strain is None or strain.state is None or strain.state.failed_at is None:
+    if impact is None or impact.state is None or impact.state.failed_at is None:
         return None
     left = max(shadow_stages.stages(state.max_mirror_percent, state.mirror_percent), default=0)
-    copied, now = percent(state.mirror_percent / 100), shadow_stages.words(left)
+    mirrored, now = percent(state.mirror_percent / 100), shadow_stages.words(left)
     why = (
-        f"{given.version(state.roles.stable)} suffered while {copied} of its requests were copied: "
-        f"{strain.words}. {capitalized(now)}."
+        f"Mirroring {mirrored} of requests made {given.version(state.roles.stable)} worse: "
+        f"{impact.words}. {now}."
     )
     return _fewer(
         given, left, hurt=state.mirror_percent, reason=Reason.SHADOW_HURTS_STABLE, why=why
@@ -193,25 +192,26 @@ def eased(given: PolicyInput) -> NextMove | None:
 
 
 def refused(given: PolicyInput) -> NextMove | None:
-    """No copies, once the gateway serves no route with them: users come first."""
+    """No mirroring, once the gateway serves no route with it: users come first."""
     state, route = given.state, given.state.observed.children.route
     if not state.mirror_percent or state.spec.paused or not state.shadows or route is None:
         return None
     why = refusal_of(route)
     if why is None or not why.unserved:
         return None
-    said = f"The Gateway refuses a route that copies requests, so none are copied: {why.words}."
+    said = f"Mirroring has stopped: the Gateway refuses the route with it. {why.words}."
     away = _fewer(given, 0, hurt=1, reason=Reason.GATEWAY_INCAPABLE, why=said)
     return replace(away, roles=away.roles._replace(verdict=RecordedVerdict.MIRROR_REFUSED))
 
 
 def lowered(given: PolicyInput) -> NextMove | None:
-    """Fewer copies, because the spec now asks for fewer, or its pods now bear fewer."""
+    """Fewer mirrored requests, because the spec now asks for fewer, or its pods bear fewer."""
     state = given.state
     top = max(state.stages, default=0)
     if not state.shadows or state.spec.paused or state.mirror_percent <= top:
         return None
-    why = f"{given.version(state.wanted.name)} gets copies of {percent(top / 100)} of the requests."
+    wanted = given.version(state.wanted.name)
+    why = f"{percent(top / 100)} of requests are now mirrored to {wanted}."
     return _fewer(given, top, hurt=state.suffered_at_percent, reason=None, why=why)
 
 
@@ -238,11 +238,11 @@ def burns(given: PolicyInput) -> NextMove | None:
     words = error_budget.burns(trial)
     if words is None or state.roles.previous is None:
         return None
-    return _back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{capitalized(words)}.")
+    return _back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{words}.")
 
 
 def unready(given: PolicyInput) -> NextMove | None:
-    """A weight on a candidate without pods is an outage that its own metrics do not show."""
+    """Users on a candidate without pods have an outage that its own metrics do not show."""
     state = given.state
     candidate, stable = state.candidate(), state.stable()
     if not state.phase.shares_traffic or state.spec.paused or candidate is None:

@@ -12,13 +12,13 @@ def route_repair(state: RolloutState, *, admitted: bool) -> NextMove | None:
         return None
     after = state.roles._replace(sequence=state.roles.sequence + 1)
     if state.observed.children.route is None:
-        note = "The HTTPRoute was gone and is there again."
+        note = "The HTTPRoute was missing and has been created again."
         return NextMove(Move.REPAIR, after, "RouteRepaired", note, note, Severity.WARNING)
     paths = ", ".join(changed_paths(state))
     if not paths:
         return None
     if follows_spec(state):
-        note = f"The HTTPRoute follows the spec: {paths}."
+        note = f"The HTTPRoute now follows the spec: {paths}."
         return NextMove(Move.REPAIR, after, "RouteUpdated", note, note) if admitted else None
-    note = f"Somebody else changed the HTTPRoute: {paths}. It is again as it was."
+    note = f"The HTTPRoute was changed by something else and has been restored: {paths}."
     return NextMove(Move.REPAIR, after, "RouteRepaired", note, note, Severity.WARNING)

@@ -55,7 +55,7 @@ def _rate(state: RolloutState) -> float | None:
 def _time(expected: Forecast) -> str:
     time = duration(expected.seconds)
     undecided = expected.decision is Decision.INCONCLUSIVE
-    return f"undecided until the deadline, {time}," if undecided else f"about {time}"
+    return f"undecided at the deadline after {time}" if undecided else f"about {time}"
 
 
 def canary_forecast(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Forecast:

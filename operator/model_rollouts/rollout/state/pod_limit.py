@@ -25,12 +25,12 @@ def of_copies(spec: Spec, users: int) -> str | None:
     if allowed >= asked:
         return None
     number = capacity.mirrored(users, asked, shadow_stages.peak_factor(spec))
-    what = f"copies of {percent(asked / 100)} of the requests"
+    what = f"mirroring {percent(asked / 100)} of requests"
     return _instead(what, str(number), spec.strategy.max_extra_replicas, allowed / 100)
 
 
 def _instead(what: str, pods: str, extra: int | None, given: float) -> str:
     return (
-        f"{what} would take {pods} pods, strategy.maxExtraReplicas allows {extra}: "
+        f"{what} would need {pods} pods, but strategy.maxExtraReplicas allows {extra}: "
         f"{percent(given)} instead"
     )

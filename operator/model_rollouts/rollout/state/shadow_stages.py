@@ -71,8 +71,8 @@ def expected_seconds(
 
 
 def words(mirror: int) -> str:
-    """How many of stable's requests are copied after it suffered."""
-    return f"now {shown(mirror / 100)} of them are copied" if mirror else "now none of them is"
+    """How many of stable's requests are mirrored after that made it worse: a sentence."""
+    return f"Mirroring is down to {shown(mirror / 100)}" if mirror else "Mirroring has stopped"
 
 
 def is_proven(spec: Spec, trial: Trial | None, clocks: Clocks) -> bool:

@@ -15,11 +15,11 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import LONGEST_MESSAGE, Status
 from model_rollouts.decision import Reason as Shown
 from model_rollouts.rollout.standing import Hold
-from model_rollouts.rollout.status.message import pods, reason
+from model_rollouts.rollout.status.message import failure, how_it_ended, pods
 from model_rollouts.rollout.status.progress import Progress, underpowered
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import error_budget
-from model_rollouts.text import cut
+from model_rollouts.text import capitalized, cut, ended
 
 OWN = frozenset(ConditionType)
 """The types of condition that are ours; all others have other writers."""
@@ -61,7 +61,7 @@ def conditions_of(
             type,
             ConditionStatus.TRUE if holds else ConditionStatus.FALSE,
             reason,
-            cut(words, LONGEST_MESSAGE),
+            cut(ended(words) if words else words, LONGEST_MESSAGE),
             generation=given.deployment.metadata.generation,
             now=at,
         )
@@ -104,13 +104,13 @@ def _cause(given: StatusInput, message: str) -> _Cause | None:
     """Why the applied version does not serve all users; None when it does."""
     phase, stable = given.phase, given.stable
     if phase.has_ended and given.leaving is None:
-        return _Cause(ConditionType.STALLED, phase.reason, message)
+        return _Cause(ConditionType.STALLED, phase.reason, how_it_ended(given))
     hold = _hold(given)
     if hold is not None and hold.stalls:
         return _Cause(ConditionType.STALLED, hold.reason, hold.message)
     waits = ConditionType.RECONCILING
     if stable is not None and not stable.is_ready:
-        return _Cause(waits, Reason.STABLE_UNAVAILABLE, pods(stable))
+        return _Cause(waits, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}.")
     if phase is Phase.PAUSED:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
@@ -134,15 +134,15 @@ def _available(
     stable = given.stable
     if stable is None:
         reason = Reason.STARTING if cause is None else cause.reason
-        return False, reason, "no version serves yet"
+        return False, reason, "No version serves yet."
     if not stable.is_ready:
-        return False, Reason.STABLE_UNAVAILABLE, pods(stable)
+        return False, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}."
     found = find(before.conditions, ConditionType.AVAILABLE)
     answered = found is not None and found.status is ConditionStatus.TRUE
     # A gateway that has not accepted a change goes on with what it accepted before.
     if not given.gateway_accepted and not answered:
-        return False, Reason.GATEWAY_NOT_ACCEPTED, "the Gateway has not accepted the route yet"
-    return True, Reason.STABLE_READY, f"version {stable.version} has the pods it needs"
+        return False, Reason.GATEWAY_NOT_ACCEPTED, "The Gateway has not accepted the route yet."
+    return True, Reason.STABLE_READY, f"Version {stable.version} has enough ready pods."
 
 
 def _watching(given: StatusInput) -> tuple[Reason, str]:
@@ -150,7 +150,10 @@ def _watching(given: StatusInput) -> tuple[Reason, str]:
     for hold in given.holds:
         if given.phase is Phase.FULL and hold.reason in _UNJUDGED:
             return hold.reason, hold.message
-    return Reason.WATCHING, "the promoted version is under observation"
+    return (
+        Reason.WATCHING,
+        "The promoted version is watched.",
+    )
 
 
 def _underpowered(given: StatusInput, progress: Progress | None, before: Status) -> str | None:
@@ -182,7 +185,7 @@ def _degraded(given: StatusInput, progress: Progress | None) -> str | None:
     if progress is None or trial is None:
         return None
     if given.phase is Phase.FULL and given.roles.previous is None:
-        return reason(progress.explained.words) if progress.failed else error_budget.burns(trial)
+        return failure(progress.objectives) if progress.failed else error_budget.burns(trial)
     if trial.judge.rules.baseline and (words := error_budget.degraded(trial)) is not None:
         return words
     found = (

@@ -1,96 +1,171 @@
-"""The one sentence of a status: who serves, what is awaited, how long, and what can be done."""
+"""The sentence of a status: who serves, what is awaited, how long, and what can be done.
 
-from collections.abc import Iterator
+docs/style-of-messages.md says how it is written. The details are those of conditions, objectives
+and history; where there is no room for all that could be said, the last sentences are left out.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.duration import span
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.status import LONGEST_MESSAGE
+from model_rollouts.api.status import ObjectiveStatus, Verdict
 from model_rollouts.api.strategy import OnDeadline
 from model_rollouts.decision import Decision
-from model_rollouts.rollout.standing import Standing
+from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.state import capacity, pod_limit
 from model_rollouts.rollout.status.progress import Progress, step_ahead
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.trial import counted_copies
+from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import about, capitalized, clock, count, cut, duration, percent
 
+LONGEST_SENTENCE = 160
+"""Characters: what `kubectl get` shows on one line beside the other columns."""
+
+_SEE_HISTORY = "see status.history"
+_NOT_ACCEPTED = "The Gateway has not accepted the route yet."
+
 _AT_DEADLINE = {
-    OnDeadline.PROMOTE_WITH_BOUND: (
-        "then it is promoted if what is not ruled out is acceptable, and taken back if not"
-    ),
-    OnDeadline.HOLD: "then the weight stays until somebody decides",
-    OnDeadline.ROLLBACK: "then it is taken back",
+    OnDeadline.PROMOTE_WITH_BOUND: "It is then promoted if what is not ruled out is acceptable.",
+    OnDeadline.HOLD: "The weight then stays until you decide.",
+    OnDeadline.ROLLBACK: "It is then rolled back.",
 }
 
+_WHY_ENDED = {
+    RecordedVerdict.FAIL: "an objective failed",
+    RecordedVerdict.FAIL_IN_WATCH: "an objective failed",
+    RecordedVerdict.BURN_IN_WATCH: "it used its error budget too fast",
+    RecordedVerdict.UNREADY: "none of its pods was ready",
+    RecordedVerdict.OVERRIDDEN: "decided by strategy.override",
+    RecordedVerdict.DEADLINE: "the deadline came",
+}
+"""Why a version was rolled back, by the verdict in the record."""
 
-def reason(words: str) -> str:
-    """Why a version fails, from the words of its verdict, without what is to be done."""
-    return words.removeprefix("Take it back: ")
-
-
-def sentence(given: StatusInput, progress: Progress | None) -> str:
-    """Who serves, what is awaited, how long, and what can be done.
-
-    It depends on nothing but the situation: while that stays the same, so do the words.
-    """
-    told = [_place(given)]
-    stable = given.stable
-    if stable is not None and not stable.is_ready:
-        told.append(pods(stable))
-    if given.phase.has_ended:
-        told += _ended(given)
-    else:
-        told += [hold.message for hold in given.holds[:1] if hold.reason not in _TOLD]
-        told += _awaited(given, progress)
-    return cut(" ".join(_whole(each.strip()) for each in told if each.strip()), LONGEST_MESSAGE)
-
-
-_TOLD = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
+_OWN_WORDS = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 """Holds that the sentence tells in its own words."""
 
+_NOT_HELD = {
+    Reason.EXCHANGING: "",
+    Reason.SHADOW_HURTS_STABLE: "",
+    Reason.CAPACITY_PENDING: "Waiting: ",
+}
+"""How a hold is introduced during which the rollout still moves."""
 
-def _whole(text: str) -> str:
-    if "." in text.split(maxsplit=1)[0][:-1]:  # the path of a field stays as it is written
-        return text + ("" if text.endswith(".") else ".")
-    return capitalized(text) + ("" if text.endswith((".", "!", "?")) else ".")
+
+def sentence(
+    given: StatusInput, progress: Progress | None, objectives: Sequence[ObjectiveStatus]
+) -> str:
+    """Who serves, what is awaited, how long, and what can be done, in `LONGEST_SENTENCE`.
+
+    It depends on nothing but what is given: while that stays the same, so do the words.
+    """
+    told = list(_sentences(given, progress, objectives))
+    while len(told) > 1 and len(" ".join(told)) > LONGEST_SENTENCE:
+        told.pop()
+    return cut(" ".join(told), LONGEST_SENTENCE)
+
+
+def _sentences(
+    given: StatusInput, progress: Progress | None, objectives: Sequence[ObjectiveStatus]
+) -> Iterator[str]:
+    """The sentences, the most important first."""
+    stable, wanted = given.stable, given.deployment.spec.model.version
+    if given.phase is Phase.STARTING:
+        yield _starting(given, wanted)
+        return
+    if stable is not None and not stable.is_ready:
+        yield f"{capitalized(pods(stable))}."
+    hold = next((each for each in given.holds if each.reason not in _OWN_WORDS), None)
+    match given.phase:
+        case Phase.ADMISSION if hold is not None:
+            how = "cannot start" if hold.stalls else "waits to start"
+            yield f"Version {wanted} {how}: {hold.brief}."
+            yield f"{capitalized(_served(given))}."
+        case Phase.ADMISSION:
+            yield f"Checking version {wanted}; {_served(given)}."
+        case Phase.SHADOW:
+            yield f"Shadow: {_mirrored(given)}; {_served(given)}."
+            yield from _held(hold)
+            yield from _shown(given, progress)
+            yield from _few_mirrored(given)
+        case Phase.CANARY if given.is_promoting:
+            yield f"Promoting: {_shared(given)}."
+            yield from _held(hold)
+        case Phase.CANARY:
+            yield f"Canary: {_shared(given)}."
+            yield from _held(hold)
+            yield from _needed(given, progress)
+            yield from _reduced(given)
+        case Phase.FULL:
+            yield f"{capitalized(_full(given, wanted))}."
+            if hold is not None:
+                yield f"{capitalized(hold.brief)}."
+            if not given.gateway_accepted and not given.holds:
+                yield _NOT_ACCEPTED
+            elif progress is not None and progress.failed:
+                yield f"{failure(progress.objectives)}."
+        case Phase.PAUSED:
+            yield f"Paused: {_paused(given)}."
+            yield "Set spec.paused: false to resume."
+            if progress is not None and progress.failed:
+                yield f"{failure(progress.objectives)}."
+        case Phase.ROLLED_BACK:
+            yield f"Version {wanted} was rolled back: {_why_ended(given, objectives)}."
+            yield from _after_the_end(given)
+        case Phase.UNDECIDED:
+            yield f"Version {wanted} was undecided at the deadline and was rolled back."
+            yield from _after_the_end(given)
+        case Phase.STARTING:
+            pass  # told above, in the one sentence that matters
+        case _:
+            assert_never(given.phase)
 
 
 def pods(standing: Standing) -> str:
-    """How many of the pods that a version needs answer, and what is wrong with them."""
-    said = f"version {standing.version} has {standing.ready} of the {standing.needed} pods it needs"
+    """How many of the pods that a version needs are ready, and what is wrong with the others."""
+    said = f"version {standing.version} has {standing.ready} of {standing.needed} needed pods ready"
     return f"{said} ({standing.trouble})" if standing.trouble else said
 
 
-def _place(given: StatusInput) -> str:
-    wanted = given.deployment.spec.model.version
-    match given.phase:
-        case Phase.ADMISSION:
-            return f"checking {wanted}; {_served(given)}"
-        case Phase.STARTING:
-            return _starting(given, wanted)
-        case Phase.SHADOW:
-            return f"shadow: {_copied(given)}; {_served(given)}"
-        case Phase.CANARY if given.is_promoting:
-            return _promoting(given)
-        case Phase.CANARY:
-            since = _since(given)
-            return f"canary {_share(given)}{since}; {_others(given)}"
-        case Phase.FULL:
-            return _full(given, wanted)
-        case Phase.PAUSED if given.weight > 0 and given.leaving is None:
-            return f"paused at {_share(given)}; {_others(given)}"
-        case Phase.PAUSED if given.roles.phase.mirrors:
-            return f"paused: {_copied(given)}; {_served(given)}"
-        case Phase.PAUSED:
-            return f"paused; {_served(given)}"
-        case Phase.ROLLED_BACK:
-            return f"version {wanted} was taken back; {_served(given)}"
-        case Phase.UNDECIDED:
-            return f"version {wanted} stayed undecided and was taken back; {_served(given)}"
-        case _:
-            assert_never(given.phase)
+def failure(objectives: Sequence[ObjectiveStatus]) -> str:
+    """Which objective failed, as a clause."""
+    failed = next((each for each in objectives if each.verdict is Verdict.FAIL), None)
+    if failed is None or not failed.total:
+        return "an objective failed"
+    share = percent(failed.bad / failed.total, digits=2)
+    return f"{failed.name} failed {count(failed.bad)} of {count(failed.total)} requests ({share})"
+
+
+def how_it_ended(given: StatusInput) -> str:
+    """How a rollout ended and what can be done, in full."""
+    wanted, outcome = given.deployment.spec.model.version, given.phase.outcome
+    why = [past.message for past in given.history[:1] if past.outcome is outcome]
+    why = why or [hold.message for hold in given.holds[:1]]
+    return " ".join(
+        [
+            f"Version {wanted} was rolled back; {_served(given)}.",
+            *why,
+            *([] if given.gateway_accepted else [_NOT_ACCEPTED]),
+            f"Apply another version, or raise strategy.attempt to try version {wanted} again.",
+        ]
+    )
+
+
+def _starting(given: StatusInput, wanted: str) -> str:
+    stable, candidate, served = given.stable, given.candidate, _served(given)
+    if stable is not None and not stable.is_ready:
+        return f"{capitalized(pods(stable))}; version {wanted} waits."
+    hold = next((each for each in given.holds if each.reason not in _OWN_WORDS), None)
+    if hold is not None and hold.told:
+        how = "did not start" if hold.stalls else "waits"
+        return f"Version {wanted} {how}: {hold.brief}; {served}."
+    if candidate is None:
+        return f"Starting version {wanted}; {served}."
+    ready = f"{candidate.ready} of {candidate.needed} pods ready"
+    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
+    return f"Starting version {wanted}: {ready}{trouble}; {served}."
 
 
 def _served(given: StatusInput) -> str:
@@ -98,59 +173,38 @@ def _served(given: StatusInput) -> str:
     if stable is None:
         return "no version serves yet"
     if leaving is None:
-        return f"all users on {stable.version}"
+        return f"version {stable.version} serves all users"
     if given.weight == 1:
-        return f"all users still on {leaving.version}"
-    still = f"{percent(given.weight)} of the users still on {leaving.version}"
-    return f"{still}, the others on {stable.version}"
+        return f"version {leaving.version} still serves all users"
+    still = f"version {leaving.version} still serves {percent(given.weight)} of users"
+    return f"{still}, version {stable.version} the rest"
 
 
-def _copied(given: StatusInput) -> str:
+def _mirrored(given: StatusInput) -> str:
     wanted, mirror = given.deployment.spec.model.version, given.roles.mirror_percent
-    share = f"copies of {percent(mirror / 100)} of the requests" if mirror else "no copies now"
-    return f"{wanted} gets {share}"
+    if not mirror:
+        return f"mirroring to version {wanted} has stopped"
+    return f"{percent(mirror / 100)} of requests are mirrored to version {wanted}"
 
 
-def _starting(given: StatusInput, wanted: str) -> str:
-    first = ", the first version" if given.stable is None else ""
-    candidate = given.candidate
-    if candidate is None:
-        return f"starting {wanted}{first}; {_served(given)}"
-    ready = f"{candidate.ready} of {candidate.needed} pods ready"
-    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
-    return f"starting {wanted}{first}: {ready}{trouble}; {_served(given)}"
-
-
-def _share(given: StatusInput) -> str:
-    candidate = given.candidate
-    version = given.deployment.spec.model.version if candidate is None else candidate.version
-    return f"{percent(given.weight)} of {version}"
-
-
-def _promoting(given: StatusInput) -> str:
+def _shared(given: StatusInput) -> str:
     candidate, stable = given.candidate, given.stable
     wanted = given.deployment.spec.model.version if candidate is None else candidate.version
-    others = "" if stable is None else f", the others on {stable.version}"
-    return f"promoting {wanted}: {percent(given.weight)} of the users on it{others}"
+    rest = "" if stable is None else f", version {stable.version} the rest"
+    return f"version {wanted} gets {percent(given.weight)} of users{rest}"
 
 
-def _since(given: StatusInput) -> str:
-    clocks = given.clocks
-    if not clocks.step:
-        return ""
-    return f" since {clock(clocks.as_of - clocks.step, clocks.as_of)}"
-
-
-def _others(given: StatusInput) -> str:
-    if given.stable is None:
-        return "nothing else serves"
-    who = "users mostly" if given.weight < 0.5 else "the other users"
-    return f"{who} on {given.stable.version}"
+def _paused(given: StatusInput) -> str:
+    if given.weight > 0 and given.leaving is None:
+        return _shared(given)
+    if given.roles.phase.mirrors:
+        return f"{_mirrored(given)}; {_served(given)}"
+    return _served(given)
 
 
 def _full(given: StatusInput, wanted: str) -> str:
     stable = given.stable
-    said = f"all users on {wanted if stable is None else stable.version}"
+    said = f"version {wanted if stable is None else stable.version} serves all users"
     if not given.watching:
         return said if given.leaving is None else _served(given)
     clocks = given.clocks
@@ -159,50 +213,47 @@ def _full(given: StatusInput, wanted: str) -> str:
     previous = given.previous
     if previous is None:
         return said
-    colder = _cold_start(given.deployment.spec.replicas, previous)
-    return f"{said}; {previous.version} stays warm{f', {colder}' if colder else ''}"
+    cold = _cold_start(given.deployment.spec.replicas, previous)
+    if cold is not None:
+        return f"{said}; {cold}"
+    return f"{said}; version {previous.version} stays ready for a rollback"
 
 
-def _ended(given: StatusInput) -> list[str]:
-    told = [
-        reason(past.message) for past in given.history[:1] if past.outcome is given.phase.outcome
-    ]
-    if not told:
-        told = [hold.message for hold in given.holds[:1]]
-    elif given.leaving is not None:
-        told += [hold.message for hold in given.holds if hold.reason is Reason.EXCHANGING]
+def _cold_start(users: int, previous: Standing) -> str | None:
+    """What a rollback from the watch has to do first; None when enough pods are ready for it."""
+    if previous.replicas >= capacity.least(users):
+        return None
+    missing = users - previous.replicas
+    return f"a rollback must first start {missing} {'pod' if missing == 1 else 'pods'}"
+
+
+def _why_ended(given: StatusInput, objectives: Sequence[ObjectiveStatus]) -> str:
+    verdict = given.roles.verdict
+    if verdict in (RecordedVerdict.FAIL, RecordedVerdict.FAIL_IN_WATCH):
+        return failure(objectives)
+    return next((why for known, why in _WHY_ENDED.items() if known == verdict), _SEE_HISTORY)
+
+
+def _after_the_end(given: StatusInput) -> Iterator[str]:
+    yield f"{capitalized(_served(given))}."
     if not given.gateway_accepted:
-        told.append(
-            "the Gateway has not accepted the route yet, so users may be split as they were before"
-        )
-    wanted = given.deployment.spec.model.version
-    told.append(f"apply another version, or raise strategy.attempt to try {wanted} again")
-    return told
+        yield _NOT_ACCEPTED
+    elif given.leaving is not None:
+        exchange = (hold for hold in given.holds if hold.reason is Reason.EXCHANGING)
+        yield from (f"{capitalized(hold.brief)}." for hold in exchange)
+    yield "Apply another version, or raise strategy.attempt."
 
 
-def _awaited(given: StatusInput, progress: Progress | None) -> list[str]:
-    if given.phase is Phase.PAUSED:
-        failed = progress is not None and progress.failed
-        why = [reason(progress.explained.words)] if progress is not None and failed else []
-        return [*why, "set spec.paused to false to go on"]
-    if given.phase is Phase.FULL and not given.gateway_accepted and not given.holds:
-        return ["the Gateway has not accepted the route yet"]
-    if progress is None:
-        return []
-    if given.phase is Phase.FULL:
-        return [reason(progress.explained.words)] if progress.failed else []
-    if given.phase.mirrors:
-        return [*_shown(given, progress), *_few_copies(given)]
-    if not given.phase.shares_traffic or given.is_promoting:
-        return []
-    return [*_proven(given, progress), *_reduced(given)]
+def _held(hold: Hold | None) -> Iterator[str]:
+    if hold is not None:
+        yield f"{capitalized(_NOT_HELD.get(hold.reason, 'On hold: ') + hold.brief)}."
 
 
-def _few_copies(given: StatusInput) -> Iterator[str]:
-    """Why fewer requests are copied than the spec asks, unless that is because stable suffered."""
+def _few_mirrored(given: StatusInput) -> Iterator[str]:
+    """Why fewer requests are mirrored than the spec asks, unless that made stable worse."""
     words = pod_limit.of_copies(given.deployment.spec, _users(given))
     if words is not None and given.roles.suffered_at_percent is None:
-        yield words
+        yield f"{capitalized(words)}."
 
 
 def _reduced(given: StatusInput) -> Iterator[str]:
@@ -214,7 +265,7 @@ def _reduced(given: StatusInput) -> Iterator[str]:
         extra = given.deployment.spec.strategy.max_extra_replicas
         words = pod_limit.of_step(step, _users(given), extra)
         if words is not None:
-            yield words
+            yield f"{capitalized(words)}."
 
 
 def _users(given: StatusInput) -> int:
@@ -223,68 +274,75 @@ def _users(given: StatusInput) -> int:
     return max(given.deployment.spec.replicas, 0 if stable is None else stable.replicas)
 
 
-def _shown(given: StatusInput, progress: Progress) -> Iterator[str]:
-    """How far the proof is that the first users need, and the least that copies must show."""
+def _shown(given: StatusInput, progress: Progress | None) -> Iterator[str]:
+    """What the first users wait for: mirrored requests, by count, by time, or for an objective."""
     asked, trial = given.deployment.spec.strategy.shadow, given.trial
-    slowest, aim = progress.slowest, f"the step to {percent(progress.explained.toward)}"
     silent = not given.roles.mirror_percent or any(
         hold.reason is Reason.MIRROR_NOT_OBSERVED for hold in given.holds
     )
-    if asked is None or trial is None or silent:
+    if asked is None or trial is None or progress is None or silent:
         return
     if progress.failed:
-        yield f"it is to be stopped: {reason(progress.explained.words)}"
+        yield f"It is being rolled back: {failure(progress.objectives)}."
         return
-    seen = counted_copies(trial)
+    seen, slowest = counted_copies(trial), progress.slowest
     if not seen:
-        yield "no copy was counted yet; those in the first minute of a pod do not count"
-        return
-    if slowest is None:
+        yield "No mirrored request counted yet: a pod's first minute is warm-up."
+    elif slowest is None:
         yield (
-            f"every gate is proven for {aim}; {count(seen)} of at least "
-            f"{count(asked.min_requests)} copies, and at least {asked.min_duration} in shadow"
+            f"Every gate passed; {count(seen)} of at least {count(asked.min_requests)} mirrored "
+            f"requests, for at least {asked.min_duration}."
         )
-        return
-    more = slowest.more_requests
-    if more is None:
-        yield f"{slowest.name} undecided: {count(seen)} copies do not prove it at these rates"
-        return
-    yield f"{slowest.name} undecided: {count(seen)} of about {about(seen + more)} copies for {aim}"
+    else:
+        more = slowest.more_requests
+        yield _more(slowest.name, seen, more, "mirrored requests", "the canary")
 
 
-def _proven(given: StatusInput, progress: Progress) -> Iterator[str]:
-    """How far the proof is that the next move needs."""
-    explained, strategy = progress.explained, given.deployment.spec.strategy
-    aim = "promotion" if explained.toward == 1 else f"the step to {percent(explained.toward)}"
-    slowest = progress.slowest
+def _needed(given: StatusInput, progress: Progress | None) -> Iterator[str]:
+    """What the next move waits for, and whether the deadline comes first."""
+    if progress is None:
+        return
+    explained, strategy, slowest = (
+        progress.explained,
+        given.deployment.spec.strategy,
+        progress.slowest,
+    )
+    aim = "promotion" if explained.toward == 1 else percent(explained.toward)
     if explained.decision is Decision.FAIL:
-        yield f"it is to be taken back: {reason(explained.words)}"
+        yield f"It is being rolled back: {failure(progress.objectives)}."
         return
     if any(hold.reason is Reason.LOW_LOAD for hold in given.holds):
         return  # More requests prove nothing; what does is said already.
     if slowest is None:
         shortest = strategy.canary.min_step_duration
-        yield f"every gate is proven for {aim}; each step lasts at least {shortest}"
+        yield f"Every gate passed for {aim}; a step lasts at least {shortest}."
         return
     seen, more = slowest.candidate.total, slowest.more_requests
     left = span(strategy.deadline).total_seconds() - given.clocks.phase
+    wait = None
+    if more is not None and progress.rate and given.weight:
+        wait = more / (progress.rate * given.weight)
+    if more is not None and wait is not None and wait > left > 0:
+        yield (
+            f"{slowest.name} is not expected to pass for {aim} before the deadline in "
+            f"{duration(left)} ({count(seen)} of about {about(seen + more)} requests)."
+        )
+        yield _AT_DEADLINE[strategy.on_deadline]
+        return
+    time = "" if wait is None else f", about {duration(wait)}"
+    yield _more(slowest.name, seen, more, "requests", aim, time)
+    if more is None and left > 0:
+        yield f"The deadline comes in {duration(left)}."
+        yield _AT_DEADLINE[strategy.on_deadline]
+
+
+def _more(name: str, seen: float, more: float | None, what: str, aim: str, time: str = "") -> str:
+    """How many more requests an objective needs, out of how many."""
     if more is None:
-        yield f"{slowest.name} undecided: {count(seen)} requests do not prove it at these rates"
-        late = True
-    else:
-        wait = more / (progress.rate * given.weight) if progress.rate and given.weight else None
-        late = wait is not None and wait > left
-        said = f"{slowest.name} undecided: {count(seen)} of about {about(seen + more)} requests"
-        said += f" for {aim}"
-        yield said if late or wait is None else f"{said}, about {duration(wait)}"
-    if late and left > 0:
-        first = f"the deadline comes first, in about {duration(left)}"
-        yield f"{first}: {_AT_DEADLINE[strategy.on_deadline]}"
-
-
-def _cold_start(users: int, previous: Standing | None) -> str | None:
-    """What a rollback from the watch takes when too few pods are warm; None when enough are."""
-    if previous is None or previous.replicas >= capacity.least(users):
-        return None
-    missing = users - previous.replicas
-    return f"a rollback takes the start of {missing} {'pod' if missing == 1 else 'pods'}"
+        return f"{name} cannot pass for {aim} at these rates ({count(seen)} {what} so far)."
+    needs, whole = about(more), about(seen + more)
+    if needs == "0" or whole == about(seen):
+        return f"{name} needs a few more {what} for {aim} ({count(seen)} so far){time}."
+    return (
+        f"{name} needs about {needs} more {what} for {aim} ({count(seen)} of about {whole}){time}."
+    )

@@ -25,6 +25,7 @@ from model_rollouts.rollout.objects.workloads import gateway_accepted
 from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.status.action import action_needed
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
 from model_rollouts.rollout.status.history import history_with, updated_history
 from model_rollouts.rollout.status.message import sentence
@@ -45,19 +46,22 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
     not be written would hide a rollback.
     """
     shown = progress_of(given)
-    message = sentence(given, shown)
+    objectives = _objectives(given, shown, memory, before)
+    message = sentence(given, shown, objectives)
+    conditions = conditions_of(given, shown, message, before, now)
     stable, candidate = given.stable, given.leaving or given.candidate
     return Status(
         observed_generation=given.deployment.metadata.generation,
         phase=given.phase,
         message=message,
+        action=action_needed(given, conditions),
         plan=_plan(given, before),
-        conditions=conditions_of(given, shown, message, before, now),
+        conditions=conditions,
         stable=None if stable is None else _arm(stable, 1 - given.weight),
         candidate=None if candidate is None else _arm(candidate, given.weight),
         step=given.step,
         shadow=_shadow(given, memory, before),
-        objectives=_objectives(given, shown, memory, before),
+        objectives=objectives,
         history=tuple(
             past.model_copy(update={"message": cut(past.message, LONGEST_MESSAGE)})
             for past in given.history[:LONGEST_HISTORY]
@@ -70,7 +74,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
 def _objectives(
     given: StatusInput, progress: Progress | None, memory: Memory, before: Status
 ) -> tuple[ObjectiveStatus, ...]:
-    """How what is judged stands; of a candidate that was taken back, how it stood."""
+    """How what is judged stands; of a candidate that was rolled back, how it stood."""
     if progress is not None:
         return progress.objectives
     if not given.phase.has_ended:
@@ -79,7 +83,7 @@ def _objectives(
 
 
 def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus | None:
-    """What copies show; afterwards what they have shown, until another version is on its way."""
+    """What mirrored requests show; afterwards what they showed, until another version comes."""
     load, mirror = memory.peak_load, f"{given.roles.mirror_percent}%"
     if given.roles.phase.mirrors:
         load = load or PeakLoad()
@@ -184,6 +188,7 @@ def _transitions(status: Status) -> tuple[object, ...]:
     """Everything of a status that people and tools wait for."""
     return (
         status.phase,
+        status.action,
         status.observed_generation,
         tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in OWN),
         status.stable,

@@ -50,8 +50,8 @@ def burns(trial: Trial) -> str | None:
 def _words(objective: Objective, burn: Burn, seconds: float) -> str:
     share = burn.bad / burn.total
     return (
-        f"{objective.name} burns its error budget {share / objective.good:.0f} times as fast as "
-        f"allowed: {promise(objective)}, {count(burn.bad)} bad of {count(burn.total)} "
+        f"{objective.name} uses its error budget {share / objective.good:.0f} times as fast as "
+        f"allowed: {promise(objective)}, but {count(burn.bad)} of {count(burn.total)} failed "
         f"({percent(share)}) in the last {duration(seconds)}"
     )
 
@@ -71,13 +71,14 @@ def degraded(trial: Trial) -> str | None:
     """How stable itself misses its objectives, in words; None when it does not."""
     shares = dict(missed(trial))
     told = [
-        f"{objective.name}: {promise(objective)}, stable had {percent(shares[objective.name])} bad"
+        f"{objective.name}: {promise(objective)}, but stable failed "
+        f"{percent(shares[objective.name])}"
         for objective in trial.judge.rules.objectives
         if objective.name in shares
     ]
     if not told:
         return None
-    return f"{'; '.join(told)}: stable itself misses this, and the candidate is judged against it"
+    return f"{'; '.join(told)}. The candidate is therefore judged against stable"
 
 
 def watched(judged_by: Rules, before: Missed) -> Rules:

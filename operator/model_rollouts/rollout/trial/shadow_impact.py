@@ -85,14 +85,14 @@ def _minutes(record: IntervalCounts) -> float:
 
 
 def _words(judge: Judge, impact: ShadowImpact) -> str:
-    """How stable suffered, in the objective that shows it most."""
+    """How stable got worse, in the objective that shows it most."""
     assert impact.state is not None  # it has failed
     worst = max(explain(judge, impact.state).objectives, key=lambda each: each.fail_evidence)
     now, before = worst.candidate, impact.before.get(worst.name, Seen(0.0, 0.0))
-    return f"{worst.name} had {_share(now)}, and {_share(before)} without copies"
+    return f"{worst.name} failed {_share(now)}, before that {_share(before)}"
 
 
 def _share(seen: Seen) -> str:
     if not seen.total:
-        return "no request"
-    return f"{count(seen.bad)} bad of {count(seen.total)} ({percent(seen.bad / seen.total)})"
+        return "none of 0"
+    return f"{count(seen.bad)} of {count(seen.total)} ({percent(seen.bad / seen.total)})"

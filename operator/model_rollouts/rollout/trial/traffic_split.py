@@ -92,8 +92,8 @@ def _wrong_copies(split: Split) -> str | None:
     if not (none or few or many):
         return None
     return (
-        f"{count(copies)} of {count(split.stable)} requests were copied to the candidate, "
-        f"and the route says {percent(share)}"
+        f"{count(copies)} of {count(split.stable)} requests were mirrored, but the route says "
+        f"{percent(share)}"
     )
 
 
@@ -111,8 +111,8 @@ def _mismatch(split: Split, weight: float) -> str | None:
         return None
     total = split.candidate + split.stable
     return (
-        f"{count(split.candidate)} of {count(total)} requests reached the candidate, "
-        f"whose weight is {percent(weight)}"
+        f"{count(split.candidate)} of {count(total)} requests reached the candidate, but its "
+        f"weight is {percent(weight)}"
     )
 
 

@@ -225,7 +225,7 @@ def _findings(record: IntervalCounts, trial: Trial, memory: Memory) -> tuple[Fin
     ]
     began = trial.entered_ms if last is None else max(last, trial.entered_ms)
     if not found and record.end_ms - began >= _quiet_ms(trial, last):
-        what = "to the candidate" if traffic is Traffic.LIVE else "that could be copied"
+        what = "to the candidate" if traffic is Traffic.LIVE else "that could be mirrored"
         message = f"no request {what} since {clock(began / 1000)}"
         found.append(Finding(Reason.NO_TRAFFIC, arm, (), message))
     return tuple(sorted(found))
