@@ -1,4 +1,4 @@
-# Every target that a person needs; `make help` lists them.
+# `make help` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := bash
 
@@ -25,28 +25,28 @@ $(INSTALLED): pyproject.toml constraints.txt
 		&& touch $@; \
 	fi
 
-venv: $(INSTALLED) ## Install the project and its development tools into .venv
+venv: $(INSTALLED) ## Install the project and its development tools in .venv
 
-tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl, Prometheus and Helm, which tests run against
+tools: $(INSTALLED) ## Build etcd, kube-apiserver, kubectl, Prometheus and Helm for the tests
 	@$(PYTHON) -m e2e.cluster tools
 
-manifests: $(INSTALLED) ## Write what is generated in manifests/ from the Helm chart
+manifests: $(INSTALLED) ## Generate manifests/ from the Helm chart
 	@$(PYTHON) -m e2e.manifests
 
-programs: $(INSTALLED) ## Build every Go program of tests and cluster; the cluster's are built when it starts, too
+programs: $(INSTALLED) ## Build every Go program of the tests and the cluster
 	@$(PYTHON) -m e2e.cluster programs
 
-parts: $(INSTALLED) ## Fetch and build what else cluster and demo need; they do it themselves when it is missing
+parts: $(INSTALLED) ## Fetch and build everything else that the cluster and the demo need
 	@$(PYTHON) -m e2e.cluster parts
 	@$(PYTHON) -m demo parts
 
-lint: $(INSTALLED) ## Check format, style, types and the imports between rooms
+lint: $(INSTALLED) ## Check format, style, types and imports
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-format: $(INSTALLED) ## Put every file into the project's format
+format: $(INSTALLED) ## Format every file
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
@@ -54,65 +54,65 @@ format: $(INSTALLED) ## Put every file into the project's format
 STAGES := lint=1 programs+parts=15 test-unit=3 test-metrics=2 test-operator=3 cluster=3 e2e-smoke=2 \
 	e2e-proxy=2 e2e=10 e2e-install=2 e2e-demo=14 cluster-down=1
 
-test: $(INSTALLED) ## Everything that CI runs, with a time budget for each stage (DRY_RUN=1 shows them)
+test: $(INSTALLED) ## Run everything that CI runs, with a time budget per stage (DRY_RUN=1 shows them)
 	@$(PYTHON) -m e2e.stages $(STAGES) $(if $(DRY_RUN),--dry-run)
 
-test-unit: $(INSTALLED) ## The fast lane: no cluster, about two minutes once `make tools` ran
+test-unit: $(INSTALLED) ## Run the fast tests: no cluster, about 2 min after `make tools`
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not prometheus"
 
-test-metrics: $(INSTALLED) ## What is asked of a real Prometheus, and counted by a real proxy
+test-metrics: $(INSTALLED) ## Run the tests against a real Prometheus and a real proxy
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "prometheus and not slow"
 
-test-operator: $(INSTALLED) ## The whole operator on a real API server, with a Prometheus of the tests
+test-operator: $(INSTALLED) ## Run the whole operator on a real API server, with a simulated Prometheus
 	$(PYTHON) -m pytest tests/engine -m whole
 
-cluster: $(INSTALLED) ## Start a real Kubernetes cluster, or repair it (PROVIDER=kind|local, AUDIT=1)
+cluster: $(INSTALLED) ## Start or repair a real Kubernetes cluster (PROVIDER=kind|local, AUDIT=1)
 	@$(PYTHON) -m e2e.cluster up $(if $(AUDIT),--audit)
 
-cluster-down: $(INSTALLED) ## Stop the cluster and leave nothing of it
+cluster-down: $(INSTALLED) ## Delete the cluster
 	@$(PYTHON) -m e2e.cluster down
 
-kwok: $(INSTALLED) ## Add pretended nodes to the local cluster (NODES=10)
+kwok: $(INSTALLED) ## Add simulated nodes to the local cluster (NODES=10)
 	@$(PYTHON) -m e2e.cluster kwok $(if $(NODES),--nodes $(NODES))
 
-demo: $(INSTALLED) ## Versions of a model on a real cluster: promoted, rolled back, and beside a plain Deployment
+demo: $(INSTALLED) ## Roll out real models on the cluster: promoted, rolled back, compared with a plain Deployment
 	@$(PYTHON) -m demo play
 
-demo-all: $(INSTALLED) ## The same with every scene: shadow, A/A, Prometheus outage, Git reverted
+demo-all: $(INSTALLED) ## Play all scenes of the demo: also shadow, A/A, Prometheus down, Git revert
 	@$(PYTHON) -m demo play --all
 
-demo-break: $(INSTALLED) ## A version with faults of your choice (ERRORS=2% SLOW=rare|cache|all)
+demo-break: $(INSTALLED) ## Roll out a version with faults of your choice (ERRORS=2% SLOW=rare|cache|all)
 	@$(PYTHON) -m demo break $(if $(ERRORS),--errors $(ERRORS)) $(if $(SLOW),--slow $(SLOW))
 
-e2e-demo: $(INSTALLED) ## Scenes 1 to 4 of the demo, by the status and by what users got
+e2e-demo: $(INSTALLED) ## Test scenes 1 to 4 of the demo
 	$(PYTHON) -m pytest e2e/demo -s --timeout=900
 
-e2e-smoke: $(INSTALLED) ## 2,000 requests through the gateway: is the split what the route says?
+e2e-smoke: $(INSTALLED) ## Test the traffic split with 2,000 requests through the gateway
 	$(PYTHON) -m pytest e2e/smoke -s
 
-e2e-proxy: $(INSTALLED) ## A revision's pod on the cluster: answers, metrics, and an end without errors
+e2e-proxy: $(INSTALLED) ## Test a pod with its proxy on the cluster: answers, metrics, clean shutdown
 	$(PYTHON) -m pytest e2e/proxy -s
 
-e2e: $(INSTALLED) ## Whole rollouts on the cluster: promoted, rolled back, and through every outage
+e2e: $(INSTALLED) ## Test whole rollouts on the cluster: promoted, rolled back, through outages
 	$(PYTHON) -m pytest e2e/scenes -s -m "not slow" --timeout=900
 
-e2e-slow: $(INSTALLED) ## Slow: the same with longer outages and the operator killed at random
+e2e-slow: $(INSTALLED) ## Slow: test whole rollouts with longer outages and random kills of the operator
 	$(PYTHON) -m pytest e2e/scenes -s -m slow --timeout=1800
 
-e2e-install: $(INSTALLED) ## The operator installed with Helm: it runs, is upgraded, and leaves what it should
+e2e-install: $(INSTALLED) ## Test the Helm chart on the cluster: install, upgrade, uninstall
 	$(PYTHON) -m pytest e2e/install -s
 
-test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn; does `make cluster` heal it?
+test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn and test that `make cluster` repairs it
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800
 
-bench-decision: $(INSTALLED) ## Slow: measure the decision engine, write benchmarks/results/decision.md
+bench-decision: $(INSTALLED) ## Slow: measure error rates and duration of decisions (benchmarks/results/decision.md)
 	$(PYTHON) -m benchmarks.decision
 
-bench-engine: $(INSTALLED) ## Slow: the operator with many ModelDeployments, write benchmarks/results/engine.md
+bench-engine: $(INSTALLED) ## Slow: measure the operator with many ModelDeployments (benchmarks/results/engine.md)
 	$(PYTHON) -m benchmarks.engine
 
-bench-intake: $(INSTALLED) ## Slow: measure the intake of samples, write benchmarks/results/intake.md
+bench-intake: $(INSTALLED) ## Slow: measure how fast samples are counted (benchmarks/results/intake.md)
 	$(PYTHON) -m benchmarks.intake
 
-bench-reaction: $(INSTALLED) ## Slow: how long bad versions are served, write benchmarks/results/reaction.md
+bench-reaction: $(INSTALLED) ## Slow: measure how long users get a bad version (benchmarks/results/reaction.md)
 	$(PYTHON) -m benchmarks.reaction

@@ -17,74 +17,74 @@ from tests.api.objects import (
 
 PARENT = {"name": "models", "namespace": "gateways"}
 TIME = "write a time such as 24h, 1m30s or 300ms"
-RATIO = "write a ratio with its sign, such as 99.9% or 25%, with at most four decimals"
-TARGET_RATIO = "write a ratio with its sign, such as 99.9%, with at most four decimals"
-RATE_RATIO = "write a ratio with its sign, such as 1%, with at most four decimals"
-COMMIT = "write the whole commit id, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)"
-LABEL = "write lower-case letters, digits and '-', beginning and ending with a letter or digit"
+RATIO = "write a percentage such as 99.9% or 25%, with at most four decimals"
+TARGET_RATIO = "write a percentage such as 99.9%, with at most four decimals"
+RATE_RATIO = "write a percentage such as 1%, with at most four decimals"
+COMMIT = "write the full commit hash, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)"
+LABEL = "write lower-case letters, digits and '-', starting and ending with a letter or digit"
 NAME = (
     "write at most 45 lower-case letters, digits and '-', beginning with a letter: "
     "Deployments and Services are named after it"
 )
 TARGET = (
-    "write at least 80% and less than 100%: no number of requests proves 100%, "
-    "and the breaker rolls back what fails more than 20%"
+    "write at least 80% and less than 100%: no number of requests can show 100%, "
+    "and the breaker rolls back a version that fails more than 20%"
 )
 LIMIT = (
-    "but a version that misses the limit of its own benchmark is not rolled out; "
-    "train it again or correct the limit"
+    "retrain the model or correct the limit: "
+    "a version that misses the limit of its own benchmark is not rolled out"
 )
 FAST = (
-    "found a target below 82% with the assurance Fast, write a higher target or Standard: "
-    "Fast rules out five times the target's errors, which would be more than 90%"
+    "found a target below 82% with assurance Fast, write a higher target or use Standard: "
+    "Fast rules out five times the allowed errors, which would be more than 90%"
 )
 FAST_LATENCY = (
-    "found a share below 55% with the assurance Fast, write a higher share or Standard: "
-    "Fast rules out twice the slow answers that the share allows, which would be more than 90%"
+    "found a share below 55% with assurance Fast, write a higher share or use Standard: "
+    "Fast rules out twice the allowed slow requests, which would be more than 90%"
 )
-SHARE = "write at least 50% and less than 100%: no number of requests proves 100%"
+SHARE = "write at least 50% and less than 100%: no number of requests can show 100%"
 DIGITS = (
     "write at most two significant digits of milliseconds, such as 370ms or 1500ms: "
-    "the proxy counts no other times"
+    "the proxy can count no other times"
 )
 LESS_FOR_LONGER = (
-    "found a latency Gate that asks for less than another one of the same or a shorter time, "
-    "write a higher share for the longer time, or drop it"
+    "found a latency Gate that another one with the same or a shorter time already covers, "
+    "write a higher share for the longer time, or remove it"
 )
-METRIC = "write the name of a metric without labels, such as my_answers_total"
+METRIC = "write the name of a counter without labels, such as my_answers_total"
 ROOM = (
-    "write a larger bad limit: between the two either verdict is legitimate, "
-    "and without room for it no number of requests decides"
+    "write a bad limit that is larger than the good one: "
+    "without a gap between them no number of requests decides"
 )
 NO_GATE = (
     "found no objective with the role Gate, write at least one: "
-    "nothing would have to be proven before promotion"
+    "without a Gate nothing is checked before promotion"
 )
 NO_SHADOW = (
-    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
-    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
-    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version"
+    "found no shadow, write {sideEffects: None} if answering a request changes nothing else, "
+    "{sideEffects: Suppressed} if the model server skips its side effects for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to give a version to users without a shadow"
 )
 NO_SIDE_EFFECTS = (
-    "found no sideEffects, write None when answering a request does nothing but answer, "
-    "or Suppressed when the model server leaves the rest out for requests with the header "
-    "x-model-shadow: true; percent: 0 switches shadow off"
+    "found no sideEffects, write None if answering a request changes nothing else, "
+    "or Suppressed if the model server skips its side effects for requests with the header "
+    "x-model-shadow: true; percent: 0 turns the shadow off"
 )
 FACTOR = 'write a decimal number in quotes, such as "2" or "1.5"'
-LONGER = "write more than shadow and steps take at least, or fewer or shorter steps"
+LONGER = (
+    "write a time longer than the shortest shadow and canary together, or fewer or shorter steps"
+)
 OFF = {"percent": 0}
 ON = {"sideEffects": "None"}
 TAG = (
-    "found no digest in the image of the container 'model', write registry/name@sha256:…: "
-    "behind a tag the bytes can change. provenance.mode Warn only reports it"
+    "found no digest in the image of the container 'model', write registry/name@sha256:…, "
+    "because a tag can be moved to another image; with provenance.mode Warn this is only reported"
 )
-PLAIN_PATH = "write a plain path: no '//', no element '.' or '..', no %2F, no '#', '?' or blank"
+PLAIN_PATH = "write a plain path, without '//', elements '.' or '..', %2F, '#', '?' and spaces"
 
-ONE_ARTIFACT = (
-    "but that version has another artifact already; write another version for another artifact"
-)
+ONE_ARTIFACT = "write a new version: this one already has a different artifact"
 ATTEMPTS = (
-    "found fewer than before, write the same or a larger number: attempts are only counted up"
+    "found a smaller number than before, write the same or a larger one: attempts only count up"
 )
 
 Row = tuple[str, Any, str, str]
@@ -133,7 +133,7 @@ MODEL: list[Row] = [
         "3 beta",
         "spec.model.version",
         "found '3 beta', write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
-        "beginning and ending with a letter or digit",
+        "starting and ending with a letter or digit",
     ),
     ("spec.model.version", 3, "spec.model.version", "must be of type string"),
     ("spec.model.version", "3" * 64, "spec.model.version", "may not be more than 63 bytes"),
@@ -148,7 +148,7 @@ MODEL: list[Row] = [
         "spec.model.artifact",
         {**ARTIFACT, "digest": "md5:0123"},
         "spec.model.artifact.digest",
-        "found 'md5:0123', write sha256: and 64 digits from 0-9 and a-f",
+        "found 'md5:0123', write sha256: followed by 64 digits from 0-9 and a-f",
     ),
     ("spec.model.gitCommit", "5f1c", "spec.model.gitCommit", f"found '5f1c', {COMMIT}"),
     (
@@ -161,7 +161,7 @@ MODEL: list[Row] = [
         "spec.model.dataset",
         {**DATASET, "digest": "none"},
         "spec.model.dataset.digest",
-        "found 'none', write sha256: and 64 digits from 0-9 and a-f",
+        "found 'none', write sha256: followed by 64 digits from 0-9 and a-f",
     ),
     (
         "spec.model.dataset",
@@ -214,13 +214,13 @@ PROVENANCE: list[Row] = [
             "spec.provenance.require",
             [item],
             f"spec.model.{item}",
-            f"found no {item}, write {meaning}: provenance.require asks for it",
+            f"found no {item}, write {meaning}: provenance.require lists it",
         )
         for item, meaning in (
-            ("artifact", "the uri and digest of the model's bytes"),
+            ("artifact", "the uri and digest of the model's files"),
             ("gitCommit", "the commit that trained the model"),
             ("dataset", "the uri and digest of the training data"),
-            ("benchmark", "what the model reached on held-out data"),
+            ("benchmark", "the model's result on held-out data"),
         )
     ),
 ]
@@ -236,7 +236,7 @@ PODS: list[Row] = [
         "spec.template.spec.containers",
         [{"name": "server", "image": f"a@{DIGEST}"}],
         "spec.template.spec.containers",
-        "found no container 'model', give that name to the container that serves",
+        "found no container 'model', write this name for the container that serves the model",
     ),
     (
         "spec.template.spec.containers",
@@ -261,7 +261,8 @@ ROUTE: list[Row] = [
         "spec.route.parentRefs",
         [PARENT, {**PARENT, "sectionName": "http"}],
         "spec.route.parentRefs",
-        "found a parent with and without sectionName, write it for every reference to that parent",
+        "found the same parent with and without sectionName, "
+        "write sectionName in every reference to that parent",
     ),
     (
         "spec.route.parentRefs",
@@ -294,7 +295,7 @@ ROUTE: list[Row] = [
             hostnames,
             "spec.route",
             "found neither hostnames nor matches, write at least one: "
-            "the model would answer every request of its Gateway",
+            "without them the model would get every request of its Gateway",
         )
         for hostnames in (ABSENT, [])
     ),
@@ -309,7 +310,7 @@ ROUTE: list[Row] = [
         "spec.route.matches",
         path("v2/models"),
         "spec.route.matches[0].path.value",
-        "found 'v2/models', write a path that begins with '/', such as /v2/models/arrival",
+        "found 'v2/models', write a path that starts with '/', such as /v2/models/arrival",
     ),
     *(
         (
@@ -335,13 +336,13 @@ ROUTE: list[Row] = [
         "spec.route.matches",
         [{"headers": [{"name": "x tenant", "value": "a"}]}],
         "spec.route.matches[0].headers[0].name",
-        "found 'x tenant', write a name as HTTP allows it, such as x-tenant",
+        "found 'x tenant', write a name that HTTP allows, such as x-tenant",
     ),
     (
         "spec.route.matches",
         [{"queryParams": [{"name": "a b", "value": "a"}]}],
         "spec.route.matches[0].queryParams[0].name",
-        "found 'a b', write a name as HTTP allows it, such as x-tenant",
+        "found 'a b', write a name that HTTP allows, such as x-tenant",
     ),
     (
         "spec.route.timeouts",
@@ -359,7 +360,7 @@ ROUTE: list[Row] = [
         "spec.route.timeouts",
         {"request": "10s", "backendRequest": "1m"},
         "spec.route.timeouts.backendRequest",
-        "found 1m within a request of 10s, write at most the time of `request`, which includes it",
+        "found 1m with a `request` of 10s, write at most the time of `request`, which includes it",
     ),
 ]
 OBJECTIVES: list[Row] = [
@@ -379,7 +380,7 @@ OBJECTIVES: list[Row] = [
         "spec.objectives",
         [ERRORS, {**ERRORS, "role": "Guard"}],
         "spec.objectives",
-        "found two objectives of the same name, write a name of its own for each",
+        "found two objectives with the same name, write a different name for each",
     ),
     (
         "spec.objectives",
@@ -391,7 +392,8 @@ OBJECTIVES: list[Row] = [
         "spec.objectives",
         objective(name="breaker"),
         "spec.objectives[0].name",
-        "found 'breaker', write another name: this one belongs to the objective that is always on",
+        "found 'breaker', write another name: "
+        "this one is reserved for the objective that is always on",
     ),
     (
         "spec.objectives",
@@ -404,48 +406,48 @@ OBJECTIVES: list[Row] = [
             "spec.objectives",
             [found],
             "spec.objectives[0]",
-            f"found type {found['type']} {said}, exactly when the type is {type}",
+            f"found type {found['type']} {said} if the type is {type}, and only then",
         )
         for type, found, said in (
             (
                 "Availability",
                 {"name": "errors", "type": "Availability"},
-                "without availability, write `availability` with its target",
+                "without availability, write `availability` with `target`",
             ),
             (
                 "Availability",
                 {**LATENCY, "availability": {"target": "99%"}},
-                "with availability, write `availability` with its target",
+                "with availability, write `availability` with `target`",
             ),
             (
                 "Latency",
                 {"name": "latency", "type": "Latency"},
-                "without latency, write `latency` with a time and a share",
+                "without latency, write `latency` with `within` and `share`",
             ),
             (
                 "Latency",
                 {**ERRORS, "latency": LATENCY["latency"]},
-                "with latency, write `latency` with a time and a share",
+                "with latency, write `latency` with `within` and `share`",
             ),
             (
                 "Counters",
                 {"name": "own", "type": "Counters", "limits": COUNTERS["limits"]},
-                "without counters, write `counters` with the metrics bad and total",
+                "without counters, write `counters` with the metrics `bad` and `total`",
             ),
             (
                 "Counters",
                 {**ERRORS, "counters": COUNTERS["counters"]},
-                "with counters, write `counters` with the metrics bad and total",
+                "with counters, write `counters` with the metrics `bad` and `total`",
             ),
             (
                 "Counters",
                 {"name": "own", "type": "Counters", "counters": COUNTERS["counters"]},
-                "without limits, write `limits` with the shares good and bad",
+                "without limits, write `limits` with the shares `good` and `bad`",
             ),
             (
                 "Counters",
                 {**LATENCY, "limits": COUNTERS["limits"]},
-                "with limits, write `limits` with the shares good and bad",
+                "with limits, write `limits` with the shares `good` and `bad`",
             ),
         )
     ),
@@ -482,10 +484,10 @@ LATENCIES: list[Row] = [
         for within, advice in (
             ("300", "write a time such as 300ms or 1s500ms"),
             ("0.3s", "write a time such as 300ms or 1s500ms"),
-            ("1ms", "write 2ms to 1m"),
-            ("0s", "write 2ms to 1m"),
-            ("1m1s", "write 2ms to 1m"),
-            ("24h", "write 2ms to 1m"),
+            ("1ms", "write a time from 2ms to 1m"),
+            ("0s", "write a time from 2ms to 1m"),
+            ("1m1s", "write a time from 2ms to 1m"),
+            ("24h", "write a time from 2ms to 1m"),
             ("375ms", DIGITS),
             ("1s501ms", DIGITS),
             ("1234ms", DIGITS),
@@ -535,20 +537,20 @@ OWN: list[Row] = [
         metrics("time_bucket", "time_count"),
         f"{METRICS}.bad.metric",
         "found 'time_bucket', "
-        "write a counter: the buckets of a histogram count the same answer many times",
+        "write a plain counter: the buckets of a histogram count each request many times",
     ),
     (
         "spec.objectives",
         metrics("a", "time_bucket"),
         f"{METRICS}.total.metric",
         "found 'time_bucket', "
-        "write a counter: the buckets of a histogram count the same answer many times",
+        "write a plain counter: the buckets of a histogram count each request many times",
     ),
     (
         "spec.objectives",
         metrics("a", "a"),
         METRICS,
-        "found 'a' for both, write two metrics: what is bad is a part of the total",
+        "found 'a' for both, write two different metrics: the bad events are a part of the total",
     ),
     (
         "spec.objectives",
@@ -569,7 +571,7 @@ OWN: list[Row] = [
             (
                 {"good": "0.0%"},
                 ".good",
-                "found '0.0%', write more than 0%: no number of requests proves 0%",
+                "found '0.0%', write more than 0%: no number of requests can show 0%",
             ),
             ({"bad": "90.1%"}, ".bad", "found '90.1%', write at most 90%"),
             ({"bad": "100%"}, ".bad", "found '100%', write at most 90%"),
@@ -680,9 +682,9 @@ STRATEGY: list[Row] = [
         for factor, advice in (
             ("2x", FACTOR),
             ("1.", FACTOR),
-            ("1", "write more than 1 and at most 10"),
-            ("0.5", "write more than 1 and at most 10"),
-            ("10.01", "write more than 1 and at most 10"),
+            ("1", "write a number above 1 and at most 10"),
+            ("0.5", "write a number above 1 and at most 10"),
+            ("10.01", "write a number above 1 and at most 10"),
         )
     ),
     ("spec.strategy.onDeadline", "Promote", "spec.strategy.onDeadline", '"PromoteWithBound"'),
@@ -745,7 +747,7 @@ STRATEGY: list[Row] = [
         {**OVERRIDE, "revision": "departure-0123456789"},
         "spec.strategy.override.revision",
         "found 'departure-0123456789', "
-        "write a revision of this ModelDeployment, as its status names it",
+        "write the name of a revision of this ModelDeployment, as its status shows it",
     ),
     (
         "spec.strategy.override",

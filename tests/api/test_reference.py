@@ -41,6 +41,30 @@ def test_every_field_says_what_it_is(path: str, schema: Schema) -> None:
     assert schema["description"].rstrip().endswith("."), path
 
 
+DEFAULTED = {
+    path: schema["default"]
+    for path, schema in FIELDS.items()
+    if not isinstance(schema.get("default", {}), dict)
+}
+
+
+@pytest.mark.parametrize("path", DEFAULTED)
+def test_a_field_with_a_default_names_it(path: str) -> None:
+    # `kubectl explain` shows a description and no default.
+    default = DEFAULTED[path]
+    said = FIELDS[path]["description"].partition("Defaults to ")[2]
+
+    if path == "spec.objectives":
+        (only,) = default
+        assert all(f"`{each}`" in said for each in (only["name"], only["availability"]["target"]))
+    else:
+        written = [
+            str(each).lower() if isinstance(each, bool) else str(each)
+            for each in (default if isinstance(default, list) else [default])
+        ]
+        assert said.startswith(", ".join(f"`{each}`" for each in written))
+
+
 def test_the_smallest_resource_of_the_page_is_accepted(dry: Client) -> None:
     example = reference().partition("```yaml\n")[2].partition("```")[0]
 
@@ -56,10 +80,12 @@ def test_a_field_tells_its_type_default_bounds_and_rules() -> None:
 
     assert section == (
         "\n*string, default `24h`, at most 32 characters*\n"
-        "\nWhen a rollout that is still undecided ends. "
-        "The clock stops while the rollout is paused.\n"
+        "\nTime limit for a rollout that stays undecided. Defaults to `24h`. "
+        "The timer stops while the rollout is paused. "
+        "Raise it for a service with little traffic.\n"
         "\nRefused with:\n\n"
-        "- found …, write more than shadow and steps take at least, or fewer or shorter steps\n"
+        "- found …, write a time longer than the shortest shadow and canary together, "
+        "or fewer or shorter steps\n"
         "- found …, write a time such as 24h, 1m30s or 300ms\n"
         "- found …, write more than zero\n"
     )

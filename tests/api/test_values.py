@@ -34,7 +34,7 @@ def test_a_ratio_is_read_exactly(text: str, value: Fraction) -> None:
     "text", ["", "%", "99.9", "0.999", "101%", "100.1%", "-1%", "1e1%", "99,9%", "1.00001%", " 1%"]
 )
 def test_what_is_no_ratio_is_told_so(text: str) -> None:
-    with pytest.raises(ValueError, match=f"found '{re.escape(text)}', write a number"):
+    with pytest.raises(ValueError, match=f"found '{re.escape(text)}', write a percentage"):
         share(text)
 
 

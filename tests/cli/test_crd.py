@@ -39,7 +39,7 @@ def test_the_check_shows_what_differs_and_changes_nothing(tmp_path: Path, path: 
 
     assert result.exit_code == 1
     assert "-edited by hand" in result.output
-    assert f"Error: {path}: not what the models say, run model-rollouts crd" in result.output
+    assert f"Error: {path}: out of date, run model-rollouts crd" in result.output
     assert (tmp_path / path).read_text() == edited
 
 
@@ -47,7 +47,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["crd", "--check", "-C", str(tmp_path)])
 
     assert result.exit_code == 1
-    assert f"{CRD}, {CHART_TEMPLATE}, {REFERENCE}: not what the models say" in result.output
+    assert f"{CRD}, {CHART_TEMPLATE}, {REFERENCE}: out of date" in result.output
 
 
 def test_the_crd_can_be_printed_for_kubectl(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ def test_the_environment_says_the_same(started: list[Options]) -> None:
         (NEEDED[:2], "Missing option '--proxy-image'"),
         ([*NEEDED, "--prometheus-url", "prometheus:9090"], "such as http://prometheus:9090"),
         ([*NEEDED, "--prometheus-token-file", "/none"], "'/none' does not exist"),
-        ([*NEEDED, "--prometheus-ca-file", __file__], "write a file with certificates in PEM"),
+        (
+            [*NEEDED, "--prometheus-ca-file", __file__],
+            "write the path of a PEM file of certificates",
+        ),
         ([*NEEDED, "--scrape-interval", "0s"], "write a time such as"),
         ([*NEEDED, "--crash-at", "somewhere"], "write one of after-evidence, after-route"),
         ([*NEEDED, "--crash-at", "after-route:0"], "a count from 1"),

@@ -101,14 +101,14 @@ def test_a_missing_plotting_library_is_named_before_the_long_run(
     [
         ((), "Missing option '--rate'"),
         (("--rate", "0"), "0.0 is not in the range"),
-        (("--rate", "1", "--target", "0.999"), "found '0.999', write a share with its sign"),
+        (("--rate", "1", "--target", "0.999"), "found '0.999', write a percentage such as 99.9%"),
         (("--rate", "1", "--target", "100%"), "target: found 1, write a share between 0 and 1"),
         (("--rate", "1", "--target", "30%"), "whose bad limit would be"),
         (("--rate", "1", "--deadline", "1d"), "found '1d', write a time such as 24h"),
         (("--rate", "1", "--deadline", "0s"), "found '0s', write a time such as 24h"),
-        (("--rate", "1", "--steps", "5%,x"), "found 'x', write a share with its sign"),
+        (("--rate", "1", "--steps", "5%,x"), "found 'x', write a percentage such as 99.9%"),
         (("--rate", "1", "--steps", "50%,5%"), "steps: found [0.5, 0.05], write ascending"),
-        (("--rate", "1", "--plot", "a.pdf"), "write a name that ends in .png or .svg"),
+        (("--rate", "1", "--plot", "a.pdf"), "write a file name that ends in .png or .svg"),
         (("--rate", "1", "--assurance", "Sure"), "'Sure' is not one of"),
     ],
 )

@@ -96,7 +96,7 @@ def test_a_wrong_value_is_refused_by_its_name(path: str, value: Any, complaint: 
 )
 def test_what_is_missing_is_asked_for(path: str, value: Any) -> None:
     asked = path if value == "" else "serviceAccount.name"
-    with pytest.raises(StepError, match=f"{asked}: .*give"):
+    with pytest.raises(StepError, match=f"{asked}: found none.*, write "):
         render(with_value(path, value))
 
 

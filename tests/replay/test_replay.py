@@ -102,7 +102,7 @@ def test_a_bad_version_is_rolled_back_at_once_and_the_table_says_why(tmp_path: P
 
     assert result.exit_code == 0
     told = " ".join(result.output.split())
-    assert "shop/m-2 against m-1: " in told
+    assert "shop/m-2 compared with m-1: " in told
     assert "RolledBack" in told
     assert "2025-11-22T14:00:" in told
     assert "Promoted" not in told
@@ -223,13 +223,19 @@ def test_a_broken_recording_is_refused_by_line_and_field(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "found a RECORDING and --prometheus, or neither"),
-        (["x.jsonl", "--prometheus", "http://p"], "found a RECORDING and --prometheus"),
-        (["x.jsonl", "--namespace", "shop"], "--namespace belongs to --prometheus"),
-        (["--prometheus", "http://p", "--namespace", "shop"], "--prometheus needs --candidate too"),
+        ([], "found both a RECORDING and --prometheus, or neither"),
+        (["x.jsonl", "--prometheus", "http://p"], "found both a RECORDING and --prometheus"),
+        (
+            ["x.jsonl", "--namespace", "shop"],
+            "--namespace needs --prometheus instead of a RECORDING",
+        ),
+        (
+            ["--prometheus", "http://p", "--namespace", "shop"],
+            "--prometheus also needs --candidate",
+        ),
         (
             ["--prometheus", "http://p", "--ca-file", __file__],
-            "write a file with certificates in PEM",
+            "write the path of a PEM file of certificates",
         ),
         (["--prometheus", "http://p", "--ca-file", "/none"], "'/none': No such file"),
         (["x.jsonl", "--from", "noon"], "found 'noon', write a time such as"),
@@ -285,4 +291,4 @@ def test_a_latency_without_histogram(tmp_path: Path) -> None:
     result = _replay(path, "--within", "300ms")
 
     assert result.exit_code == 2
-    assert "the samples hold no latency histogram" in result.output
+    assert "the samples have no latency histogram" in result.output

@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "model-rollouts.name" .) .Values.serviceAccount.name -}}
 {{- else -}}
-{{- required "serviceAccount.name: with serviceAccount.create=false, give the name of a ServiceAccount that exists" .Values.serviceAccount.name -}}
+{{- required "serviceAccount.name: found none with serviceAccount.create=false, write the name of an existing ServiceAccount" .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 

@@ -63,7 +63,7 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One CEL rule and what a person whose object breaks it should do.
+    """One CEL rule and what to do about an object that breaks it.
 
     `holds` is the CEL expression; `advice` what to write instead; `found`, a CEL expression of a
     string, shows what was there; `field` is the path below the place of the rule that is to blame.

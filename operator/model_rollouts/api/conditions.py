@@ -1,7 +1,7 @@
 """Conditions of the status: their types and reasons, and how one is put among the others.
 
-They follow kstatus, so that GitOps tools know without a plugin whether a rollout goes on
-(Reconciling), needs a person (Stalled) or is done (Ready).
+They follow kstatus, so that GitOps tools know without a plugin whether a rollout is in progress
+(Reconciling), needs you (Stalled) or is done (Ready).
 """
 
 from datetime import datetime
@@ -15,24 +15,37 @@ from model_rollouts.api.base import INT64, Part, Word
 class ConditionType(Word):
     """What a condition is about."""
 
-    READY = "Ready", "All users get what the spec says. Always present."
-    AVAILABLE = "Available", "Users get answers; the one to page on. Always present."
-    RECONCILING = "Reconciling", "The operator works or waits for something; only while true."
-    STALLED = "Stalled", "Nothing happens until a person acts; only while true."
-    WATCHING = "Watching", "The promoted version is under observation; only while true."
+    READY = "Ready", "All users get the version in the spec. Always present."
+    AVAILABLE = (
+        "Available",
+        "Users get answers, whichever version gives them. Page on this one. Always present.",
+    )
+    RECONCILING = (
+        "Reconciling",
+        "The operator is working, or waits for something. Present only while true.",
+    )
+    STALLED = (
+        "Stalled",
+        "The rollout does not continue until you change something. Present only while true.",
+    )
+    WATCHING = (
+        "Watching",
+        "The promoted version is still judged, and the previous revision stays warm. "
+        "Present only while true.",
+    )
     UNDERPOWERED = (
         "Underpowered",
-        "At the present traffic the objectives are not decided before the deadline; "
-        "only while true.",
+        "At current traffic the objectives will not be decided before the deadline. "
+        "Present only while true.",
     )
     NO_BUCKET_BOUNDARY = (
         "NoBucketBoundary",
-        "What runs was started before a latency objective was written, and does not count its "
-        "time exactly; only while true.",
+        "A running revision does not count the time of a latency objective exactly, because it "
+        "started before the objective was added. Present only while true.",
     )
     SERVICE_DEGRADED = (
         "ServiceDegraded",
-        "The service breaks its objectives whichever version answers; only while true.",
+        "The service misses its objectives whichever version answers. Present only while true.",
     )
 
 
@@ -40,54 +53,69 @@ class Reason(Word):
     """Why a condition is as it is."""
 
     SERVING = "Serving", "All users get the applied version."
-    STABLE_READY = "StableReady", "Stable has the ready pods that its users need."
-    CHECKING = "Checking", "The version is checked before pods of it start."
-    STARTING = "Starting", "Pods become ready."
+    STABLE_READY = "StableReady", "Stable has enough ready pods for its users."
+    CHECKING = "Checking", "The version is checked before its pods start."
+    STARTING = "Starting", "Pods are starting and not ready yet."
     JUDGING = "Judging", "The candidate is judged on the requests it gets."
-    NO_TRAFFIC = "NoTraffic", "No request came that could be judged."
-    METRICS_UNAVAILABLE = "MetricsUnavailable", "Prometheus does not answer; the weight is held."
-    SCRAPE_MISSING = "ScrapeMissing", "Pods run, and Prometheus does not scrape them."
+    NO_TRAFFIC = "NoTraffic", "No requests arrive to judge the candidate on; its weight is held."
+    METRICS_UNAVAILABLE = (
+        "MetricsUnavailable",
+        "Prometheus does not answer; the candidate's weight is held.",
+    )
+    SCRAPE_MISSING = "ScrapeMissing", "Pods run, but Prometheus does not scrape them."
     DUPLICATE_TARGETS = "DuplicateTargets", "Prometheus scrapes the same pods more than once."
     SPLIT_NOT_OBSERVED = (
         "SplitNotObserved",
-        "Requests do not arrive at candidate and stable as the weights say.",
+        "Candidate and stable do not get requests in the proportion of their weights.",
     )
     MIRROR_NOT_OBSERVED = (
         "MirrorNotObserved",
-        "Copies of requests do not arrive at the candidate as the route says.",
+        "The candidate does not get the share of mirrored requests that the route says.",
     )
     SHADOW_HURTS_STABLE = (
         "ShadowHurtsStable",
-        "Stable answered worse while its requests were copied; fewer of them are now.",
+        "Mirroring made stable worse, so fewer requests are mirrored now.",
     )
     LOW_LOAD = (
         "LowLoad",
-        "A pod of the candidate has too few requests for its latency to count for promotion.",
+        "Each candidate pod gets too few requests for its latency to count towards promotion.",
     )
-    CAPACITY_PENDING = "CapacityPending", "Pods for the next step start."
-    EXCHANGING = "Exchanging", "Pods of one version take the place of those of the other."
-    NAME_TAKEN = "NameTaken", "An object that the rollout needs belongs to somebody else."
+    CAPACITY_PENDING = "CapacityPending", "Pods for the next step are starting."
+    EXCHANGING = "Exchanging", "Pods of one version are being replaced by pods of the other."
+    NAME_TAKEN = "NameTaken", "An object that the rollout needs exists and has another owner."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."
-    ROUTE_CONFLICT = "RouteConflict", "Another route has the same match."
-    GATEWAY_INCAPABLE = "GatewayIncapable", "The Gateway cannot do what the spec needs."
-    PROVENANCE_MISSING = "ProvenanceMissing", "An item that is required is not declared."
-    INVALID_SPEC = "InvalidSpec", "A rule of this release refuses the spec."
+    ROUTE_CONFLICT = "RouteConflict", "Another route matches the same requests."
+    GATEWAY_INCAPABLE = "GatewayIncapable", "The Gateway does not support what the spec needs."
+    PROVENANCE_MISSING = (
+        "ProvenanceMissing",
+        "A required item is not declared, or a version has another artifact than before.",
+    )
+    INVALID_SPEC = "InvalidSpec", "This release of the operator refuses the spec."
     INVALID_TEMPLATE = "InvalidTemplate", "The API server refuses the pod template."
     PROGRESS_DEADLINE_EXCEEDED = (
         "ProgressDeadlineExceeded",
         "Pods were not ready before the progress deadline.",
     )
-    STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than it needs."
-    WATCHING = "Watching", "The previous revision stays warm, in case the promoted one fails late."
-    TOO_LITTLE_TRAFFIC = "TooLittleTraffic", "Fewer requests come than the proof needs."
-    TARGET_MISSED = "TargetMissed", "No version that serves keeps the target."
-    BETWEEN_BUCKETS = "BetweenBuckets", "A time lies between two that are counted."
-    WRITE_REFUSED = "WriteRefused", "The API server refuses what the rollout needs to write."
-    PAUSED = "Paused", "The spec says paused."
-    OVERRIDDEN = "Overridden", "A person decided in place of the objectives."
-    REVERTED = "Reverted", "A version that had served all users before came back."
-    ROLLED_BACK = "RolledBack", "The candidate was worse and was taken back."
-    UNDECIDED = "Undecided", "The deadline came without proof."
+    STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than its users need."
+    WATCHING = (
+        "Watching",
+        "The promoted version is still judged, and the previous revision stays warm.",
+    )
+    TOO_LITTLE_TRAFFIC = (
+        "TooLittleTraffic",
+        "Too few requests arrive to decide the objectives before the deadline.",
+    )
+    TARGET_MISSED = "TargetMissed", "No version that serves meets the target."
+    BETWEEN_BUCKETS = (
+        "BetweenBuckets",
+        "The time of a latency objective lies between two that the proxy counts.",
+    )
+    WRITE_REFUSED = "WriteRefused", "The API server refuses an object that the rollout needs."
+    PAUSED = "Paused", "`spec.paused` is true."
+    OVERRIDDEN = "Overridden", "`spec.strategy.override` decides instead of the objectives."
+    REVERTED = "Reverted", "A version that served all users before serves them again."
+    ROLLED_BACK = "RolledBack", "The candidate was rolled back."
+    UNDECIDED = "Undecided", "The deadline came before the objectives were decided."
 
 
 class ConditionStatus(Word):
@@ -95,27 +123,27 @@ class ConditionStatus(Word):
 
     TRUE = "True", "It holds."
     FALSE = "False", "It does not hold."
-    UNKNOWN = "Unknown", "It is not known whether it holds."
+    UNKNOWN = "Unknown", "The operator cannot tell."
 
 
 class Condition(Part):
-    """One aspect of the state, in the shape of every Kubernetes condition."""
+    """One aspect of the state, in the form of a standard Kubernetes condition."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """What the condition is about."""
+    """Type of the condition, e.g. `Ready`."""
     status: ConditionStatus
     """Whether the condition holds."""
     observed_generation: Annotated[int, Field(ge=0, json_schema_extra=INT64)] | None = None
-    """The generation of the resource that the condition is about."""
+    """Generation of the resource that the condition was set for."""
     last_transition_time: datetime
-    """When `status` last changed."""
+    """When `status` last changed, in UTC."""
     reason: Annotated[
         str,
         Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
     ]
-    """Why, in one word."""
+    """Why, as one word for programs, e.g. `Judging`."""
     message: Annotated[str, Field(max_length=32768)]
-    """Why, in words."""
+    """Why, as a sentence for people. Its wording can change between releases."""
 
 
 ALWAYS_PRESENT = frozenset({ConditionType.READY, ConditionType.AVAILABLE})

@@ -24,10 +24,10 @@ KIND = "ModelDeployment"
 PLURAL = "modeldeployments"
 
 _DECLARED = {
-    Item.ARTIFACT: ("artifact", "the uri and digest of the model's bytes"),
+    Item.ARTIFACT: ("artifact", "the uri and digest of the model's files"),
     Item.GIT_COMMIT: ("gitCommit", "the commit that trained the model"),
     Item.DATASET: ("dataset", "the uri and digest of the training data"),
-    Item.BENCHMARK: ("benchmark", "what the model reached on held-out data"),
+    Item.BENCHMARK: ("benchmark", "the model's result on held-out data"),
 }
 
 
@@ -41,7 +41,7 @@ def _enforced(item: Item, holds: str) -> str:
 _DECLARATIONS = tuple(
     Rule(
         _enforced(item, f"has(self.model.{field})"),
-        f"found no {field}, write {meaning}: provenance.require asks for it",
+        f"found no {field}, write {meaning}: provenance.require lists it",
         field=f".model.{field}",
     )
     for item, (field, meaning) in _DECLARED.items()
@@ -53,8 +53,8 @@ _IMAGE_BY_DIGEST = Rule(
         f"self.template.spec.containers.all(c, c.name != '{CONTAINER}' "
         "|| (has(c.image) && c.image.matches('@sha256:[a-f0-9]{64}$')))",
     ),
-    f"found no digest in the image of the container '{CONTAINER}', write registry/name@sha256:…: "
-    "behind a tag the bytes can change. provenance.mode Warn only reports it",
+    f"found no digest in the image of the container '{CONTAINER}', write registry/name@sha256:…, "
+    "because a tag can be moved to another image; with provenance.mode Warn this is only reported",
     field=".template.spec.containers",
 )
 
@@ -62,16 +62,15 @@ _ROOM_FOR_A_BAD_LIMIT = (
     Rule(
         "self.strategy.assurance != 'Fast' || self.objectives.all(o, "
         "!has(o.availability) || !o.availability.target.matches('^8[01][.%]'))",
-        "found a target below 82% with the assurance Fast, write a higher target or Standard: "
-        "Fast rules out five times the target's errors, which would be more than 90%",
+        "found a target below 82% with assurance Fast, write a higher target or use Standard: "
+        "Fast rules out five times the allowed errors, which would be more than 90%",
         field=".objectives",
     ),
     Rule(
         "self.strategy.assurance != 'Fast' || self.objectives.all(o, "
         "!has(o.latency) || !o.latency.share.matches('^5[0-4][.%]'))",
-        "found a share below 55% with the assurance Fast, write a higher share or Standard: "
-        "Fast rules out twice the slow answers that the share allows, "
-        "which would be more than 90%",
+        "found a share below 55% with assurance Fast, write a higher share or use Standard: "
+        "Fast rules out twice the allowed slow requests, which would be more than 90%",
         field=".objectives",
     ),
 )
@@ -79,9 +78,9 @@ _ROOM_FOR_A_BAD_LIMIT = (
 # Not of the strategy itself: its default, for a spec without one, has no shadow either.
 _SHADOW_IS_SAID = Rule(
     "self.strategy.mode != 'Progressive' || has(self.strategy.shadow)",
-    "found no shadow, write {sideEffects: None} when answering a request does nothing but answer, "
-    "{sideEffects: Suppressed} when the model server leaves the rest out for requests with the "
-    "header x-model-shadow: true, or {percent: 0} to let users be the first to meet a version",
+    "found no shadow, write {sideEffects: None} if answering a request changes nothing else, "
+    "{sideEffects: Suppressed} if the model server skips its side effects for requests with the "
+    "header x-model-shadow: true, or {percent: 0} to give a version to users without a shadow",
     field=".strategy.shadow",
 )
 
@@ -92,31 +91,34 @@ class Spec(
         *_DECLARATIONS, _IMAGE_BY_DIGEST, *_ROOM_FOR_A_BAD_LIMIT, _SHADOW_IS_SAID
     ),
 ):
-    """What is wanted."""
+    """The desired state."""
 
     model: Model
-    """What is served: a version and where it came from."""
+    """The version of the model to serve, and where it came from. Another version starts a
+    rollout."""
     provenance: Provenance = Provenance()
-    """What must be known about where a version came from."""
+    """What every version must declare about where it came from."""
     replicas: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] = 1
-    """Pods of the stable revision. Leave it out where an autoscaler writes it: the scale
-    subresource is its target."""
+    """Number of pods of the stable revision. Defaults to `1`. Omit it if an autoscaler sets it
+    through the scale subresource."""
     port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)]
-    """The port on which the container `model` answers."""
+    """Port on which the container `model` listens."""
     template: PodTemplate
-    """The pods of the model, a PodTemplateSpec. The container `model` serves."""
+    """Template of the model's pods, a PodTemplateSpec. Its container `model` serves the model."""
     route: Route
-    """Which requests reach the model, in the shapes of Gateway API."""
+    """Which requests reach the model, written as in a Gateway API HTTPRoute."""
     objectives: tuple[Objective, ...] = Field(
         default=(DEFAULT,), max_length=LARGEST_NUMBER, json_schema_extra=OBJECTIVES
     )
-    """What is promised to users. A candidate that breaks it is taken back, and one that is proven
-    to keep it is promoted. Besides these, the breaker is always on: it ends a total outage within
-    a few requests."""
+    """What is promised to users. A candidate that fails an objective is rolled back; one that
+    passes every Gate is promoted. Defaults to one Gate named `errors`: `99.9%` of requests must
+    succeed. In addition, the objective `breaker` is always on: it rolls back a version that fails
+    more than 20 % of requests."""
     strategy: Strategy = Strategy()
-    """How a version gets from no users to all of them."""
+    """How a version is rolled out."""
     paused: bool = False
-    """Freezes the rollout: the weights stay as they are, and the clocks of all deadlines stand."""
+    """Pauses the rollout: weights stay as they are, and deadline timers are stopped. Defaults to
+    `false`."""
 
 
 class Metadata(Part):
@@ -148,7 +150,7 @@ _ROOT_RULES = (
     Rule(
         "!has(self.spec.strategy.override) "
         "|| self.spec.strategy.override.revision.startsWith(self.metadata.name + '-')",
-        "write a revision of this ModelDeployment, as its status names it",
+        "write the name of a revision of this ModelDeployment, as its status shows it",
         found=shown("self.spec.strategy.override.revision"),
         field=".spec.strategy.override.revision",
     ),
@@ -156,15 +158,18 @@ _ROOT_RULES = (
 
 
 class ModelDeployment(Part, json_schema_extra=rules(*_ROOT_RULES)):
-    """Takes a version of a model to its users step by step, and back when it is worse."""
+    """Serves a machine-learning model and rolls out its versions: shadow, canary, full traffic.
+
+    A version that fails its objectives is rolled back automatically.
+    """
 
     api_version: Literal["modelrollouts.dev/v1alpha1"]
     kind: Literal["ModelDeployment"]
     metadata: Annotated[Metadata, WithJsonSchema(_METADATA)]
     spec: Spec
-    """What is wanted."""
+    """The desired state."""
     status: Status = Status()
-    """What the operator tells."""
+    """The state that the operator last observed."""
 
     @field_validator("status", mode="wrap")
     @classmethod

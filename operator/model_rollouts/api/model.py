@@ -16,30 +16,31 @@ from model_rollouts.api.strings import (
 
 
 class Artifact(Part):
-    """The bytes of the model."""
+    """The files of the model."""
 
     uri: Uri
     """Where the artifact is stored, e.g. `s3://models/arrival/3`."""
     digest: Digest
-    """What the stored bytes hash to, e.g. `sha256:` and 64 hexadecimal digits."""
+    """Hash of the artifact: `sha256:` and 64 hexadecimal digits. A version cannot change its
+    digest later."""
 
 
 class Dataset(Part):
     """The data that the model was trained on."""
 
     uri: Uri
-    """Where the training data is stored."""
+    """Where the training data is stored, e.g. `s3://data/flights/2026-03`."""
     digest: Digest
-    """What the stored bytes hash to."""
+    """Hash of the training data: `sha256:` and 64 hexadecimal digits."""
     as_of: Date | None = None
-    """The day up to which the data reaches, e.g. `2026-03-31`."""
+    """Last day that the data covers, e.g. `2026-03-31`."""
 
 
 class Better(Word):
-    """Which direction of a metric is the good one."""
+    """Whether smaller or larger values of a metric are better."""
 
-    LOWER = "Lower", "A smaller value is better, as of an error or a loss."
-    HIGHER = "Higher", "A larger value is better, as of an accuracy."
+    LOWER = "Lower", "Smaller values are better, as for a loss."
+    HIGHER = "Higher", "Larger values are better, as for an accuracy."
 
 
 def _decimals(*fields: str) -> str:
@@ -53,26 +54,27 @@ class Benchmark(
             f"!has(self.limit) || !({_decimals('value', 'limit')}) || "
             "(self.better == 'Lower' ? double(self.value) <= double(self.limit) "
             ": double(self.value) >= double(self.limit))",
-            "but a version that misses the limit of its own benchmark is not rolled out; "
-            "train it again or correct the limit",
+            "retrain the model or correct the limit: "
+            "a version that misses the limit of its own benchmark is not rolled out",
             found="self.value + ' where the limit is ' + self.limit "
             "+ ' and ' + self.better + ' is better'",
             field=".value",
         )
     ),
 ):
-    """What the model reached before anybody was served by it."""
+    """The model's result on held-out data, measured before the rollout."""
 
     name: Text
-    """The data set or suite that was measured, e.g. `holdout-2026-03`."""
+    """Name of the data set or suite, e.g. `holdout-2026-03`."""
     metric: Text
-    """What was measured, e.g. `brier`."""
+    """Name of the metric, e.g. `brier`."""
     value: Decimal
-    """What the version reached, digits in quotes, e.g. `"0.0663"`."""
+    """Result of this version, a decimal number in quotes, e.g. `"0.0663"`."""
     better: Better
-    """Which direction is the good one."""
+    """Whether smaller or larger values are better."""
     limit: Decimal | None = None
-    """The worst value that is allowed. A version that misses it is refused."""
+    """Worst value that is allowed, a decimal number in quotes. A version that misses it is
+    refused."""
 
 
 class Model(
@@ -81,54 +83,53 @@ class Model(
         Rule(
             "self.version != oldSelf.version || !has(self.artifact) || !has(oldSelf.artifact) "
             "|| self.artifact.digest == oldSelf.artifact.digest",
-            "but that version has another artifact already; "
-            "write another version for another artifact",
+            "write a new version: this one already has a different artifact",
             found="self.artifact.digest + ' for version ' + self.version",
             field=".artifact.digest",
         )
     ),
 ):
-    """What is served: a version and where it came from."""
+    """The version of the model to serve, and where it came from."""
 
     version: Version
-    """The version of the model, shown wherever the rollout is shown. Other bytes are another
-    version: the digest of a version's artifact cannot be changed."""
+    """Version of the model, e.g. `3`, as shown in the status, events and messages. A different
+    artifact needs a different version."""
     artifact: Artifact | None = None
-    """The bytes of the model: where they are stored and what they hash to."""
+    """The files of the model: where they are stored, and their hash."""
     git_commit: GitCommit | None = None
-    """The commit of the code that trained the model, in full."""
+    """Full hash of the commit that trained the model."""
     dataset: Dataset | None = None
     """The data that the model was trained on."""
     benchmark: Benchmark | None = None
-    """What the model reached on held-out data before the rollout."""
+    """The model's result on held-out data, measured before the rollout."""
 
 
 class Mode(Word):
-    """What a missing item of the provenance does."""
+    """What happens when a required item is missing."""
 
-    ENFORCE = "Enforce", "A resource that lacks a required item is refused."
-    WARN = "Warn", "The rollout goes on, and the missing items are reported."
+    ENFORCE = "Enforce", "The ModelDeployment is refused."
+    WARN = "Warn", "The rollout continues, and the missing items are reported."
 
 
 class Item(Word):
-    """What the provenance of a version can be asked for."""
+    """An item that every version must declare."""
 
-    IMAGE = "image", "The container `model` names its image by digest."
-    ARTIFACT = "artifact", "`model.artifact` is declared."
-    GIT_COMMIT = "gitCommit", "`model.gitCommit` is declared."
-    DATASET = "dataset", "`model.dataset` is declared."
-    BENCHMARK = "benchmark", "`model.benchmark` is declared."
+    IMAGE = "image", "The digest in the image of the container `model`."
+    ARTIFACT = "artifact", "The field `model.artifact`."
+    GIT_COMMIT = "gitCommit", "The field `model.gitCommit`."
+    DATASET = "dataset", "The field `model.dataset`."
+    BENCHMARK = "benchmark", "The field `model.benchmark`."
 
 
 class Provenance(Part):
-    """What must be known about where a version came from."""
+    """What every version must declare about where it came from."""
 
     mode: Mode = Mode.ENFORCE
-    """What happens when a required item is missing."""
+    """What happens when a required item is missing. Defaults to `Enforce`."""
     require: tuple[Item, ...] = Field(
         default=(Item.IMAGE,),
         max_length=len(Item),
         json_schema_extra=ATOMIC,
     )
-    """The items that every version must declare. A tag can point to other bytes tomorrow, so that
-    the image's digest is asked for unless this list says otherwise."""
+    """Items that every version must declare. Defaults to `image`, because a tag can be moved to
+    another image. An empty list requires nothing."""

@@ -11,8 +11,8 @@ BREAKER = "breaker"
 
 LARGEST_NUMBER = 8
 
-_SHARE = "write a ratio with its sign, such as 99.9%, with at most four decimals"
-_PART = "write a ratio with its sign, such as 1%, with at most four decimals"
+_SHARE = "write a percentage such as 99.9%, with at most four decimals"
+_PART = "write a percentage such as 1%, with at most four decimals"
 
 Target = Annotated[
     str,
@@ -23,8 +23,8 @@ Target = Annotated[
         (
             Rule(
                 "self.matches('^[89][0-9][.%]')",
-                "write at least 80% and less than 100%: no number of requests proves 100%, "
-                "and the breaker rolls back what fails more than 20%",
+                "write at least 80% and less than 100%: no number of requests can show 100%, "
+                "and the breaker rolls back a version that fails more than 20%",
                 found=shown("self"),
             ),
         ),
@@ -40,7 +40,7 @@ Share = Annotated[
         (
             Rule(
                 "self.matches('^[5-9][0-9][.%]')",
-                "write at least 50% and less than 100%: no number of requests proves 100%",
+                "write at least 50% and less than 100%: no number of requests can show 100%",
                 found=shown("self"),
             ),
         ),
@@ -60,13 +60,13 @@ Within = Annotated[
         (
             Rule(
                 "(duration(self) >= duration('2ms') && duration(self) <= duration('1m'))",
-                "write 2ms to 1m",
+                "write a time from 2ms to 1m",
                 found=shown("self"),
             ),
             Rule(
                 f"{_MS} % {_BIN} == 0",
                 "write at most two significant digits of milliseconds, such as 370ms or 1500ms: "
-                "the proxy counts no other times",
+                "the proxy can count no other times",
                 found=shown("self"),
             ),
         ),
@@ -82,7 +82,7 @@ GoodLimit = Annotated[
         (
             Rule(
                 "self.matches('[1-9]')",
-                "write more than 0%: no number of requests proves 0%",
+                "write more than 0%: no number of requests can show 0%",
                 found=shown("self"),
             ),
         ),
@@ -111,57 +111,61 @@ class ObjectiveType(Word):
 
     AVAILABILITY = (
         "Availability",
-        "Requests answered with an error, cut off or given up on by the client, of all requests.",
+        "The share of failed requests: status 5xx or 429, broken connections, and requests that "
+        "the client gave up on.",
     )
     LATENCY = (
         "Latency",
-        "Requests answered later than a time, or given up on by the client, of all requests.",
+        "The share of slow requests: not answered within a time limit, or given up on by the "
+        "client.",
     )
-    COUNTERS = "Counters", "What the model server itself counts as bad, of what it counts in total."
+    COUNTERS = "Counters", "The share of bad events, from two counters of the model server."
 
 
 class Role(Word):
     """What an objective may do."""
 
-    GATE = "Gate", "Must be proven before promotion, and can roll back."
-    GUARD = "Guard", "Can only roll back; undecided does not block."
-    REPORT = "Report", "Is shown and never acts."
+    GATE = "Gate", "Must pass before promotion, and rolls back when it fails."
+    GUARD = "Guard", "Rolls back when it fails; does not delay promotion while undecided."
+    REPORT = "Report", "Is shown in the status, and neither promotes nor rolls back."
 
 
 class Compare(Word):
-    """What the candidate is held against."""
+    """What the candidate is compared with."""
 
     AUTO = (
         "Auto",
-        "Good is not worse than the target or not worse than stable at the same time; "
-        "bad is worse than both.",
+        "Target and stable. It is enough to meet the target or to be no worse than stable; "
+        "only a candidate worse than both fails.",
     )
-    TARGET = "Target", "The target alone."
-    STABLE = "Stable", "Stable at the same time alone."
+    TARGET = "Target", "The target only."
+    STABLE = "Stable", "Stable at the same time only."
 
 
 class Availability(Part):
-    """An objective on errors."""
+    """An objective on failed requests."""
 
     target: Target
-    """The share of requests that must be answered without error, e.g. `99.9%`."""
+    """Share of requests that must succeed, at least `80%` and less than `100%`, e.g. `99.9%`."""
 
 
 class Latency(Part):
-    """An objective on slow answers: `99%` within `300ms` is a p99 of at most 300 ms."""
+    """An objective on slow requests: `99%` within `300ms` is a p99 of at most 300 ms."""
 
     within: Within
-    """The time that an answer may take, in at most two significant digits of milliseconds."""
+    """How long a request may take, from `2ms` to `1m`, e.g. `300ms`. At most two significant
+    digits of milliseconds."""
     share: Share
-    """The share of requests that must be answered within it, e.g. `99%`."""
+    """Share of requests that must be answered within that time, at least `50%` and less than
+    `100%`, e.g. `99%`."""
 
 
 class Counter(Part):
-    """A counter that the model server exports."""
+    """A counter that the model server exports to Prometheus."""
 
     metric: MetricName
-    """Name of the metric, without labels. The operator adds namespace and revision, and sums over
-    all other labels."""
+    """Name of the counter, without labels. The operator selects namespace and revision, and sums
+    over all other labels."""
 
 
 class Counters(
@@ -169,17 +173,17 @@ class Counters(
     json_schema_extra=rules(
         Rule(
             "self.bad.metric != self.total.metric",
-            "write two metrics: what is bad is a part of the total",
+            "write two different metrics: the bad events are a part of the total",
             found=shown("self.bad.metric") + " + ' for both'",
         )
     ),
 ):
-    """Two counters of the model server's own. docs/metrics.md says how they must be scraped."""
+    """Two counters that the model server exports. docs/metrics.md says how to scrape them."""
 
     bad: Counter
-    """Counts what went wrong."""
+    """Counter of bad events."""
     total: Counter
-    """Counts everything of which that is a part."""
+    """Counter of all events, good and bad."""
 
 
 _READABLE_LIMITS = " && ".join(matches(field, ratio.PATTERN) for field in ("self.good", "self.bad"))
@@ -191,25 +195,26 @@ class Limits(
         Rule(
             f"!({_READABLE_LIMITS}) || "
             "double(self.good.replace('%', '')) < double(self.bad.replace('%', ''))",
-            "write a larger bad limit: between the two either verdict is legitimate, "
-            "and without room for it no number of requests decides",
+            "write a bad limit that is larger than the good one: "
+            "without a gap between them no number of requests decides",
             found="'good ' + self.good + ' and bad ' + self.bad",
         )
     ),
 ):
-    """From which share of bad ones on a version counts as good or as bad."""
+    """Shares of bad events at which a version is good or bad."""
 
     good: GoodLimit
-    """A version is good up to this share, e.g. `1%`."""
+    """A version with at most this share of bad events is good, e.g. `1%`."""
     bad: BadLimit
-    """A version is bad from this share on, e.g. `2%`."""
+    """A version with at least this share of bad events is bad, at most `90%`, e.g. `2%`. A larger
+    gap to `good` needs fewer requests."""
 
 
 def _member(type: ObjectiveType, field: str, what: str) -> Rule:
     """The union has the member of its type and no other."""
     return Rule(
         f"(self.type == '{type.value}') == has(self.{field})",
-        f"write `{field}` with {what}, exactly when the type is {type.value}",
+        f"write `{field}` with {what} if the type is {type.value}, and only then",
         found=f"'type ' + self.type + (has(self.{field}) ? ' with' : ' without') + ' {field}'",
     )
 
@@ -217,37 +222,38 @@ def _member(type: ObjectiveType, field: str, what: str) -> Rule:
 class Objective(
     Part,
     json_schema_extra=rules(
-        _member(ObjectiveType.AVAILABILITY, "availability", "its target"),
-        _member(ObjectiveType.LATENCY, "latency", "a time and a share"),
-        _member(ObjectiveType.COUNTERS, "counters", "the metrics bad and total"),
-        _member(ObjectiveType.COUNTERS, "limits", "the shares good and bad"),
+        _member(ObjectiveType.AVAILABILITY, "availability", "`target`"),
+        _member(ObjectiveType.LATENCY, "latency", "`within` and `share`"),
+        _member(ObjectiveType.COUNTERS, "counters", "the metrics `bad` and `total`"),
+        _member(ObjectiveType.COUNTERS, "limits", "the shares `good` and `bad`"),
         Rule(
             f"self.name != '{BREAKER}'",
-            "write another name: this one belongs to the objective that is always on",
+            "write another name: this one is reserved for the objective that is always on",
             found=shown("self.name"),
             field=".name",
         ),
     ),
 ):
-    """One promise to users."""
+    """A promise to users."""
 
     name: Label
-    """Name of the objective, in messages and status. `breaker` is the objective that is always
-    on."""
+    """Name of the objective, as shown in messages and the status. `breaker` is reserved."""
     type: ObjectiveType
-    """What is counted; the member of the same name has the numbers."""
+    """What is counted."""
     availability: Availability | None = None
-    """Numbers of an objective of type Availability."""
+    """Target of an objective of type Availability. Required for that type, and only for it."""
     latency: Latency | None = None
-    """Numbers of an objective of type Latency."""
+    """Time and share of an objective of type Latency. Required for that type, and only for it."""
     counters: Counters | None = None
-    """Metrics of an objective of type Counters."""
+    """Counters of an objective of type Counters. Required for that type, and only for it."""
     limits: Limits | None = None
-    """Numbers of an objective of type Counters."""
+    """Limits of an objective of type Counters. Required for that type, and only for it."""
     role: Role = Role.GATE
-    """What the objective may do."""
+    """What the objective decides. Defaults to `Gate`. Use `Guard` for a metric with too little
+    traffic to decide, and `Report` to try out an objective."""
     compare: Compare = Compare.AUTO
-    """What the candidate is held against."""
+    """What the candidate is compared with. Defaults to `Auto`, so that an incident that affects
+    both versions does not roll back the candidate."""
 
 
 DEFAULT = Objective(
@@ -267,18 +273,18 @@ def _timed_gate(each: str) -> str:
 OBJECTIVES = ATOMIC | rules(
     Rule(
         "self.all(a, self.exists_one(b, a.name == b.name))",
-        "found two objectives of the same name, write a name of its own for each",
+        "found two objectives with the same name, write a different name for each",
     ),
     Rule(
         "self.exists(o, o.role == 'Gate')",
         "found no objective with the role Gate, write at least one: "
-        "nothing would have to be proven before promotion",
+        "without a Gate nothing is checked before promotion",
     ),
     Rule(
         f"self.all(a, !({_timed_gate('a')}) || self.all(b, !({_timed_gate('b')}) || "
         "duration(a.latency.within) > duration(b.latency.within) || "
         "double(a.latency.share.replace('%', '')) <= double(b.latency.share.replace('%', ''))))",
-        "found a latency Gate that asks for less than another one of the same or a shorter time, "
-        "write a higher share for the longer time, or drop it",
+        "found a latency Gate that another one with the same or a shorter time already covers, "
+        "write a higher share for the longer time, or remove it",
     ),
 )

@@ -12,11 +12,15 @@ class Outcome(Word):
     serves: bool
     """Whether the version served all users."""
 
-    PROMOTED = "Promoted", "Every Gate was proven, or nothing had to be.", True
-    PROMOTED_WITH_BOUND = "PromotedWithBound", "The deadline came with an acceptable bound.", True
-    ROLLED_BACK = "RolledBack", "It was worse, or a person took it back.", False
-    UNDECIDED = "Undecided", "The deadline came without proof.", False
-    SUPERSEDED = "Superseded", "Another version came before it was decided.", False
+    PROMOTED = "Promoted", "Every Gate passed, or none had to.", True
+    PROMOTED_WITH_BOUND = (
+        "PromotedWithBound",
+        "The deadline came, and the worsening that could not be ruled out was acceptable.",
+        True,
+    )
+    ROLLED_BACK = "RolledBack", "An objective failed, or an override rolled it back.", False
+    UNDECIDED = "Undecided", "The deadline came before every Gate passed.", False
+    SUPERSEDED = "Superseded", "Another version was applied before it was decided.", False
 
     def __new__(cls, value: str, meaning: str, serves: bool) -> Self:
         """The member with its row."""
@@ -49,38 +53,38 @@ class Phase(Word):
 
     ADMISSION = (
         "Admission",
-        "The version is checked; no pod of it runs.",
+        "The version is checked before its pods start.",
         Traits(Reason.CHECKING, is_preparing=True),
     )
     STARTING = (
         "Starting",
-        "Its pods become ready and warm; no user gets it.",
+        "Its pods are starting and warming up; no user gets it.",
         Traits(Reason.STARTING, is_preparing=True, keeps_evidence=True),
     )
     SHADOW = (
         "Shadow",
-        "It gets copies of requests and is judged on them; no user gets its answers.",
+        "It gets mirrored requests and is judged on them; no user gets its answers.",
         Traits(Reason.JUDGING, mirrors=True, keeps_evidence=True),
     )
     CANARY = (
         "Canary",
-        "A share of users gets it, and it is judged.",
+        "A share of users gets it, and it is judged on their requests.",
         Traits(Reason.JUDGING, shares_traffic=True, keeps_evidence=True),
     )
     FULL = "Full", "All users get it.", Traits(Reason.SERVING)
     ROLLED_BACK = (
         "RolledBack",
-        "It was worse and was taken back; all users get stable.",
+        "It was rolled back; all users get stable.",
         Traits(Reason.ROLLED_BACK, outcome=Outcome.ROLLED_BACK),
     )
     UNDECIDED = (
         "Undecided",
-        "The deadline came without proof; all users get stable.",
+        "The deadline came before it was decided; all users get stable.",
         Traits(Reason.UNDECIDED, outcome=Outcome.UNDECIDED),
     )
     PAUSED = (
         "Paused",
-        "Nothing moves, and the clocks of all deadlines stand.",
+        "Weights stay as they are, and deadline timers are stopped.",
         Traits(Reason.PAUSED, keeps_evidence=True),
     )
 

@@ -15,7 +15,7 @@ def share(text: str) -> Fraction:
     Raises ValueError when it is not a ratio with its sign.
     """
     if not _PATTERN.fullmatch(text):
-        raise ValueError(f"ratio: found '{text}', write a number with its sign, such as 99.9%")
+        raise ValueError(f"ratio: found '{text}', write a percentage such as 99.9%")
     return Fraction(text.removesuffix("%")) / 100
 
 

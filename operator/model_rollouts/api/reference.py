@@ -14,8 +14,9 @@ _INTRODUCTION = f"""\
 # ModelDeployment
 
 Every field of `ModelDeployment` (`{GROUP}/{VERSION}`, short name `mdep`), in the order of
-the resource. This page is generated from the models in `operator/model_rollouts/api/`, like the
-CRD: change the models and run `model-rollouts crd`.
+the resource. `kubectl explain modeldeployment.spec` shows the same. This page and the CRD are
+generated from the models in `operator/model_rollouts/api/`: change the models, then run
+`model-rollouts crd`.
 
 The smallest useful resource:
 
@@ -40,18 +41,23 @@ spec:
     hostnames: [arrival.example.com]
   strategy:
     shadow:
-      sideEffects: None      # answering a request does nothing but answer
+      sideEffects: None      # it is safe to answer a request twice
 ```
 
-`kubectl get -o yaml` shows it with every default filled in. Times are written as in the Gateway
-API (`24h`, `1m30s`, `300ms`), a ratio always with its sign (`99.9%`), and any other number with
-decimals as digits in quotes. A resource that breaks a rule is refused by the API server, with a
-message that names the field and says what to write instead; the messages stand here with the field
-that they blame.
+`kubectl get -o yaml` shows it with all defaults filled in.
+
+| value | how to write it |
+|---|---|
+| time | as in the Gateway API: `24h`, `1m30s`, `300ms` |
+| percentage | with the sign: `99.9%` |
+| other number with decimals | in quotes: `"0.0663"` |
+
+The API server refuses a resource that breaks a rule. Its message names the field and says what to
+write instead; this page lists these messages with each field, under *Refused with*.
 
 ## metadata.name
 
-Name of the resource, and the beginning of the names of its revisions.
+Name of the resource. The names of its revisions start with it.
 """
 
 

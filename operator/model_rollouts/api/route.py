@@ -57,28 +57,28 @@ HttpToken = Annotated[
     str,
     Written(
         r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$",
-        "write a name as HTTP allows it, such as x-tenant",
+        "write a name that HTTP allows, such as x-tenant",
         256,
     ),
 ]
 
 
 class ParentRef(Part):
-    """A Gateway, or one listener of it."""
+    """A Gateway, or one of its listeners."""
 
     group: Group = "gateway.networking.k8s.io"
-    """API group of the parent."""
+    """API group of the parent. Defaults to `gateway.networking.k8s.io`."""
     kind: Kind = "Gateway"
-    """Kind of the parent."""
+    """Kind of the parent. Defaults to `Gateway`."""
     namespace: Label | None = None
-    """Namespace of the parent; without it, the namespace of the ModelDeployment. A Gateway
-    elsewhere must admit routes of this namespace (`allowedRoutes`)."""
+    """Namespace of the parent. Defaults to the namespace of the ModelDeployment. A Gateway in
+    another namespace must allow routes from this one (`allowedRoutes`)."""
     name: Annotated[str, Field(min_length=1, max_length=253)]
     """Name of the parent."""
     section_name: SectionName | None = None
-    """The listener; without it, all that admit the route."""
+    """Name of the listener. Defaults to all listeners that allow the route."""
     port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)] | None = None
-    """The port of the listeners; without it, any."""
+    """Port of the listener. Defaults to any port."""
 
 
 class MatchType(Word):
@@ -87,7 +87,7 @@ class MatchType(Word):
     EXACT = "Exact", "The value is equal."
     REGULAR_EXPRESSION = (
         "RegularExpression",
-        "The value matches; the dialect is that of the Gateway's implementation.",
+        "The value matches a regular expression, in the syntax of the Gateway.",
     )
 
 
@@ -95,25 +95,25 @@ class PathType(Word):
     """How a path is compared."""
 
     EXACT = "Exact", "The path is equal."
-    PATH_PREFIX = "PathPrefix", "The path begins with these whole elements."
+    PATH_PREFIX = "PathPrefix", "The path starts with these elements: `/v2` matches `/v2/models`."
     REGULAR_EXPRESSION = (
         "RegularExpression",
-        "The path matches; the dialect is that of the Gateway's implementation.",
+        "The path matches a regular expression, in the syntax of the Gateway.",
     )
 
 
 class Method(Word):
-    """A method of HTTP."""
+    """An HTTP method."""
 
     GET = "GET", "Reads."
     HEAD = "HEAD", "Reads the headers only."
-    POST = "POST", "Sends something to be processed, as an inference request."
+    POST = "POST", "Sends data to process, such as an inference request."
     PUT = "PUT", "Replaces."
     DELETE = "DELETE", "Deletes."
     CONNECT = "CONNECT", "Opens a tunnel."
-    OPTIONS = "OPTIONS", "Asks what is possible."
-    TRACE = "TRACE", "Echoes."
-    PATCH = "PATCH", "Changes in part."
+    OPTIONS = "OPTIONS", "Asks which methods are allowed."
+    TRACE = "TRACE", "Echoes the request."
+    PATCH = "PATCH", "Changes a part."
 
 
 class PathMatch(
@@ -121,7 +121,7 @@ class PathMatch(
     json_schema_extra=rules(
         Rule(
             "self.type == 'RegularExpression' || self.value.startsWith('/')",
-            "write a path that begins with '/', such as /v2/models/arrival",
+            "write a path that starts with '/', such as /v2/models/arrival",
             found=shown("self.value"),
             field=".value",
         ),
@@ -131,57 +131,57 @@ class PathMatch(
             + " && !"
             + matches("self.value", r"//|/\.\.?(/|$)|%2[fF]")
             + ")",
-            "write a plain path: no '//', no element '.' or '..', no %2F, no '#', '?' or blank",
+            "write a plain path, without '//', elements '.' or '..', %2F, '#', '?' and spaces",
             found=shown("self.value"),
             field=".value",
         ),
     ),
 ):
-    """What the path of a request must be."""
+    """A condition on the path of a request."""
 
     type: PathType = PathType.PATH_PREFIX
-    """How the path is compared."""
+    """How the path is compared. Defaults to `PathPrefix`."""
     value: Annotated[str, Field(max_length=1024)] = "/"
-    """The path."""
+    """Path to compare with. Defaults to `/`."""
 
 
 class HeaderMatch(Part):
-    """What a header of a request must be."""
+    """A condition on one header of a request."""
 
     type: MatchType = MatchType.EXACT
-    """How the value is compared."""
+    """How the value is compared. Defaults to `Exact`."""
     name: HttpToken
-    """Name of the header; upper and lower case are the same."""
+    """Name of the header. Upper and lower case are the same."""
     value: Annotated[str, Field(min_length=1, max_length=4096)]
-    """The value to compare with."""
+    """Value to compare with."""
 
 
 class QueryParamMatch(Part):
-    """What a query parameter of a request must be."""
+    """A condition on one query parameter of a request."""
 
     type: MatchType = MatchType.EXACT
-    """How the value is compared."""
+    """How the value is compared. Defaults to `Exact`."""
     name: HttpToken
     """Name of the parameter."""
     value: Annotated[str, Field(min_length=1, max_length=1024)]
-    """The value to compare with."""
+    """Value to compare with."""
 
 
 class Match(Part):
-    """Conditions that a request must meet, all of them."""
+    """Conditions on a request. All of them must be met."""
 
     path: PathMatch = PathMatch()
-    """What the path must be; without it, anything."""
+    """Condition on the path. Defaults to any path."""
     headers: tuple[HeaderMatch, ...] = Field(
         default=(), max_length=16, json_schema_extra=by("name")
     )
-    """What headers must be, all of them."""
+    """Conditions on headers. All of them must be met."""
     query_params: tuple[QueryParamMatch, ...] = Field(
         default=(), max_length=16, json_schema_extra=by("name")
     )
-    """What query parameters must be, all of them."""
+    """Conditions on query parameters. All of them must be met."""
     method: Method | None = None
-    """The method; without it, any."""
+    """HTTP method of the request. Defaults to any method."""
 
 
 _TIMEOUTS_READABLE = " && ".join(
@@ -197,17 +197,19 @@ class Timeouts(
             "|| duration(self.request) == duration('0s') "
             "|| duration(self.backendRequest) <= duration(self.request)",
             "write at most the time of `request`, which includes it",
-            found="self.backendRequest + ' within a request of ' + self.request",
+            found="self.backendRequest + ' with a `request` of ' + self.request",
             field=".backendRequest",
         )
     ),
 ):
-    """How long the Gateway waits."""
+    """How long the Gateway waits for an answer."""
 
     request: Duration | None = None
-    """Longest time for a whole request; `0s` is no limit. Without it the Gateway's own."""
+    """Time limit for a whole request, retries included, e.g. `10s`; `0s` is no limit. Defaults to
+    the Gateway's own limit."""
     backend_request: Duration | None = None
-    """Longest time for one try at the model; `0s` is no limit. Without it the Gateway's own."""
+    """Time limit for one attempt to reach the model, e.g. `3s`; `0s` is no limit. Defaults to the
+    Gateway's own limit."""
 
 
 def _same(field: str) -> str:
@@ -227,7 +229,7 @@ class Route(
             "(has(self.hostnames) && self.hostnames.size() > 0) "
             "|| (has(self.matches) && self.matches.size() > 0)",
             "found neither hostnames nor matches, write at least one: "
-            "the model would answer every request of its Gateway",
+            "without them the model would get every request of its Gateway",
         )
     ),
 ):
@@ -245,16 +247,17 @@ class Route(
             Rule(
                 f"self.all(a, self.all(b, !({_SAME_PARENT}) "
                 "|| has(a.sectionName) == has(b.sectionName)))",
-                "found a parent with and without sectionName, "
-                "write it for every reference to that parent",
+                "found the same parent with and without sectionName, "
+                "write sectionName in every reference to that parent",
             ),
         ),
     )
-    """The Gateways that the model is reached through."""
+    """Gateways that send requests to the model."""
     hostnames: tuple[Hostname, ...] = Field(default=(), max_length=16, json_schema_extra=ATOMIC)
-    """The host names that the model answers to; without them, all of the listener."""
+    """Host names of the model, e.g. `arrival.example.com`. Defaults to those of the listener."""
     matches: tuple[Match, ...] = Field(default=(), max_length=16, json_schema_extra=ATOMIC)
-    """Which requests the model answers; a request must meet one of them. Without them, all of the
-    host names. Another HTTPRoute with the same match that is older would win."""
+    """Requests that the model gets. A request must meet one of the entries. Defaults to all
+    requests for the host names. An older HTTPRoute with the same match would take precedence; the
+    rollout then stalls with the reason `RouteConflict`."""
     timeouts: Timeouts | None = None
-    """How long the Gateway waits for answers."""
+    """How long the Gateway waits for an answer. Defaults to the Gateway's own limits."""

@@ -25,116 +25,119 @@ Number = Annotated[int, Field(ge=0, json_schema_extra=INT32)]
 
 
 class Arm(Part):
-    """One revision that runs."""
+    """A running revision."""
 
     revision: Name
     """Name of the revision, and of its Deployment and Service."""
     version: Name
-    """The version of the model."""
+    """Version of the model."""
     weight: Annotated[str, Field(max_length=16)]
-    """The share of users that the route gives it, e.g. `25%`."""
+    """Share of users that the route gives to the revision, e.g. `25%`."""
     rendered_by: Annotated[str, Field(max_length=64)] | None = None
-    """What rendered its pods, which stay as they were rendered, e.g. `builder 1`."""
+    """Which builder of the operator rendered the pods, e.g. `builder 1`. An upgrade of the
+    operator does not change running pods."""
 
 
 class Verdict(Word):
-    """What is proven about an objective."""
+    """Whether an objective passed."""
 
-    PASS = "Pass", "A worsening is ruled out."
-    FAIL = "Fail", "A worsening is proven."
-    INCONCLUSIVE = "Inconclusive", "Neither is proven yet."
+    PASS = "Pass", "Passed: the candidate is good enough."
+    FAIL = "Fail", "Failed: the candidate is too bad."
+    INCONCLUSIVE = "Inconclusive", "Undecided: more requests are needed."
 
 
 class ObjectiveStatus(Part):
-    """How the candidate stands in one objective."""
+    """Result of the candidate in one objective."""
 
     name: Name
     """Name of the objective."""
     verdict: Verdict
-    """What is proven."""
+    """Whether the objective passed."""
     bad: Count
-    """Requests of the candidate that were bad."""
+    """Number of failed or slow requests of the candidate; for the type Counters, what its
+    counter `bad` added."""
     total: Count
-    """Requests of the candidate that were counted."""
+    """Number of requests of the candidate that were counted."""
     message: Message
-    """The same in words, with what is still needed."""
+    """The result as a sentence, with the number of requests still needed."""
 
 
 class Past(Part):
-    """A rollout that ended."""
+    """A rollout that has ended."""
 
     revision: Name
     """Name of the revision."""
     version: Name
-    """The version of the model."""
+    """Version of the model."""
     attempt: Annotated[int, Field(ge=1)]
-    """Which attempt it was."""
+    """Value of `strategy.attempt` during the rollout."""
     outcome: Outcome
-    """How it ended."""
+    """How the rollout ended."""
     ended_at: datetime
-    """When it ended."""
+    """When the rollout ended, in UTC."""
     message: Message
-    """Why it ended so."""
+    """Why the rollout ended this way."""
 
 
 class ShadowStatus(Part):
-    """What copies of requests have shown."""
+    """Results of the candidate on mirrored requests."""
 
     copies: Count
-    """Copies that the candidate answered and that were counted; not those of the first minute of
-    a pod."""
+    """Number of mirrored requests that the candidate answered. A pod's first minute is warm-up
+    and not counted."""
     mirror: Annotated[str, Field(max_length=16)]
-    """The share of stable's requests of which it gets copies, e.g. `10%`."""
+    """Share of stable's requests that are mirrored to the candidate, e.g. `10%`."""
     peak_load_per_pod: Annotated[str, Field(max_length=32)] | None = None
-    """The highest load of a pod, over a minute, under which the latency objectives held (those on
-    errors when there is none on latency), e.g. `37 req/s`."""
+    """Highest load per candidate pod, averaged over a minute, at which the latency objectives were
+    met, e.g. `37 req/s`. Without latency objectives, those on errors are used."""
 
 
 class Status(Part):
-    """What the operator tells about the rollout."""
+    """The state that the operator last observed. Only the operator writes it."""
 
     observed_generation: Count | None = None
-    """The generation of the resource that the rest of the status is about."""
+    """Generation of the resource that the status describes."""
     phase: Phase | None = None
-    """Where the rollout is."""
+    """Phase of the rollout."""
     message: Message | None = None
-    """One sentence: who serves, what is awaited, how long, and what can be done."""
+    """Which version users get, what the rollout needs, and what you can do."""
     action: ActionNeeded | None = None
     """What you have to do now."""
     plan: Message | None = None
-    """What is before the candidate, with times that follow from the traffic of the last half hour,
-    e.g. `canary about 7 min at 48 req/s`."""
+    """How long the stages ahead of the candidate take, forecast from the traffic of the last half
+    hour, e.g. `canary about 7 min at 48 req/s`."""
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
         json_schema_extra=by("type"),
     )
-    """The conditions, for tools: Ready, Available, and Reconciling or Stalled while they hold."""
+    """Conditions for tools. Ready and Available are always present, the others while they are
+    true."""
     stable: Arm | None = None
-    """The revision that serves all users who do not get the candidate."""
+    """Revision that serves all users who do not get the candidate."""
     candidate: Arm | None = None
-    """The revision that is rolled out."""
+    """Revision that is being rolled out."""
     step: Number | None = None
-    """Which of `strategy.canary.steps` the candidate is on, from 1."""
+    """Step of `strategy.canary.steps` that the candidate is on, counted from 1."""
     shadow: ShadowStatus | None = None
-    """What copies of requests have shown of the candidate."""
+    """Results of the candidate on mirrored requests."""
     objectives: tuple[ObjectiveStatus, ...] = Field(
         # One more than the spec has: the breaker is always on.
         default=(),
         max_length=LARGEST_NUMBER + 1,
         json_schema_extra=by("name"),
     )
-    """How the candidate stands in each objective."""
+    """Results of the candidate, one per objective."""
     history: tuple[Past, ...] = Field(
         default=(),
         max_length=LONGEST_HISTORY,
         json_schema_extra=ATOMIC,
     )
-    """The rollouts that ended last, the newest first."""
+    """Most recent rollouts that have ended, newest first, at most ten."""
     evidence: Annotated[str, Field(max_length=8192)] | None = None
-    """What was counted so far, for the operator to go on from after a restart."""
+    """Internal state from which the operator continues after a restart."""
     replicas: Number | None = None
-    """Pods of stable, for the scale subresource; of both versions while their pods take each
-    other's place."""
+    """Number of pods of stable, for the scale subresource. Pods of the other version are included
+    while one version's pods replace the other's."""
     selector: Annotated[str, Field(max_length=1024)] | None = None
-    """Label selector of the same pods, for the scale subresource."""
+    """Label selector of the pods that `replicas` counts, for the scale subresource."""

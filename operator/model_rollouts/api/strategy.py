@@ -15,16 +15,19 @@ LONGEST_NAME = 45
 class StrategyMode(Word):
     """Whether a version is judged before all users get it."""
 
-    PROGRESSIVE = "Progressive", "Step by step, each step judged."
-    IMMEDIATE = "Immediate", "At once when its pods are ready; the objectives are still watched."
+    PROGRESSIVE = "Progressive", "Shadow and canary first; every step is judged."
+    IMMEDIATE = (
+        "Immediate",
+        "All users get a version as soon as its pods are ready. It is judged during the watch.",
+    )
 
 
 class Assurance(Word):
     """How small a worsening must be ruled out before promotion."""
 
-    FAST = "Fast", "Errors five times the target's; needs the fewest requests."
-    STANDARD = "Standard", "Errors twice the target's."
-    STRICT = "Strict", "Errors one and a half times the target's; needs the most requests."
+    FAST = "Fast", "Five times the allowed failures; needs the fewest requests."
+    STANDARD = "Standard", "Twice the allowed failures."
+    STRICT = "Strict", "One and a half times the allowed failures; needs the most requests."
 
 
 class OnDeadline(Word):
@@ -32,31 +35,37 @@ class OnDeadline(Word):
 
     PROMOTE_WITH_BOUND = (
         "PromoteWithBound",
-        "Promoted when what could not be ruled out is acceptable, otherwise taken back.",
+        "Promotes the version if five times the allowed failures, and twice the allowed slow "
+        "requests, are ruled out. Otherwise all users get stable.",
     )
-    HOLD = "Hold", "The weight stays until somebody decides."
-    ROLLBACK = "Rollback", "Taken back."
+    HOLD = "Hold", "The version keeps its weight until you decide."
+    ROLLBACK = "Rollback", "The version is rolled back."
 
 
 class Action(Word):
-    """What a person decides in place of the objectives."""
+    """What you decide instead of the objectives."""
 
     PROMOTE = (
         "Promote",
-        "The revision gets all users, once: when it is taken back later, raise `attempt`.",
+        "The revision gets all users, once. If it is rolled back later, raise `attempt` to promote "
+        "it again.",
     )
     ROLLBACK = "Rollback", "The revision gets no users."
     HOLD = "Hold", "The revision keeps the users it has."
-    SKIP_SHADOW = "SkipShadow", "The revision gets its first users without being judged in shadow."
+    SKIP_SHADOW = (
+        "SkipShadow",
+        "The revision skips the rest of the shadow and gets its first users.",
+    )
 
 
 class SideEffects(Word):
-    """What answering a request does besides the answer; a copy of a request would do it again."""
+    """What the model server does besides answering. Mirrored requests would repeat it."""
 
-    NONE = "None", "Nothing: a request may be answered twice."
+    NONE = "None", "Nothing: it is safe to answer a request twice."
     SUPPRESSED = (
         "Suppressed",
-        "The model server leaves them out for requests with the header `x-model-shadow: true`.",
+        "The model server skips its side effects for requests with the header "
+        "`x-model-shadow: true`.",
     )
 
 
@@ -69,7 +78,7 @@ PeakFactor = Annotated[
         (
             Rule(
                 "(double(self) > 1.0 && double(self) <= 10.0)",
-                "write more than 1 and at most 10",
+                "write a number above 1 and at most 10",
                 found=shown("self"),
             ),
         ),
@@ -82,28 +91,31 @@ class Shadow(
     json_schema_extra=rules(
         Rule(
             "self.percent == 0 || has(self.sideEffects)",
-            "found no sideEffects, write None when answering a request does nothing but answer, "
-            "or Suppressed when the model server leaves the rest out for requests with the header "
-            "x-model-shadow: true; percent: 0 switches shadow off",
+            "found no sideEffects, write None if answering a request changes nothing else, "
+            "or Suppressed if the model server skips its side effects for requests with the header "
+            "x-model-shadow: true; percent: 0 turns the shadow off",
             field=".sideEffects",
         )
     ),
 ):
-    """How a version is judged on copies of requests, before it gets users."""
+    """How a version is judged on mirrored requests before it gets users."""
 
     percent: Annotated[int, Field(ge=0, le=100, json_schema_extra=INT32)] = 100
-    """The share of stable's requests, in percent, of which the candidate gets copies; no user gets
-    its answers. 0 switches shadow off: users are then the first to meet a version."""
+    """Share of stable's requests to mirror to the candidate, in percent. No user gets its answers.
+    Defaults to `100`. Lower it if stable or the cluster has little spare capacity; `0` turns the
+    shadow off, so that a version is first tried on users."""
     side_effects: SideEffects | None = None
-    """What answering a request does besides the answer. Required when shadow is on: a model that
-    acts on requests would act twice."""
+    """What the model server does besides answering. Required unless `percent` is 0, because
+    mirrored requests would repeat it."""
     min_requests: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra=INT32)] = 1000
-    """The least number of copies before the candidate gets users."""
+    """Minimum number of mirrored requests before the candidate gets users. Defaults to `1000`."""
     min_duration: Duration = "5m"
-    """The shortest time in shadow, however good the candidate looks."""
+    """Minimum time in shadow, however good the candidate looks. Defaults to `5m`."""
     peak_factor: PeakFactor | None = None
-    """Judges the candidate under the load per pod of a peak: at 100 % it runs on so many times
-    fewer pods than stable, e.g. `"1.5"`. Nothing is sent twice for it."""
+    """Tests the candidate at peak load: with `"2"` it runs on half as many pods as the mirrored
+    requests would need, so that each pod gets twice the load. A decimal number in quotes, above 1
+    and at most 10. No additional requests are sent. Without it, a candidate pod gets the load of a
+    stable pod."""
 
 
 _SHARES = "self.map(s, double(s.replace('%', '')))"
@@ -111,7 +123,7 @@ _READABLE = f"self.all(s, {matches('s', ratio.PATTERN)})"
 
 
 class Canary(Part):
-    """How users are moved over."""
+    """How users move to the candidate."""
 
     steps: tuple[PartRatio, ...] = Field(
         default=("5%", "25%", "50%"),
@@ -127,36 +139,37 @@ class Canary(Part):
             )
         ),
     )
-    """The shares of users that the candidate gets, one after the other. After the last one it gets
-    all of them."""
+    """Shares of users that the candidate gets, in ascending order. After the last step it gets all
+    users. Defaults to `5%`, `25%`, `50%`. A last step of at least `50%` gives candidate pods a load
+    at which their latency counts."""
     min_step_duration: Duration = "1m"
-    """Shortest time on each step, however good the candidate looks."""
+    """Minimum time on each step, however good the candidate looks. Defaults to `1m`."""
 
 
 class Watch(Part):
-    """How long a promoted version stays under observation."""
+    """How long a promoted version is still judged."""
 
     duration: Duration = "6h"
-    """How long the previous revision stays warm, so that a late failure is taken back at once;
-    `0s` is not at all."""
+    """How long the promoted version is still judged and the previous revision stays warm, so that
+    a late failure is rolled back at once. Defaults to `6h`; `0s` turns it off."""
 
 
 class Override(Part):
-    """A person's decision about one revision."""
+    """Your decision about one revision."""
 
     revision: Label
-    """The revision, as `status` names it."""
+    """Name of the revision, as the status shows it."""
     action: Action
     """What happens to the revision."""
     reason: Annotated[str, Field(min_length=1, max_length=512)]
-    """Why, for those who read the history later."""
+    """Why you decided so, as shown in messages and in `status.history`."""
 
 
 _ERROR_RATE = Annotated[
     str,
     Written(
         ratio.PATTERN,
-        "write a ratio with its sign, such as 1%, with at most four decimals",
+        "write a percentage such as 1%, with at most four decimals",
         16,
         (
             Rule(
@@ -170,12 +183,14 @@ _ERROR_RATE = Annotated[
 
 
 class Advanced(Part):
-    """The error rates of the decisions."""
+    """Error rates of the statistical decisions."""
 
     false_rollback: _ERROR_RATE = "1%"
-    """Largest chance that a good version is taken back, over all objectives together."""
+    """Largest chance that a good version is rolled back, for all objectives together. Defaults to
+    `1%`, at most `50%`. A smaller chance needs more requests to roll back a bad version."""
     false_promotion: _ERROR_RATE = "5%"
-    """Largest chance that a bad version is promoted."""
+    """Largest chance that a bad version is promoted. Defaults to `5%`, at most `50%`. A smaller
+    chance needs more requests to promote a good version."""
 
 
 _TIMES_READABLE = " && ".join(
@@ -195,40 +210,43 @@ class Strategy(
             f"self.mode != 'Progressive' || !({_TIMES_READABLE}) || {_IN_SHADOW} + "
             "self.canary.steps.map(step, duration(self.canary.minStepDuration)).sum() "
             "< duration(self.deadline)",
-            "write more than shadow and steps take at least, or fewer or shorter steps",
+            "write a time longer than the shortest shadow and canary together, "
+            "or fewer or shorter steps",
             found="self.deadline + ' for steps of at least ' + self.canary.minStepDuration + "
             f"({_SHADOWS} ? ' after a shadow of at least ' + self.shadow.minDuration : '')",
             field=".deadline",
         )
     ),
 ):
-    """How a version gets from no users to all of them."""
+    """How a version is rolled out."""
 
     mode: StrategyMode = StrategyMode.PROGRESSIVE
-    """Whether a version is judged before all users get it."""
+    """Whether a version is judged before all users get it. Defaults to `Progressive`."""
     assurance: Assurance = Assurance.STANDARD
-    """How small a worsening must be ruled out before promotion. The stricter, the more requests
-    it takes."""
+    """How small a worsening must be ruled out before promotion. Defaults to `Standard`. For slow
+    requests (Latency) the factors are 2 (`Fast`), 1.5 (`Standard`) and 1.25 (`Strict`)."""
     shadow: Shadow | None = None
-    """How a version is judged on copies of requests, before it gets users. Required when the mode
-    is Progressive: whoever wants users to be the first to meet a version says so, with
-    `percent: 0`."""
+    """How a version is judged on mirrored requests before it gets users. Required with the mode
+    `Progressive`; write `percent: 0` to do without."""
     canary: Canary = Canary()
-    """How users are moved over."""
+    """How users move to the candidate."""
     watch: Watch = Watch()
-    """How long a promoted version stays under observation."""
+    """How long a promoted version is still judged."""
     deadline: PositiveDuration = "24h"
-    """When a rollout that is still undecided ends. The clock stops while the rollout is paused."""
+    """Time limit for a rollout that stays undecided. Defaults to `24h`. The timer stops while the
+    rollout is paused. Raise it for a service with little traffic."""
     on_deadline: OnDeadline = OnDeadline.PROMOTE_WITH_BOUND
-    """What happens to a version that is undecided at the deadline."""
+    """What happens to a version that is undecided at the deadline. Defaults to
+    `PromoteWithBound`."""
     progress_deadline: PositiveDuration = "10m"
-    """How long the pods of a version may take to become ready."""
+    """Time limit for the pods of a version to become ready. Defaults to `10m`. Raise it for models
+    that take long to load."""
     max_extra_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
-    """Most pods that a rollout may run beyond `replicas`, e.g. because accelerators are few. A step
-    that needs more becomes a smaller one, and so does a share of copies. With fewer than
-    `replicas`, pods of the new version take the place of those of the old one in turns at the end,
-    and so they do on the way back: a rollback then takes the start of pods. Without it, as many as
-    the users of both versions need. A pod that is ending counts no more."""
+    """Maximum number of pods that a rollout may run beyond `replicas`. Set it if pods are scarce,
+    e.g. for lack of GPUs. Defaults to as many as the users of both versions need. Steps and
+    mirroring that need more pods are reduced to what fits. With fewer than `replicas`, pods of one
+    version are replaced by pods of the other in turns, so a rollback must first start pods.
+    Terminating pods are not counted."""
     attempt: Annotated[
         int,
         Field(
@@ -237,16 +255,16 @@ class Strategy(
             json_schema_extra=rules(
                 Rule(
                     "self >= oldSelf",
-                    "found fewer than before, write the same or a larger number: "
-                    "attempts are only counted up",
+                    "found a smaller number than before, write the same or a larger one: "
+                    "attempts only count up",
                 )
             ),
         ),
     ] = 1
-    """Raise it to try a revision again that was taken back or stalled; it begins without
-    evidence."""
+    """Number of the attempt. Defaults to `1`. Raise it to retry a revision that was rolled back,
+    stayed undecided or stalled. The new attempt starts without the counts of the last one."""
     override: Override | None = None
-    """A person's decision about one revision, in place of the objectives. It is written into the
-    history, and does nothing to other revisions."""
+    """Your decision about one revision, instead of the objectives. Other revisions are not
+    affected."""
     advanced: Advanced = Advanced()
-    """The error rates of the decisions."""
+    """Error rates of the statistical decisions."""

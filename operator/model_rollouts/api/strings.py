@@ -8,7 +8,7 @@ from model_rollouts.api import duration, ratio
 from model_rollouts.api.base import Rule, Written, shown
 
 _TIME = "write a time such as 24h, 1m30s or 300ms"
-_RATIO = "write a ratio with its sign, such as 99.9% or 25%, with at most four decimals"
+_RATIO = "write a percentage such as 99.9% or 25%, with at most four decimals"
 _MORE_THAN_NOTHING = Rule("self.matches('[1-9]')", "write more than zero", found=shown("self"))
 
 Duration = Annotated[str, Written(duration.PATTERN, _TIME, 32)]
@@ -38,7 +38,7 @@ Version = Annotated[
     Written(
         r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
         "write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
-        "beginning and ending with a letter or digit",
+        "starting and ending with a letter or digit",
         63,
     ),
 ]
@@ -46,7 +46,7 @@ Version = Annotated[
 
 Digest = Annotated[
     str,
-    Written(r"^sha256:[a-f0-9]{64}$", "write sha256: and 64 digits from 0-9 and a-f", 71),
+    Written(r"^sha256:[a-f0-9]{64}$", "write sha256: followed by 64 digits from 0-9 and a-f", 71),
 ]
 
 Uri = Annotated[
@@ -62,7 +62,7 @@ GitCommit = Annotated[
     str,
     Written(
         r"^([a-f0-9]{40}|[a-f0-9]{64})$",
-        "write the whole commit id, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)",
+        "write the full commit hash, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)",
         64,
     ),
 ]
@@ -87,7 +87,7 @@ Label = Annotated[
     str,
     Written(
         LABEL_PATTERN,
-        "write lower-case letters, digits and '-', beginning and ending with a letter or digit",
+        "write lower-case letters, digits and '-', starting and ending with a letter or digit",
         63,
     ),
 ]
@@ -97,12 +97,12 @@ MetricName = Annotated[
     str,
     Written(
         r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
-        "write the name of a metric without labels, such as my_answers_total",
+        "write the name of a counter without labels, such as my_answers_total",
         200,
         (
             Rule(
                 "!self.endsWith('_bucket')",
-                "write a counter: the buckets of a histogram count the same answer many times",
+                "write a plain counter: the buckets of a histogram count each request many times",
                 found=shown("self"),
             ),
         ),

@@ -25,11 +25,12 @@ PodTemplate = Annotated[
                 "metadata": _KEPT | {"description": "Labels and annotations of the pods."},
                 "spec": _KEPT
                 | {
-                    "description": "Specification of the pods; every field of a PodSpec is kept.",
+                    "description": "Specification of the pods. Every field of a PodSpec is "
+                    "allowed.",
                     "required": ["containers"],
                     "properties": {
                         "containers": {
-                            "description": "The containers; the one named "
+                            "description": "Containers of the pods. The one named "
                             f"`{CONTAINER}` serves the model.",
                             "type": "array",
                             "minItems": 1,
@@ -38,8 +39,8 @@ PodTemplate = Annotated[
                             **rules(
                                 Rule(
                                     f"self.exists(c, c.name == '{CONTAINER}')",
-                                    f"found no container '{CONTAINER}', "
-                                    "give that name to the container that serves",
+                                    f"found no container '{CONTAINER}', write this name for the "
+                                    "container that serves the model",
                                 )
                             ),
                             "items": _KEPT
@@ -53,7 +54,8 @@ PodTemplate = Annotated[
                                         "maxLength": 63,
                                     },
                                     "image": {
-                                        "description": "Image of the container, by digest.",
+                                        "description": "Image of the container, e.g. "
+                                        "`registry.example.com/arrival@sha256:…`.",
                                         "type": "string",
                                         "maxLength": 1024,
                                     },

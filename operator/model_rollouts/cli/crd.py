@@ -52,23 +52,25 @@ def _yaml(value: Mapping[str, Any]) -> str:
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
 
 
-@click.command(short_help="Write the CRD, its chart template and its page.")
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file differs.")
+@click.command(short_help="Write the CRD, its chart template and its reference.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file differs.")
 @click.option(
     "--directory",
     "-C",
     default=".",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Root of the repository.  [the current directory]",
+    help="Root of the repository.  [default: the current directory]",
 )
 @click.option("--print", "to_stdout", is_flag=True, help="Print the CRD and write nothing.")
 def crd(check: bool, directory: Path, to_stdout: bool) -> None:
-    """Write the CustomResourceDefinition, its chart template and its page, made from the models.
+    """Write the CustomResourceDefinition, its chart template and docs/reference.md.
+
+    All three are generated from the Python models of the resource.
 
     \b
-    Install the resource into a cluster:
+    Install the CRD in a cluster:
       model-rollouts crd --print | kubectl apply --server-side -f -
-    Is what is committed what the models say?
+    Check that the committed files are up to date:
       model-rollouts crd --check
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     files = generated()
@@ -81,7 +83,7 @@ def crd(check: bool, directory: Path, to_stdout: bool) -> None:
             click.echo(_difference(path, _read(directory / path), text), err=True)
         if differing:
             names = ", ".join(map(str, differing))
-            raise click.ClickException(f"{names}: not what the models say, run model-rollouts crd")
+            raise click.ClickException(f"{names}: out of date, run model-rollouts crd")
         return
     for path, text in differing.items():
         try:

@@ -6,10 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 COMMANDS = {
-    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its page."),
-    "replay": ("model_rollouts.cli.replay:replay", "Judge recorded samples."),
+    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its reference."),
+    "replay": ("model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples."),
     "run": ("model_rollouts.cli.run:run", "Run the operator."),
-    "simulate": ("model_rollouts.cli.simulate:simulate", "Play rollouts with made-up traffic."),
+    "simulate": (
+        "model_rollouts.cli.simulate:simulate",
+        "Simulate rollouts with synthetic traffic.",
+    ),
 }
 """Name -> (module:function, one line of help)."""
 
@@ -46,9 +49,9 @@ def _version() -> str:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="model-rollouts")
 def main() -> None:
-    """Rollouts of machine-learning models, decided by tests with error guarantees.
+    """Roll out machine-learning models on Kubernetes: shadow, canary, full traffic.
 
-    Exit codes: 0 done, 1 it could not be done, 2 the command line is wrong.
+    Exit codes: 0 success, 1 failure, 2 wrong command line.
     """
 
 

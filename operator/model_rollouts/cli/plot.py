@@ -55,9 +55,9 @@ def draw(scenario: Scenario, summaries: list[Summary], path: Path) -> None:
     for row, summary in enumerate(summaries):
         _times(axes[row][0], summary, low, high)
         _ends(axes[row][1], summary)
-    axes[0][0].set_title("When it ends", loc="left", fontsize=11, color=_INK, pad=20)
-    axes[0][1].set_title("How it ends", loc="left", fontsize=11, color=_INK, pad=20)
-    axes[-1][0].set_xlabel("time since the first user", color=_INK)
+    axes[0][0].set_title("When rollouts end", loc="left", fontsize=11, color=_INK, pad=20)
+    axes[0][1].set_title("How rollouts end", loc="left", fontsize=11, color=_INK, pad=20)
+    axes[-1][0].set_xlabel("time since the start of the canary", color=_INK)
     axes[-1][1].set_xlabel("share of rollouts", color=_INK)
     used = [end for end in COLOURS if any(summary.ends[end] for summary in summaries)]
     handles = [axes[0][1].barh(0, 0, color=COLOURS[end], label=LABELS[end]) for end in used]
@@ -95,7 +95,7 @@ def _times(axes: Axes, summary: Summary, low: float, high: float) -> None:
     axes.set_ylabel(
         f"{summary.assurance}\n", rotation=0, ha="right", va="center", fontsize=11, color=_INK
     )
-    _note(axes, f"must exclude {limits}")
+    _note(axes, f"must rule out {limits}")
     _plain(axes)
 
 
@@ -121,7 +121,8 @@ def _ends(axes: Axes, summary: Summary) -> None:
     axes.set_ylim(-0.6, 0.6)
     axes.set_yticks([])
     axes.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-    _note(axes, f"bad answers: {summary.bad.median:.0f} (95 %: up to {summary.bad.p95:.0f})")
+    failed = f"{summary.bad.median:.0f} (95th percentile: {summary.bad.p95:.0f})"
+    _note(axes, f"failed or slow: {failed}")
     _plain(axes)
 
 
@@ -140,8 +141,8 @@ def _plain(axes: Axes) -> None:
 
 def _title(scenario: Scenario) -> str:
     words = (
-        f"{scenario.requests_per_second:g} req/s, {percent(scenario.target)} without error: "
-        f"candidate {percent(scenario.errors)}, stable {percent(scenario.stable_errors)}"
+        f"{scenario.requests_per_second:g} req/s, {percent(scenario.target)} must succeed: "
+        f"candidate fails {percent(scenario.errors)}, stable {percent(scenario.stable_errors)}"
     )
     if scenario.within is not None:
         words += (

@@ -37,34 +37,34 @@ EXIT_CODES = {What.PROMOTED: 0, What.ROLLED_BACK: 3, What.UNDECIDED: 4}
 SERVER_NEEDS = ("namespace", "candidate", "from", "until")
 
 
-@click.command(short_help="Judge recorded samples: what would have been decided, when and why.")
+@click.command(short_help="Replay a rollout from recorded samples.")
 @click.argument("recording", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--prometheus",
     "url",
     metavar="URL",
-    help="Read the samples from this Prometheus. Needs the extra 'inspect'.",
+    help="Read samples from the Prometheus at this address. Needs the extra 'inspect'.",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file with a bearer token for it.",
+    help="File with a bearer token for Prometheus.",
 )
 @click.option(
     "--ca-file",
     type=CERTIFICATES,
-    help="Certificates to trust for it.  [those of the system]",
+    help="CA bundle for Prometheus, in PEM.  [default: the system's certificates]",
 )
-@click.option("--namespace", help="Where the model is served.")
-@click.option("--candidate", metavar="REVISION", help="The revision to judge.")
-@click.option("--stable", metavar="REVISION", help="The revision it is compared with.  [none]")
-@click.option("--from", "from_", type=TIME, help="Begin, such as 2026-11-22T14:00:00Z.")
-@click.option("--until", type=TIME, help="End.")
+@click.option("--namespace", help="Namespace of the model.")
+@click.option("--candidate", metavar="REVISION", help="Revision to judge.")
+@click.option("--stable", metavar="REVISION", help="Revision to compare it with.  [default: none]")
+@click.option("--from", "from_", type=TIME, help="Start, such as 2026-11-22T14:00:00Z.")
+@click.option("--until", type=TIME, help="End, such as 2026-11-22T15:00:00Z.")
 @click.option("--step", default="5s", show_default=True, type=DURATION, help="Scrape interval.")
 @click.option(
     "--record",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also save the samples to this file, to be replayed later.",
+    help="Also save the samples to this file, as a RECORDING for later.",
 )
 @judging
 @click.option(
@@ -72,28 +72,34 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     default=Assurance.STANDARD.value,
     show_default=True,
     type=click.Choice([each.value for each in Assurance], case_sensitive=False),
+    help="How small a worsening must be ruled out before promotion.",
 )
 @click.option(
-    "--output", "-o", default="table", show_default=True, type=click.Choice(["table", "jsonl"])
+    "--output",
+    "-o",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "jsonl"]),
+    help="Format of the result.",
 )
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="End with 0 when promoted, 3 when rolled back, 4 when undecided.",
+    help="Exit with 0 if promoted, 3 if rolled back, 4 if undecided.",
 )
 def replay(**options: Any) -> None:
-    """Judge recorded samples: what would have been decided, when and why.
+    """Replay a rollout from recorded samples: what would be decided, when and why.
 
-    The samples come from a RECORDING or from a Prometheus that still has them. They go through the
-    same counting and the same judge that the operator uses. The weights that users had are history;
-    the replay moves a weight of its own as the operator would have.
+    Samples come from a RECORDING, or from a Prometheus that still has them. They are counted and
+    judged by the operator's own code. The replay chooses its own weights, step by step, whatever
+    weights the rollout had.
 
     \b
-    Save the samples of yesterday's rollout, and judge them:
+    Save the samples of a rollout, and judge them:
       model-rollouts replay --prometheus http://localhost:9090 --namespace shop \\
         --stable m-4f2c --candidate m-9be0 --from 2026-11-22T14:00:00Z \\
         --until 2026-11-22T15:00:00Z --record rollout.jsonl
-    Judge them again, by other objectives:
+    Judge them again with other objectives:
       model-rollouts replay rollout.jsonl --target 99% --within 300ms
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     try:
@@ -111,20 +117,22 @@ def replay(**options: Any) -> None:
 def _samples(options: dict[str, Any]) -> Recording:
     path, url = options["recording"], options["url"]
     if (path is None) == (url is None):
-        raise click.UsageError("found a RECORDING and --prometheus, or neither; write one of them")
+        raise click.UsageError(
+            "found both a RECORDING and --prometheus, or neither; write one of them"
+        )
     if path is not None:
         for name in (*SERVER_NEEDS, "record"):
             if options["from_" if name == "from" else name] is not None:
-                raise click.UsageError(f"--{name} belongs to --prometheus, not to a RECORDING")
+                raise click.UsageError(f"--{name} needs --prometheus instead of a RECORDING")
         return read_file(path)
     for name in SERVER_NEEDS:
         if options["from_" if name == "from" else name] is None:
-            raise click.UsageError(f"--prometheus needs --{name} too")
+            raise click.UsageError(f"--prometheus also needs --{name}")
     recording = _fetch(options)
     if options["record"] is not None:
         with options["record"].open("w", encoding="utf-8") as file:
             recording.write(file)
-        click.echo(f"recorded to {options['record']}", err=True)
+        click.echo(f"wrote {options['record']}", err=True)
     return recording
 
 
@@ -157,7 +165,7 @@ def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge
     if options["within"] is not None:
         edges = samples.thresholds()
         if not edges:
-            raise click.UsageError("--within: the samples hold no latency histogram")
+            raise click.UsageError("--within: the samples have no latency histogram")
         objectives.append(
             latency(
                 "latency",

@@ -19,13 +19,13 @@ STYLES = {What.PROMOTED: "green", What.ROLLED_BACK: "red", What.UNDECIDED: "yell
 def print_table(head: Header, judge: Judge, events: list[Event]) -> None:
     """The events with their reasons."""
     console = Console(highlight=False)
-    against = f" against {head.stable}" if head.stable else ""
+    against = f" compared with {head.stable}" if head.stable else ""
     promises = "; ".join(promise(each) for each in judge.rules.objectives)
     console.print(f"{head.namespace}/{head.candidate}{against}: {promises}.", soft_wrap=True)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Time (UTC)", no_wrap=True)
     table.add_column("After", justify="right", no_wrap=True)
-    table.add_column("What", no_wrap=True)
+    table.add_column("Event", no_wrap=True)
     table.add_column("Weight", justify="right", no_wrap=True)
     table.add_column("Why")
     for event in events:

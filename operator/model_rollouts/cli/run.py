@@ -30,7 +30,7 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[CrashPoint, int]:
-        """The point, and the how manieth time it is reached."""
+        """The point, and how many times it is reached before the process ends."""
         if isinstance(value, tuple):
             return value
         name, _, count = str(value).partition(":")
@@ -54,26 +54,26 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     multiple=True,
     envvar="MODEL_ROLLOUTS_NAMESPACE",
     show_envvar=True,
-    help="Serve this namespace only; may be given several times.  [all namespaces]",
+    help="Watch only this namespace; can be repeated.  [default: all namespaces]",
 )
 @click.option(
     "--prometheus-url",
     metavar="URL",
     required=True,
     show_envvar=True,
-    help="Where samples are read, such as http://prometheus.monitoring:9090.",
+    help="Address of Prometheus, such as http://prometheus.monitoring:9090.",
 )
 @click.option(
     "--prometheus-token-file",
     type=_FILE,
     show_envvar=True,
-    help="A file with a bearer token for it; read for every query, so that tokens may rotate.",
+    help="File with a bearer token for Prometheus. Read again for every query.",
 )
 @click.option(
     "--prometheus-ca-file",
     type=CERTIFICATES,
     show_envvar=True,
-    help="Certificates to trust in its place.  [those of the system]",
+    help="CA bundle for Prometheus, in PEM.  [default: the system's certificates]",
 )
 @click.option(
     "--scrape-interval",
@@ -81,7 +81,7 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     show_default=True,
     show_envvar=True,
     type=DURATION,
-    help="How often Prometheus scrapes the models.",
+    help="How often Prometheus scrapes the models; must match its configuration.",
 )
 @click.option(
     "--scrape-settle",
@@ -89,20 +89,20 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     show_default=True,
     show_envvar=True,
     type=DURATION,
-    help="How long after its end a scrape interval is read: longer than a scrape takes.",
+    help="Wait after a scrape interval before reading it. Raise it if scrapes take longer.",
 )
 @click.option(
     "--proxy-image",
     required=True,
     show_envvar=True,
-    help="Image of the proxy in the pods of new revisions; best with its digest.",
+    help="Image of the proxy in the pods of new revisions, preferably with a digest.",
 )
 @click.option(
     "--address",
     default="0.0.0.0",  # noqa: S104 - kubelet and Prometheus come from other addresses
     show_default=True,
     show_envvar=True,
-    help="Where /metrics, /healthz and /readyz are served.",
+    help="Address on which /metrics, /healthz and /readyz are served.",
 )
 @click.option(
     "--port",
@@ -110,13 +110,13 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     show_default=True,
     show_envvar=True,
     type=click.IntRange(1, 65535),
-    help="The port of these.",
+    help="Port of these endpoints.",
 )
 @click.option(
     "--kubeconfig",
     type=_FILE,
     show_envvar=True,
-    help="How to reach the API server.  [the service account of the pod]",
+    help="Kubeconfig for the API server.  [default: the pod's service account]",
 )
 @click.option(
     "--log-format",
@@ -124,22 +124,22 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     show_default=True,
     show_envvar=True,
     type=click.Choice([each.value for each in logs.LogFormat]),
-    help="Lines of JSON, or text; auto is text at a terminal.",
+    help="Format of the log; auto is text on a terminal and JSON elsewhere.",
 )
 @click.option("--crash-at", type=_CrashAt(), hidden=True, allow_from_autoenv=False)
 def run(**options: Any) -> None:
-    """Run the operator until it is told to stop (SIGTERM or SIGINT).
+    """Run the operator until SIGTERM or SIGINT.
 
-    It watches ModelDeployments and carries their rollouts on. One process may run at a time. When
-    it is told to stop it finishes the writes it has begun; the rollouts stay as they are, and the
-    next process goes on from there.
+    It watches ModelDeployments and runs their rollouts. Only one process may run at a time. On a
+    signal it finishes the writes in progress and exits. Users keep the versions they have, and the
+    next process continues the rollouts.
 
     \b
-    Try it from outside of a cluster:
+    Run it outside a cluster:
       model-rollouts run --kubeconfig ~/.kube/config \\
         --prometheus-url http://localhost:9090 --proxy-image envoyproxy/envoy:v1.36.0
 
-    Exit codes: 0 told to stop, 1 it could not start or go on, 2 the command line is wrong.
+    Exit codes: 0 stopped by a signal, 1 failure, 2 wrong command line.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     logs.configure(logs.LogFormat(options["log_format"]), sys.stderr)
     try:

@@ -35,13 +35,13 @@ STYLES = {
 ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 
 
-@click.command(short_help="Play rollouts with made-up traffic.")
+@click.command(short_help="Simulate rollouts with synthetic traffic.")
 @click.option(
     "--rate",
     required=True,
     type=click.FloatRange(0, min_open=True),
     metavar="REQ/S",
-    help="Requests per second to the whole service.",
+    help="Requests per second to the whole service, both versions together.",
 )
 @judging
 @click.option(
@@ -49,58 +49,85 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
     default="0.05%",
     show_default=True,
     type=PERCENTAGE,
-    help="Guess: the candidate's true error rate.",
+    help="Assumed share of failed requests of the candidate.",
 )
 @click.option(
     "--stable-errors",
     type=PERCENTAGE,
-    help="Guess: stable's true error rate.  [half of what the target allows]",
+    help="Assumed share of failed requests of stable.  [default: half of what --target allows]",
 )
 @click.option(
     "--slow",
     type=PERCENTAGE,
-    help="Guess: the candidate's true share of slower answers.  [half of what is allowed]",
+    help="Assumed share of slow requests of the candidate.  [default: half of what --share allows]",
 )
-@click.option("--stable-slow", type=PERCENTAGE, help="Guess: stable's.  [half of what is allowed]")
-@click.option("--deadline", default="24h", show_default=True, type=DURATION)
+@click.option(
+    "--stable-slow",
+    type=PERCENTAGE,
+    help="Assumed share of slow requests of stable.  [default: half of what --share allows]",
+)
+@click.option(
+    "--deadline",
+    default="24h",
+    show_default=True,
+    type=DURATION,
+    help="Time limit for a rollout that stays undecided.",
+)
 @click.option(
     "--on-deadline",
     default=DeadlinePolicy.PROMOTE_WITH_BOUND.value,
     show_default=True,
     type=click.Choice([policy.value for policy in DeadlinePolicy]),
+    help="What happens to a version that is undecided at the deadline.",
 )
 @click.option(
     "--assurance",
     default=ALL,
     show_default=True,
     type=click.Choice([ALL, *(a.value for a in Assurance)]),
+    help="How small a worsening must be ruled out before promotion.",
 )
 @click.option(
-    "--scrape", type=DURATION, help="Time between two looks.  [5s to 60s, longer at a low rate]"
+    "--scrape",
+    type=DURATION,
+    help="Scrape interval.  [default: 5s to 60s, longer at a low rate]",
 )
-@click.option("--trials", default=200, show_default=True, type=click.IntRange(1, 1_000_000))
-@click.option("--seed", default=1, show_default=True, help="The same seed, the same numbers.")
 @click.option(
-    "--output", "-o", default="table", show_default=True, type=click.Choice(["table", "json"])
+    "--trials",
+    default=200,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Number of rollouts to simulate for each assurance.",
+)
+@click.option(
+    "--seed", default=1, show_default=True, help="Random seed. The same seed gives the same result."
+)
+@click.option(
+    "--output",
+    "-o",
+    default="table",
+    show_default=True,
+    type=click.Choice(["table", "json"]),
+    help="Format of the result.",
 )
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also draw to this file, .png or .svg. Needs the extra 'plot'.",
+    help="Also write a plot to this .png or .svg file. Needs the extra 'plot'.",
 )
 def simulate(**options: Any) -> None:
-    """Play rollouts with made-up traffic and count how they end.
+    """Simulate rollouts with synthetic traffic and count how they end.
 
-    Given objectives, traffic, steps and a guess of the true rates: how likely are promotion and
-    rollback, how soon do they come, and how many users get a bad answer until then - for each
-    assurance, with the same judge that the operator uses.
+    From your objectives, traffic and steps, and from error rates that you assume, it shows for each
+    assurance how likely promotion and rollback are, how long they take, and how many requests fail
+    or are slow until then. Decisions are made by the operator's own code.
 
     \b
     A good version at 50 requests per second:
       model-rollouts simulate --rate 50 --errors 0.02%
-    One that breaks the objective tenfold, with a picture:
+    A version with ten times the allowed errors, with a plot:
       model-rollouts simulate --rate 50 --errors 1% --plot bad.png
-    Errors and latency at little traffic:
+    Errors and latency at low traffic:
       model-rollouts simulate --rate 2 --target 99% --within 300ms --slow 0.8%
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     plot: Path | None = options["plot"]
@@ -125,13 +152,13 @@ def simulate(**options: Any) -> None:
             draw(scenario, summaries, plot)
         except OSError as error:
             raise click.ClickException(f"could not write {plot}: {error.strerror}") from None
-        click.echo(f"drawn to {plot}", err=True)
+        click.echo(f"wrote {plot}", err=True)
 
 
 def _require_plotting(plot: Path) -> None:
     if plot.suffix not in PLOT_FORMATS:
         raise click.BadParameter(
-            f"found '{plot}', write a name that ends in .png or .svg", param_hint="--plot"
+            f"found '{plot}', write a file name that ends in .png or .svg", param_hint="--plot"
         )
     try:
         import matplotlib  # noqa: F401
@@ -195,11 +222,11 @@ def _print(scenario: Scenario, summaries: list[Summary]) -> None:
     console = Console(highlight=False)
     console.print(_promise(scenario), soft_wrap=True)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("Assurance\n(excludes)", no_wrap=True)
+    table.add_column("Assurance\n(rules out)", no_wrap=True)
     shown = [end for end in End if end in ALWAYS_SHOWN or any(s.ends[end] for s in summaries)]
     for end in shown:
         table.add_column(TITLES[end], justify="right", style=STYLES[end], no_wrap=True)
-    for title in ("Time to\npromotion", "Time to\nrollback", "Bad\nanswers"):
+    for title in ("Time to\npromotion", "Time to\nrollback", "Failed\nor slow"):
         table.add_column(title, justify="right", no_wrap=True)
     for summary in summaries:
         limits = ", ".join(percent(limit) for limit in summary.bad_limits.values())
@@ -212,8 +239,8 @@ def _print(scenario: Scenario, summaries: list[Summary]) -> None:
         )
     console.print(table)
     console.print(
-        f"{count(summaries[0].trials)} rollouts each. Times and bad answers: median "
-        "(95th percentile).",
+        "Times and requests: median (95th percentile) of "
+        f"{count(summaries[0].trials)} rollouts each.",
         style="dim",
         soft_wrap=True,
     )
@@ -225,13 +252,13 @@ def _times(spread: Spread | None) -> str:
 
 def _promise(scenario: Scenario) -> str:
     words = (
-        f"{scenario.requests_per_second:g} req/s; {percent(scenario.target)} without error, "
-        f"candidate {percent(scenario.errors)}, stable {percent(scenario.stable_errors)} errors"
+        f"{scenario.requests_per_second:g} req/s; errors: {percent(scenario.target)} must succeed, "
+        f"candidate fails {percent(scenario.errors)}, stable {percent(scenario.stable_errors)}"
     )
     if scenario.within is not None:
         words += (
-            f"; {percent(scenario.share)} within {seconds(scenario.within)}, "
-            f"candidate {percent(scenario.slow)}, stable {percent(scenario.stable_slow)} slower"
+            f"; latency: {percent(scenario.share)} within {seconds(scenario.within)}, "
+            f"candidate {percent(scenario.slow)} slower, stable {percent(scenario.stable_slow)}"
         )
     return words + f"; steps {', '.join(percent(step) for step in scenario.steps)}."
 

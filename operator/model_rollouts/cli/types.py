@@ -33,7 +33,7 @@ class Percentage(click.ParamType[float]):
         except ValueError:
             number = None
         if number is None or not 0 <= number <= 100:
-            self.fail(f"found '{value}', write a share with its sign, such as 99.9%", param, ctx)
+            self.fail(f"found '{value}', write a percentage such as 99.9%", param, ctx)
         # 99.9 / 100 is 0.9990000000000001; people wrote 0.999.
         return round(number / 100, 12)
 
@@ -106,7 +106,7 @@ class Certificates(click.ParamType[ssl.SSLContext]):
         try:
             return ssl.create_default_context(cafile=value)
         except ssl.SSLError:
-            self.fail(f"found '{value}', write a file with certificates in PEM", param, ctx)
+            self.fail(f"found '{value}', write the path of a PEM file of certificates", param, ctx)
         except OSError as error:
             self.fail(f"'{value}': {error.strerror}", param, ctx)
 
@@ -124,41 +124,47 @@ _JUDGING = (
         default="99.9%",
         show_default=True,
         type=PERCENTAGE,
-        help="Objective: share of answers without error.",
+        help="Errors objective: share of requests that must succeed.",
     ),
     click.option(
-        "--within", type=DURATION, help="Adds a latency objective: this time, such as 300ms."
+        "--within",
+        type=DURATION,
+        help="Adds a latency objective: how long a request may take, such as 300ms.",
     ),
     click.option(
         "--share",
         default="99%",
         show_default=True,
         type=PERCENTAGE,
-        help="Latency objective: share of answers within that time.",
+        help="Latency objective: share of requests that must be answered within that time.",
     ),
     click.option(
         "--steps",
         default="5%,25%,50%",
         show_default=True,
         type=PERCENTAGES,
-        help="Weights of the canary.",
+        help="Shares of users that the candidate gets, step by step.",
     ),
     click.option(
-        "--min-step", default="1m", show_default=True, type=DURATION, help="Shortest step."
+        "--min-step",
+        default="1m",
+        show_default=True,
+        type=DURATION,
+        help="Minimum time on each step.",
     ),
     click.option(
         "--compare",
         default=Compare.AUTO.value,
         show_default=True,
         type=click.Choice([each.value for each in Compare], case_sensitive=False),
-        help="What the candidate is held against.",
+        help="What the candidate is compared with.",
     ),
     click.option(
         "--dispersion",
         default=1.0,
         show_default=True,
         type=click.FloatRange(1),
-        help="How much the judge is told that errors come in bursts (variance / mean).",
+        help="How strongly errors come in bursts (variance / mean); 1 means no bursts.",
     ),
 )
 

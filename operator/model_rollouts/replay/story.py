@@ -23,7 +23,7 @@ class What(StrEnum):
     """What a replay tells."""
 
     SHADOW = "Shadow"
-    """The first copies of requests were counted."""
+    """The first mirrored requests were counted."""
     CANARY = "Canary"
     """The first users were counted."""
     HELD = "Held"
@@ -128,13 +128,13 @@ class Story:
         if _requests(record, CANDIDATE):
             self._traffic = Traffic.LIVE
             self._step_began = record.start_ms
-            words = f"The first users reach the candidate; the replay begins at {self._weight()}."
+            words = f"The candidate gets its first users; the replay starts at {self._weight()}."
             yield self._event(record.end_ms, What.CANARY, words)
         elif (
             self._traffic is Traffic.SHADOW and not self._told_shadow and _requests(record, SHADOW)
         ):
             self._told_shadow = True
-            yield self._event(record.end_ms, What.SHADOW, "Copies of requests reach the candidate.")
+            yield self._event(record.end_ms, What.SHADOW, "The candidate gets mirrored requests.")
 
     def _holds(self, record: IntervalCounts) -> Iterator[Event]:
         why = self._counting.held(record, self._traffic)
@@ -142,7 +142,7 @@ class Story:
             self._held_since = None
             if self._told_held:
                 self._told_held = False
-                words = "Counts can be decided on again."
+                words = "Requests can be judged again."
                 yield self._event(record.end_ms, What.RESUMED, words)
             return
         if self._held_since is None:
