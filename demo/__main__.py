@@ -18,30 +18,36 @@ from e2e.cluster.progress import StepError
 OUT = REPOSITORY / "out" / "demo"
 SHORT = (1, 2, 4, 5)
 OTHERWISE = 3
-"""The exit code of a story that ended otherwise than it should."""
+"""The exit code of a story in which a scene did not end as expected."""
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done and stop.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and stop.")
 
 
-@click.group(help="Rolls out models of flights on a real cluster and tells what happens.")
+@click.group(help="Roll out models of flight delays on a real cluster and show what happens.")
 def main() -> None:
     """Group of the commands."""
 
 
 @main.command()
 @click.option("--all", "everything", is_flag=True, help="Every scene, not only 1, 2, 4 and 5.")
-@click.option("--scene", "wanted", multiple=True, type=click.IntRange(1, 8), help="These scenes.")
+@click.option(
+    "--scene",
+    "wanted",
+    multiple=True,
+    type=click.IntRange(1, 8),
+    help="Play this scene; may be given several times.",
+)
 @click.option(
     "--json",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     default=OUT / "story.json",
     show_default="out/demo/story.json",
-    help="Where the whole story is written for programs.",
+    help="Where the story is written as JSON.",
 )
 @_dry_run
 def play(everything: bool, wanted: tuple[int, ...], file: Path, dry_run: bool) -> None:
-    """Play the story; ends with 3 when a scene ended otherwise than it should."""
+    """Play the story. Exits with 3 when a scene did not end as expected."""
     numbers = {scene.number for scene in SCENES} if everything else {1, *(wanted or SHORT)}
     numbers |= {other for number in numbers for other in NEEDS.get(number, ())}
     _perform([scene for scene in SCENES if scene.number in numbers], file, dry_run)
@@ -58,7 +64,7 @@ def parts() -> None:
 @click.option("--slow", type=click.Choice(sorted(breaking.SLOW)), help="Which requests are slow.")
 @_dry_run
 def broken(errors: str, slow: str | None, dry_run: bool) -> None:
-    """Roll out a version with faults of one's own choice."""
+    """Roll out a version with faults of your choice."""
     try:
         scenes = breaking.scenes_of(errors, slow)
     except ValueError as error:
@@ -80,7 +86,7 @@ def broken(errors: str, slow: str | None, dry_run: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     default=OUT / "story.png",
     show_default="out/demo/story.png",
-    help="The picture, .png or .svg.",
+    help="The picture, as .png or .svg.",
 )
 def picture(story: Path, output: Path) -> None:
     """Draw the story that was played last."""
@@ -90,7 +96,7 @@ def picture(story: Path, output: Path) -> None:
         draw(story, output)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"drawn to {output}")
+    click.echo(f"picture written to {output}")
 
 
 def _perform(scenes: list[Scene], file: Path, dry_run: bool) -> None:
@@ -113,17 +119,19 @@ def _perform(scenes: list[Scene], file: Path, dry_run: bool) -> None:
                 stage.scene(scene.number, scene.title, scene.words)
                 played.append((scene, scene.play(stage, memory)))
             for _, ending in played:
-                ending.correct(stage.now().taken_back)
+                ending.correct(stage.now().rolled_back)
     finally:
         summary.save(played, memory, file)
         if played:
             console.print(summary.table(played))
     if memory.rows:
         console.print(summary.comparison(memory))
-    console.print("\nThe cluster runs on, and users keep coming for a while. Look around:")
+    console.print(
+        "\nThe cluster keeps running, and users keep sending requests for a while. To look around:"
+    )
     for command in summary.look_around(setting):
         click.echo(f"  {command}")
-    if not all(ending.as_it_should for _, ending in played):
+    if not all(ending.as_expected for _, ending in played):
         sys.exit(OTHERWISE)
 
 

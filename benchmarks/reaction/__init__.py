@@ -1,4 +1,4 @@
-"""How long users are exposed to a bad version on a real cluster, and how many bad answers they get.
+"""How long users get a bad version on a real cluster, and how many of their requests fail.
 
 Needs `make cluster`.
 """

@@ -10,7 +10,7 @@ from benchmarks.machine import cpu_model
 from benchmarks.reaction.measure import ERRORS, RATE, STEPS, Case
 
 GOALS = {"99.9%": (25, 6), "99%": (45, 12)}
-"""Seconds of exposure and bad answers: medians to stay at or below, for a service with history."""
+"""Seconds of exposure and failed requests: medians to stay within, for a service with history."""
 SIMULATED = {
     Case("99.9%", history=True): (15, 5),
     Case("99.9%", history=False): (55, 14),
@@ -50,7 +50,7 @@ def page(report: dict[str, Any]) -> str:
     where = report["conditions"]
     load = where["load_average"]
     lines = [
-        "# Reaction: how long users have a bad version, and how many bad answers they get",
+        "# Reaction: how long users get a bad version, and how many of their requests fail",
         "",
         f"Command: `{where['command']}`. Versions with 5 % errors, at {where['weight']} of"
         f" {where['requests_per_second']} requests per second through a real gateway, Prometheus"
@@ -66,7 +66,7 @@ def page(report: dict[str, Any]) -> str:
         " whether errors come in bursts, and the judge assumes that they do (dispersion 2,"
         " docs/decisions.md) and asks for twice the evidence. Simulated is the same without lag.",
         "",
-        "| | exposure, median | (range) | bad answers, median | (range) | simulated | goal |",
+        "| | exposure, median | (range) | failed requests, median | (range) | simulated | goal |",
         "|---|---|---|---|---|---|---|",
     ]
     for case, runs in cases(report):

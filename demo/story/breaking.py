@@ -1,4 +1,4 @@
-"""A version with faults that the spectator chooses."""
+"""A version with faults of your choice."""
 
 import time
 from dataclasses import dataclass
@@ -44,20 +44,20 @@ def scenes_of(errors: str, slow: str | None) -> list[Scene]:
     if slow is not None:
         arguments.append(SLOW[slow])
     if not arguments:
-        raise ValueError("found no fault, write for example --errors 2% or --slow rare")
+        raise ValueError("found no fault, write --errors 2% or --slow rare, for example")
     faults = Faults(tuple(arguments))
     return [
         Scene(
             1,
             "A good version",
-            "Version 2 serves. There is nothing to compare it with: it gets all users when its "
-            "pod is ready.",
-            lambda stage, memory: scenes.first(stage, memory, "v2", "2"),
+            "There is nothing to compare version 2 with, so it gets all users when its pod is "
+            "ready.",
+            lambda stage, memory: scenes.first_version(stage, memory, "v2", "2"),
         ),
         Scene(
             2,
-            "A broken one",
-            f"A version of your own: {' '.join(arguments)}.",
+            "A broken version",
+            f"The model of version 2 with your faults: {' '.join(arguments)}.",
             faults.play,
         ),
     ]

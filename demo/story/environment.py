@@ -59,8 +59,8 @@ class Setting:
             *addons.install(self.provider),
             Step("image flights-model", lambda: self._load(images.model(self.prepared))),
             Step("image flights-load", lambda: self._load(images.load(self.prepared))),
-            Step("an empty stage", self._emptied),
-            Step("operator, by its Helm chart", self._operator),
+            Step("empty namespaces", self._emptied),
+            Step("operator, from its Helm chart", self._operator),
         ]
 
     def parts(self) -> Sequence[Step]:
@@ -106,7 +106,7 @@ class Setting:
                     "url": "http://prometheus.monitoring:9090",
                     "scrapeInterval": f"{SCRAPE_SECONDS}s",
                 },
-                # It leaves alone what else the cluster has.
+                # It leaves the rest of the cluster alone.
                 "watch": {"namespaces": [NAMESPACE]},
             }
         )

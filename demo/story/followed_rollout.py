@@ -10,6 +10,8 @@ from demo.story import text
 from demo.story.stage import Stage, StoryError
 from demo.story.status_view import Seen
 
+_PLACES = {"Full": "the watch"}
+"""What a phase is called, where that is not its name."""
 LONGEST_SECONDS = 600.0
 """A rollout of the story that takes longer has failed."""
 QUIET_SECONDS = 3.0
@@ -57,14 +59,18 @@ class Course:
         """In a few words."""
         if self.was_promoted:
             return "promoted" if "Canary" in self.phases else "got all users"
-        if self.end.phase != "RolledBack":
+        if self.rolled_back_in is None:
             return self.end.phase
-        before = self.phases[-2]
-        return f"taken back in {'the watch' if before == 'Full' else before.lower()}"
+        return f"rolled back in {_PLACES.get(self.rolled_back_in, self.rolled_back_in.lower())}"
+
+    @property
+    def rolled_back_in(self) -> str | None:
+        """The phase that it was in when it was rolled back, None when it was not."""
+        return self.phases[-2] if self.end.phase == "RolledBack" else None
 
     @property
     def forecast(self) -> str:
-        """What was said to be before it, when that was said first."""
+        """The plan of its stages, as it was told first."""
         return next((one.plan for one in self.seen if one.plan), "")
 
     def met_users_at(self) -> float:
@@ -99,17 +105,21 @@ class Rollout:
         found = first()
         assert found is not None
         if not holds(found):
-            raise StoryError(f"{what}: it ended before. Last seen: {found.phase}: {found.message}")
+            raise StoryError(
+                f"{what}: the rollout ended first. Last seen: {found.phase}: {found.message}"
+            )
         return found
 
     def end(self, *, watched: bool = False) -> Course:
-        """Follow it to its end, with `watched` until it is taken back also from all users.
+        """Follow it to its end; with `watched` through its watch, until it is rolled back there.
 
         Raises StoryError when it comes to none.
         """
-        last = self.until(lambda one: one.has_ended, f"the end of {self._version}")
+        last = self.until(lambda one: one.has_ended, f"the end of version {self._version}")
         if watched and last.stable == self._version:
-            self._stage.until(lambda: self._fallen() is not None, "the watch", LONGEST_SECONDS)
+            self._stage.until(
+                lambda: self._fallen() is not None, "a rollback in the watch", LONGEST_SECONDS
+            )
             last = self._fallen() or last
         mine = [one for one in self.seen() if one.at <= last.at]
         got = self._counted(last)
@@ -130,11 +140,13 @@ class Rollout:
             return waited > PATIENCE_SECONDS or (waited > QUIET_SECONDS and not recent.total)
 
         if stage.users.come and last.stable != self._version:
-            stage.until(quiet, "the last answers", 2 * PATIENCE_SECONDS, "the last answers come in")
-        # Whoever was answered by nobody meanwhile counts against it too.
+            stage.until(
+                quiet, "the last answers", 2 * PATIENCE_SECONDS, "waiting for the last answers"
+            )
+        # Requests without any answer count against it too.
         got = ledger.of(self._version, self.began) + ledger.of(NOBODY, self.began)
         if stage.users.come:
-            stage.teller.line(text.harm(got, self._version), "bold red" if got.bad else "")
+            stage.teller.line(text.served(got, self._version), "bold red" if got.bad else "")
         return got
 
 

@@ -1,7 +1,7 @@
 """The manifests of the story, as a user would have written them.
 
-What only the training can know is left open in them (`${v2_brier}`) and filled in here. The filled
-ones are kept, so that a spectator can read and apply them too.
+What only the training knows is left open in them (`${v2_brier}`) and filled in here. The filled
+ones are kept, so that you can read and apply them too.
 """
 
 import string

@@ -1,4 +1,4 @@
-"""The picture of a story: what each version was given, and what users had of it."""
+"""The picture of a story: the share of requests of each version, and what users got from it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from demo.load.replay import NOBODY
 from demo.story.text import clock
 
 # Okabe and Ito's colours, told apart by people with any colour vision.
-USERS, COPIES, SLOW, ERRORS = "#0072B2", "#56B4E9", "#D55E00", "#CC79A7"
+USERS, MIRRORED, SLOW, ERRORS = "#0072B2", "#56B4E9", "#D55E00", "#CC79A7"
 _INK = "#333333"
 _BIN_SECONDS = 5
 Course = Mapping[str, Any]
@@ -35,7 +35,7 @@ def draw(story: Path, path: Path) -> None:
         _given(axes[0][place], title, course)
         _had(axes[1][place], course, most)
     axes[0][0].set_ylabel("share of requests", color=_INK)
-    axes[1][0].set_ylabel("bad answers a second", color=_INK)
+    axes[1][0].set_ylabel("failed or slow requests per second", color=_INK)
     handles = [*axes[0][0].get_legend_handles_labels()[0], *axes[1][0].containers]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     figure.savefig(path, dpi=150)
@@ -63,19 +63,21 @@ def _columns(found: Mapping[str, Any]) -> Sequence[tuple[str, Course]]:
 
 def _end(course: Course) -> str:
     end = course["seen"][-1]
-    return "promoted" if end["phase"] == "Full" else "taken back"
+    return "promoted" if end["phase"] == "Full" else "rolled back"
 
 
 def _given(axes: Axes, title: str, course: Course) -> None:
-    times, weights, copies = [0.0], [0.0], [0.0]
+    times, weights, mirrored = [0.0], [0.0], [0.0]
     for one in course["seen"]:
         full = one.get("phase") == "Full" and one["stable"] == course["version"]
         times.append(one["at"] - course["began"])
         weights.append(1.0 if full else one["weight"])
-        copies.append(one["mirror"])
+        mirrored.append(one["mirror"])
     last = max(course["ended"] - course["began"], times[-1]) + 2 * _BIN_SECONDS
-    times, weights, copies = [*times, last], [*weights, weights[-1]], [*copies, copies[-1]]
-    axes.fill_between(times, copies, step="post", color=COPIES, alpha=0.5, label="copies (shadow)")
+    times, weights, mirrored = [*times, last], [*weights, weights[-1]], [*mirrored, mirrored[-1]]
+    axes.fill_between(
+        times, mirrored, step="post", color=MIRRORED, alpha=0.5, label="mirrored requests (shadow)"
+    )
     axes.fill_between(times, weights, step="post", color=USERS, alpha=0.8, label="users")
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -87,18 +89,24 @@ def _had(axes: Axes, course: Course, most: float) -> None:
     slow, errors, _ = _bars(course)
     times = sorted(slow)
     heights = [slow[time] for time in times]
-    axes.bar(times, heights, _BIN_SECONDS, align="edge", color=SLOW, label="later than 300 ms")
+    axes.bar(times, heights, _BIN_SECONDS, align="edge", color=SLOW, label="slower than 300 ms")
     failed = [errors[time] for time in times]
     axes.bar(
-        times, failed, _BIN_SECONDS, heights, align="edge", color=ERRORS, label="errors, or none"
+        times,
+        failed,
+        _BIN_SECONDS,
+        heights,
+        align="edge",
+        color=ERRORS,
+        label="failed or unanswered",
     )
     axes.set_ylim(0, max(1.0, most * 1.05))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(max(0, seconds))))
-    axes.set_xlabel("minutes since it was applied", color=_INK)
+    axes.set_xlabel("time since it was applied (min:s)", color=_INK)
     got = course["got"]
     bad = got["errors"] + got["slow"]
     axes.annotate(
-        f"{bad:,} users harmed",
+        f"{bad:,} requests failed or slow",
         (0.02, 0.9),
         xycoords="axes fraction",
         fontsize=11,
@@ -108,7 +116,7 @@ def _had(axes: Axes, course: Course, most: float) -> None:
 
 
 def _bars(course: Course) -> tuple[dict[int, float], dict[int, float], float]:
-    """Slow answers and errors of the version a second, by time; and the most of both together."""
+    """Slow and failed requests of the version per second, by time; and the most of both."""
     slow: dict[int, float] = {}
     errors: dict[int, float] = {}
     for line in course["lines"]:

@@ -13,7 +13,7 @@ from demo.story.users import RATE
 
 HOST = "plain.example.com"
 SETTLING_SECONDS = 20
-"""Users come so long before the update, so that it meets the same flights as the canary did."""
+"""Users send requests for so long before the update, so that it gets the canary's flights."""
 ARGUMENTS = {
     "2": ["--version=2", "--artifact=/app/artifacts/v2.joblib"],
     "4": ["--version=4", "--artifact=/app/artifacts/v2.joblib", "--remember"],
@@ -38,12 +38,16 @@ def rolling_update(stage: Stage, course: Course) -> Plain:
     """
     seconds = course.ended - course.met_users_at()
     if not seconds:
-        raise StoryError(f"{course.version} had no users: there is nothing to compare with")
+        raise StoryError(
+            f"version {course.version} had no users, so there is nothing to compare with"
+        )
     sent = sum(line.sent for line in stage.users.ledger.lines(until=course.met_users_at()))
     skip = max(0, stage.users.skipped + sent - SETTLING_SECONDS * RATE)
     _apply(stage, "2")
     ledger = stage.send_users(PLAIN, HOST, skip)
-    stage.until(lambda: ledger.of("2").answered > 100, "users are answered", 90, "users come")
+    stage.until(
+        lambda: ledger.of("2").answered > 100, "users get answers", 90, "users send requests"
+    )
     _apply(stage, course.version)
     stage.until(
         lambda: ledger.of(course.version).total > 0,
@@ -52,18 +56,18 @@ def rolling_update(stage: Stage, course: Course) -> Plain:
         "the new pod becomes ready",
     )
     began = time.time()
-    stage.teller.line(f"users get {course.version}")
+    stage.teller.line(f"all users get version {course.version}")
     stage.until(
         lambda: time.time() > began + seconds,
-        f"{seconds:.0f} s of {course.version}",
+        f"{seconds:.0f} s of version {course.version}",
         2 * seconds,
-        f"{text.clock(seconds)} of version {course.version} for everybody",
+        f"{text.span(seconds)} of version {course.version} for all users",
     )
     stage.users.stop()
     until = began + seconds + PATIENCE_SECONDS
     got = ledger.of(course.version, began - 1, until) + ledger.of(NOBODY, began - 1, until)
-    stage.teller.line(text.harm(got, course.version), "bold red" if got.bad else "")
-    # What it still works on would be slow for others too.
+    stage.teller.line(text.served(got, course.version), "bold red" if got.bad else "")
+    # Requests that it still works on would slow down others too.
     _remove(stage)
     stage.send_users_back()
     return Plain(course.version, began, seconds, got, tuple(ledger.lines(began - 1, until)))

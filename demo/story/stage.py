@@ -28,7 +28,7 @@ _FOLLOWED = (
 
 
 class StoryError(Exception):
-    """Something did not come within its time; the message says what was seen last."""
+    """Something did not happen in time; the message says what was seen last."""
 
 
 class Stage:
@@ -54,7 +54,7 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Follow no more; what runs on the cluster goes on."""
+        """Follow no more; what runs on the cluster keeps running."""
         self.teller.rest()
         self.users.leave()
         for chronicle in self._chronicles:
@@ -101,7 +101,7 @@ class Stage:
     def until(self, holds: Callable[[], bool], what: str, seconds: float, doing: str = "") -> None:
         """Tell what happens until `holds`.
 
-        Raises StoryError when that takes longer than `seconds`, or nobody reads the users' books.
+        Raises StoryError when that takes longer than `seconds`, or users stop sending requests.
         """
         deadline = time.monotonic() + seconds
         while not holds():
@@ -109,7 +109,9 @@ class Stage:
             if time.monotonic() > deadline:
                 raise StoryError(f"{what}: not within {seconds:.0f} s. Last seen: {self._seen()}")
             if self.users.ledger.sent and not self.users.come:
-                raise StoryError(f"{what}: no users come any longer. Last seen: {self._seen()}")
+                raise StoryError(
+                    f"{what}: users stopped sending requests. Last seen: {self._seen()}"
+                )
             self.teller.waiting(self._going_on(doing))
             time.sleep(_LOOK_SECONDS)
         self.tell()
@@ -132,9 +134,9 @@ class Stage:
         lines = self.users.ledger.lines(time.time() - 5)
         rate = sum(line.sent for line in lines) / 5
         got = self.users.ledger.everyone(self._scene_began)
-        bad = f"answers in this scene: {text.bad(got)} of {count(got.total)}"
-        proven = text.verdicts(self.now())
-        return " · ".join(filter(None, [doing, f"{count(round(rate))} flights/s", bad, proven]))
+        harm = f"{count(got.total)} requests in this scene: {text.failed_or_slow(got)}"
+        judged = text.verdicts(self.now())
+        return " · ".join(filter(None, [doing, f"{count(round(rate))} requests/s", harm, judged]))
 
 
 def _short(path: Path) -> str:

@@ -24,12 +24,12 @@ class Judged:
 class Seen:
     """A status. `at` in Unix seconds.
 
-    `weight` is the candidate's share of the users and `mirror` the share of stable's requests of
-    which it gets copies, 0 to 1; `copies` is how many of these were counted, `plan` what is before
-    it, with times.
+    `weight` is the candidate's share of users and `mirror` the share of stable's requests that is
+    mirrored to it, 0 to 1; `copies` is how many mirrored requests were counted, `plan` the stages
+    ahead, with times.
     `generation` is the one that the status is about, `reason` that of Reconciling or Stalled,
-    `revisions` are the names of stable and candidate, empty for none; `taken_back` are the versions
-    of which the history says so.
+    `revisions` are the names of stable and candidate, empty for none; `rolled_back` are the
+    versions with that outcome in the history. Nothing is read from `message`: it is shown as it is.
     """
 
     at: float
@@ -45,11 +45,16 @@ class Seen:
     reason: str
     revisions: tuple[str, str]
     objectives: tuple[Judged, ...]
-    taken_back: tuple[str, ...] = ()
+    rolled_back: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The objectives that failed."""
+        return tuple(each.name for each in self.objectives if each.verdict == "Fail")
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more is to come by itself."""
+        """Whether nothing more happens without a change of the spec."""
         return self.phase in ENDED
 
 

@@ -1,4 +1,4 @@
-"""What remains of a run: tables for people, a file for programs and for the picture."""
+"""What remains of a run: two tables, and a file for programs and for the picture."""
 
 import json
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from rich.table import Table
 from demo.story import side_by_side
 from demo.story.environment import NAMESPACE, OPERATOR, Setting
 from demo.story.scenes import BAD, GOOD, Ending, Memory, Scene
-from demo.story.text import bad, clock
+from demo.story.text import failed_or_slow, span
 from model_rollouts.text import count
 
 Played = Sequence[tuple[Scene, Ending]]
 
 
 def table(played: Played) -> Table:
-    """What happened, forecast, actual time and users harmed, scene by scene."""
-    found = Table("", "scene", "what happened", "forecast", "took", "users had", "harmed")
+    """What happened, forecast, actual time and what users got, scene by scene."""
+    found = Table("", "scene", "what happened", "plan", "took", "user requests", "failed or slow")
     for scene, ending in played:
-        style = "" if ending.as_it_should else "bold red"
+        style = "" if ending.as_expected else "bold red"
         found.add_row(
             str(scene.number),
             scene.title,
             ending.happened,
             ending.forecast,
-            clock(ending.seconds),
-            f"{count(ending.got.total)} answers" if ending.got.total else "nothing of it",
-            bad(ending.got),
+            span(ending.seconds),
+            count(ending.got.total),
+            failed_or_slow(ending.got) if ending.got.bad else "none",
             style=style,
         )
     return found
@@ -43,7 +43,7 @@ def comparison(memory: Memory) -> Table:
 
 
 def look_around(setting: Setting) -> list[str]:
-    """Commands for whoever wants to see more."""
+    """Commands to look around with."""
     kubectl = f"kubectl --kubeconfig {setting.provider.kubeconfig} -n {NAMESPACE}"
     return [
         f"{kubectl} get modeldeployment arrival -o wide",

@@ -1,7 +1,7 @@
-"""Tells the story in the terminal as it happens.
+"""Prints the story as it happens.
 
-On a terminal with colours and a line that moves; elsewhere plain lines, the last of which is never
-old: a log of the demo reads the same.
+A terminal gets colours and one line that changes. A pipe gets plain lines, and one at least every
+20 s, so that a log reads the same.
 """
 
 import time

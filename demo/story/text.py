@@ -1,4 +1,4 @@
-"""The story's words: what is new between two looks at the resource, in one line for people."""
+"""The story's words: what is new between two looks at the resource, in one line."""
 
 from demo.load.replay import Count
 from demo.story.status_view import Seen
@@ -12,6 +12,11 @@ STYLES = {
     "Undecided": "magenta",
     "Paused": "magenta",
 }
+
+
+_VERDICTS = {"Pass": "passed", "Fail": "failed", "Inconclusive": "undecided"}
+_BAD = {"latency": "slow"}
+"""What a bad request is called, by the name of the objective."""
 
 
 def told(before: Seen | None, now: Seen) -> str | None:
@@ -34,22 +39,28 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
+def span(seconds: float) -> str:
+    """A length of time with its units, e.g. `45 s` or `2 min 5 s`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def verdicts(now: Seen) -> str:
-    """How the candidate stands, with counts, e.g. `errors Pass, 0 of 1,200 bad`."""
-    return "; ".join(
-        f"{each.name} {each.verdict}, {count(each.bad)} of {count(each.total)} bad"
+    """How the candidate stands, with counts, e.g. `errors passed (0 of 1,200 failed)`."""
+    return ", ".join(
+        f"{each.name} {_VERDICTS.get(each.verdict, each.verdict)} "
+        f"({count(each.bad)} of {count(each.total)} {_BAD.get(each.name, 'failed')})"
         for each in now.objectives
         if each.total
     )
 
 
-def harm(got: Count, version: str) -> str:
-    """What users had of a version."""
-    return f"users had {count(got.total)} answers of {version}, {bad(got)}"
+def served(got: Count, version: str) -> str:
+    """What users got from a version."""
+    return f"version {version} got {count(got.total)} user requests: {failed_or_slow(got)}"
 
 
-def bad(got: Count) -> str:
-    """The bad ones among answers, e.g. `12 bad (3 errors, 9 slow)`."""
-    if not got.bad:
-        return "none bad"
-    return f"{count(got.bad)} bad ({count(got.errors)} errors, {count(got.slow)} slow)"
+def failed_or_slow(got: Count) -> str:
+    """Requests that failed and those that were slow, e.g. `3 failed, 1,200 slow`."""
+    parts = ((got.errors, "failed"), (got.slow, "slow"))
+    return ", ".join(f"{count(n)} {word}" for n, word in parts if n) or "none failed or slow"

@@ -1,8 +1,7 @@
-"""What bare thresholds would have done on the same samples.
+"""What threshold rules would have done on the same samples.
 
-A bare rule looks at the last minute and compares a figure with a limit. It knows nothing of how
-much a minute can prove: at few requests chance alone crosses the limit, and every look is one more
-chance.
+A rule compares a figure of the last minute with a limit. It does not know how much a minute can
+prove: with few requests chance alone crosses the limit, and every check is one more chance.
 """
 
 import json
@@ -39,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Rule:
-    """Checks the last minute every `every` seconds; takes back after `failures` failed checks.
+    """Checks the last minute every `every` seconds; rolls back after `failures` failed checks.
 
     The failed checks add up over the rollout, as Flagger's do.
     """
@@ -50,8 +49,8 @@ class Rule:
     every: float
     failures: int
 
-    def takes_back(self, intervals: Sequence[Interval]) -> float | None:
-        """When it would have, in Unix seconds; None when it would not have at all."""
+    def rolls_back_at(self, intervals: Sequence[Interval]) -> float | None:
+        """When it would have rolled back, in Unix seconds; None when it would not have."""
         if not intervals:
             return None
         failed, next_check = 0, intervals[0].end + self.every
@@ -69,18 +68,18 @@ class Rule:
 
 
 RULES = (
-    Rule("p99 over 300 ms, asked each minute, once is enough", "slow", 0.01, 60, 1),
-    Rule("the same, five failed checks", "slow", 0.01, 60, 5),
-    Rule("p99 over 300 ms, asked every 15 s, once is enough", "slow", 0.01, 15, 1),
-    Rule("more than 1 % errors, asked each minute, once is enough", "errors", 0.01, 60, 1),
+    Rule("p99 above 300 ms, every 60 s, 1 failed check", "slow", 0.01, 60, 1),
+    Rule("p99 above 300 ms, every 60 s, 5 failed checks", "slow", 0.01, 60, 5),
+    Rule("p99 above 300 ms, every 15 s, 1 failed check", "slow", 0.01, 15, 1),
+    Rule("more than 1 % failed, every 60 s, 1 failed check", "errors", 0.01, 60, 1),
 )
-"""A p99 is over 300 ms exactly when more than 1 % of the answers took longer than 300 ms."""
+"""A p99 is above 300 ms exactly when more than 1 % of the answers took longer than 300 ms."""
 
 
 def record(course: Course, prometheus: str, folder: Path) -> tuple[Path, str]:
     """Save the samples of a rollout from its first user on; the file, and how the replay ends.
 
-    A spectator can replay them by other objectives. They go on for two scrapes after its end: the
+    You can replay them by other objectives. They continue for two scrapes after its end: the
     scrape that decided lies in an interval that closes later. Raises StepError when Prometheus lost
     them.
     """
@@ -125,7 +124,7 @@ def recorded(samples: Path) -> list[Interval]:
 
 
 def noted(lines: Iterable[Line], version: str) -> list[Interval]:
-    """The same from the users' own books, of a version that no proxy measured."""
+    """The same from the load generator's books, for a version without a proxy."""
     found = []
     for line in lines:
         counts = [line.versions[name] for name in (version, NOBODY) if name in line.versions]

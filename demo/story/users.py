@@ -52,6 +52,6 @@ class Users:
             self._follower.wait()
 
     def leave(self) -> None:
-        """Stop reading their books; they go on coming."""
+        """Stop reading their books; users keep coming."""
         if self._follower is not None:
             self._follower.stop()

@@ -8,12 +8,12 @@ from demo.load.replay import NOBODY, Count, Line
 from demo.story.followed_rollout import Course
 from demo.story.side_by_side import harmed_by
 from demo.story.status_view import Judged, Seen, seen
-from demo.story.text import bad, clock, told, verdicts
+from demo.story.text import clock, failed_or_slow, served, span, told, verdicts
 from tests.demo.statuses import STARTING
 
-SHADOW = replace(STARTING, at=20.0, phase="Shadow", mirror=0.3, candidate="4", message="Copies.")
+SHADOW = replace(STARTING, at=20.0, phase="Shadow", mirror=0.3, candidate="4", message="Shadow.")
 CANARY = replace(SHADOW, at=80.0, phase="Canary", mirror=0.0, weight=0.5, message="Canary 50 %.")
-TAKEN_BACK = replace(CANARY, at=130.0, phase="RolledBack", weight=0.0, message="Taken back.")
+ROLLED_BACK = replace(CANARY, at=130.0, phase="RolledBack", weight=0.0, message="Rolled back.")
 FULL = replace(CANARY, at=130.0, phase="Full", stable="4", weight=0.0, message="All users on 4.")
 
 
@@ -26,9 +26,9 @@ def course(*statuses: Seen) -> Course:
     [
         ((STARTING, SHADOW, CANARY, FULL), "promoted", True),
         ((STARTING, FULL), "got all users", True),
-        ((STARTING, SHADOW, CANARY, TAKEN_BACK), "taken back in canary", False),
-        ((STARTING, SHADOW, TAKEN_BACK), "taken back in shadow", False),
-        ((STARTING, CANARY, replace(TAKEN_BACK, phase="Undecided")), "Undecided", False),
+        ((STARTING, SHADOW, CANARY, ROLLED_BACK), "rolled back in canary", False),
+        ((STARTING, SHADOW, ROLLED_BACK), "rolled back in shadow", False),
+        ((STARTING, CANARY, replace(ROLLED_BACK, phase="Undecided")), "Undecided", False),
         ((STARTING, replace(FULL, stable="2")), "Full", False),
     ],
 )
@@ -39,10 +39,10 @@ def test_what_happened_to_a_version(
     assert course(*statuses).was_promoted == promoted
 
 
-def test_it_met_users_with_its_first_weight_and_not_with_copies() -> None:
-    assert course(STARTING, SHADOW, CANARY, TAKEN_BACK).met_users_at() == 80.0
-    assert course(STARTING, SHADOW, TAKEN_BACK).met_users_at() == 130.0
-    assert course(STARTING, SHADOW, CANARY, TAKEN_BACK).seconds == 125.0
+def test_it_met_users_with_its_first_weight_and_not_with_mirrored_requests() -> None:
+    assert course(STARTING, SHADOW, CANARY, ROLLED_BACK).met_users_at() == 80.0
+    assert course(STARTING, SHADOW, ROLLED_BACK).met_users_at() == 130.0
+    assert course(STARTING, SHADOW, CANARY, ROLLED_BACK).seconds == 125.0
 
 
 def test_a_status_is_told_once() -> None:
@@ -58,15 +58,15 @@ def test_a_status_is_told_once() -> None:
         )
     ]
 
-    assert lines[:5] == [None, "Starting 4.", None, "Copies.", "Copies."]
-    assert lines[5] == "Copies. Plan: canary about 2 min at 50 req/s."
+    assert lines[:5] == [None, "Starting 4.", None, "Shadow.", "Shadow."]
+    assert lines[5] == "Shadow. Plan: canary about 2 min at 50 req/s."
 
 
 def test_what_the_resource_shows_is_read_from_its_status() -> None:
     status = {
         "observedGeneration": 3,
         "phase": "Shadow",
-        "message": "Copies.",
+        "message": "Shadow.",
         "stable": {"revision": "a", "version": "2", "weight": "100%"},
         "candidate": {"revision": "b", "version": "4", "weight": "0%"},
         "shadow": {"copies": 12, "mirror": "30%"},
@@ -85,8 +85,8 @@ def test_what_the_resource_shows_is_read_from_its_status() -> None:
 def test_the_forecast_is_what_was_said_first() -> None:
     early, late = (replace(SHADOW, plan=f"canary about {minutes} min") for minutes in (2, 4))
 
-    assert course(STARTING, early, late, TAKEN_BACK).forecast == "canary about 2 min"
-    assert course(STARTING, TAKEN_BACK).forecast == ""
+    assert course(STARTING, early, late, ROLLED_BACK).forecast == "canary about 2 min"
+    assert course(STARTING, ROLLED_BACK).forecast == ""
 
 
 def test_harm_is_counted_up_to_a_moment_with_those_whom_nobody_answered() -> None:
@@ -101,11 +101,21 @@ def test_harm_is_counted_up_to_a_moment_with_those_whom_nobody_answered() -> Non
 
 def test_numbers_are_said_in_words() -> None:
     assert clock(125.4) == "2:05"
-    assert bad(Count(5)) == "none bad"
-    assert bad(Count(2000, 3, 1200)) == "1,203 bad (3 errors, 1,200 slow)"
+    assert (span(45.9), span(125.4)) == ("45 s", "2 min 5 s")
+    assert failed_or_slow(Count(5)) == "none failed or slow"
+    assert failed_or_slow(Count(2000, 3, 1200)) == "3 failed, 1,200 slow"
+    assert served(Count(9, 0, 1), "4") == "version 4 got 9 user requests: 1 slow"
 
 
 def test_verdicts_are_told_with_what_they_rest_on() -> None:
-    judged = (Judged("errors", "Pass", 1, 1200), Judged("latency", "Undecided", 0, 0))
+    judged = (
+        Judged("errors", "Pass", 1, 1200),
+        Judged("latency", "Fail", 40, 1200),
+        Judged("breaker", "Inconclusive", 0, 0),
+    )
+    status = replace(CANARY, objectives=judged)
 
-    assert verdicts(replace(CANARY, objectives=judged)) == "errors Pass, 1 of 1,200 bad"
+    assert (
+        verdicts(status) == "errors passed (1 of 1,200 failed), latency failed (40 of 1,200 slow)"
+    )
+    assert status.failed == ("latency",)

@@ -23,7 +23,7 @@ STATUS = replace(
     candidate="4",
     mirror=0.3,
     copies=10,
-    message="Copies.",
+    message="Shadow.",
     reason="Judging",
     revisions=("a", "b"),
 )
@@ -45,27 +45,27 @@ PLAIN = Plain("4", 2000.0, 60.0, Count(3000, 10, 900), COURSE.lines)
 def test_the_table_says_what_happened_and_whom_it_harmed() -> None:
     console = Console(width=160, record=True)
     endings = [
-        (SCENES[3], Ending("taken back in canary", True, 125, COURSE.got, "canary about 2 min")),
-        (SCENES[2], Ending("taken back in shadow", True, 70)),
+        (SCENES[3], Ending("rolled back in canary", True, 125, COURSE.got, "canary about 2 min")),
+        (SCENES[2], Ending("rolled back in shadow", True, 70)),
     ]
 
     console.print(table(endings))
 
     text = console.export_text()
-    told = ("taken back in canary", "canary about 2 min", "2:05", "502 answers", "42 bad")
-    assert all(each in text for each in (*told, "taken back in shadow", "nothing of it"))
+    told = ("rolled back in canary", "canary about 2 min", "2 min 5 s", "502", "2 failed, 40 slow")
+    assert all(each in text for each in (*told, "rolled back in shadow", "none"))
 
 
-def test_a_promotion_that_did_not_last_is_owned_up_to() -> None:
-    ending = Ending("promoted", True, 100, version="5")
+def test_a_promotion_that_did_not_last_is_no_success() -> None:
+    ending = Ending("promoted", True, 100, version="5", was_promoted=True)
 
     ending.correct(("4",))
-    assert ending.as_it_should
+    assert ending.as_expected
 
     ending.correct(("5", "4"))
-    assert (ending.as_it_should, ending.happened) == (
+    assert (ending.as_expected, ending.happened) == (
         False,
-        "promoted, and taken back in its watch",
+        "promoted, and rolled back in its watch",
     )
 
 
@@ -95,10 +95,13 @@ def test_a_pipe_gets_plain_lines(tmp_path: Path) -> None:
     with (tmp_path / "told").open("w") as file:
         teller = Teller(Console(file=file, width=100))
         teller.scene(4, "Slow after a while", "Words [of] a scene.")
-        teller.status("RolledBack", "Version 4 was taken back; all users on 2.")
-        teller.waiting("50 flights/s")
+        teller.status("RolledBack", "Version 4 was rolled back; all users get version 2.")
+        teller.waiting("50 requests/s")
         teller.rest()
 
     lines = (tmp_path / "told").read_text().splitlines()
     assert lines[1].startswith("4. Slow after a while")
-    assert lines[2:] == ["Words [of] a scene.", " 0:00  Version 4 was taken back; all users on 2."]
+    assert lines[2:] == [
+        "Words [of] a scene.",
+        " 0:00  Version 4 was rolled back; all users get version 2.",
+    ]

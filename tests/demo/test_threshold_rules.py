@@ -16,12 +16,12 @@ def counts(seconds: int, *, slow_from: int, slow: int = 5, total: int = 25) -> l
     ("every", "failures", "after"),
     [(60, 1, 125.0), (15, 1, 110.0), (60, 2, 185.0), (60, 5, None)],
 )
-def test_it_takes_back_after_so_many_failed_checks(
+def test_it_rolls_back_after_so_many_failed_checks(
     every: float, failures: int, after: float | None
 ) -> None:
     rule = Rule("p99", "slow", 0.01, every, failures)
 
-    assert rule.takes_back(counts(300, slow_from=100)) == after
+    assert rule.rolls_back_at(counts(300, slow_from=100)) == after
 
 
 def test_two_slow_answers_in_a_quiet_minute_are_enough_for_it() -> None:
@@ -29,12 +29,12 @@ def test_two_slow_answers_in_a_quiet_minute_are_enough_for_it() -> None:
     quiet = [Interval(float(end), 12, 0, 1 if end in (30, 45) else 0) for end in range(5, 66, 5)]
 
     assert sum(each.total for each in quiet) > 150
-    assert RULES[0].takes_back(quiet) == 65.0
+    assert RULES[0].rolls_back_at(quiet) == 65.0
 
 
 def test_it_says_nothing_of_what_was_not_seen() -> None:
-    assert RULES[0].takes_back([]) is None
-    assert RULES[0].takes_back(counts(300, slow_from=0, slow=0, total=0)) is None
+    assert RULES[0].rolls_back_at([]) is None
+    assert RULES[0].rolls_back_at(counts(300, slow_from=0, slow=0, total=0)) is None
 
 
 def test_the_users_books_are_read_with_those_whom_nobody_answered() -> None:

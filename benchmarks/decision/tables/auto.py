@@ -64,7 +64,7 @@ def _write_auto(table: Table, results: Results) -> list[str]:
         rows.append(line)
     header = ["stable, candidate"]
     for rate in ("50 req/s", "10 req/s"):
-        header += [f"{rate}: rolled back %", "promoted %", "usual end: median", "bad answers"]
+        header += [f"{rate}: rolled back %", "promoted %", "usual end: median", "failed requests"]
     return markdown(header, rows)
 
 
@@ -155,7 +155,8 @@ def _write_reaction(table: Table, results: Results) -> list[str]:
             ]
         )
     return markdown(
-        ["candidate", "rolled back %", "promoted %", "usual end: median / p95", "bad answers"], rows
+        ["candidate", "rolled back %", "promoted %", "usual end: median / p95", "failed requests"],
+        rows,
     )
 
 
