@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from e2e.fixtures import ApiServer
+from model_rollouts.api.action import ActionNeeded
 from model_rollouts.api.conditions import ConditionStatus, ConditionType, Reason, put
 from model_rollouts.api.crd import NAME
 from model_rollouts.api.deployment import read
@@ -26,7 +27,8 @@ READY = put(
 STATUS = Status(
     observed_generation=1,
     phase=Phase.CANARY,
-    message="Canary 25 % of 3 since 12:00.",
+    message="Canary: version 3 gets 25 % of users, version 2 the rest.",
+    action=ActionNeeded.WAIT,
     conditions=put(
         READY,
         ConditionType.AVAILABLE,
@@ -156,14 +158,15 @@ def test_kubectl_shows_who_serves_and_what_is_awaited(
 
     heading, row = api_server.kubectl("get", "mdep", "-n", namespace).splitlines()
     assert heading.split() == [
-        *("NAME", "VERSION", "PHASE", "WEIGHT", "AVAILABLE", "READY", "MESSAGE", "AGE")
+        *("NAME", "SERVING", "CANDIDATE", "PHASE", "WEIGHT", "AVAILABLE", "ACTION", "MESSAGE"),
+        "AGE",
     ]
-    assert row.startswith("arrival")
-    assert "3         Canary   25%      True        False   Canary 25 % of 3 since 12:00." in row
+    assert row.split()[:7] == ["arrival", "2", "3", "Canary", "25%", "True", "Wait"]
+    assert STATUS.message in row
 
     heading, row = api_server.kubectl("get", "mdep", "-n", namespace, "-o", "wide").splitlines()
-    assert heading.split()[-3:] == ["STABLE", "CANDIDATE", "STEP"]
-    assert row.split()[-3:] == ["2", "3", "2"]
+    assert heading.split()[-3:] == ["READY", "VERSION", "STEP"]
+    assert row.split()[-3:] == ["False", "3", "2"]
 
 
 def test_the_short_name_and_the_category_are_accepted(api_server: ApiServer) -> None:

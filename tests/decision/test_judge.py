@@ -241,18 +241,6 @@ def test_shadow_evidence_for_fail_goes_on_and_for_pass_begins_anew() -> None:
     assert live.evidence[0].seen_total == 0
 
 
-def test_shadow_carry_saves_requests_up_to_its_cap() -> None:
-    def carry(cap: float | None, total: int) -> float:
-        rules = Rules((errors("errors", 0.999),), shadow_carry=cap)
-        judge = Judge(rules, {"errors": INDEPENDENT})
-        state = after(judge, interval(0, 0, total, 0, total, arm=Traffic.SHADOW), interval(5, 0, 0))
-        return state.evidence[0].carry
-
-    assert carry(None, 50_000) == 1
-    assert carry(4, 50_000) == 2.5  # (cap + 1) / 2
-    assert 1 < carry(4, 500) < 2.5
-
-
 def test_a_burst_of_errors_counts_less_when_bursts_are_known() -> None:
     rules = Rules((errors("errors", 0.999, compare=Compare.TARGET),))
     independent = Judge(rules, {"errors": INDEPENDENT})

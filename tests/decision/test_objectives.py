@@ -83,7 +83,6 @@ from tests.decision.made_up import EDGES
         (lambda: Rules((errors("e", 0.9),), steps=()), "steps: found none, write at least one"),
         (lambda: Rules((errors("e", 0.9),), steps=(25,)), "steps: found 25, write shares"),
         (lambda: Rules((errors("e", 0.9),), false_rollback=1), "false_rollback: found 1"),
-        (lambda: Rules((errors("e", 0.9),), shadow_carry=1), "shadow_carry: found 1"),
         (lambda: Dispersion(0.5), "dispersion, target: found 0.5, write 1 or more"),
         (
             lambda: Judge(Rules((errors("e", 0.9),)), {"f": Dispersion()}),

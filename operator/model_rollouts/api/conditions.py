@@ -113,7 +113,6 @@ class Reason(Word):
     WRITE_REFUSED = "WriteRefused", "The API server refuses an object that the rollout needs."
     PAUSED = "Paused", "`spec.paused` is true."
     OVERRIDDEN = "Overridden", "`spec.strategy.override` decides instead of the objectives."
-    REVERTED = "Reverted", "A version that served all users before serves them again."
     ROLLED_BACK = "RolledBack", "The candidate was rolled back."
     UNDECIDED = "Undecided", "The deadline came before the objectives were decided."
 

@@ -76,14 +76,13 @@ def _wait(process: EProcess, evidence: Evidence, proof: Proof, needed: float) ->
         stable_rate = evidence.seen_stable_bad / evidence.seen_stable_total
     logs = process.logs(evidence, proof)
     growths = process.growth(proof, rate, split, stable_rate)
-    carry = 1.0 if proof.is_far else evidence.carry
 
     def passes(requests: float) -> bool:
         target, stable = (
             [log + requests * growth for log, growth in zip(*pair, strict=True)]
             for pair in zip(logs, growths, strict=True)
         )
-        return carry * process.combine(target, stable) >= needed
+        return process.combine(target, stable) >= needed
 
     high = 1.0
     while not passes(high):

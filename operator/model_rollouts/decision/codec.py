@@ -30,6 +30,15 @@ _CLOCK = struct.Struct("<dqd")
 _CHECKSUM = struct.Struct("<I")
 _ARMS = (Traffic.SHADOW, Traffic.LIVE)
 
+_NO_CARRY = None
+_CARRIED = 1.0
+"""What releases wrote that could hand evidence for Pass from shadow to live: its rule, and after
+each objective's sums its factor. None ever did; they keep their places, so that stored evidence is
+read by every release."""
+
+_AFTER_CARRY = 3
+"""Fields of Evidence that are stored behind that factor."""
+
 
 class EvidenceRefusedError(ValueError):
     """Stored evidence that does not fit: start again without evidence, and say why."""
@@ -123,18 +132,23 @@ def _vectors(evidence: Evidence) -> tuple[tuple[float, ...], ...]:
 
 def _floats(evidence: Evidence) -> bytes:
     vectors = _vectors(evidence)
-    flat = [number for vector in vectors for number in vector] + list(evidence[len(vectors) :])
+    flat = [number for vector in vectors for number in vector]
+    numbers: list[float] = list(evidence[len(vectors) :])  # type: ignore[arg-type]
+    numbers.insert(len(numbers) - _AFTER_CARRY, _CARRIED)
+    flat += numbers
     return struct.pack(f"<{len(flat)}d", *flat)
 
 
 def _evidence(process: EProcess, body: bytes, offset: int) -> tuple[Evidence, int]:
     shape = process.start()
     lengths = [len(vector) for vector in _vectors(shape)]
-    count = sum(lengths) + len(shape) - len(lengths)
+    count = sum(lengths) + len(shape) - len(lengths) + 1
     flat = struct.unpack_from(f"<{count}d", body, offset)
     ends = list(itertools.accumulate(lengths))
     vectors = (flat[end - length : end] for end, length in zip(ends, lengths, strict=True))
-    return Evidence(*vectors, *flat[ends[-1] :]), offset + 8 * count  # type: ignore[arg-type]
+    numbers = flat[ends[-1] :]
+    kept = (*numbers[: -_AFTER_CARRY - 1], *numbers[-_AFTER_CARRY:])
+    return Evidence(*vectors, *kept), offset + 8 * count  # type: ignore[arg-type]
 
 
 def _fingerprint(text: str, size: int) -> bytes:
@@ -151,6 +165,6 @@ def _rules_print(rules: Rules) -> bytes:
         rules.false_rollback,
         rules.false_promotion,
         rules.baseline,
-        rules.shadow_carry,
+        _NO_CARRY,
     )
     return _fingerprint(repr(rest), 8)

@@ -28,7 +28,6 @@ class EProcess:
     """One objective's tables. Stateless: every method takes the evidence and returns it anew."""
 
     __slots__ = (
-        "_carry_cap",
         "_dispersion",
         "_events",
         "_pass_bets",
@@ -50,13 +49,11 @@ class EProcess:
         multiples: tuple[float, ...],
         *,
         baseline: bool,
-        carry_cap: float | None,
     ) -> None:
         """Tables for `multiples` of the bad limits; `multiples[0]` is 1, the bad limits."""
         self.objective = objective
         self.compare = objective.compare if baseline else Compare.TARGET
         self._dispersion = dispersion
-        self._carry_cap = carry_cap
         self._events = objective.is_rate
         self._slack = objective.slack * objective.good
         self._waits_for_load = objective.kind.traits.needs_load
@@ -124,15 +121,11 @@ class EProcess:
         )
 
     def enter_live(self, evidence: Evidence) -> Evidence:
-        """Shadow is over: Fail evidence goes on, Pass evidence begins anew but for the carry."""
-        carry = 1.0
-        if self._carry_cap is not None:
-            carry = 0.5 * min(self.passing(evidence, self.levels[0]), self._carry_cap) + 0.5
+        """Shadow is over: Fail evidence is kept, Pass evidence begins anew."""
         return self.start()._replace(
             fail_target=evidence.fail_target,
             fail_stable=evidence.fail_stable,
             betting=evidence.betting,
-            carry=carry,
             sealed=evidence.sealed,
             block_target=evidence.block_target,
             block_stable=evidence.block_stable,
@@ -215,8 +208,7 @@ class EProcess:
 
     def passing(self, evidence: Evidence, proof: Proof) -> float:
         """The e-value against "bad" as `proof` states it."""
-        carry = 1.0 if proof.is_far else evidence.carry
-        return carry * self.combine(*self.logs(evidence, proof))
+        return self.combine(*self.logs(evidence, proof))
 
     def logs(self, evidence: Evidence, proof: Proof) -> tuple[Sequence[float], Sequence[float]]:
         """Log e-values of the single bets, against the target and against stable."""

@@ -9,10 +9,10 @@ class Evidence(NamedTuple):
     """What is known about one objective; logarithms of wealth, and sums of counts.
 
     `seen_*` is everything in the present arm: it is told to people, and counts for the steps;
-    `passed_*` is what counts for promotion (of latency less, under incomparable load). `carry` is
-    what shadow handed on. `sealed` is Auto's log evidence for Fail when the present block began,
-    the other two are its parts then. `betting` is the state of `betting.Betting`, empty when errors
-    are not known to come in bursts.
+    `passed_*` is what counts for promotion (of latency less, under incomparable load). `sealed` is
+    Auto's log evidence for Fail when the present block began, the other two are its parts then.
+    `betting` is the state of `block_bets.Betting`, empty when errors are not known to come in
+    bursts.
     """
 
     fail_target: tuple[float, ...]
@@ -27,7 +27,6 @@ class Evidence(NamedTuple):
     passed_total: float = 0.0
     passed_bad: float = 0.0
     passed_far: float = 0.0
-    carry: float = 1.0
     sealed: float = 0.0
     block_target: float = 0.0
     block_stable: float = 0.0

@@ -79,7 +79,6 @@ class Judge:
                 dispersion,
                 (*rules.multiples, objective.accept / objective.bad),
                 baseline=rules.baseline,
-                carry_cap=rules.shadow_carry,
             )
             for objective, dispersion in zip(rules.objectives, self.dispersions, strict=True)
         )
@@ -129,7 +128,7 @@ class Judge:
     def enter_live(self, state: State) -> State:
         """The state once users are judged: mirrored requests promote nothing.
 
-        Evidence for Fail goes on; that for Pass begins anew but for what `shadow_carry` hands on.
+        Evidence for Fail is kept; that for Pass begins anew.
         """
         if state.arm is Traffic.LIVE:
             return state

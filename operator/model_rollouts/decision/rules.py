@@ -42,10 +42,8 @@ class Rules:
 
     `steps` are the canary's weights, ascending, without the final 1. `false_rollback` holds for
     all objectives together, `false_promotion` for a version that is bad in any of them.
-    `baseline` is whether there is a stable version to compare with. `shadow_carry` is the cap of
-    the evidence for Pass that shadow may hand to live, None for none: shadow is like live but not
-    live, and if it misleads completely a bad version is promoted with probability up to
-    false_promotion * (cap + 1) / 2. The order of objectives does not matter.
+    `baseline` is whether there is a stable version to compare with. The order of
+    objectives does not matter.
     """
 
     objectives: tuple[Objective, ...]
@@ -53,7 +51,6 @@ class Rules:
     false_rollback: float = 0.01
     false_promotion: float = 0.05
     baseline: bool = True
-    shadow_carry: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", tuple(sorted(self.objectives, key=lambda o: o.name)))
@@ -88,10 +85,6 @@ class Rules:
                 raise ValueError(
                     f"{field}: found {value:g}, write a probability above 0 and up to 0.5"
                 )
-        if self.shadow_carry is not None and not 1 < self.shadow_carry < math.inf:
-            raise ValueError(
-                f"shadow_carry: found {self.shadow_carry:g}, write a cap above 1, such as 4"
-            )
 
     def _refuse_contradictions(self) -> None:
         for breaker in self.objectives:
