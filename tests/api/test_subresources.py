@@ -162,7 +162,7 @@ def test_kubectl_shows_who_serves_and_what_is_awaited(
         "AGE",
     ]
     assert row.split()[:7] == ["arrival", "2", "3", "Canary", "25%", "True", "Wait"]
-    assert STATUS.message in row
+    assert "Canary: version 3 gets 25 % of users, version 2 the rest." in row
 
     heading, row = api_server.kubectl("get", "mdep", "-n", namespace, "-o", "wide").splitlines()
     assert heading.split()[-3:] == ["READY", "VERSION", "STEP"]

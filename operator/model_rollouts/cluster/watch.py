@@ -183,6 +183,8 @@ class _Watching:
         login that never comes, and so would everybody: nothing is watched, and nothing ends.
         """
         running = asyncio.create_task(life)
+        failures = _Failures()
+        logging.getLogger("kopf").addHandler(failures)
         try:
             while not running.done():
                 await asyncio.wait({running}, timeout=_LOOK_SECONDS)
@@ -190,9 +192,10 @@ class _Watching:
                     await asyncio.wait({running}, timeout=_STOP_SECONDS)
                     break
         finally:
+            logging.getLogger("kopf").removeHandler(failures)
             running.cancel()
         if not running.done():
-            raise TimeoutError("kopf closed its session but did not end")
+            raise failures.first or TimeoutError("kopf closed its session but did not end")
         await running
 
     async def _end(self, task: asyncio.Task[None]) -> None:
@@ -265,6 +268,20 @@ class _Watching:
         kind = self._kinds.get(request.url.path)
         if kind is not None:
             self._observe("WATCH" if "watch" in request.url.query else "GET", kind.plural, "none")
+
+
+class _Failures(logging.Handler):
+    """What a task of kopf failed with; where kopf does not end of it, only its log tells."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.first: Exception | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the first exception."""
+        error = record.exc_info[1] if record.exc_info else None
+        if self.first is None and isinstance(error, Exception):
+            self.first = error
 
 
 class _Beginning(aiohttp.ClientResponse):
