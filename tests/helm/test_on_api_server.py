@@ -24,7 +24,7 @@ from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
 WATCHED = "kube-public"
 NOVELTY = {"type": "string"}
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
-pytestmark = pytest.mark.usefixtures("helm")
+pytestmark = [pytest.mark.chart, pytest.mark.usefixtures("helm")]
 
 
 def new_release(api_server: ApiServer) -> Release:

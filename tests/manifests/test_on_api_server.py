@@ -23,6 +23,7 @@ from model_rollouts.cli.crd import CRD
 USER = f"system:serviceaccount:{NAMESPACE}:model-rollouts"
 LASTING = ("Namespace", "CustomResourceDefinition")
 PAGE = (REPOSITORY / "docs" / "install.md").read_text()
+pytestmark = pytest.mark.chart
 DRY = ("apply", "--server-side", "--dry-run=server", "--validate=strict")
 
 
