@@ -5,7 +5,7 @@ them. They hold for a status as the operator writes it; between a change of the 
 write, the observed generation lags and Ready still tells about the generation before.
 """
 
-from model_rollouts.api.conditions import Condition, ConditionStatus, ConditionType, find
+from model_rollouts.api.conditions import Condition, ConditionStatus, ConditionType, find_condition
 
 _NEGATIVE = (ConditionType.RECONCILING, ConditionType.STALLED)
 
@@ -14,11 +14,11 @@ def broken_rules(
     conditions: tuple[Condition, ...], *, generation: int, observed_generation: int
 ) -> list[str]:
     """The rules that the conditions break, in words; empty when they are sound."""
-    ready = find(conditions, ConditionType.READY)
+    ready = find_condition(conditions, ConditionType.READY)
     if ready is None:
         return ["Ready is absent"]
     status = ready.status
-    present = [type for type in _NEGATIVE if find(conditions, type)]
+    present = [type for type in _NEGATIVE if find_condition(conditions, type)]
     true = [c.type for c in conditions if c.type in _NEGATIVE and c.status == ConditionStatus.TRUE]
     lags = observed_generation < generation
     rules = {

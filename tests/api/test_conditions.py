@@ -12,7 +12,7 @@ from model_rollouts.api.conditions import (
     ConditionStatus,
     ConditionType,
     Reason,
-    find,
+    find_condition,
     put,
 )
 from tests.conditions_check import broken_rules
@@ -73,7 +73,7 @@ def test_a_condition_that_is_not_true_goes(type: ConditionType) -> None:
 @pytest.mark.parametrize("type", sorted(ALWAYS_PRESENT))
 @pytest.mark.parametrize("status", ConditionStatus)
 def test_ready_and_available_stay(type: ConditionType, status: ConditionStatus) -> None:
-    found = find(set_(set_((), type, TRUE), type, status), type)
+    found = find_condition(set_(set_((), type, TRUE), type, status), type)
 
     assert found is not None
     assert found.status == status

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from model_rollouts.resources import revision
 from model_rollouts.resources.canonical import canonical_template
 from model_rollouts.resources.errors import ResourceError
-from model_rollouts.resources.revision import Artifact, canonical, find, is_same, new_name
+from model_rollouts.resources.revision import Artifact, canonical, find_revision, is_same, new_name
 from tests.resources.example import MODEL, revision_input, template
 
 
@@ -135,7 +135,9 @@ def test_an_input_stored_by_an_older_encoder_is_the_same_revision() -> None:
 
     assert is_same(stored, revision_input())
     assert (
-        find({"other": canonical(revision_input(version="4")), "it": stored}, revision_input())
+        find_revision(
+            {"other": canonical(revision_input(version="4")), "it": stored}, revision_input()
+        )
         == "it"
     )
 
@@ -143,7 +145,7 @@ def test_an_input_stored_by_an_older_encoder_is_the_same_revision() -> None:
 def test_a_field_that_a_newer_release_stored_is_never_overlooked() -> None:
     stored = {**canonical(revision_input()), "fallback": {"type": "Static"}}
 
-    assert find({"it": stored}, revision_input()) is None
+    assert find_revision({"it": stored}, revision_input()) is None
 
 
 def test_the_name_is_stable_and_says_the_model() -> None:

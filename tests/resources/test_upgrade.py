@@ -18,7 +18,7 @@ from model_rollouts.resources.controller_revision import (
 )
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.errors import ResourceError
-from model_rollouts.resources.revision import find
+from model_rollouts.resources.revision import find_revision
 from tests.resources.example import MODEL, OWNER, SETTINGS, revision_input, stored
 
 PREVIOUS = Path(__file__).with_name("previous_release") / "controller-revision.yaml"
@@ -73,8 +73,8 @@ def test_the_input_of_the_previous_release_is_still_its_revision() -> None:
     """Nothing rolls out because the operator was upgraded."""
     forms = {"arrival-delay-0a1b2c3d4e": stored_input(previous())}
 
-    assert find(forms, revision_input()) == "arrival-delay-0a1b2c3d4e"
-    assert find(forms, revision_input(version="4")) is None
+    assert find_revision(forms, revision_input()) == "arrival-delay-0a1b2c3d4e"
+    assert find_revision(forms, revision_input(version="4")) is None
 
 
 def test_who_rendered_a_revision_is_told() -> None:

@@ -173,7 +173,7 @@ def put(
     gone = {type, _EXCLUSIVE.get(type)} if status is ConditionStatus.TRUE else {type}
     kept = [condition for condition in conditions if condition.type not in gone]
     if status is ConditionStatus.TRUE or type in ALWAYS_PRESENT:
-        before = find(conditions, type)
+        before = find_condition(conditions, type)
         same = before is not None and before.status == status
         kept.append(
             Condition(
@@ -191,6 +191,6 @@ def put(
     return tuple(sorted(kept, key=lambda condition: condition.type))
 
 
-def find(conditions: tuple[Condition, ...], type: ConditionType) -> Condition | None:
+def find_condition(conditions: tuple[Condition, ...], type: ConditionType) -> Condition | None:
     """The condition of that type; None when there is none."""
     return next((condition for condition in conditions if condition.type == type), None)

@@ -60,7 +60,7 @@ def is_same(stored: Mapping[str, Any], given: RevisionInput) -> bool:
     return _encoded_anew(stored) == canonical(given)
 
 
-def find(stored: Mapping[str, Mapping[str, Any]], given: RevisionInput) -> str | None:
+def find_revision(stored: Mapping[str, Mapping[str, Any]], given: RevisionInput) -> str | None:
     """The name of the revision that `given` is, among canonical forms by name; None when new."""
     wanted = canonical(given)
     same = (name for name, form in stored.items() if _encoded_anew(form) == wanted)

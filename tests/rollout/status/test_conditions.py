@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from model_rollouts.api.conditions import ConditionType, Reason, find
+from model_rollouts.api.conditions import ConditionType, Reason, find_condition
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import Status
 from model_rollouts.rollout.memory import Memory
@@ -53,7 +53,7 @@ def test_the_time_of_a_transition_stays_until_the_next() -> None:
     full = tell(situation(Phase.FULL), Memory(), after, LATER + 120)
 
     def at(status: Status) -> datetime:
-        ready = find(status.conditions, ConditionType.READY)
+        ready = find_condition(status.conditions, ConditionType.READY)
         assert ready is not None
         return ready.last_transition_time
 

@@ -251,5 +251,5 @@ def unready(given: PolicyInput) -> NextMove | None:
         return None
     trouble = f" ({candidate.trouble})" if candidate.trouble else ""
     return back(
-        given, RecordedVerdict.UNREADY, f"None of its pods is ready{trouble}, while it had users."
+        given, RecordedVerdict.UNREADY, f"None of its pods was ready{trouble} while it had users."
     )

@@ -11,7 +11,7 @@ from model_rollouts.resources import controller_revision
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.resources.revision import Artifact, RevisionInput, find, new_name
+from model_rollouts.resources.revision import Artifact, RevisionInput, find_revision, new_name
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Standing
@@ -94,7 +94,7 @@ class Wanted:
 def wanted(spec: Spec, model: str, revisions: Mapping[str, Revision]) -> Wanted:
     """The revision that `spec` asks for, an old one when its input is the same."""
     given = input_of(spec)
-    name = find({each.name: each.form for each in revisions.values()}, given)
+    name = find_revision({each.name: each.form for each in revisions.values()}, given)
     if name is not None:
         return Wanted(name, given, revisions[name])
     return Wanted(new_name(model, given, revisions)[0], given, None)

@@ -8,7 +8,7 @@ from model_rollouts.api.conditions import (
     ConditionStatus,
     ConditionType,
     Reason,
-    find,
+    find_condition,
     put,
 )
 from model_rollouts.api.phase import Phase
@@ -137,7 +137,7 @@ def _available(
         return False, reason, "No version serves yet."
     if not stable.is_ready:
         return False, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}."
-    found = find(before.conditions, ConditionType.AVAILABLE)
+    found = find_condition(before.conditions, ConditionType.AVAILABLE)
     answered = found is not None and found.status is ConditionStatus.TRUE
     # A gateway that has not accepted a change goes on with what it accepted before.
     if not given.gateway_accepted and not answered:
@@ -162,7 +162,7 @@ def _underpowered(given: StatusInput, progress: Progress | None, before: Status)
         return None if expected is None or not expected.underpowered else expected.words
     if progress is None or not (given.phase.shares_traffic or given.phase is Phase.PAUSED):
         return None
-    was = find(before.conditions, ConditionType.UNDERPOWERED) is not None
+    was = find_condition(before.conditions, ConditionType.UNDERPOWERED) is not None
     return underpowered(given, progress, before=was)
 
 

@@ -13,7 +13,7 @@ from model_rollouts.api.conditions import (
     ConditionStatus,
     ConditionType,
     Reason,
-    find,
+    find_condition,
     put,
 )
 from model_rollouts.api.status import LONGEST_MESSAGE, Status
@@ -36,7 +36,7 @@ def invalid_status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
         conditions = put(
             conditions, kind, truth, Reason.INVALID_SPEC, message, generation=generation, now=at
         )
-    if find(conditions, ConditionType.AVAILABLE) is None:
+    if find_condition(conditions, ConditionType.AVAILABLE) is None:
         conditions = put(
             conditions,
             ConditionType.AVAILABLE,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_rollouts.api.conditions import ConditionType, find
+from model_rollouts.api.conditions import ConditionType, find_condition
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import (
@@ -206,7 +206,7 @@ def _transitions(status: Status) -> tuple[object, ...]:
 def _news(status: Status) -> Status:
     """The status without what is not worth a write."""
     own = tuple(condition for condition in status.conditions if condition.type in OWN)
-    waits = status.phase is Phase.PAUSED or find(own, ConditionType.STALLED) is not None
+    waits = status.phase is Phase.PAUSED or find_condition(own, ConditionType.STALLED) is not None
     kept = None if waits else status.evidence
     return status.model_copy(update={"conditions": own, "evidence": kept})
 
