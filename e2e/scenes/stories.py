@@ -98,7 +98,7 @@ def promotion(stage: Stage, rate: float = 50) -> Promotion:
 
 @dataclass(frozen=True)
 class RolledBack:
-    """A bad version that was taken back. `version` is its own, times are Unix seconds."""
+    """A bad version that was rolled back. `version` is its own, times are Unix seconds."""
 
     version: str
     object: Object
@@ -124,13 +124,13 @@ class RolledBack:
 def rolled_back(
     stage: Stage, bad: Wanted, *, rate: float = 50, patience: float = 10, seconds: float = 240
 ) -> RolledBack:
-    """Version 1 serves, a bad one follows and is taken back."""
+    """Version 1 serves, a bad one follows and is rolled back."""
     serving = first_version(stage, Wanted("1", target=bad.target, steps=bad.steps), rate, patience)
     return fall(stage, serving, bad, seconds)
 
 
 def fall(stage: Stage, serving: Serving, bad: Wanted, seconds: float = 240) -> RolledBack:
-    """Apply `bad`, wait until it was taken back, and stop the users."""
+    """Apply `bad`, wait until it was rolled back, and stop the users."""
     rollout = stage.rollout
     since = serving.traffic.so_far().last.sent
     generation = rollout.apply(bad)

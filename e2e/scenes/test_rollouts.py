@@ -1,4 +1,4 @@
-"""A good version is promoted, bad ones are taken back, and people may step in; users lose nothing.
+"""A good version is promoted, bad ones are rolled back, and people may step in; users lose nothing.
 
 The stories play at the same time, each on a stage of its own; the tests ask what happened.
 """

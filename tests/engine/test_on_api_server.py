@@ -191,7 +191,7 @@ def test_children_without_a_controller_are_rolled_back(
                 ]
                 return all(obj["metadata"].get("ownerReferences") for obj in objs)
 
-            await until(adopted, "they were not taken back")
+            await until(adopted, "they were not adopted again")
 
         owner = (await cluster.get(DEPLOYMENT, NAME))["metadata"]["ownerReferences"][0]
         assert (owner["uid"], owner["controller"]) == (model["metadata"]["uid"], True)

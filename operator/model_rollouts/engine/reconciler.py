@@ -123,7 +123,7 @@ class Reconciler:
         rollout.begin()
         plan: Plan | None = None
         try:
-            # They may be taken back: another one's would have another controller.
+            # They may be adopted again: another one's would have another controller.
             for orphan in self._store.orphans(key):
                 await self._executor.adopt(orphan, Owner.of(model).reference())
             found = await self._plan(model, rollout)

@@ -154,7 +154,7 @@ class Memory:
     grown: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     """When a revision was last given more pods (Unix seconds), and how many it had."""
     verdicts: tuple[ObjectiveStatus, ...] = ()
-    """How the candidate that was taken back last stood."""
+    """How the candidate that was rolled back last stood."""
     note: str | None = None
     """What was said about the last write of the route, until the status tells it."""
     superseded: str | None = None

@@ -33,7 +33,7 @@ class Standing:
 class Roles(NamedTuple):
     """Who has which role, as the route records it.
 
-    `candidate` stays named after it was taken back: `phase` says which. `previous` is what was
+    `candidate` stays named after it was rolled back: `phase` says which. `previous` is what was
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
     `mirror_percent` is the share of stable's requests that is mirrored to it,
     `suffered_at_percent` the one at which stable suffered from that, None while it has not, and

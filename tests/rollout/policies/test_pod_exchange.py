@@ -73,7 +73,7 @@ EVENTS: dict[str, Event] = {
     "it fails": serves(0.5),
     "it is well": serves(0.002),
     "promoted by hand": decides("Promote"),
-    "taken back by hand": decides("Rollback"),
+    "rolled back by hand": decides("Rollback"),
     "nobody decides": asks(strategy__override=None),
     "at once": asks(strategy__mode="Immediate"),
     "step by step": asks(strategy__mode="Progressive"),

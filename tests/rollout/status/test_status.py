@@ -108,7 +108,7 @@ def test_the_objectives_with_their_counts(
 
 
 def test_an_objective_passes_for_promotion_and_not_for_a_step() -> None:
-    """A verdict that is taken back when the next step begins would be none."""
+    """A verdict that is withdrawn when the next step begins would be none."""
     halfway = after((60, 0), (180, 0))
 
     status = told(situation(Phase.CANARY, 0.25, trial=halfway))

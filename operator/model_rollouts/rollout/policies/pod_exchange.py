@@ -15,7 +15,7 @@ Nothing is remembered beside the route. Its record has phase and verdict: a cana
 is on its way to all users, a weight without a canary is on its way back. The number of pods follows
 from the weights alone, so a turn may be cut anywhere, begun again, or reversed.
 
-What is taken back does not wait for a whole version: at once it loses what stable's ready pods
+What is rolled back does not wait for a whole version: at once it loses what stable's ready pods
 carry, as promised (see `capacity.least`), and the rest as more of them become ready. All at once
 would be an outage, because stable gave its pods away; waiting for all of them would leave everybody
 with a version that has failed. The verdict is final with the first write, whatever weight is left.
@@ -57,7 +57,7 @@ def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> N
 
 
 def away(given: PolicyInput) -> NextMove | None:
-    """Fewer users to a version that was taken back; None while no pod more is ready for any."""
+    """Fewer users to a version that was rolled back; None while no pod more is ready for any."""
     state, roles = given.state, given.state.roles
     stable, leaving = state.stable(), state.sharing_traffic()
     if stable is None or leaving is None or state.leaving is None or state.spec.paused:
@@ -65,7 +65,7 @@ def away(given: PolicyInput) -> NextMove | None:
     weight = capacity.kept(state.spec.replicas, stable.ready, leaving.ready, roles.weight)
     if weight == roles.weight:
         return None
-    # A candidate stays named after it was taken back, and not after it was dropped.
+    # A candidate stays named after it was rolled back, and not after it was dropped.
     named = roles.candidate if weight or roles.phase is not Phase.FULL else None
     after = roles._replace(candidate=named, weight=weight, sequence=roles.sequence + 1)
     gets = f"{percent(1 - weight)} of users" if weight else "all users"

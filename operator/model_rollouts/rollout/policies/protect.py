@@ -51,7 +51,7 @@ def _kept_beside_stable(state: RolloutState) -> Fraction:
 
 
 def _kept(state: RolloutState, taking: Standing | None, leaving: Standing | None) -> Fraction:
-    """The share of users that stays for now with the version that is taken back."""
+    """The share of users that stays for now with the version that is rolled back."""
     has = state.roles.weight if state.roles.phase.shares_traffic else _ALL
     if taking is None or leaving is None:
         return _NONE

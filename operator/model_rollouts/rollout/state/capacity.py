@@ -119,7 +119,7 @@ def carried(users: int, ready: int) -> Fraction:
 
 
 def kept(users: int, taking: int, leaving: int, weight: Fraction) -> Fraction:
-    """The share that a version keeps for now, which has `weight` and is taken back.
+    """The share that a version keeps for now, which has `weight` and is rolled back.
 
     `taking` and `leaving` are the ready pods of the version that takes its users over, and its own.
     Nothing is kept once the one that takes over has as many as promised of the `users` pods that

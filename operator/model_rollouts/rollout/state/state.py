@@ -110,7 +110,7 @@ class RolloutState:
 
     @property
     def leaving(self) -> str | None:
-        """The revision that was taken back and still has users, until pods are ready for them."""
+        """The revision that was rolled back and still has users, until pods are ready for them."""
         taken_back = self.exchanging and not self.roles.phase.shares_traffic
         return self.roles.candidate if taken_back else None
 
@@ -246,7 +246,7 @@ class RolloutState:
 
     @property
     def is_unwanted(self) -> bool:
-        """Whether a version has users beside stable that nobody wants, or that was taken back.
+        """Whether a version has users beside stable that nobody wants, or that was rolled back.
 
         While a rollout is paused it has them for as long.
         """
