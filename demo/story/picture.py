@@ -35,7 +35,7 @@ def draw(story: Path, path: Path) -> None:
         _given(axes[0][place], title, course)
         _had(axes[1][place], course, most)
     axes[0][0].set_ylabel("share of requests", color=_INK)
-    axes[1][0].set_ylabel("failed or slow requests per second", color=_INK)
+    axes[1][0].set_ylabel("failed or slow\nper second", color=_INK)
     handles = [*axes[0][0].get_legend_handles_labels()[0], *axes[1][0].containers]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=10)
     figure.savefig(path, dpi=150)
@@ -100,7 +100,8 @@ def _had(axes: Axes, course: Course, most: float) -> None:
         color=ERRORS,
         label="failed or unanswered",
     )
-    axes.set_ylim(0, max(1.0, most * 1.05))
+    # Room above the bars for their sum.
+    axes.set_ylim(0, max(1.0, most * 1.3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(max(0, seconds))))
     axes.set_xlabel("time since it was applied (min:s)", color=_INK)
     got = course["got"]
