@@ -5,6 +5,7 @@ import re
 import pytest
 
 from e2e.cluster.paths import REPOSITORY
+from model_rollouts.api.action import ActionNeeded
 from model_rollouts.api.base import Word
 from model_rollouts.api.conditions import ConditionType, Reason
 from model_rollouts.api.phase import Phase
@@ -20,7 +21,13 @@ def entries(section: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("section", "words"), [("Phases", Phase), ("Conditions", ConditionType), ("Reasons", Reason)]
+    ("section", "words"),
+    [
+        ("Action", ActionNeeded),
+        ("Phases", Phase),
+        ("Conditions", ConditionType),
+        ("Reasons", Reason),
+    ],
 )
 def test_each_word_has_one_heading_and_says_what_to_do(section: str, words: type[Word]) -> None:
     found = entries(section)
