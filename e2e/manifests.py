@@ -6,7 +6,8 @@ Documents are handled as text, because their comments say why a right is there.
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,7 +82,8 @@ class Document(NamedTuple):
     text: str
 
 
-def generated() -> dict[Path, str]:
+@cache
+def generated() -> Mapping[Path, str]:
     """The files and their text; the paths are below the root of the repository.
 
     Raises:
