@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from model_rollouts.resources.shapes import Object
+from model_rollouts.routes.reader import parents
 
-_GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
 _ANYTHING: Object = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
@@ -24,8 +24,8 @@ def is_conflict(model: Object, own: Object | None, other: Object) -> bool:
     elsewhere = other["metadata"]["namespace"]
     return (
         _share_parent(
-            _parents(route.get("parentRefs"), namespace),
-            _parents(content.get("parentRefs"), elsewhere),
+            parents(route.get("parentRefs"), namespace),
+            parents(content.get("parentRefs"), elsewhere),
         )
         and _share_hostname(route.get("hostnames") or (), content.get("hostnames") or ())
         and not _matches([route]).isdisjoint(_matches(content.get("rules") or ()))
@@ -40,10 +40,6 @@ def _is_older(one: Object, other: Object) -> bool:
         return metadata.get("creationTimestamp", ""), metadata["namespace"], metadata["name"]
 
     return order(one) < order(other)
-
-
-def _parents(references: Iterable[Object] | None, namespace: str) -> list[dict[str, Any]]:
-    return [{**_GATEWAY, "namespace": namespace, **each} for each in references or ()]
 
 
 def _share_parent(some: Sequence[Object], others: Sequence[Object]) -> bool:

@@ -5,7 +5,7 @@ unseen if only our own fields were compared; and the defaults that the API serve
 like such an edit if they were not known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from model_rollouts.resources import names
@@ -59,20 +59,22 @@ def marks_backends(route: Object) -> bool:
     )
 
 
+def parents(references: Iterable[Object] | None, namespace: str) -> list[dict[str, Any]]:
+    """References to parents from `namespace`, with what a reference may leave out."""
+    return [{**_PARENT, "namespace": namespace, **each} for each in references or ()]
+
+
 def parent_gateways(model: Object) -> tuple[tuple[str, str] | None, ...]:
     """Namespace and name of each Gateway that the route of a ModelDeployment names as its parent.
 
     None stands for a parent that is no Gateway: nothing is known of what it can do.
     """
-    own = model["metadata"]["namespace"]
-    parents = [
-        {**_PARENT, "namespace": own, **each} for each in model["spec"]["route"]["parentRefs"]
-    ]
+    own, references = model["metadata"]["namespace"], model["spec"]["route"]["parentRefs"]
     return tuple(
         (each["namespace"], each["name"])
         if (each["group"], each["kind"]) == (_PARENT["group"], _PARENT["kind"])
         else None
-        for each in parents
+        for each in parents(references, own)
     )
 
 

@@ -11,7 +11,6 @@ from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.routes import reader
 from model_rollouts.routes.features import MARKS_BACKENDS
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
-from model_rollouts.routes.reader import differences
 
 _SCALES = (100, 10_000, 1_000_000)
 
@@ -52,7 +51,7 @@ def changed_paths(state: RolloutState) -> tuple[str, ...]:
     route = state.observed.children.route
     if route is None or state.roles.stable is None:
         return ()
-    return differences(route, route_body(state, state.roles))
+    return reader.differences(route, route_body(state, state.roles))
 
 
 def follows_spec(state: RolloutState) -> bool:

@@ -157,11 +157,11 @@ def begins(given: PolicyInput) -> NextMove | None:
     trial = state.memory.trial
     if state.shadows and trial is not None:
         said += f": {count(counted_copies(trial))} mirrored requests showed nothing against it"
-    elif after.verdict == RecordedVerdict.SKIPPED_SHADOW:
+    elif skips:
         said += f": {skipped(state)}"
     said = f"{capitalized(said)}."
     note = f"{said}{_reduced(state, step)}"
-    if after.verdict != RecordedVerdict.SKIPPED_SHADOW and not state.shadows:
+    if not skips and not state.shadows:
         note += _planned(state)
     return NextMove(Move.BEGIN, after, "CanaryStarted", note, said)
 

@@ -15,7 +15,7 @@ from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state.state import RolloutState
 
-Move = Callable[[PolicyInput], NextMove | None]
+Policy = Callable[[PolicyInput], NextMove | None]
 
 
 class Waiver(NamedTuple):
@@ -31,14 +31,14 @@ class Protecting(NamedTuple):
     It waits only for holds with the reasons in `waits_for`.
     """
 
-    policy: Move
+    policy: Policy
     waits_for: frozenset[Reason] = frozenset()
 
 
 class Advancing(NamedTuple):
     """A policy that gives a version more; any hold stops it but those that a waiver names."""
 
-    policy: Move
+    policy: Policy
     ignores: tuple[Waiver, ...] = ()
 
 
@@ -179,9 +179,18 @@ def next_move(given: PolicyInput) -> NextMove | None:
     if not given.admitted:
         return None
     for advancing in ADVANCING:
-        waived = _ALWAYS.union(
-            *(each.reasons for each in advancing.ignores if each.when(given.state))
-        )
-        if held <= waived and (move := advancing.policy(given)) is not None:
+        if (
+            _may_move(advancing, held, given.state)
+            and (move := advancing.policy(given)) is not None
+        ):
             return move
     return None
+
+
+def _may_move(advancing: Advancing, held: frozenset[Reason], state: RolloutState) -> bool:
+    """Whether nothing holds the policy that it does not ignore."""
+    left = held - _ALWAYS
+    # Nearly always nothing is held, and no waiver has to be asked.
+    return not left or left <= frozenset().union(
+        *(each.reasons for each in advancing.ignores if each.when(state))
+    )

@@ -4,7 +4,7 @@ docs/style-of-messages.md says how it is written. The details are those of condi
 and history; where there is no room for all that could be said, the last sentences are left out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import assert_never
 
 from model_rollouts.api.conditions import Reason
@@ -28,19 +28,15 @@ from model_rollouts.text import capitalized, clock, cut, percent
 LONGEST_SENTENCE = 160
 """Characters: what `kubectl get` shows on one line beside the other columns."""
 
-_SEE_HISTORY = "see status.history"
 _NOT_ACCEPTED = "The Gateway has not accepted the route yet."
 
-
-_WHY_ENDED = {
-    RecordedVerdict.FAIL: "an objective failed",
-    RecordedVerdict.FAIL_IN_WATCH: "an objective failed",
+_WHY_ENDED: Mapping[str, str] = {
     RecordedVerdict.BURN_IN_WATCH: "it used its error budget too fast",
     RecordedVerdict.UNREADY: "none of its pods was ready",
     RecordedVerdict.OVERRIDDEN: "decided by strategy.override",
     RecordedVerdict.DEADLINE: "the deadline came",
 }
-"""Why a version was rolled back, by the verdict in the record."""
+"""Why a version was rolled back that no objective failed, by the verdict in the record."""
 
 _OWN_WORDS = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 """Holds that the sentence tells in its own words."""
@@ -71,12 +67,9 @@ def _sentences(
 ) -> Iterator[str]:
     """The sentences, the most important first."""
     stable, wanted = given.stable, given.deployment.spec.model.version
-    if given.phase is Phase.STARTING:
-        yield _starting(given, wanted)
-        return
-    if stable is not None and not stable.is_ready:
+    hold = _foremost(given)
+    if stable is not None and not stable.is_ready and given.phase is not Phase.STARTING:
         yield f"{capitalized(pods(stable))}."
-    hold = next((each for each in given.holds if each.reason not in _OWN_WORDS), None)
     match given.phase:
         case Phase.ADMISSION if hold is not None:
             how = "cannot start" if hold.stalls else "waits to start"
@@ -84,6 +77,8 @@ def _sentences(
             yield f"{capitalized(_served(given))}."
         case Phase.ADMISSION:
             yield f"Checking version {wanted}; {_served(given)}."
+        case Phase.STARTING:
+            yield _starting(given, wanted, hold)
         case Phase.SHADOW:
             yield f"Shadow: {_mirrored(given)}; {_served(given)}."
             yield from _held(hold)
@@ -116,8 +111,6 @@ def _sentences(
         case Phase.UNDECIDED:
             yield f"Version {wanted} was undecided at the deadline and was rolled back."
             yield from _after_the_end(given)
-        case Phase.STARTING:
-            pass  # told above, in the one sentence that matters
         case _:
             assert_never(given.phase)
 
@@ -143,11 +136,16 @@ def how_it_ended(given: StatusInput) -> str:
     )
 
 
-def _starting(given: StatusInput, wanted: str) -> str:
+def _foremost(given: StatusInput) -> Hold | None:
+    """The hold that a reader should hear of."""
+    return next((each for each in given.holds if each.reason not in _OWN_WORDS), None)
+
+
+def _starting(given: StatusInput, wanted: str, hold: Hold | None) -> str:
+    """The one sentence that matters."""
     stable, candidate, served = given.stable, given.candidate, _served(given)
     if stable is not None and not stable.is_ready:
         return f"{capitalized(pods(stable))}; version {wanted} waits."
-    hold = next((each for each in given.holds if each.reason not in _OWN_WORDS), None)
     if hold is not None and hold.told:
         how = "did not start" if hold.stalls else "waits"
         return f"Version {wanted} {how}: {hold.brief}; {served}."
@@ -218,10 +216,10 @@ def _cold_start(users: int, previous: Standing) -> str | None:
 
 
 def _why_ended(given: StatusInput, objectives: Sequence[ObjectiveStatus]) -> str:
-    verdict = given.roles.verdict
+    verdict = given.roles.verdict or ""
     if verdict in (RecordedVerdict.FAIL, RecordedVerdict.FAIL_IN_WATCH):
         return failure(objectives)
-    return next((why for known, why in _WHY_ENDED.items() if known == verdict), _SEE_HISTORY)
+    return _WHY_ENDED.get(verdict, "see status.history")
 
 
 def _after_the_end(given: StatusInput) -> Iterator[str]:
