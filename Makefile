@@ -58,13 +58,13 @@ test: $(INSTALLED) ## Run everything that CI runs, with a time budget per stage 
 	@$(PYTHON) -m e2e.stages $(STAGES) $(if $(DRY_RUN),--dry-run)
 
 test-unit: $(INSTALLED) ## Run the fast tests: no cluster, about 2 min after `make tools`
-	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not chart and not prometheus"
+	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not chart and not fillers and not prometheus"
 
 test-metrics: $(INSTALLED) ## Run the tests against a real Prometheus and a real proxy
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "prometheus and not slow"
 
-test-operator: $(INSTALLED) ## Run the whole operator, the chart and the manifests on a real API server
-	$(PYTHON) -m pytest tests/engine tests/helm tests/manifests -m "whole or chart"
+test-operator: $(INSTALLED) ## Run the whole operator, chart and manifests on a real API server, and what fills caches
+	$(PYTHON) -m pytest tests/engine tests/helm tests/manifests tests/e2e_cluster -m "whole or chart or fillers"
 
 cluster: $(INSTALLED) ## Start or repair a real Kubernetes cluster (PROVIDER=kind|local, AUDIT=1)
 	@$(PYTHON) -m e2e.cluster up $(if $(AUDIT),--audit)

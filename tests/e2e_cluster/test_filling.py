@@ -20,6 +20,8 @@ from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from tests.e2e_cluster import at_once
 
+pytestmark = pytest.mark.fillers
+
 IMAGE_PROGRAMS = {
     "unshare": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"',
     "mmdebstrap": 'for last; do :; done; echo base > "$last"',
