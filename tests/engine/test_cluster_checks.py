@@ -61,14 +61,14 @@ class World:
         obj = {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
         self.server.kubectl.apply(json.dumps(obj))
 
-    def check(self, changes: dict[str, Any], *actions: Apply) -> Checked:
+    def check(self, changes: dict[str, Any], tries: Apply | None = None) -> Checked:
         """The answers for a ModelDeployment with these changes."""
         place = {"metadata.namespace": self.namespace, "metadata.generation": 7}
         model = changed({**place, **changes})
 
         async def go() -> Checked:
             async with connected(self.server.kubeconfig) as client:
-                return await Checker(client).check(Observed(model), actions)
+                return await Checker(client).check(Observed(model), tries)
 
         return asyncio.run(go())
 

@@ -27,7 +27,7 @@ class World:
     def __init__(self, *answers: Gateway) -> None:
         self.now = 1_000.0
         self.answers = list(answers)
-        self.asked: list[tuple[int, list[Action]]] = []
+        self.asked: list[tuple[int, Apply | None]] = []
         self.planned: list[Checked | None] = []
         self.store = Store()
         self.queue = KeyedQueue(lambda: self.now)
@@ -54,12 +54,13 @@ class World:
         """Needs answers until it has them."""
         self.planned.append(observed.checked)
         if observed.checked is None:
-            return Plan((Apply({"kind": "Deployment"}),), memory, frozenset({Need.CHECK}))
+            tries = Apply({"kind": "Deployment"})
+            return Plan((), memory, needs=frozenset({Need.CHECK}), tries=tries)
         return Plan((), memory)
 
-    async def check(self, observed: Observed, actions: Iterable[Action]) -> Checked:
+    async def check(self, observed: Observed, tries: Apply | None) -> Checked:
         """The next answer."""
-        self.asked.append((observed.obj["metadata"]["generation"], list(actions)))
+        self.asked.append((observed.obj["metadata"]["generation"], tries))
         return Checked(observed.obj["metadata"]["generation"], self.answers.pop(0))
 
     async def carry_out(self, model: Any, actions: Iterable[Action]) -> None:
@@ -79,7 +80,7 @@ def test_what_a_plan_needs_is_asked_and_planned_with_at_once() -> None:
     world = World(Gateway())
     world.step()
 
-    assert world.asked == [(1, [Apply({"kind": "Deployment"})])]
+    assert world.asked == [(1, Apply({"kind": "Deployment"}))]
     assert world.planned == [None, Checked(1, Gateway())]
 
 

@@ -9,6 +9,7 @@ import pytest
 from model_rollouts.rollout.actions import Apply, Emit, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.objects import drift
+from model_rollouts.rollout.observed import Failure
 from model_rollouts.rollout.plan import make_plan
 from model_rollouts.rollout.state.revisions import KEPT
 from tests.rollout.simulated_cluster import NOON, SETTINGS, World
@@ -99,7 +100,8 @@ def test_what_the_api_server_refuses_is_told_before_it_is_tried_again() -> None:
     world.edit(version="2")
     world.until("Starting")
     world.objects.pop(("Service", world.revision_of("2")))
-    seen = replace(world.seen(), refusal="exceeded quota: services")
+    refused = Failure("apply Service", "exceeded quota: services", is_refusal=True)
+    seen = replace(world.seen(), failures=(refused,))
 
     first, *rest = make_plan(seen, world.memory, NOON + world.time, SETTINGS).actions
 

@@ -1,13 +1,13 @@
 """What is asked of the cluster before a new version is let in: gateways, routes, a dry run."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import GATEWAY, GATEWAY_CLASS, HTTP_ROUTE, Kind
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout import Action, Apply, Checked, Gateway, Observed
+from model_rollouts.rollout import Apply, Checked, Gateway, Observed
 from model_rollouts.routes.conflicts import is_conflict
 from model_rollouts.routes.reader import parent_gateways
 
@@ -25,24 +25,22 @@ class Checker:
         self._client = client
         self._scopes: Sequence[str | None] = tuple(namespaces) or (None,)
 
-    async def check(self, observed: Observed, actions: Iterable[Action]) -> Checked:
-        """The answers for the generation that is seen; what `actions` apply is tried dry."""
+    async def check(self, observed: Observed, tries: Apply | None) -> Checked:
+        """The answers for the generation that is seen; what `tries` applies is tried dry."""
         model = observed.obj
         return Checked(
             generation=model["metadata"]["generation"],
             gateway=await self._gateway(model, observed.children.route),
-            refusal=await self._refusal(actions),
+            refusal=None if tries is None else await self._refusal(tries),
         )
 
-    async def _refusal(self, actions: Iterable[Action]) -> str | None:
-        for action in actions:
-            if isinstance(action, Apply):
-                try:
-                    await self._client.dry_run_apply(action.body)
-                except ApiError as error:
-                    if not error.is_refusal:
-                        raise
-                    return error.message
+    async def _refusal(self, tries: Apply) -> str | None:
+        try:
+            await self._client.dry_run_apply(tries.body)
+        except ApiError as error:
+            if not error.is_refusal:
+                raise
+            return error.message
         return None
 
     async def _gateway(self, model: Object, own: Object | None) -> Gateway:

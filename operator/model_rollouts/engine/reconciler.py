@@ -17,7 +17,7 @@ from model_rollouts.engine.store import Key, Store
 from model_rollouts.prometheus.client import QueryError
 from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.resources.names import Owner
-from model_rollouts.rollout import History, HistoryQuery, Memory, Need, Observed, Plan
+from model_rollouts.rollout import Failure, History, HistoryQuery, Memory, Need, Observed, Plan
 
 _log = logging.getLogger(__name__)
 
@@ -128,16 +128,17 @@ class Reconciler:
                 await self._executor.adopt(orphan, Owner.of(model).reference())
             found = await self._plan(model, rollout)
             await self._executor.carry_out(model, found.actions)
-            plan, rollout.refusal = found, None
+            plan, rollout.failures = found, ()
         except ApiError as error:
-            rollout.refusal = error.message if error.is_refusal else rollout.refusal
+            if error.is_refusal:
+                rollout.failures = (Failure("write", error.message, is_refusal=True),)
             raise
         finally:
             # What a failed plan remembers of itself did not happen.
             if plan is None:
                 rollout.end()
             else:
-                rollout.end(plan.memory, plan.measures)
+                rollout.end(plan.done or plan.memory, plan.measures)
         self._show(key, rollout)
         self._wake(key, rollout, plan)
 
@@ -151,11 +152,11 @@ class Reconciler:
                 checked=None if rollout.answered is None else rollout.answered.checked,
                 history=None if rollout.history is None else rollout.history.history,
                 metrics_error=rollout.metrics_error,
-                refusal=rollout.refusal,
+                failures=rollout.failures,
             )
             plan = self._planner(seen, rollout.memory, self._clock())
             if Need.CHECK in plan.needs:
-                checked = await self._checker.check(seen, plan.actions)
+                checked = await self._checker.check(seen, plan.tries)
                 rollout.answered = Answered(checked, self._clock())
             elif plan.history is not None:
                 await self._ask_history(model, rollout, plan.history)

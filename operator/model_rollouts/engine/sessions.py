@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
-from model_rollouts.rollout import Checked, History, HistoryQuery, Memory
+from model_rollouts.rollout import Checked, Failure, History, HistoryQuery, Memory
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`judging.take`."""
@@ -81,8 +81,8 @@ class Session:
     answered: Answered | None = None
     history: Remembered | None = None
     measured: Measured | None = None
-    refusal: str | None = None
-    """What the API server said about an action of the last plan."""
+    failures: tuple[Failure, ...] = ()
+    """What the API server did not do of the last plans."""
     metrics_error: str | None = None
     restless: int = 0
     """Passes in a row that found something to do."""

@@ -21,7 +21,14 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Observed
+from model_rollouts.rollout.observed import (
+    Checked,
+    Children,
+    Failure,
+    Gateway,
+    History,
+    Observed,
+)
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.policies.needs import HistoryQuery
 from model_rollouts.rollout.state.current_trial import PHASE_MS
@@ -41,6 +48,7 @@ __all__ = [
     "Create",
     "Delete",
     "Emit",
+    "Failure",
     "Gateway",
     "History",
     "HistoryQuery",

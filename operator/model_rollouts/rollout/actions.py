@@ -48,11 +48,15 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class WriteRoute:
-    """Apply the HTTPRoute with its record; `resource_version` None creates it."""
+    """Apply the HTTPRoute with its record; `resource_version` None creates it.
+
+    `protects`: it takes users or mirrored requests from a version, and waits for nothing.
+    """
 
     body: Body
     resource_version: str | None
     move: "Move"
+    protects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,6 @@ class Need(StrEnum):
     """What has to be asked before a plan can go on."""
 
     CHECK = "Check"
-    """`Seen.checked`, for the generation at hand; the one action is the Deployment to try."""
+    """`Observed.checked`, for the generation at hand."""
     HISTORY = "History"
-    """`Seen.history`, of the wanted revision and of those that served before it."""
+    """`Observed.history`, of the wanted revision and of those that served before it."""

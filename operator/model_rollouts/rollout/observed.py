@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from model_rollouts.decision import Dispersion
 from model_rollouts.resources.shapes import Object
 
+LASTING_TIMES = 2
+"""So often in a row, and a failure is no chance any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Children:
@@ -68,12 +71,33 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What the API server did not do, so many `times` in a row.
+
+    `what` names the action and its object, such as "apply Deployment shop/ranking-1a2b3c4d5e", and
+    `answer` is what came back. `is_refusal`: the API server looked at it and will not have it.
+    """
+
+    what: str
+    answer: str
+    times: int = 1
+    is_refusal: bool = False
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is worth telling: once may be chance, a refusal is none."""
+        return self.is_refusal or self.times >= LASTING_TIMES
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One ModelDeployment and everything around it, at one moment.
 
-    `checked` and `history` are None until the plan has asked for them.
-    `metrics_error` says why Prometheus gives nothing, None while it answers. `refusal` is what the
-    API server said about an action of the plan before, None when all of them were done.
+    `checked` and `history` are None until the plan has asked for them and was answered;
+    `asked_since` is when (Unix seconds) the first of the questions that are open now was asked,
+    None when none is. `metrics_error` says why Prometheus gives nothing, None while it answers.
+    `failures` are the actions of the plans before that were not done, and the checks that were not
+    answered, the latest first; what was done since is not among them.
     """
 
     obj: Object
@@ -81,4 +105,5 @@ class Observed:
     checked: Checked | None = None
     history: History | None = None
     metrics_error: str | None = None
-    refusal: str | None = None
+    asked_since: float | None = None
+    failures: tuple[Failure, ...] = ()

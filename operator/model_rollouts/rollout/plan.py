@@ -66,18 +66,28 @@ class Settings:
 class Plan:
     """What a pass found to do.
 
-    `actions` in the order of their commits. `needs` are asked first, and then planned again.
+    `actions` in the order of their commits. `memory` is what is known whatever becomes of them,
+    `done` what is known once all of them were done, None when that is the same. `needs` are asked
+    beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
+    `Need.CHECK` that is tried dry, None when there is none, `history` what `Need.HISTORY` is about.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
-    None when nothing is counted. `history` is what `Need.HISTORY` is about. `wake_at` (Unix
-    seconds) is when to plan again although nothing changed, None for never.
+    None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
+    changed, None for never.
     """
 
     actions: tuple[Action, ...]
     memory: Memory
+    done: Memory | None = None
     needs: frozenset[Need] = frozenset()
+    tries: Apply | None = None
     history: HistoryQuery | None = None
     measures: Request | None = None
     wake_at: float | None = None
+
+    @property
+    def protects(self) -> bool:
+        """Whether its write of the route takes users or mirrored requests from a version."""
+        return any(isinstance(each, WriteRoute) and each.protects for each in self.actions)
 
 
 def make_plan(observed: Observed, memory: Memory, now: float, settings: Settings) -> Plan:
@@ -147,7 +157,9 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     refused = _refused(state)
     state = replace(state, memory=current_trial.at_hand(state, settings.grid))
     if needs.lacks_history(state):
-        return Plan((), state.memory, frozenset({Need.HISTORY}), history=needs.history_query(state))
+        return Plan(
+            (), state.memory, needs=frozenset({Need.HISTORY}), history=needs.history_query(state)
+        )
     since = unscraped_since(state)
     state = replace(state, memory=replace(state.memory, unscraped_since=since))
     held = (*refused, *chain.active_holds(state))
@@ -163,11 +175,11 @@ def _checked(state: RolloutState, settings: Settings) -> Plan | None:
     if not needs.lacks_checks(state):
         return None
     if state.phase is not Phase.ADMISSION:
-        return Plan((), state.memory, frozenset({Need.CHECK}))
+        return Plan((), state.memory, needs=frozenset({Need.CHECK}))
     stored = _to_store(state, settings)
     deployment, *_ = controller_revision.objects(stored, revisions.owner_of(state.deployment), 1)
     tried = workloads.applied(deployment, "it is tried")
-    return Plan((tried,), state.memory, frozenset({Need.CHECK}))
+    return Plan((), state.memory, needs=frozenset({Need.CHECK}), tries=tried)
 
 
 def _refused(state: RolloutState) -> tuple[Hold, ...]:
@@ -192,6 +204,7 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
         route_body(state, following.roles),
         None if route is None else route["metadata"]["resourceVersion"],
         following.move,
+        protects=following.protects,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
     begins = state.phase is Phase.STARTING and following.move in (Move.MIRROR, Move.BEGIN)
@@ -234,7 +247,7 @@ def _stayed(
     if not (state.phase is Phase.ADMISSION and admitted):
         memory = replace(state.memory, sound=workloads.sound(state, raised, actions))
         state = replace(state, memory=memory)
-    if actions and state.observed.refusal is None:
+    if actions and not state.observed.failures:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(
             state.memory, repaired=_repaired(state, actions), grown=_grown(state, actions)

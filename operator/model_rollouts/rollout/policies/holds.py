@@ -298,10 +298,9 @@ def exchanging(state: RolloutState) -> Hold | None:
 
 
 def write_refused(state: RolloutState) -> Hold | None:
-    if state.observed.refusal is None:
+    failure = next((each for each in state.observed.failures if each.lasts), None)
+    if failure is None:
         return None
-    return Hold(
-        Reason.WRITE_REFUSED,
-        f"The API server refuses a write: {state.observed.refusal}",
-        f"the API server refuses a write: {cut(state.observed.refusal, _BRIEF)}",
-    )
+    said = f"The API server refuses a write: {failure.what}: {failure.answer}"
+    brief = cut(f"{failure.what}: {failure.answer}", _BRIEF)
+    return Hold(Reason.WRITE_REFUSED, said, f"the API server refuses a write: {brief}")
