@@ -10,7 +10,7 @@ import json
 import pickle
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -36,7 +36,14 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, Children, Gateway, History, Observed
+from model_rollouts.rollout.observed import (
+    Checked,
+    Children,
+    Failure,
+    Gateway,
+    History,
+    Observed,
+)
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.trial.trial import take_counts
 from model_rollouts.routes import reader
@@ -146,6 +153,10 @@ class World:
     """Whether the gateway takes no route with a mirror."""
     suffers: Mapping[int, float] = field(default_factory=dict)
     """Share of bad answers of stable from so many percent of its requests copied on."""
+    refuses: Callable[[Action], bool] | None = None
+    """Which actions the API server does not do; None for none."""
+    silent: bool = False
+    """Whether no check is answered."""
     prometheus_up: bool = True
     gateway_accepts: bool = True
 
@@ -155,11 +166,15 @@ class World:
         self.dice = random.Random(-self.seed)
         self.version = 0
         self.memory = Memory()
+        self.failures: tuple[Failure, ...] = ()
+        self.asked_since: float | None = None
         self.checked: Checked | None = None
         self.checked_at = 0.0
         self.history: History | None = None
         self.cuts: random.Random | None = None
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.stored: dict[str, dict[str, Any]] = {}
+        """Every revision as it was stored, whatever became of it since."""
         self.changed_at: dict[str, float] = {}
         self.log: list[str] = []
         self.writes: list[str] = []
@@ -254,7 +269,7 @@ class World:
 
     def version_of(self, revision: str) -> str:
         """The version that a revision serves."""
-        stored = self.objects.get(("ControllerRevision", revision))
+        stored = self.stored.get(revision)
         return f"v{stored['data']['input']['version']}" if stored else revision
 
     def revision_of(self, version: str) -> str:
@@ -379,7 +394,7 @@ class World:
         findings = []
         for arm in request.rollout.arms:
             given = served.arms.get((arm.revision, arm.listener), Answered())
-            stored = self.objects["ControllerRevision", arm.revision]
+            stored = self.stored[arm.revision]
             blind = arm.revision in served.unscraped
             if blind:
                 message = f"Prometheus scraped no pod of revision {arm.revision}"
@@ -446,7 +461,14 @@ class World:
             elif kind in kinds:
                 kinds[kind][name] = obj
         children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        observed = Observed(self.obj, children, self.checked, self.history)
+        observed = Observed(
+            self.obj,
+            children,
+            self.checked,
+            self.history,
+            asked_since=self.asked_since,
+            failures=self.failures,
+        )
         # A copy, as from an API server; `copy.deepcopy` would take a quarter of a story's time.
         copied: Observed = pickle.loads(pickle.dumps(observed, pickle.HIGHEST_PROTOCOL))
         return copied
@@ -456,23 +478,47 @@ class World:
         for _ in range(40):
             self._controllers()
             found = make_plan(self.seen(), self.memory, NOON + self.time, SETTINGS)
-            if found.needs:
-                self._answer(found)
-                self.memory = found.memory
+            failed = self._carry_out(found)
+            if failed is None:
                 continue
-            for action in found.actions:
-                self.do(action)
-                if self.cuts is not None and self.cuts.random() < CUT:
-                    self.restart()
-                    break
-            else:
-                self.memory, self.measures = found.memory, found.measures
-                self.wake_at = found.wake_at
-                if not found.actions:
-                    return
+            self.memory = found.memory if failed else found.done or found.memory
+            self.measures, self.wake_at = found.measures, found.wake_at
+            self.failures = tuple(
+                replace(each, times=1 + sum(e.times for e in self.failures if e.what == each.what))
+                for each in failed
+            )
+            if found.needs and not (self.silent and self.asked_since):
+                self._answer(found)
+            elif failed or not found.actions:
+                return
         raise AssertionError("never at rest:\n" + "\n".join(self.log[-30:]))
 
+    def _carry_out(self, found: Plan) -> list[Failure] | None:
+        """What was refused of a plan; None when the operator was killed on the way."""
+        failed: list[Failure] = []
+        for action in found.actions:
+            # Evidence comes before the route, and the route before what is told of it.
+            if any(each.what in ("WriteRoute", "WriteStatus") for each in failed) and isinstance(
+                action, WriteRoute | Emit
+            ):
+                continue
+            if self.refuses is not None and self.refuses(action):
+                failed.append(Failure(type(action).__name__, "HTTP 500: the webhook is down"))
+                continue
+            self.do(action)
+            if self.cuts is not None and self.cuts.random() < CUT:
+                self.restart()
+                return None
+        if any(each.what == "WriteRoute" for each in failed):
+            for action in found.otherwise:
+                self.do(action)
+        return failed
+
     def _answer(self, found: Plan) -> None:
+        if self.silent:
+            self.asked_since = self.asked_since or NOON + self.time
+            return
+        self.asked_since = None
         if Need.CHECK in found.needs:
             generation = self.obj["metadata"]["generation"]
             self.checked = Checked(generation, self.gateway, self.refusal)
@@ -559,6 +605,8 @@ class World:
             self.changed_at[key[1]] = self.time
             obj["spec"].setdefault("replicas", 1)
         self.objects[key] = obj
+        if key[0] == "ControllerRevision":
+            self.stored[key[1]] = obj
 
     def _find(self, body: dict[str, Any]) -> dict[str, Any] | None:
         return self.objects.get((body["kind"], body["metadata"]["name"]))

@@ -85,13 +85,15 @@ def test_a_spec_older_than_a_rule_stalls_and_users_stay(field: str, value: Any, 
     route = copy.deepcopy(world.route)
     world.edit(**{field: value})
 
-    written, told = make_plan(world.seen(), world.memory, NOON, SETTINGS).actions
+    written, told = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS).actions
 
     assert isinstance(written, WriteStatus)
     assert isinstance(told, Emit)
-    assert words in written.status["message"]
+    assert words in told.note
     conditions = {each["type"]: each["status"] for each in written.status["conditions"]}
     assert conditions == {"Ready": "False", "Stalled": "True", "Available": "True"}
+    (stalled,) = (each for each in written.status["conditions"] if each["type"] == "Stalled")
+    assert words in stalled["message"]
     assert world.route == route
 
 

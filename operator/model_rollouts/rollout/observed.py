@@ -76,12 +76,14 @@ class Failure:
 
     `what` names the action and its object, such as "apply Deployment shop/ranking-1a2b3c4d5e", and
     `answer` is what came back. `is_refusal`: the API server looked at it and will not have it.
+    `writes`: it would have changed something, and was no question.
     """
 
     what: str
     answer: str
     times: int = 1
     is_refusal: bool = False
+    writes: bool = True
 
     @property
     def lasts(self) -> bool:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from pydantic import ValidationError
 
-from model_rollouts.api.deployment import ModelDeployment, read
+from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import ObjectiveError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.resources import controller_revision
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.actions import (
@@ -28,16 +26,18 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory, Split, Written
 from model_rollouts.rollout.objects import workloads
-from model_rollouts.rollout.objects.route import follows_spec, route_body
+from model_rollouts.rollout.objects.route import route_body
 from model_rollouts.rollout.observed import Observed
 from model_rollouts.rollout.policies import chain, needs
-from model_rollouts.rollout.policies.admission import Admission
-from model_rollouts.rollout.policies.holds import GATEWAY_SECONDS, unscraped_since
+from model_rollouts.rollout.policies.entry import Entry, admit
+from model_rollouts.rollout.policies.holds import WAITING_SECONDS
+from model_rollouts.rollout.policies.metrics_holds import unscraped_since
 from model_rollouts.rollout.policies.needs import HistoryQuery
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.policies.route_repair import route_repair
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import clocks, current_trial, revisions
+from model_rollouts.rollout.state.readable_spec import readable, refused, without_objectives
 from model_rollouts.rollout.state.recorded_roles import read_roles
 from model_rollouts.rollout.state.state import Pace, RolloutState, phase_of
 from model_rollouts.rollout.status.events import events_of
@@ -67,7 +67,8 @@ class Plan:
     """What a pass found to do.
 
     `actions` in the order of their commits. `memory` is what is known whatever becomes of them,
-    `done` what is known once all of them were done, None when that is the same. `needs` are asked
+    `done` what is known once all of them were done, None when that is the same. `otherwise` is done
+    in place of what comes after a write of the route that failed. `needs` are asked
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
     `Need.CHECK` that is tried dry, None when there is none, `history` what `Need.HISTORY` is about.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
@@ -78,6 +79,7 @@ class Plan:
     actions: tuple[Action, ...]
     memory: Memory
     done: Memory | None = None
+    otherwise: tuple[Action, ...] = ()
     needs: frozenset[Need] = frozenset()
     tries: Apply | None = None
     history: HistoryQuery | None = None
@@ -93,24 +95,46 @@ class Plan:
 def make_plan(observed: Observed, memory: Memory, now: float, settings: Settings) -> Plan:
     """The next move of the rollout that is `observed`, at `now` (Unix seconds).
 
-    Never raises for what a person wrote: that becomes a status.
+    What protects users is found from what is stored, before anything about the version that is
+    asked for; trouble with that one holds it, and ends no pass. Never raises for what a person
+    wrote: that becomes a status.
     """
     if observed.obj["metadata"].get("deletionTimestamp"):
         return Plan((), memory)
     try:
-        found = _find(observed, read(dict(observed.obj)), memory, now, settings)
-        return _plan(found, settings)
-    except (ValidationError, ResourceError, ObjectiveError) as error:
-        return _stalled(observed, memory, error, now)
+        return _planned(observed, memory, now, settings)
+    except (ValidationError, ResourceError) as error:
+        return _unreadable(observed, memory, error, now)
+
+
+def _planned(observed: Observed, memory: Memory, now: float, settings: Settings) -> Plan:
+    deployment, fault = readable(observed.obj)
+    try:
+        return _plan(_find(observed, deployment, fault, memory, now, settings), settings)
+    except ObjectiveError as error:
+        fault, deployment = refused(observed.obj, error), without_objectives(observed.obj)
+        return _plan(_find(observed, deployment, fault, memory, now, settings), settings)
 
 
 def _find(
-    observed: Observed, deployment: ModelDeployment, memory: Memory, now: float, settings: Settings
+    observed: Observed,
+    deployment: ModelDeployment,
+    fault: str | None,
+    memory: Memory,
+    now: float,
+    settings: Settings,
 ) -> RolloutState:
+    spec, metadata = deployment.spec, deployment.metadata
     stored = revisions.read(observed.children)
-    wanted = revisions.wanted(deployment.spec, deployment.metadata.name, stored)
     today = read_roles(observed.children, stored, deployment.status)
-    spec = deployment.spec
+    if fault is None:
+        wanted = revisions.wanted(spec, metadata.name, stored)
+    stored = revisions.with_missing(
+        stored, (today.stable, today.candidate, today.previous), metadata.namespace
+    )
+    if fault is not None:
+        # Nobody knows what is asked for: what there is stays as it is.
+        wanted = revisions.as_it_is(spec, stored, today.candidate or today.stable)
     phase = phase_of(spec, wanted, today)
     attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
     if memory.clocks is None:
@@ -132,6 +156,7 @@ def _find(
         now,
         settings.grid.step_ms,
         settings.pace,
+        fault,
     )
 
 
@@ -143,7 +168,7 @@ def _written(observed: Observed, memory: Memory, now: float) -> Written | None:
     return Written(dict(status), last.at if last else now, last.refreshes if last else 0)
 
 
-def _stalled(observed: Observed, memory: Memory, error: Exception, now: float) -> Plan:
+def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float) -> Plan:
     status = invalid_status(observed.obj, error, now)
     if status == observed.obj.get("status"):
         return Plan((), memory)
@@ -152,49 +177,22 @@ def _stalled(observed: Observed, memory: Memory, error: Exception, now: float) -
 
 
 def _plan(state: RolloutState, settings: Settings) -> Plan:
-    if (checked := _checked(state, settings)) is not None:
-        return checked
-    refused = _refused(state)
     state = replace(state, memory=current_trial.at_hand(state, settings.grid))
-    if needs.lacks_history(state):
-        return Plan(
-            (), state.memory, needs=frozenset({Need.HISTORY}), history=needs.history_query(state)
-        )
     since = unscraped_since(state)
     state = replace(state, memory=replace(state.memory, unscraped_since=since))
-    held = (*refused, *chain.active_holds(state))
-    following = chain.next_move(PolicyInput(state, held, admitted=not refused))
-    following = following or route_repair(state, admitted=not refused)
-    if following is not None:
-        return _moved(state, following, held)
-    return _stayed(state, held, settings, admitted=not refused)
+    entry = admit(state, settings.proxy)
+    held = (*entry.holds, *chain.active_holds(state))
+    given = PolicyInput(state, held, admitted=entry.is_open)
+    following = chain.next_move(given) or route_repair(state, admitted=entry.is_open)
+    plan = _stayed(state, held, entry) if following is None else _moved(state, following, held)
+    asked = _asked(state)
+    history = needs.history_query(state) if Need.HISTORY in asked else None
+    return replace(plan, needs=asked, tries=entry.tries, history=history)
 
 
-def _checked(state: RolloutState, settings: Settings) -> Plan | None:
-    """What has to be checked before a version is started, or before the route follows the spec."""
-    if not needs.lacks_checks(state):
-        return None
-    if state.phase is not Phase.ADMISSION:
-        return Plan((), state.memory, needs=frozenset({Need.CHECK}))
-    stored = _to_store(state, settings)
-    deployment, *_ = controller_revision.objects(stored, revisions.owner_of(state.deployment), 1)
-    tried = workloads.applied(deployment, "it is tried")
-    return Plan((), state.memory, needs=frozenset({Need.CHECK}), tries=tried)
-
-
-def _refused(state: RolloutState) -> tuple[Hold, ...]:
-    checked = state.observed.checked
-    starts = state.phase.is_preparing
-    if checked is None or not (starts or follows_spec(state)):
-        return ()
-    children = state.observed.children
-    return chain.refusals(
-        Admission(state.deployment, state.wanted, state.revisions, children, checked, state.shadows)
-    )
-
-
-def _to_store(state: RolloutState, settings: Settings) -> dict[str, Any]:
-    return revisions.to_store(state.deployment, state.wanted, state.revisions, settings.proxy)
+def _asked(state: RolloutState) -> frozenset[Need]:
+    asked = {Need.CHECK: needs.lacks_checks(state), Need.HISTORY: needs.lacks_history(state)}
+    return frozenset(need for need, lacking in asked.items() if lacking)
 
 
 def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> Plan:
@@ -228,23 +226,25 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
             note=following.why,
             superseded=state.roles.candidate if following.move is Move.DROP else None,
         )
+    measures = current_trial.measures(state)
+    # That the route cannot be written is told, and not before it was tried once more.
+    otherwise, _, _ = _told(state, held) if state.observed.failures else ((), memory, None)
+    actions: tuple[Action, ...] = (write, told)
     # Evidence for users begins anew with the first of them: none of it could be lost.
-    if following.protects or not state.phase.shares_traffic:
-        return Plan((write, told), memory, wake_at=state.now)
-    body = status_body(current_status(state, held))
-    memory = replace(memory, written=Written(body, state.now))
-    return Plan((WriteStatus(body), write, told), memory, wake_at=state.now)
+    if not following.protects and state.phase.shares_traffic:
+        body = status_body(current_status(state, held))
+        memory = replace(memory, written=Written(body, state.now))
+        actions = (WriteStatus(body), *actions)
+    return Plan(actions, state.memory, memory, otherwise, measures=measures, wake_at=state.now)
 
 
-def _stayed(
-    state: RolloutState, held: tuple[Hold, ...], settings: Settings, *, admitted: bool
-) -> Plan:
+def _stayed(state: RolloutState, held: tuple[Hold, ...], entry: Entry) -> Plan:
     """Objects as they should be, and the status when it has something to tell."""
     measures = current_trial.measures(state)
-    pods = workloads.replicas(state, admitted=admitted)
+    pods = workloads.replicas(state, admitted=entry.is_open)
     raised = workloads.raised(state, pods)
-    actions = tuple(_objects(state, settings, pods, raised, admitted=admitted))
-    if not (state.phase is Phase.ADMISSION and admitted):
+    actions = tuple(_objects(state, pods, raised, entry))
+    if not any(isinstance(each, Create) for each in actions):
         memory = replace(state.memory, sound=workloads.sound(state, raised, actions))
         state = replace(state, memory=memory)
     if actions and not state.observed.failures:
@@ -252,35 +252,41 @@ def _stayed(
         memory = replace(
             state.memory, repaired=_repaired(state, actions), grown=_grown(state, actions)
         )
-        return Plan(actions, memory, measures=measures, wake_at=state.now)
+        return Plan(actions, state.memory, memory, measures=measures, wake_at=state.now)
+    told, memory, due = _told(state, held)
+    wake_at = next_wakeup(state, due, refused=not entry.is_open)
+    return Plan((*told, *actions), state.memory, memory, measures=measures, wake_at=wake_at)
+
+
+def _told(
+    state: RolloutState, held: tuple[Hold, ...]
+) -> tuple[tuple[Action, ...], Memory, float | None]:
+    """What the status has to tell now, the memory after that, and when it has more to tell."""
     memory, status = state.memory, current_status(state, held)
-    told: tuple[Action, ...] = ()
     due = status_due(status, memory, state.now)
-    if due is not None and not all(hold.told for hold in held):
+    if due is None:
+        return (), memory, None
+    if not all(hold.told for hold in held):
         # What is about to pass by itself, such as the first scrape, is told only if it does not.
-        due = state.now + GATEWAY_SECONDS
-    elif due is not None and due <= state.now:
-        events = events_of(state.deployment.status, status)
-        told = (WriteStatus(status_body(status)), *events)
-        memory = status_written(memory, status, state.now)
-        due = status_due(status, memory, state.now)
-    wake_at = next_wakeup(state, due, refused=not admitted)
-    return Plan((*told, *actions), memory, measures=measures, wake_at=wake_at)
+        return (), memory, state.now + WAITING_SECONDS
+    if due > state.now:
+        return (), memory, due
+    events = events_of(state.deployment.status, status)
+    told: tuple[Action, ...] = (WriteStatus(status_body(status)), *events)
+    memory = status_written(memory, status, state.now)
+    return told, memory, status_due(status, memory, state.now)
 
 
 def _objects(
-    state: RolloutState,
-    settings: Settings,
-    pods: Mapping[str, int],
-    raised: Mapping[str, int],
-    *,
-    admitted: bool,
+    state: RolloutState, pods: Mapping[str, int], raised: Mapping[str, int], entry: Entry
 ) -> Iterator[Action]:
-    if state.phase is Phase.ADMISSION and admitted:
-        yield Create(_to_store(state, settings))
-        return
+    if entry.stored is not None and entry.is_open:
+        yield Create(entry.stored)
     for body, why in workloads.running(state, raised):
         yield workloads.applied(body, why)
+    if state.spec_fault is not None:
+        # Nobody knows how many pods are asked for.
+        return
     yield from workloads.scaled(state, raised, up=True)
     if state.roles.stable is None or workloads.gateway_accepted(state):
         yield from workloads.scaled(state, pods, up=False)

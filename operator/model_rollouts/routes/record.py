@@ -164,17 +164,6 @@ def decode(route: str, text: str) -> RouteRecord:
     return record
 
 
-def unknown_revision(route: Object, role: str, name: str) -> ResourceError:
-    """What a record of `route` is refused with that names a revision which is not stored."""
-    return ResourceError(
-        f"HTTPRoute '{route['metadata']['name']}'",
-        f"metadata.annotations[{names.RECORD_ANNOTATION}].{role}",
-        name,
-        "restore its ControllerRevision, or delete the annotation: the backends of the route then "
-        "tell which revision serves",
-    )
-
-
 def _require_types(route: str, content: dict[str, Any]) -> None:
     for key in _REVISIONS:
         value = content[key]

@@ -29,9 +29,11 @@ def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     if stable is not None:
         yield stable.revision, capacity.carrying(users, 1 - roles.weight)
     if beside is not None:
-        # Outside of an exchange a share beyond its pods gets smaller, and no pod starts for it.
+        # Outside of an exchange a share beyond its pods gets smaller, and no pod starts for it;
+        # none ends before what is asked for in its place may start.
         most = beside.needed if state.exchanging else beside.replicas
-        yield beside.revision, min(beside.needed, most)
+        stays = not admitted and state.is_unwanted and state.leaving is None
+        yield beside.revision, beside.replicas if stays else min(beside.needed, most)
     copied = state.observed.children.deployments.get(roles.candidate or "")
     if copied is not None and roles.mirror_percent and state.is_unwanted:
         # Another version is asked for while the rollout is paused: nothing moves.
@@ -98,6 +100,9 @@ def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body
     """
     for name, count in _present(state, pods):
         if state.memory.sound.get(name) == _versions(state, name):
+            continue
+        if state.revisions[name].fault is not None:
+            # What it should be is not known: what runs of it stays.
             continue
         owner, stored = owner_of(state.deployment), state.revisions[name].stored
         for body in controller_revision.objects(stored, owner):

@@ -11,6 +11,7 @@ from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.model import Item, Mode
 from model_rollouts.api.strategy import StrategyMode
 from model_rollouts.resources import names
+from model_rollouts.resources.errors import ResourceError
 from model_rollouts.rollout.observed import Checked, Children
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state.revisions import Revision, Wanted
@@ -28,6 +29,8 @@ class Admission:
     checked: Checked
     shadows: bool = False
     """Whether the version is to be judged on mirrored requests."""
+    fault: ResourceError | None = None
+    """Why no pods can be made of it, None when they can."""
 
     @property
     def resource(self) -> str:
@@ -188,6 +191,19 @@ def _needed(deployment: ModelDeployment) -> Iterable[str]:
         yield REQUEST_TIMEOUT
     if timeouts is not None and timeouts.backend_request is not None:
         yield BACKEND_TIMEOUT
+
+
+def it_can_be_run(at: Admission) -> Hold | None:
+    """The schema knows nothing of the template, and some names in it are reserved."""
+    if at.fault is None:
+        return None
+    in_template = at.fault.field.startswith("template")
+    return Hold(
+        Reason.INVALID_TEMPLATE if in_template else Reason.INVALID_SPEC,
+        f"{at.fault}.",
+        f"no pods can be made of spec.{at.fault.field}",
+        stalls=True,
+    )
 
 
 def the_api_server_takes_the_pods(at: Admission) -> Hold | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.rollout.policies import admission, advance, holds, protect
+from model_rollouts.rollout.policies import admission, advance, holds, metrics_holds, protect
 from model_rollouts.rollout.policies.deadline import deadline
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Hold
@@ -106,6 +106,7 @@ ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.shadow_is_said,
     admission.provenance_is_declared,
     admission.a_version_keeps_its_bytes,
+    admission.it_can_be_run,
     admission.parents_exist,
     admission.nobody_has_the_match,
     admission.the_gateway_can,
@@ -117,12 +118,14 @@ ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
 HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
     holds.paused,
     holds.write_refused,
+    holds.revision_lost,
     holds.held_by_hand,
     holds.too_slow_to_start,
     holds.stable_unavailable,
     holds.not_accepted,
-    holds.blind,
-    holds.unscraped,
+    metrics_holds.blind,
+    metrics_holds.past_unknown,
+    metrics_holds.unscraped,
     holds.split,
     holds.mirror,
     holds.hurts,

@@ -4,7 +4,6 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import COMPARABLE_LOAD, Decision, Role
-from model_rollouts.metrics import findings
 from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.policies import pod_exchange
 from model_rollouts.rollout.standing import Hold
@@ -14,31 +13,11 @@ from model_rollouts.routes.acceptance import refusal_of
 from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import capitalized, cut, percent
 
-GATEWAY_SECONDS = 5.0
-"""What a gateway may take to accept a route before anybody is told."""
-
-FIRST_INTERVALS = 3
-"""Intervals in which pods that have just started may be unknown to Prometheus."""
-
-MISSED_INTERVALS = 2
-"""Intervals without a sample of pods that were scraped before, until anybody is told."""
-
-_METRICS = {
-    findings.Reason.DUPLICATE_TARGETS: Reason.DUPLICATE_TARGETS,
-    findings.Reason.SCRAPE_MISSING: Reason.SCRAPE_MISSING,
-    findings.Reason.METRICS_UNAVAILABLE: Reason.METRICS_UNAVAILABLE,
-    findings.Reason.NO_TRAFFIC: Reason.NO_TRAFFIC,
-}
-"""What was found in the samples and forbids a verdict."""
+WAITING_SECONDS = 5.0
+"""What a gateway may take to accept a route, or an answer to come, before anybody is told."""
 
 _BRIEF = 80
 """Characters of what others say, in the clause of a status sentence."""
-
-_BLIND = {
-    Reason.METRICS_UNAVAILABLE: "Prometheus gives no usable answer",
-    Reason.SCRAPE_MISSING: "Prometheus does not scrape its pods",
-    Reason.DUPLICATE_TARGETS: "Prometheus scrapes its pods more than once",
-}
 
 
 def paused(state: RolloutState) -> Hold | None:
@@ -96,88 +75,12 @@ def not_accepted(state: RolloutState) -> Hold | None:
     if why is None:
         return None
     written_at = state.memory.routed_at
-    slow = written_at is None or state.now - written_at >= GATEWAY_SECONDS
+    slow = written_at is None or state.now - written_at >= WAITING_SECONDS
     return Hold(
         Reason.GATEWAY_NOT_ACCEPTED,
         f"{why.words}.",
         "the Gateway has not accepted the route",
         told=slow or not why.pending,
-    )
-
-
-def blind(state: RolloutState) -> Hold | None:
-    """A version that nobody can judge gets no users."""
-    starts = state.phase is Phase.STARTING and not state.skips_judging
-    if state.judged is None and not starts:
-        return None
-    if state.observed.metrics_error is not None:
-        return Hold(
-            Reason.METRICS_UNAVAILABLE,
-            f"Prometheus gives no usable answer: {state.observed.metrics_error}.",
-            _BLIND[Reason.METRICS_UNAVAILABLE],
-        )
-    if state.judged is not None and _has_just_begun(state):
-        return None
-    for finding in state.memory.findings:
-        if finding.reason is findings.Reason.METRICS_UNAVAILABLE and finding.arm:
-            stopped = _scrape_stopped(state)
-            if stopped is not None:
-                return stopped
-        if (reason := _METRICS.get(finding.reason)) is not None:
-            return Hold(
-                reason, f"{capitalized(finding.message)}.", _BLIND.get(reason, finding.message)
-            )
-    return None
-
-
-def _has_just_begun(state: RolloutState) -> bool:
-    trial = state.memory.trial
-    if trial is None or trial.watermark is None:
-        return True
-    return trial.watermark.at_ms - trial.entered_ms < FIRST_INTERVALS * state.step_ms
-
-
-def _scrape_stopped(state: RolloutState) -> Hold | None:
-    """Pods that are ready, and of which the last interval had no sample; None when none are."""
-    judged, trial, last_ms = state.on_trial(), state.memory.trial, state.memory.scraped_ms
-    if judged is None or not judged.ready or trial is None or trial.watermark is None:
-        return None
-    silent_ms = trial.watermark.at_ms - (trial.entered_ms if last_ms is None else last_ms)
-    return Hold(
-        Reason.SCRAPE_MISSING,
-        f"Pods of version {judged.version} are ready, but Prometheus has no new sample of them. "
-        "Nothing is decided until it has.",
-        _BLIND[Reason.SCRAPE_MISSING],
-        told=silent_ms >= MISSED_INTERVALS * state.step_ms,
-    )
-
-
-def unscraped_since(state: RolloutState) -> float | None:
-    """`Memory.unscraped_since` as of this pass."""
-    history, candidate = state.observed.history, state.candidate()
-    awaited = (
-        state.phase is Phase.STARTING
-        and not state.skips_judging
-        and candidate is not None
-        and candidate.is_ready
-        and history is not None
-        and history.scraped_ms is None
-    )
-    since = state.memory.unscraped_since
-    return (state.now if since is None else since) if awaited else None
-
-
-def unscraped(state: RolloutState) -> Hold | None:
-    """The first scrape of fresh pods comes within an interval; only a late one is told."""
-    since, candidate = state.memory.unscraped_since, state.candidate()
-    if since is None or candidate is None:
-        return None
-    return Hold(
-        Reason.SCRAPE_MISSING,
-        f"Pods of version {candidate.version} are ready, but Prometheus has no sample of them yet. "
-        "It gets no users before it can be judged.",
-        _BLIND[Reason.SCRAPE_MISSING],
-        told=1000 * (state.now - since) >= FIRST_INTERVALS * state.step_ms,
     )
 
 
@@ -298,9 +201,27 @@ def exchanging(state: RolloutState) -> Hold | None:
 
 
 def write_refused(state: RolloutState) -> Hold | None:
-    failure = next((each for each in state.observed.failures if each.lasts), None)
+    """A check that is not answered holds the version that it is about, and nothing else."""
+    failure = next((each for each in state.observed.failures if each.writes and each.lasts), None)
     if failure is None:
         return None
-    said = f"The API server refuses a write: {failure.what}: {failure.answer}"
-    brief = cut(f"{failure.what}: {failure.answer}", _BRIEF)
-    return Hold(Reason.WRITE_REFUSED, said, f"the API server refuses a write: {brief}")
+    said = f"{failure.what}: {failure.answer}"
+    return Hold(
+        Reason.WRITE_REFUSED,
+        f"The API server refuses a write, {failure.times} times in a row: {said}. The operator "
+        "retries; the answer says what stands in the way.",
+        f"the API server refuses a write: {cut(said, _BRIEF)}",
+    )
+
+
+def revision_lost(state: RolloutState) -> Hold | None:
+    """Of a revision with a role whose stored form is gone, only the way back is taken."""
+    roles = state.roles
+    named = (roles.stable, roles.candidate, roles.previous)
+    faults = (state.revisions[name].fault for name in named if name is not None)
+    found = next((fault for fault in faults if fault is not None), None)
+    if found is None:
+        return None
+    return Hold(
+        Reason.INVALID_SPEC, f"{found}.", "a ControllerRevision cannot be read", stalls=True
+    )

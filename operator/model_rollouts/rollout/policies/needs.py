@@ -24,6 +24,8 @@ class HistoryQuery:
 
 def lacks_checks(state: RolloutState) -> bool:
     """Whether a version is to be started, or the route to follow the spec, and none was checked."""
+    if state.spec_fault is not None:
+        return False
     if state.phase is not Phase.ADMISSION and not follows_spec(state):
         return False
     checked = state.observed.checked

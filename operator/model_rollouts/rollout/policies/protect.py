@@ -135,9 +135,14 @@ def by_hand(given: PolicyInput) -> NextMove | None:
 
 
 def dropped(given: PolicyInput) -> NextMove | None:
-    """A candidate with users or mirrored requests that the spec does not ask for any more."""
+    """A candidate with users or mirrored requests that the spec does not ask for any more.
+
+    As long as what it asks for in its place may not start, nothing changes for users.
+    """
     state, roles = given.state, given.state.roles
     if not roles.phase.is_judged or state.phase is roles.phase or state.spec.paused:
+        return None
+    if not given.admitted:
         return None
     weight = _kept_beside_stable(state)
     after = roles._replace(
@@ -244,8 +249,8 @@ def burns(given: PolicyInput) -> NextMove | None:
 def unready(given: PolicyInput) -> NextMove | None:
     """Users on a candidate without pods have an outage that its own metrics do not show."""
     state = given.state
-    candidate, stable = state.candidate(), state.stable()
-    if not state.phase.shares_traffic or state.spec.paused or candidate is None:
+    candidate, stable = state.sharing_traffic(), state.stable()
+    if not state.roles.phase.shares_traffic or state.spec.paused or candidate is None:
         return None
     if candidate.ready > 0 or stable is None or stable.ready == 0:
         return None

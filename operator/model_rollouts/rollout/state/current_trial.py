@@ -31,6 +31,9 @@ JITTER_MS = 100
 PAST_MS = 300_000
 """How much of stable's past it is held against while its requests are copied."""
 
+PAST_SECONDS = 10.0
+"""How long users of a candidate wait for what stable was before, until it is judged without."""
+
 LONGEST_BACK_MS = 3_600_000
 """From how far back that past is still read, when it was lost with the status."""
 
@@ -68,16 +71,20 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
         memory = replace(memory, missed=_missed(memory, revision))
         judged_by = error_budget.watched(judged_by, memory.missed)
     traffic = Traffic.SHADOW if state.roles.phase.mirrors else Traffic.LIVE
+    if _goes_on_as_it_was(state, memory.trial, revision):
+        judged_by = memory.trial.judge.rules if memory.trial is not None else judged_by
     if not _is_of(memory.trial, revision, state.attempt, judged_by, traffic):
         history = state.observed.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
         # What was measured for this rollout before stays as it was.
         known = (dict(history.others) if history else {}) | dict(memory.others)
         wanted = {each.key for each in pasts(judged_by)}
-        if beside and (dispersion is None or (history is None and not wanted <= known.keys())):
+        lacking = dispersion is None or (history is None and not wanted <= known.keys())
+        if beside and lacking and not _waited_for_past(state):
             return replace(memory, trial=None)
         others = tuple((key, each) for key, each in known.items() if key in wanted)
-        # A watch goes on with what was measured before its canary.
+        # A watch goes on with what was measured before its canary; and users are protected, with
+        # the widest spread that is allowed for, when nobody can tell what it was.
         dispersion = dispersion or UNKNOWN
         begins = _start(grid, state)
         memory = replace(
@@ -104,6 +111,19 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     if memory.split is None and beside:
         memory = replace(memory, split=Split(now_ms, mirror=state.roles.mirror_percent))
     return memory
+
+
+def _goes_on_as_it_was(state: RolloutState, trial: Trial | None, revision: str) -> bool:
+    """Whether the rules of today are not known, so that those of the trial stay."""
+    unknown = state.spec_fault is not None or state.revisions[revision].fault is not None
+    return unknown and trial is not None and trial.revision == revision
+
+
+def _waited_for_past(state: RolloutState) -> bool:
+    """Whether the past was asked for, and did not come for so long that users cannot wait."""
+    since = state.observed.asked_since
+    waited = since is not None and state.now - since >= PAST_SECONDS
+    return state.roles.phase.shares_traffic and (waited or state.observed.metrics_error is not None)
 
 
 def _judged_on(trial: Trial, traffic: Traffic) -> Trial:

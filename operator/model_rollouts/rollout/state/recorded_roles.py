@@ -28,7 +28,7 @@ def read_roles(children: Children, revisions: Mapping[str, Revision], status: St
 
     From the record of the route; without a usable one from its backends; without a route from the
     status, and last from what runs. Losing any of these is never taken for a first version.
-    Raises ResourceError when the route names a revision that is not stored.
+    A route may name a revision that is not stored.
     """
     route = children.route
     if route is None:
@@ -61,11 +61,6 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
     phase = next((phase for phase in Phase if phase == found.phase), None)
     if phase is None:
         return None
-    for field in ("stable", "candidate", "previous"):
-        name = getattr(found, field)
-        if name is not None and name not in revisions:
-            # Nothing is decided on a guess while users may be served by something unknown.
-            raise record.unknown_revision(route, field, name)
     return Roles(
         stable=found.stable,
         candidate=found.candidate,

@@ -1,6 +1,6 @@
 """The revisions that are stored, which of them the spec asks for, and how each of them runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from model_rollouts.api.deployment import ModelDeployment, Spec
 from model_rollouts.decision import FAR_MULTIPLE
 from model_rollouts.resources import controller_revision
 from model_rollouts.resources.edges import LADDER_MS
+from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import Artifact, RevisionInput, find_revision, new_name
@@ -23,21 +24,33 @@ KEPT = 10
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One stored revision. `number` grows with each one of the model."""
+    """One stored revision. `number` grows with each one of the model.
+
+    `fault` says what is wrong with what is stored, None while it can be read. Of such a revision
+    the name is known, and what it runs as can be seen: users are taken off it, and nothing else.
+    """
 
     name: str
     number: int
     form: Mapping[str, Any]
     stored: Object
+    fault: str | None = None
 
     @property
     def version(self) -> str:
-        """The version of the model that it serves."""
-        return str(self.form.get("version", ""))
+        """The version of the model that it serves; its name where that cannot be read."""
+        return str(self.form.get("version") or self.name)
+
+    @property
+    def builder(self) -> int:
+        """The version of the builder that rendered it, 0 where that cannot be read."""
+        return 0 if self.fault else controller_revision.rendered_by(self.stored)
 
     @property
     def counted(self) -> tuple[float, ...]:
         """The latency thresholds, in seconds, that its pods count exactly."""
+        if self.fault:
+            return LADDER.candidate
         return tuple(each / 1000 for each in controller_revision.counted_ms(self.stored))
 
     @property
@@ -66,20 +79,37 @@ def input_of(spec: Spec) -> RevisionInput:
 
 
 def read(children: Children) -> dict[str, Revision]:
-    """The stored revisions by name, the oldest first.
-
-    Raises ResourceError for one that does not hold what it should: nothing is decided on a guess.
-    """
-    found = [
-        Revision(
-            each["metadata"]["name"],
-            int(each.get("revision", 0)),
-            controller_revision.stored_input(each),
-            each,
-        )
-        for each in children.revisions
-    ]
+    """The stored revisions by name, the oldest first."""
+    found = map(_read, children.revisions)
     return {each.name: each for each in sorted(found, key=lambda each: (each.number, each.name))}
+
+
+def _read(stored: Object) -> Revision:
+    name, number = stored["metadata"]["name"], int(stored.get("revision", 0))
+    try:
+        form = controller_revision.stored_input(stored)
+        controller_revision.rendered_by(stored)
+        controller_revision.counted_ms(stored)
+    except ResourceError as error:
+        return Revision(name, number, {}, stored, fault=f"{error}")
+    return Revision(name, number, form, stored)
+
+
+def with_missing(
+    revisions: Mapping[str, Revision], named: Iterable[str | None], namespace: str
+) -> dict[str, Revision]:
+    """The revisions with one in the place of each that is `named` and not stored."""
+    missing = (name for name in named if name is not None and name not in revisions)
+    return {name: _missing(name, namespace) for name in missing} | dict(revisions)
+
+
+def _missing(name: str, namespace: str) -> Revision:
+    fault = (
+        f"ControllerRevision '{name}' is missing, and the HTTPRoute names it: restore it, or apply "
+        "another version and delete the objects of this one"
+    )
+    metadata = {"name": name, "namespace": namespace, "resourceVersion": ""}
+    return Revision(name, 0, {}, {"metadata": metadata}, fault=fault)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +124,16 @@ class Wanted:
 def wanted(spec: Spec, model: str, revisions: Mapping[str, Revision]) -> Wanted:
     """The revision that `spec` asks for, an old one when its input is the same."""
     given = input_of(spec)
-    name = find_revision({each.name: each.form for each in revisions.values()}, given)
+    readable = {each.name: each.form for each in revisions.values() if each.fault is None}
+    name = find_revision(readable, given)
     if name is not None:
         return Wanted(name, given, revisions[name])
     return Wanted(new_name(model, given, revisions)[0], given, None)
+
+
+def as_it_is(spec: Spec, revisions: Mapping[str, Revision], name: str | None) -> Wanted:
+    """The revision `name` as the one that is asked for, where nobody knows what is."""
+    return Wanted(name or "", input_of(spec), revisions.get(name or ""))
 
 
 def to_store(
@@ -179,7 +215,7 @@ def standing(
     return Standing(
         revision=revision.name,
         version=revision.version,
-        builder=controller_revision.rendered_by(revision.stored),
+        builder=revision.builder,
         replicas=replicas,
         ready=ready,
         needed=needed,

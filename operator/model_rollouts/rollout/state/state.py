@@ -56,6 +56,8 @@ class RolloutState:
     now: float
     step_ms: int
     pace: Pace = Pace()
+    spec_fault: str | None = None
+    """What is wrong with the spec, in one sentence; None when nothing is."""
 
     @property
     def spec(self) -> Spec:

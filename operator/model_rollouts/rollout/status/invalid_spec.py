@@ -1,4 +1,4 @@
-"""The status of a ModelDeployment that cannot be read, or that names what is not there.
+"""The status of a ModelDeployment of which so little can be read that nothing can be planned.
 
 Nothing else is written: who serves goes on to serve, and what status says of that stays.
 """
@@ -18,14 +18,13 @@ from model_rollouts.api.conditions import (
 )
 from model_rollouts.api.status import LONGEST_MESSAGE, Status
 from model_rollouts.resources.shapes import Object
-
-_SHOWN = 3
+from model_rollouts.rollout.state.readable_spec import refused
 
 
 def invalid_status(obj: Object, error: Exception, now: float) -> dict[str, Any]:
     """The status of `obj`, about which `error` was raised, at `now` (Unix seconds)."""
     before = _before(obj)
-    message = _message(obj, error)[:LONGEST_MESSAGE]
+    message = refused(obj, error)[:LONGEST_MESSAGE]
     conditions: tuple[Condition, ...] = before.conditions
     generation = int(obj["metadata"].get("generation", 0))
     at = datetime.fromtimestamp(int(now), UTC)
@@ -61,14 +60,3 @@ def _before(obj: Object) -> Status:
         return Status.model_validate(obj.get("status") or {})
     except ValidationError:
         return Status()
-
-
-def _message(obj: Object, error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return f"{error}."
-    name = obj["metadata"]["name"]
-    causes = [
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}"
-        for each in error.errors(include_url=False)[:_SHOWN]
-    ]
-    return f"ModelDeployment '{name}' is older than a rule of this release: {'; '.join(causes)}."

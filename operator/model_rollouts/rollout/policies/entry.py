@@ -1,0 +1,91 @@
+"""Whether what the spec asks for may begin: what is checked first, and what would be made of it."""
+
+from dataclasses import dataclass
+
+from model_rollouts.api.conditions import Reason
+from model_rollouts.api.phase import Phase
+from model_rollouts.resources import controller_revision
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.resources.shapes import Body
+from model_rollouts.rollout.actions import Apply
+from model_rollouts.rollout.objects import workloads
+from model_rollouts.rollout.objects.route import follows_spec
+from model_rollouts.rollout.observed import Checked, Gateway
+from model_rollouts.rollout.policies import chain, needs
+from model_rollouts.rollout.policies.admission import Admission
+from model_rollouts.rollout.policies.holds import WAITING_SECONDS
+from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.state import revisions
+from model_rollouts.rollout.state.state import RolloutState
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Why a version may not start, or the route not follow the spec: `holds`, empty when it may.
+
+    `stored` is the ControllerRevision of a version that is not stored yet, and `tries` its
+    Deployment, which is tried dry; None where there is none.
+    """
+
+    holds: tuple[Hold, ...] = ()
+    stored: Body | None = None
+    tries: Apply | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing forbids it."""
+        return not self.holds
+
+
+def admit(state: RolloutState, proxy: ProxySettings) -> Entry:
+    """What is known of the entry of what the spec asks for.
+
+    A check that is not answered yet holds it like one that failed.
+    """
+    if state.spec_fault is not None:
+        brief = "this release refuses the spec"
+        return Entry((Hold(Reason.INVALID_SPEC, state.spec_fault, brief, stalls=True),))
+    if not (state.phase.is_preparing or follows_spec(state)):
+        return Entry()
+    stored, tries = None, None
+    fault: ResourceError | None = None
+    if state.phase is Phase.ADMISSION:
+        try:
+            stored = revisions.to_store(state.deployment, state.wanted, state.revisions, proxy)
+            tries = _tried(state, stored)
+        except ResourceError as error:
+            fault = error
+    found = chain.refusals(
+        Admission(
+            state.deployment,
+            state.wanted,
+            state.revisions,
+            state.observed.children,
+            state.observed.checked or Checked(state.deployment.metadata.generation, Gateway()),
+            state.shadows,
+            fault,
+        )
+    )
+    if not found and needs.lacks_checks(state):
+        found = (_unanswered(state),)
+    return Entry(found, stored, tries)
+
+
+def _tried(state: RolloutState, stored: Body) -> Apply:
+    deployment, *_ = controller_revision.objects(stored, revisions.owner_of(state.deployment), 1)
+    return workloads.applied(deployment, "it is tried")
+
+
+def _unanswered(state: RolloutState) -> Hold:
+    """What a check is not answered with for a while is told; nearly always it is at once."""
+    failed = next((each for each in state.observed.failures if not each.writes), None)
+    since = state.observed.asked_since
+    version = state.spec.model.version
+    why = "" if failed is None else f": {failed.what}: {failed.answer}"
+    return Hold(
+        Reason.CHECKING,
+        f"The API server has not answered the checks of version {version} yet{why}.",
+        f"its checks are not answered yet{why}",
+        told=since is not None and state.now - since >= WAITING_SECONDS,
+    )

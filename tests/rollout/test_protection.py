@@ -1,0 +1,194 @@
+"""Users are taken off a bad version whatever else fails: each trouble in each state."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from model_rollouts.rollout.actions import (
+    Action,
+    Apply,
+    Create,
+    Delete,
+    Emit,
+    Scale,
+    WriteRoute,
+    WriteStatus,
+)
+from tests.rollout.simulated_cluster import World
+
+ALL_BAD = {"2": 1.0}
+CONTROL = 50
+"""Bad answers that users get of a version that fails every request, when nothing else does."""
+
+Trouble = Callable[[World], None]
+
+
+def version_2_in(phase: str) -> World:
+    """A world in which version 2 is about to fail, in canary or in the watch after it."""
+    world = World()
+    world.edit(version="1", strategy__watch={"duration": "10s"})
+    world.until("Full").run(60)
+    if phase == "Full":
+        world.edit(version="2", strategy__watch={"duration": "6h"})
+        world.until("Full").run(60)
+    return world
+
+
+def fails(world: World, phase: str) -> None:
+    """Version 2 begins to fail, and gets its first users if it has none yet."""
+    world.errors = dict(ALL_BAD)
+    if phase == "Canary":
+        world.edit(version="2")
+    world.run(600)
+
+
+def refusing(*kinds: type[Action]) -> Trouble:
+    """The API server does none of these actions, for ever."""
+
+    def trouble(world: World) -> None:
+        world.refuses = lambda action: isinstance(action, kinds)
+
+    return trouble
+
+
+WRITES = {
+    "status": refusing(WriteStatus),
+    "events": refusing(Emit),
+    "all but the route": refusing(Apply, Create, Delete, Scale, WriteStatus, Emit),
+}
+
+
+@pytest.mark.parametrize("phase", ["Canary", "Full"])
+@pytest.mark.parametrize("trouble", WRITES.values(), ids=WRITES)
+def test_every_write_but_the_route_may_fail_for_ever(trouble: Trouble, phase: str) -> None:
+    world = version_2_in(phase)
+    if phase == "Canary":
+        world.edit(version="2")
+        world.until("Canary")
+        world.errors = dict(ALL_BAD)
+        trouble(world)
+        world.run(600)
+    else:
+        trouble(world)
+        fails(world, phase)
+
+    assert world.weights == {"v1": 1}
+    assert 0 < world.bad_answers["2"] <= (CONTROL if phase == "Canary" else 10 * CONTROL)
+
+
+def test_a_canary_whose_pods_cannot_be_scaled_is_judged() -> None:
+    world = version_2_in("Canary")
+    refusing(Scale)(world)
+
+    fails(world, "Canary")
+
+    assert world.weights == {"v1": 1}
+    assert 0 < world.bad_answers["2"] <= CONTROL
+
+
+def invalid_template(world: World) -> None:
+    """The next version takes a name that is reserved."""
+    world.edit(version="3", template__spec__volumes=[{"name": "rollout-x", "emptyDir": {}}])
+
+
+def host_network(world: World) -> None:
+    """The next version asks for what it may not have."""
+    world.edit(version="3", template__spec__hostNetwork=True)
+
+
+def refused_dry_run(world: World) -> None:
+    """The API server refuses the next version."""
+    world.refusal = "spec.template.spec.containers[0].image: Required value"
+    world.edit(version="3")
+
+
+def unanswered_checks(world: World) -> None:
+    """Nobody answers what has to be known of the next version."""
+    world.silent = True
+    world.edit(version="3")
+
+
+def older_than_a_rule(world: World) -> None:
+    """The spec is refused by this release."""
+    world.edit(objectives=[{"name": "a"}])
+
+
+def unreadable_revision(world: World) -> None:
+    """A revision that nobody needs cannot be read."""
+    world.objects["ControllerRevision", "arrival-old"] = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "arrival-old", "namespace": "flights", "resourceVersion": "1"},
+        "revision": 0,
+        "data": {"input": {"version": "0"}},
+    }
+
+
+def lost_revision(world: World) -> None:
+    """The stored form of the version that fails is gone."""
+    del world.objects["ControllerRevision", world.revision_of("2")]
+
+
+TROUBLES: dict[str, Trouble] = {
+    each.__name__: each
+    for each in (
+        invalid_template,
+        host_network,
+        refused_dry_run,
+        unanswered_checks,
+        older_than_a_rule,
+        unreadable_revision,
+        lost_revision,
+    )
+}
+
+
+def users_of(world: World, revision: str) -> bool:
+    """Whether the route gives users to a revision."""
+    assert world.route is not None
+    rules: Any = world.route["spec"]["rules"]
+    return any(each["name"] == revision for each in rules[0]["backendRefs"])
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("phase", ["Canary", "Full"])
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_trouble_with_another_version_delays_no_rollback(
+    trouble: Trouble, phase: str, *, restarts: bool
+) -> None:
+    world = version_2_in(phase)
+    if phase == "Canary":
+        world.edit(version="2", strategy__canary__minStepDuration="10m")
+        world.until("Canary").run(20)
+    revision = world.revision_of("2")
+    assert users_of(world, revision)
+    trouble(world)
+    world.run(10)
+    if restarts:
+        world.restart()
+    assert users_of(world, revision), "a refused edit changes nothing for users"
+    world.errors = dict(ALL_BAD)
+    begun = world.time
+    while users_of(world, revision) and world.time < begun + 300:
+        world.run(5)
+
+    assert not users_of(world, revision)
+    assert world.time - begun <= 20
+
+
+def test_a_rollback_that_is_refused_is_told_and_tried_until_it_is_done() -> None:
+    world = version_2_in("Canary")
+    world.edit(version="2")
+    world.until("Canary")
+    world.errors = dict(ALL_BAD)
+    refusing(WriteRoute)(world)
+    world.run(60)
+
+    (reconciling,) = (e for e in world.status["conditions"] if e["type"] == "Reconciling")
+    assert reconciling["reason"] == "WriteRefused"
+    assert world.status["action"] == "Now"
+
+    world.refuses = None
+    world.run(5)
+    assert world.weights == {"v1": 1}
