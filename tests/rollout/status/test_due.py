@@ -103,14 +103,23 @@ def test_a_stage_of_the_mirror_is_due_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("refreshes", "after"),
-    [(0, 30), (1, 45), (2, 67.5), (10, 1729.951171875), (11, 1800), (10**6, 1800)],
+    [(0, 120), (1, 180), (2, 270), (6, 1366.875), (7, 1800), (10**6, 1800)],
 )
 def test_counts_wait_longer_each_time(refreshes: int, after: float) -> None:
     assert status_due(status(MOVED_ON), wrote(CANARY, refreshes), NOW + 1) == NOW + after
 
 
+def test_another_sentence_is_told_before_other_numbers_in_the_same() -> None:
+    told = status(CANARY)
+    before = Memory(
+        written=Written(status_body(told.model_copy(update={"message": "Canary."})), NOW)
+    )
+
+    assert status_due(told, before, NOW + 1) == NOW + 75
+
+
 def test_what_has_waited_long_enough_is_due_now() -> None:
-    assert status_due(status(MOVED_ON), wrote(CANARY), NOW + 100) == NOW + 100
+    assert status_due(status(MOVED_ON), wrote(CANARY), NOW + 130) == NOW + 130
 
 
 def ticked(given: StatusInput) -> StatusInput:
@@ -161,4 +170,4 @@ def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
     assert [each.written and each.written.refreshes for each in (first, second, third)] == [0, 1, 0]
     assert (first.note, first.superseded) == (None, None)
     assert status_due(status(MOVED_ON), second, NOW + 30) is None
-    assert status_due(status(CANARY), second, NOW + 31) == NOW + 75
+    assert status_due(status(CANARY), second, NOW + 31) == NOW + 30 + 180

@@ -1,5 +1,6 @@
 """What status tells of a situation: conditions, the sentence, and when it is worth a write."""
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -34,7 +35,11 @@ from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import stored_evidence
 from model_rollouts.text import cut
 
-FIRST_REFRESH = 30.0
+FIRST_REFRESH = 75.0
+"""Longer than the shortest step and what it takes to end it: its end tells all of it."""
+COUNTS_REFRESH = 120.0
+"""Numbers in a sentence that stays are hardly news, and evidence that is lost with the operator is
+counted once more."""
 LAST_REFRESH = 1800.0
 _SLOWER = 1.5
 
@@ -151,8 +156,8 @@ def _kept(given: StatusInput, memory: Memory) -> str | None:
 def status_due(status: Status, memory: Memory, now: float) -> float | None:
     """When (Unix seconds, `now` or later) to write `status`; None when it says nothing new.
 
-    A transition is due at once. Counts and words that only moved on wait: 30 s at first, half as
-    long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
+    A transition is due at once. Another sentence waits 75 s at first, other numbers in the same one
+    2 minutes; half as long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
     news.
     """
     known = _last(memory)
@@ -162,7 +167,8 @@ def status_due(status: Status, memory: Memory, now: float) -> float | None:
         return None
     # The bound before the power: 1.5 to the power of many refreshes is no float.
     slower = _SLOWER ** min(memory.written.refreshes, 100)
-    return max(now, memory.written.at + min(FIRST_REFRESH * slower, LAST_REFRESH))
+    first = COUNTS_REFRESH if _words(status) == _words(known) else FIRST_REFRESH
+    return max(now, memory.written.at + min(first * slower, LAST_REFRESH))
 
 
 def status_written(memory: Memory, status: Status, now: float) -> Memory:
@@ -209,6 +215,11 @@ def _news(status: Status) -> Status:
     waits = status.phase is Phase.PAUSED or find_condition(own, ConditionType.STALLED) is not None
     kept = None if waits else status.evidence
     return status.model_copy(update={"conditions": own, "evidence": kept})
+
+
+def _words(status: Status) -> str:
+    """The sentence without its numbers."""
+    return re.sub(r"\d+", "", status.message or "")
 
 
 def objective_verdicts(state: RolloutState, held: tuple[Hold, ...]) -> tuple[ObjectiveStatus, ...]:
