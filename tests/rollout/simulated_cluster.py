@@ -155,6 +155,8 @@ class World:
     """Share of bad answers of stable from so many percent of its requests copied on."""
     refuses: Callable[[Action], bool] | None = None
     """Which actions the API server does not do; None for none."""
+    webhook: Callable[[dict[str, Any]], None] | None = None
+    """What changes each object that is written; None for nothing."""
     silent: bool = False
     """Whether no check is answered."""
     prometheus_up: bool = True
@@ -595,6 +597,8 @@ class World:
         present = self.objects.get(key)
         self.version += 1
         obj = copy.deepcopy(body)
+        if self.webhook is not None:
+            self.webhook(obj)
         spec = obj.get("spec")
         changed = present is None or present.get("spec") != spec
         generation = 1 if present is None else present["metadata"]["generation"] + int(changed)

@@ -192,3 +192,86 @@ def test_a_rollback_that_is_refused_is_told_and_tried_until_it_is_done() -> None
     world.refuses = None
     world.run(5)
     assert world.weights == {"v1": 1}
+
+
+def adds_a_timeout(obj: dict[str, Any]) -> None:
+    """A webhook that gives each route what it thinks is right."""
+    if obj["kind"] == "HTTPRoute":
+        obj["spec"]["rules"][0]["timeouts"] = {"request": "15s"}
+
+
+def stamps(world: World) -> Callable[[dict[str, Any]], None]:
+    """A webhook that writes something else each time."""
+
+    def stamp(obj: dict[str, Any]) -> None:
+        if obj["kind"] == "HTTPRoute":
+            obj["spec"]["rules"][0]["timeouts"] = {"request": f"{world.version}s"}
+
+    return stamp
+
+
+@pytest.mark.parametrize("stamping", [False, True])
+def test_a_route_that_a_webhook_changes_is_used_as_it_is(*, stamping: bool) -> None:
+    world = version_2_in("Canary")
+    world.webhook = stamps(world) if stamping else adds_a_timeout
+    world.edit(version="2", strategy__canary__minStepDuration="10m")
+    world.until("Canary").run(60)
+
+    assert world.status["action"] == "Look"
+    assert "something changes the HTTPRoute" in world.status["message"]
+    before = world.writes.count("HTTPRoute")
+    world.run(120)
+    assert world.writes.count("HTTPRoute") == before
+
+    world.errors = dict(ALL_BAD)
+    world.run(30)
+    assert world.weights == {"v1": 1}
+    assert world.bad_answers["2"] <= CONTROL
+
+    world.run(120)
+    after = world.writes.count("HTTPRoute")
+    world.run(600)
+    assert world.writes.count("HTTPRoute") == after
+
+
+def test_a_rollout_goes_on_with_a_route_that_a_webhook_changes() -> None:
+    world = version_2_in("Canary")
+    world.webhook = adds_a_timeout
+    world.edit(version="2")
+    world.until("Full", most=600).run(60)
+
+    assert world.weights == {"v2": 1}
+    assert {each["type"]: each["status"] for each in world.status["conditions"]}["Ready"] == "True"
+
+
+def test_what_somebody_changes_once_is_changed_back_each_time() -> None:
+    world = version_2_in("Canary")
+    for _ in range(3):
+        assert world.route is not None
+        world.route["spec"]["rules"][0]["timeouts"] = {"request": "1s"}
+        world.changed(world.route)
+        world.run(10)
+
+        assert world.route is not None
+        assert "timeouts" not in world.route["spec"]["rules"][0]
+
+
+def test_a_webhook_never_keeps_users_on_a_version_that_was_rolled_back() -> None:
+    world = version_2_in("Canary")
+    world.edit(version="2")
+    world.until("Canary")
+    two = world.revision_of("2")
+
+    def keeps(obj: dict[str, Any]) -> None:
+        if obj["kind"] == "HTTPRoute":
+            refs = obj["spec"]["rules"][0]["backendRefs"]
+            refs[1] = {**refs[1], "name": two, "weight": 90}
+
+    world.webhook = keeps
+    world.errors = dict(ALL_BAD)
+    with pytest.raises(AssertionError, match="never at rest"):
+        world.run(60)
+    world.webhook = None
+    world.run(5)
+
+    assert world.weights == {"v1": 1}

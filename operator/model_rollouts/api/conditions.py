@@ -111,6 +111,10 @@ class Reason(Word):
         "The time of a latency objective lies between two that the proxy counts.",
     )
     WRITE_REFUSED = "WriteRefused", "The API server refuses an object that the rollout needs."
+    ROUTE_CHANGED = (
+        "RouteChanged",
+        "Something changes the HTTPRoute whenever it is written; it is used as it is.",
+    )
     PAUSED = "Paused", "`spec.paused` is true."
     OVERRIDDEN = "Overridden", "`spec.strategy.override` decides instead of the objectives."
     ROLLED_BACK = "RolledBack", "The candidate was rolled back."

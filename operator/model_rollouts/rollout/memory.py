@@ -110,6 +110,20 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteRepair:
+    """How the route differed from what it should be, by path, when it was looked at last.
+
+    `generation` is that of the route then, `sequence` that of its record. `is_kept`: a write did
+    not change it, so that the route is taken as it is.
+    """
+
+    paths: tuple[str, ...]
+    generation: int
+    sequence: int
+    is_kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The status as it was last written, when (Unix seconds), and how often since a transition."""
 
@@ -162,6 +176,8 @@ class Memory:
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
+    route_repair: RouteRepair | None = None
+    """The repair of the route that was tried last; None while the route is as it should be."""
     sound: Mapping[str, str] = field(default_factory=dict)
     """The versions of everything that a revision is, when nothing of it had to be repaired: while
     they stay, it is not compared again."""

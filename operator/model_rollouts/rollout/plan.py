@@ -34,7 +34,7 @@ from model_rollouts.rollout.policies.holds import WAITING_SECONDS
 from model_rollouts.rollout.policies.metrics_holds import unscraped_since
 from model_rollouts.rollout.policies.needs import HistoryQuery
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
-from model_rollouts.rollout.policies.route_repair import route_repair
+from model_rollouts.rollout.policies.route_repair import looked_at, route_repair, tried
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import clocks, current_trial, revisions
 from model_rollouts.rollout.state.readable_spec import readable, refused, without_objectives
@@ -179,7 +179,8 @@ def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float
 def _plan(state: RolloutState, settings: Settings) -> Plan:
     state = replace(state, memory=current_trial.at_hand(state, settings.grid))
     since = unscraped_since(state)
-    state = replace(state, memory=replace(state.memory, unscraped_since=since))
+    repair = looked_at(state)
+    state = replace(state, memory=replace(state.memory, unscraped_since=since, route_repair=repair))
     entry = admit(state, settings.proxy)
     held = (*entry.holds, *chain.active_holds(state))
     given = PolicyInput(state, held, admitted=entry.is_open)
@@ -226,6 +227,8 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
             note=following.why,
             superseded=state.roles.candidate if following.move is Move.DROP else None,
         )
+    if following.move is Move.REPAIR:
+        memory = replace(memory, route_repair=tried(state))
     measures = current_trial.measures(state)
     # That the route cannot be written is told, and not before it was tried once more.
     otherwise, _, _ = _told(state, held) if state.observed.failures else ((), memory, None)

@@ -55,8 +55,8 @@ _BLIND_OR_FROZEN = frozenset(
 )
 """What a deadline waits for. It does not wait for traffic: that may never come."""
 
-_ALWAYS = frozenset({Reason.WRITE_REFUSED})
-"""The next write may be the one that is not refused."""
+_ALWAYS = frozenset({Reason.WRITE_REFUSED, Reason.ROUTE_CHANGED})
+"""The next write may be the one that is not refused, or not changed."""
 
 _NOT_JUDGED = Waiver(
     lambda state: state.skips_judging,
@@ -132,6 +132,7 @@ HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
     holds.low_load,
     holds.capacity,
     holds.exchanging,
+    holds.route_kept,
 )
 """Why nothing moves by itself, in the order in which a person would want to hear of it."""
 

@@ -225,3 +225,17 @@ def revision_lost(state: RolloutState) -> Hold | None:
     return Hold(
         Reason.INVALID_SPEC, f"{found}.", "a ControllerRevision cannot be read", stalls=True
     )
+
+
+def route_kept(state: RolloutState) -> Hold | None:
+    """A route that something changes at each write is taken as it is, and judged on."""
+    repair = state.memory.route_repair
+    if repair is None:
+        return None
+    paths = ", ".join(repair.paths)
+    return Hold(
+        Reason.ROUTE_CHANGED,
+        f"Something changes the HTTPRoute whenever it is written: {paths}. It is used as it is. "
+        "Look for an admission webhook on HTTPRoutes, or another controller that owns this one.",
+        f"something changes the HTTPRoute whenever it is written: {cut(paths, _BRIEF)}",
+    )

@@ -1,13 +1,51 @@
-"""The route as it should be now, and the move that makes it so again."""
+"""The route as it should be now, and the move that makes it so again.
+
+An admission webhook, or a CRD of another release, may change each route that is written. That is
+tried once and then held to as it is, as with other objects; but never a route that gives the
+candidate more than its record says.
+"""
+
+from dataclasses import replace
 
 from model_rollouts.rollout.actions import Move, Severity
+from model_rollouts.rollout.memory import RouteRepair
 from model_rollouts.rollout.objects.route import changed_paths, follows_spec
 from model_rollouts.rollout.policies.policy import NextMove
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes import reader
+
+
+def looked_at(state: RolloutState) -> RouteRepair | None:
+    """`Memory.route_repair` as of this pass."""
+    paths, last, route = (
+        changed_paths(state),
+        state.memory.route_repair,
+        state.observed.children.route,
+    )
+    if last is None or last.paths != paths or route is None:
+        return None
+    written = state.roles.sequence != last.sequence
+    if not written and (generation_of(state) != last.generation or not last.is_kept):
+        # Somebody has changed it since.
+        return None
+    return replace(
+        last, generation=generation_of(state), sequence=state.roles.sequence, is_kept=True
+    )
+
+
+def tried(state: RolloutState) -> RouteRepair:
+    """`Memory.route_repair` once the repair of this pass is written."""
+    return RouteRepair(changed_paths(state), generation_of(state), state.roles.sequence)
+
+
+def generation_of(state: RolloutState) -> int:
+    """The generation of the route, 0 while there is none."""
+    route = state.observed.children.route
+    return 0 if route is None else int(route["metadata"].get("generation", 0))
 
 
 def route_repair(state: RolloutState, *, admitted: bool) -> NextMove | None:
-    """The write that makes the route what it should be, None when it is."""
+    """The write that makes the route what it should be, None when it is, or has to stay."""
     if state.roles.stable is None:
         return None
     after = state.roles._replace(sequence=state.roles.sequence + 1)
@@ -20,5 +58,20 @@ def route_repair(state: RolloutState, *, admitted: bool) -> NextMove | None:
     if follows_spec(state):
         note = f"The HTTPRoute now follows the spec: {paths}."
         return NextMove(Move.REPAIR, after, "RouteUpdated", note, note) if admitted else None
+    if state.memory.route_repair is not None and not _gives_too_much(state):
+        return None
     note = f"The HTTPRoute was changed by something else and has been restored: {paths}."
     return NextMove(Move.REPAIR, after, "RouteRepaired", note, note, Severity.WARNING)
+
+
+def _gives_too_much(state: RolloutState) -> bool:
+    """Whether somebody besides stable gets more users, or mirrored requests, than recorded."""
+    route, roles = state.observed.children.route, state.roles
+    if route is None:
+        return False
+    weights = reader.weights(route)
+    others = sum(weights.values()) - weights.get(roles.stable or "", 0)
+    if others > roles.weight * sum(weights.values()):
+        return True
+    _, mirrored = reader.mirror(route) or ("", 0)
+    return mirrored > roles.mirror_percent

@@ -125,7 +125,8 @@ def _cause(given: StatusInput, message: str) -> _Cause | None:
 def _hold(given: StatusInput) -> Hold | None:
     """The most important hold that is about more than the evidence on a version that is full."""
     full = given.phase is Phase.FULL
-    return next((h for h in given.holds if not (full and h.reason in _UNJUDGED)), None)
+    beside = _UNJUDGED | {Reason.ROUTE_CHANGED}
+    return next((h for h in given.holds if not (full and h.reason in beside)), None)
 
 
 def _available(

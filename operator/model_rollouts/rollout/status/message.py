@@ -44,6 +44,7 @@ _OWN_WORDS = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
 _NOT_HELD = {
     Reason.EXCHANGING: "",
     Reason.SHADOW_HURTS_STABLE: "",
+    Reason.ROUTE_CHANGED: "",
     Reason.CAPACITY_PENDING: "Waiting: ",
 }
 """How a hold is introduced during which the rollout still moves."""

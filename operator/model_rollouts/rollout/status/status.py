@@ -157,8 +157,8 @@ def status_due(status: Status, memory: Memory, now: float) -> float | None:
     """When (Unix seconds, `now` or later) to write `status`; None when it says nothing new.
 
     A transition is due at once. Another sentence waits 75 s at first, other numbers in the same one
-    2 minutes; half as long again each time, 30 minutes at most. Clocks of a rollout that waits for a person are no
-    news.
+    2 minutes; half as long again each time, 30 minutes at most. Clocks of a rollout that waits for
+    a person are no news.
     """
     known = _last(memory)
     if memory.written is None or known is None or _transitions(status) != _transitions(known):
