@@ -218,7 +218,7 @@ def test_a_route_that_a_webhook_changes_is_used_as_it_is(*, stamping: bool) -> N
     world.until("Canary").run(60)
 
     assert world.status["action"] == "Look"
-    assert "something changes the HTTPRoute" in world.status["message"]
+    assert "Something changes the HTTPRoute" in world.status["message"]
     before = world.writes.count("HTTPRoute")
     world.run(120)
     assert world.writes.count("HTTPRoute") == before

@@ -17,12 +17,8 @@ from model_rollouts.routes import reader
 
 def looked_at(state: RolloutState) -> RouteRepair | None:
     """`Memory.route_repair` as of this pass."""
-    paths, last, route = (
-        changed_paths(state),
-        state.memory.route_repair,
-        state.observed.children.route,
-    )
-    if last is None or last.paths != paths or route is None:
+    last = state.memory.route_repair
+    if last is None or not last.paths or last.paths != changed_paths(state):
         return None
     written = state.roles.sequence != last.sequence
     if not written and (generation_of(state) != last.generation or not last.is_kept):
