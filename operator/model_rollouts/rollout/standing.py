@@ -1,8 +1,10 @@
 """Who has which role, how it runs, and why nothing moves: what passes between all the rooms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
@@ -51,6 +53,7 @@ class Roles(NamedTuple):
     mirror_percent: int = 0
     suffered_at_percent: int | None = None
     since: int | None = None
+    more: Mapping[str, Any] = MappingProxyType({})
 
     def mirroring(
         self,

@@ -5,7 +5,8 @@ status is lost, roles are read back from here.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +18,8 @@ from model_rollouts.routes import reader
 
 RECORD_VERSION = 1
 MAX_BYTES = 1024
+PATH = f"metadata.annotations[{names.RECORD_ANNOTATION}]"
+"""Where a route carries it."""
 
 
 class RecordedVerdict(StrEnum):
@@ -76,7 +79,8 @@ class RouteRecord:
     with every write of the route. `mirror` is the share of stable's requests, in percent, that is
     mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
     `since` when the first mirrored request came (Unix seconds). These are written only when they
-    say something: a release that does not know them reads the other records.
+    say something: a release that does not know them reads the other records. `more` are the keys
+    that another release has written: they are kept as they are.
     """
 
     stable: str | None
@@ -90,12 +94,14 @@ class RouteRecord:
     mirror: int = 0
     hurt: int | None = None
     since: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
 _LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")
+_ALWAYS = ("stable", "candidate", "phase", "weight", "attempt", "verdict", "sequence", "previous")
 
 
 def read(route: Object) -> RouteRecord | None:
@@ -109,18 +115,26 @@ def read(route: Object) -> RouteRecord | None:
         return None
 
 
+def is_same(one: Object, other: Object) -> bool:
+    """Whether two routes carry a record that says the same, in whatever form."""
+    found = read(one)
+    return found is not None and found == read(other)
+
+
 def encode(record: RouteRecord) -> str:
     """The record as the value of its annotation, at most MAX_BYTES of compact JSON.
 
+    What it says beyond its own keys gives way where there is no room for all of it: users are
+    protected by the next write, whatever another release has added to the one before.
     Raises ResourceError when it could not be read back.
     """
-    said = {
-        key: value
-        for key, value in asdict(record).items()
-        if key not in _ONLY_WHEN_SAID or value != _ONLY_WHEN_SAID[key]
-    }
-    content = {"version": RECORD_VERSION, **said}
-    text = json.dumps(content, separators=(",", ":"))
+    said = {key: getattr(record, key) for key in _ALWAYS}
+    for key, nothing in _ONLY_WHEN_SAID.items():
+        if (value := getattr(record, key)) != nothing:
+            said[key] = value
+    more = dict(record.more)
+    while _size(text := _text(said | more)) > MAX_BYTES and more:
+        more.popitem()
     decode("HTTPRoute to be written", text)
     return text
 
@@ -128,14 +142,14 @@ def encode(record: RouteRecord) -> str:
 def decode(route: str, text: str) -> RouteRecord:
     """The record in the annotation of `route`, the name that messages give to it.
 
-    Raises ResourceError for anything that `encode` would not have written: roles are then taken
-    from the backends of the route.
+    Keys that are not known are kept. Raises ResourceError for anything else that `encode` would not
+    have written: roles are then taken from the backends of the route.
     """
-    if len(text.encode()) > MAX_BYTES:
-        raise _refused(route, "", f"{len(text.encode()):,} bytes", f"at most {MAX_BYTES:,} bytes")
+    if _size(text) > MAX_BYTES:
+        raise _refused(route, "", f"{_size(text):,} bytes", f"at most {MAX_BYTES:,} bytes")
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise _refused(route, "", text, "a JSON object")
@@ -147,12 +161,13 @@ def decode(route: str, text: str) -> RouteRecord:
             version,
             f"{RECORD_VERSION}; another release of the operator wrote this",
         )
-    content = {**_ONLY_WHEN_SAID, **content}
-    known = [field.name for field in fields(RouteRecord)]
-    if sorted(content) != sorted(known):
-        raise _refused(route, "", sorted(content), f"exactly the keys {', '.join(known)}")
-    _require_types(route, content)
-    record = RouteRecord(**content)
+    missing = [key for key in _ALWAYS if key not in content]
+    if missing:
+        raise _refused(route, "", sorted(content), f"also the keys {', '.join(missing)}")
+    known = {key: content.pop(key) for key in _ALWAYS}
+    known |= {key: content.pop(key, nothing) for key, nothing in _ONLY_WHEN_SAID.items()}
+    _require_types(route, known)
+    record = RouteRecord(**known, more=content)
     try:
         ratio.share(record.weight)
     except (TypeError, ValueError):
@@ -164,11 +179,24 @@ def decode(route: str, text: str) -> RouteRecord:
     return record
 
 
+def _text(said: Mapping[str, Any]) -> str:
+    """Compact JSON with letters as they are: escaped they would take twice the room."""
+    text = json.dumps(
+        {"version": RECORD_VERSION, **said}, separators=(",", ":"), ensure_ascii=False
+    )
+    # Half of a surrogate pair is JSON, but no text that could be sent.
+    return text.encode(errors="replace").decode()
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
 def unknown_revision(route: Object, role: str, name: str) -> ResourceError:
     """What a record of `route` is refused with that names a revision which is not stored."""
     return ResourceError(
         f"HTTPRoute '{route['metadata']['name']}'",
-        f"metadata.annotations[{names.RECORD_ANNOTATION}].{role}",
+        f"{PATH}.{role}",
         name,
         "restore its ControllerRevision, or delete the annotation: the backends of the route then "
         "tell which revision serves",
@@ -195,5 +223,4 @@ def _require_types(route: str, content: dict[str, Any]) -> None:
 
 
 def _refused(route: str, key: str, found: object, expected: str) -> ResourceError:
-    field = f"metadata.annotations[{names.RECORD_ANNOTATION}]{key}"
-    return ResourceError(route, field, found, f"expected {expected}")
+    return ResourceError(route, f"{PATH}{key}", found, f"expected {expected}")

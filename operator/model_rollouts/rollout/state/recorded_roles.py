@@ -51,6 +51,7 @@ def record_of(roles: Roles) -> RouteRecord:
         mirror=roles.mirror_percent,
         hurt=roles.suffered_at_percent,
         since=roles.since,
+        more=roles.more,
     )
 
 
@@ -78,6 +79,7 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
         mirror_percent=found.mirror,
         suffered_at_percent=found.hurt,
         since=found.since,
+        more=found.more,
     )
 
 
