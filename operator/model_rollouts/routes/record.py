@@ -5,8 +5,9 @@ status is lost, roles are read back from here.
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -70,6 +71,23 @@ def is_from_watch(verdict: str | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteWrite:
+    """What one write of the route means.
+
+    `sequence` is that of the record which it wrote: beside another one it is about an older write,
+    because a release that does not know it has written since. `ms` is when it was (Unix
+    milliseconds), and `why` the sentence that says why the roles are as they are, empty when that
+    is not known. `dropped` is the candidate that gave way to another version, for it has no other
+    place, None when there is none.
+    """
+
+    sequence: int
+    ms: int
+    why: str
+    dropped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRecord:
     """Who has which role, and how far the rollout is.
 
@@ -79,8 +97,9 @@ class RouteRecord:
     with every write of the route. `mirror` is the share of stable's requests, in percent, that is
     mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
     `since` when the first mirrored request came (Unix seconds). These are written only when they
-    say something: a release that does not know them reads the other records. `more` are the keys
-    that another release has written: they are kept as they are.
+    say something: a release that does not know them reads the other records. `write` is what the
+    write means that made the record, or an older one: see `RouteWrite`. `more` are the keys that
+    another release has written: they are kept as they are.
     """
 
     stable: str | None
@@ -94,11 +113,13 @@ class RouteRecord:
     mirror: int = 0
     hurt: int | None = None
     since: int | None = None
+    write: RouteWrite | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
 _LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
+_LATEST_MS = 10**14
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")
 _ALWAYS = ("stable", "candidate", "phase", "weight", "attempt", "verdict", "sequence", "previous")
@@ -124,17 +145,15 @@ def is_same(one: Object, other: Object) -> bool:
 def encode(record: RouteRecord) -> str:
     """The record as the value of its annotation, at most MAX_BYTES of compact JSON.
 
-    What it says beyond its own keys gives way where there is no room for all of it: users are
-    protected by the next write, whatever another release has added to the one before.
+    Where there is no room for all of it, the sentence of the write is cut, and what another release
+    has added gives way: users are protected by the next write in any case.
     Raises ResourceError when it could not be read back.
     """
     said = {key: getattr(record, key) for key in _ALWAYS}
     for key, nothing in _ONLY_WHEN_SAID.items():
         if (value := getattr(record, key)) != nothing:
             said[key] = value
-    more = dict(record.more)
-    while _size(text := _text(said | more)) > MAX_BYTES and more:
-        more.popitem()
+    text = _fitting(said, record.write, dict(record.more))
     decode("HTTPRoute to be written", text)
     return text
 
@@ -167,7 +186,7 @@ def decode(route: str, text: str) -> RouteRecord:
     known = {key: content.pop(key) for key in _ALWAYS}
     known |= {key: content.pop(key, nothing) for key, nothing in _ONLY_WHEN_SAID.items()}
     _require_types(route, known)
-    record = RouteRecord(**known, more=content)
+    record = RouteRecord(**known, write=_write(content.pop("write", None)), more=content)
     try:
         ratio.share(record.weight)
     except (TypeError, ValueError):
@@ -177,6 +196,35 @@ def decode(route: str, text: str) -> RouteRecord:
     if record.previous is not None and record.previous in (record.stable, record.candidate):
         raise _refused(route, ".previous", record.previous, "a revision that has no other role")
     return record
+
+
+def _write(found: object) -> RouteWrite | None:
+    """What the write means; None when there is nothing usable, for the roles hold without it."""
+    match found:
+        case {"sequence": int(sequence), "ms": int(ms), **rest} if 0 <= ms <= _LATEST_MS:
+            why, dropped = rest.get("why", ""), rest.get("dropped")
+            if isinstance(why, str) and isinstance(dropped, str | None):
+                return RouteWrite(sequence, ms, why, dropped)
+    return None
+
+
+def _fitting(said: dict[str, Any], write: RouteWrite | None, more: dict[str, Any]) -> str:
+    """The text with as much of `more` as there is room for, and then of the sentence."""
+    why = "" if write is None else write.why
+
+    def text(letters: int) -> str:
+        if write is None:
+            return _text(said | more)
+        cut = why if letters == len(why) else why[:letters] + "…" * bool(letters)
+        told = asdict(replace(write, why=cut))
+        return _text({**said, "write": {k: v for k, v in told.items() if v is not None}, **more})
+
+    while _size(text(0)) > MAX_BYTES and more:
+        more.popitem()
+    if _size(text(len(why))) <= MAX_BYTES:
+        return text(len(why))
+    fit = bisect_right(range(len(why)), MAX_BYTES, key=lambda letters: _size(text(letters)))
+    return text(max(fit - 1, 0))
 
 
 def _text(said: Mapping[str, Any]) -> str:

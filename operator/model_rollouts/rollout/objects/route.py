@@ -42,8 +42,7 @@ def _scale(weight: Fraction) -> int:
 
 
 def route_body(state: RolloutState, roles: Roles) -> dict[str, Any]:
-    """The HTTPRoute that gives users as `roles` say, and keeps what others have recorded."""
-    roles = roles._replace(more=state.roles.more)
+    """The HTTPRoute that gives users as `roles` say."""
     return desired_route(state.deployment, roles, marks_backends=_marks_backends(state))
 
 
