@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,7 +16,7 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.routes import reader
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
-from model_rollouts.routes.record import MAX_BYTES, RouteRecord, decode, encode
+from model_rollouts.routes.record import MAX_BYTES, RouteRecord, RouteWrite, decode, encode, is_same
 from tests.resources.example import MODEL, NAMESPACE, OWNER
 
 RECORD = RouteRecord("m-1", "m-2", "Canary", "25%", 1, None, 7)
@@ -123,6 +124,17 @@ records = st.builds(
     mirror=st.integers(0, 100),
     hurt=st.none() | st.integers(0, 100),
     since=st.none() | st.integers(0, 2**53),
+    write=st.none()
+    | st.builds(
+        RouteWrite,
+        st.integers(0, 2**53),
+        st.integers(0, 10**14),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        st.none() | revisions,
+    ),
+    more=st.dictionaries(
+        st.text("xyz", min_size=2), st.integers() | st.text(max_size=9), max_size=3
+    ),
 )
 
 
@@ -132,7 +144,7 @@ def test_the_record_is_read_back_as_it_was_written(record: RouteRecord) -> None:
     text = encode(record)
 
     assert decode("HTTPRoute 'm'", text) == record
-    assert len(text) <= MAX_BYTES
+    assert len(text.encode()) <= MAX_BYTES
 
 
 GOOD = encode(RECORD)
@@ -148,8 +160,8 @@ SHADOW = encode(RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 1, hurt=100, 
             GOOD.replace('"version":1', '"version":2'),
             ".version: found 2; expected 1; another release",
         ),
-        (GOOD.replace('"attempt":1,', ""), "expected exactly the keys stable, candidate, phase"),
-        (GOOD.replace('"attempt":1', '"attempts":1'), "expected exactly the keys"),
+        (GOOD.replace('"attempt":1,', ""), "expected also the keys attempt"),
+        (GOOD.replace('"attempt":1', '"attempts":1'), "expected also the keys attempt"),
         (
             GOOD.replace('"attempt":1', '"attempt":-1'),
             ".attempt: found -1; expected a whole number",
@@ -185,3 +197,82 @@ def test_a_record_that_nobody_wrote_is_refused(text: str, words: str) -> None:
 def test_a_record_that_could_not_be_read_back_is_not_written() -> None:
     with pytest.raises(ResourceError, match="candidate"):
         encode(RouteRecord("m-1", "m-1", "Canary", "5%", 1, None, 1))
+
+
+def written(why: str, dropped: str | None = None) -> RouteWrite:
+    return RouteWrite(RECORD.sequence, 1_774_965_720_000, why, dropped)
+
+
+@pytest.mark.parametrize(
+    "why",
+    ["x" * 2_000, "\u96ea" * 700, '"' * 1_500, "\U0001f426" * 400],
+    ids=["letters", "Chinese", "quotes", "birds"],
+)
+@pytest.mark.parametrize("more", [{}, {"later": "y" * 300}])
+def test_a_sentence_is_cut_to_the_room_that_is_left(why: str, more: dict[str, Any]) -> None:
+    record = replace(RECORD, write=written(why, "m-3"), more=more)
+
+    text = encode(record)
+    found = decode("HTTPRoute 'm'", text)
+
+    assert MAX_BYTES - 4 < len(text.encode()) <= MAX_BYTES
+    assert found.write is not None
+    assert found.write.why[:-1] == why[: len(found.write.why) - 1]
+    assert found.write.why.endswith("…")
+    assert found == replace(record, write=written(found.write.why, "m-3"))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "7",
+        "[]",
+        "{}",
+        '{"sequence":7}',
+        '{"sequence":"7","ms":1}',
+        '{"sequence":7,"ms":-1}',
+        '{"sequence":7,"ms":1e99}',
+        '{"sequence":7,"ms":1,"why":null}',
+        '{"sequence":7,"ms":1,"why":"","dropped":1}',
+    ],
+)
+def test_roles_hold_without_what_the_write_means(write: str) -> None:
+    assert decode("HTTPRoute 'm'", f'{GOOD[:-1]},"write":{write}}}') == RECORD
+
+
+def test_what_another_release_wrote_is_kept() -> None:
+    text = f'{GOOD[:-1]},"later":{{"of":[1,null,"\u96ea"]}}}}'
+
+    found = decode("HTTPRoute 'm'", text)
+
+    assert found.more == {"later": {"of": [1, None, "\u96ea"]}}
+    assert encode(found) == text
+
+
+@pytest.mark.parametrize(("extra", "kept"), [("", {"a": 1, "b": "x" * 800}), ("m" * 200, {"a": 1})])
+def test_what_has_no_room_beside_the_roles_gives_way(extra: str, kept: dict[str, Any]) -> None:
+    """Roles that could not be written would leave users where they are."""
+    record = replace(RECORD, verdict=extra or None, more={"a": 1, "b": "x" * 800})
+
+    found = decode("HTTPRoute 'm'", encode(record))
+
+    assert found == replace(record, more=kept)
+
+
+def test_half_of_a_letter_can_be_written() -> None:
+    (found,) = decode("HTTPRoute 'm'", f'{GOOD[:-1]},"later":"\\ud800"}}').more.values()
+
+    assert found == "\ud800"
+    assert json.loads(encode(replace(RECORD, more={"later": found})))["later"] == "?"
+
+
+def test_the_same_record_in_another_form_is_no_edit() -> None:
+    one, other = route(Backend("m-1", 1)), route(Backend("m-1", 1))
+    said = json.loads(GOOD)
+    backwards = dict(reversed(said.items()))
+    other["metadata"]["annotations"][RECORD_ANNOTATION] = json.dumps(backwards, indent=1)
+
+    assert is_same(one, other)
+    other["metadata"]["annotations"][RECORD_ANNOTATION] = "{}"
+    assert not is_same(one, other)
+    assert not is_same(other, other)

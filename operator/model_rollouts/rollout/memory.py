@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.decision import BurnBlock, Dispersion, Judge, Seen, State, Traffic
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
@@ -16,7 +15,8 @@ class Clocks:
 
     They stand while the rollout is paused: `running` says whether they ran since `as_of`.
     `phase` counts since the phase began, and `step` since the split of the present step was
-    observed (0 before). `of` names the phase, the revision and the attempt that they are about.
+    observed (0 before). `of` names the phase, the revision and the attempt that they are about,
+    `sequence` the write of the route that `step` is about, None when that is not known.
     """
 
     of: str
@@ -24,6 +24,7 @@ class Clocks:
     phase: float = 0.0
     step: float = 0.0
     running: bool = True
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,9 @@ class Memory:
     """How stable bears the copies; None outside of a shadow."""
     peak_load: PeakLoad | None = None
     """The load that the candidate bore in shadow; None when it was in none."""
+    about: str | None = None
+    """The candidate whose trial dispersions, load and impact on stable are those of, None while
+    none is judged beside stable: what is known then is of a trial before."""
     dispersion: Dispersion | None = None
     """Of stable's errors, measured once for each trial; None until it is known."""
     others: tuple[tuple[str, Dispersion], ...] = ()
@@ -163,16 +167,10 @@ class Memory:
     """When the candidate's pods were seen ready without any sample of them (Unix seconds), None
     while there is one, or no pod is ready."""
     written: Written | None = None
-    routed_at: float | None = None
-    """When the route was written last (Unix seconds), None when not by this process."""
     grown: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     """When a revision was last given more pods (Unix seconds), and how many it had."""
-    verdicts: tuple[ObjectiveStatus, ...] = ()
-    """How the candidate that was rolled back last stood."""
-    note: str | None = None
-    """What was said about the last write of the route, until the status tells it."""
-    superseded: str | None = None
-    """The candidate that was dropped, until the status tells it."""
+    ended: Trial | None = None
+    """The trial that ended last: how a candidate stood that was rolled back."""
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""

@@ -24,7 +24,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.memory import Memory, Split, Written
+from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.objects import workloads
 from model_rollouts.rollout.objects.route import route_body
 from model_rollouts.rollout.observed import Observed
@@ -38,18 +38,17 @@ from model_rollouts.rollout.policies.route_repair import looked_at, route_repair
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import clocks, current_trial, revisions
 from model_rollouts.rollout.state.readable_spec import readable, refused, without_objectives
-from model_rollouts.rollout.state.recorded_roles import read_roles
+from model_rollouts.rollout.state.recorded_roles import read_roles, with_write
 from model_rollouts.rollout.state.state import Pace, RolloutState, phase_of
 from model_rollouts.rollout.status.events import events_of
+from model_rollouts.rollout.status.history import untold_drop
 from model_rollouts.rollout.status.invalid_spec import invalid_status
 from model_rollouts.rollout.status.status import (
     current_status,
-    objective_verdicts,
     status_body,
     status_due,
     status_written,
 )
-from model_rollouts.rollout.trial import peak_load, shadow_impact
 from model_rollouts.rollout.wakeups import next_wakeup
 
 
@@ -142,7 +141,8 @@ def _find(
     # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
     judged = Phase.CANARY if phase.is_judged else phase
     about = f"{judged}/{wanted.name}/{attempt}"
-    ticked = clocks.tick(memory, about, now, paused=spec.paused)
+    memory = current_trial.since_write(memory, today.sequence)
+    ticked = clocks.tick(memory, about, now, sequence=today.sequence, paused=spec.paused)
     memory = replace(memory, clocks=ticked, written=_written(observed, memory, now))
     return RolloutState(
         observed,
@@ -197,36 +197,24 @@ def _asked(state: RolloutState) -> frozenset[Need]:
 
 
 def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> Plan:
-    """A write of the route. An advance has its evidence in the status before it."""
-    route = state.observed.children.route
+    """A write of the route. An advance has its evidence in the status before it.
+
+    What the write means is in its record and read from there, for its answer may never come.
+    """
+    route, memory = state.observed.children.route, state.memory
+    dropped = untold_drop(state.roles, state.deployment.status.history)
+    if following.move is Move.DROP:
+        dropped = state.roles.candidate
+    roles = with_write(
+        state.roles, following.roles, why=following.why, dropped=dropped, now=state.now
+    )
     write = WriteRoute(
-        route_body(state, following.roles),
+        route_body(state, roles),
         None if route is None else route["metadata"]["resourceVersion"],
         following.move,
         protects=following.protects,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
-    begins = state.phase is Phase.STARTING and following.move in (Move.MIRROR, Move.BEGIN)
-    memory = replace(
-        state.memory,
-        clocks=replace(state.clocks, step=0.0),
-        split=Split(round(state.now * 1000), mirror=following.roles.mirror_percent),
-        routed_at=state.now,
-        dispersion=None if begins else state.memory.dispersion,
-        shadow_impact=None
-        if begins
-        else shadow_impact.without_evidence(state.memory.shadow_impact),
-        peak_load=None if begins else peak_load.without_evidence(state.memory.peak_load),
-        others=() if begins else state.memory.others,
-    )
-    if following.move is not Move.EXCHANGE:
-        # What was decided before an exchange is still to be told.
-        memory = replace(
-            memory,
-            verdicts=objective_verdicts(state, held) if following.move is Move.ROLL_BACK else (),
-            note=following.why,
-            superseded=state.roles.candidate if following.move is Move.DROP else None,
-        )
     if following.move is Move.REPAIR:
         memory = replace(memory, route_repair=tried(state))
     measures = current_trial.measures(state)

@@ -1,11 +1,17 @@
 """Who has which role, how it runs, and why nothing moves: what passes between all the rooms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
+from model_rollouts.routes.record import RouteWrite
+
+SUPERSEDED = "Superseded by another version before it was decided."
+"""Why a candidate ended that was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,9 @@ class Roles(NamedTuple):
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
     `mirror_percent` is the share of stable's requests that is mirrored to it,
     `suffered_at_percent` the one at which stable suffered from that, None while it has not, and
-    `since` when it got the first of them (Unix seconds).
+    `since` when it got the first of them (Unix seconds). `write` is what was recorded of the write
+    that made them, or of one before (see `written`), and `more` what another release of the
+    operator has recorded beside them.
     """
 
     stable: str | None
@@ -51,6 +59,14 @@ class Roles(NamedTuple):
     mirror_percent: int = 0
     suffered_at_percent: int | None = None
     since: int | None = None
+    write: RouteWrite | None = None
+    more: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def written(self) -> RouteWrite | None:
+        """What the write of these roles means, None when nobody recorded it."""
+        known = self.write is not None and self.write.sequence == self.sequence
+        return self.write if known else None
 
     def mirroring(
         self,

@@ -5,7 +5,9 @@ status is lost, roles are read back from here.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +19,8 @@ from model_rollouts.routes import reader
 
 RECORD_VERSION = 1
 MAX_BYTES = 1024
+PATH = f"metadata.annotations[{names.RECORD_ANNOTATION}]"
+"""Where a route carries it."""
 
 
 class RecordedVerdict(StrEnum):
@@ -67,6 +71,23 @@ def is_from_watch(verdict: str | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteWrite:
+    """What one write of the route means.
+
+    `sequence` is that of the record which it wrote: beside another one it is about an older write,
+    because a release that does not know it has written since. `ms` is when it was (Unix
+    milliseconds), and `why` the sentence that says why the roles are as they are, empty when that
+    is not known. `dropped` is the candidate that gave way to another version, for it has no other
+    place, None when there is none.
+    """
+
+    sequence: int
+    ms: int
+    why: str
+    dropped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteRecord:
     """Who has which role, and how far the rollout is.
 
@@ -76,7 +97,9 @@ class RouteRecord:
     with every write of the route. `mirror` is the share of stable's requests, in percent, that is
     mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
     `since` when the first mirrored request came (Unix seconds). These are written only when they
-    say something: a release that does not know them reads the other records.
+    say something: a release that does not know them reads the other records. `write` is what the
+    write means that made the record, or an older one: see `RouteWrite`. `more` are the keys that
+    another release has written: they are kept as they are.
     """
 
     stable: str | None
@@ -90,12 +113,16 @@ class RouteRecord:
     mirror: int = 0
     hurt: int | None = None
     since: int | None = None
+    write: RouteWrite | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
 _LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
+_LATEST_MS = 10**14
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")
+_ALWAYS = ("stable", "candidate", "phase", "weight", "attempt", "verdict", "sequence", "previous")
 
 
 def read(route: Object) -> RouteRecord | None:
@@ -109,18 +136,24 @@ def read(route: Object) -> RouteRecord | None:
         return None
 
 
+def is_same(one: Object, other: Object) -> bool:
+    """Whether two routes carry a record that says the same, in whatever form."""
+    found = read(one)
+    return found is not None and found == read(other)
+
+
 def encode(record: RouteRecord) -> str:
     """The record as the value of its annotation, at most MAX_BYTES of compact JSON.
 
+    Where there is no room for all of it, the sentence of the write is cut, and what another release
+    has added gives way: users are protected by the next write in any case.
     Raises ResourceError when it could not be read back.
     """
-    said = {
-        key: value
-        for key, value in asdict(record).items()
-        if key not in _ONLY_WHEN_SAID or value != _ONLY_WHEN_SAID[key]
-    }
-    content = {"version": RECORD_VERSION, **said}
-    text = json.dumps(content, separators=(",", ":"))
+    said = {key: getattr(record, key) for key in _ALWAYS}
+    for key, nothing in _ONLY_WHEN_SAID.items():
+        if (value := getattr(record, key)) != nothing:
+            said[key] = value
+    text = _fitting(said, record.write, dict(record.more))
     decode("HTTPRoute to be written", text)
     return text
 
@@ -128,14 +161,14 @@ def encode(record: RouteRecord) -> str:
 def decode(route: str, text: str) -> RouteRecord:
     """The record in the annotation of `route`, the name that messages give to it.
 
-    Raises ResourceError for anything that `encode` would not have written: roles are then taken
-    from the backends of the route.
+    Keys that are not known are kept. Raises ResourceError for anything else that `encode` would not
+    have written: roles are then taken from the backends of the route.
     """
-    if len(text.encode()) > MAX_BYTES:
-        raise _refused(route, "", f"{len(text.encode()):,} bytes", f"at most {MAX_BYTES:,} bytes")
+    if _size(text) > MAX_BYTES:
+        raise _refused(route, "", f"{_size(text):,} bytes", f"at most {MAX_BYTES:,} bytes")
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise _refused(route, "", text, "a JSON object")
@@ -147,12 +180,13 @@ def decode(route: str, text: str) -> RouteRecord:
             version,
             f"{RECORD_VERSION}; another release of the operator wrote this",
         )
-    content = {**_ONLY_WHEN_SAID, **content}
-    known = [field.name for field in fields(RouteRecord)]
-    if sorted(content) != sorted(known):
-        raise _refused(route, "", sorted(content), f"exactly the keys {', '.join(known)}")
-    _require_types(route, content)
-    record = RouteRecord(**content)
+    missing = [key for key in _ALWAYS if key not in content]
+    if missing:
+        raise _refused(route, "", sorted(content), f"also the keys {', '.join(missing)}")
+    known = {key: content.pop(key) for key in _ALWAYS}
+    known |= {key: content.pop(key, nothing) for key, nothing in _ONLY_WHEN_SAID.items()}
+    _require_types(route, known)
+    record = RouteRecord(**known, write=_write(content.pop("write", None)), more=content)
     try:
         ratio.share(record.weight)
     except (TypeError, ValueError):
@@ -162,6 +196,48 @@ def decode(route: str, text: str) -> RouteRecord:
     if record.previous is not None and record.previous in (record.stable, record.candidate):
         raise _refused(route, ".previous", record.previous, "a revision that has no other role")
     return record
+
+
+def _write(found: object) -> RouteWrite | None:
+    """What the write means; None when there is nothing usable, for the roles hold without it."""
+    match found:
+        case {"sequence": int(sequence), "ms": int(ms), **rest} if 0 <= ms <= _LATEST_MS:
+            why, dropped = rest.get("why", ""), rest.get("dropped")
+            if isinstance(why, str) and isinstance(dropped, str | None):
+                return RouteWrite(sequence, ms, why, dropped)
+    return None
+
+
+def _fitting(said: dict[str, Any], write: RouteWrite | None, more: dict[str, Any]) -> str:
+    """The text with as much of `more` as there is room for, and then of the sentence."""
+    why = "" if write is None else write.why
+
+    def text(letters: int) -> str:
+        if write is None:
+            return _text(said | more)
+        cut = why if letters == len(why) else why[:letters] + "…" * bool(letters)
+        told = asdict(replace(write, why=cut))
+        return _text({**said, "write": {k: v for k, v in told.items() if v is not None}, **more})
+
+    while _size(text(0)) > MAX_BYTES and more:
+        more.popitem()
+    if _size(text(len(why))) <= MAX_BYTES:
+        return text(len(why))
+    fit = bisect_right(range(len(why)), MAX_BYTES, key=lambda letters: _size(text(letters)))
+    return text(max(fit - 1, 0))
+
+
+def _text(said: Mapping[str, Any]) -> str:
+    """Compact JSON with letters as they are: escaped they would take twice the room."""
+    text = json.dumps(
+        {"version": RECORD_VERSION, **said}, separators=(",", ":"), ensure_ascii=False
+    )
+    # Half of a surrogate pair is JSON, but no text that could be sent.
+    return text.encode(errors="replace").decode()
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _require_types(route: str, content: dict[str, Any]) -> None:
@@ -184,5 +260,4 @@ def _require_types(route: str, content: dict[str, Any]) -> None:
 
 
 def _refused(route: str, key: str, found: object, expected: str) -> ResourceError:
-    field = f"metadata.annotations[{names.RECORD_ANNOTATION}]{key}"
-    return ResourceError(route, field, found, f"expected {expected}")
+    return ResourceError(route, f"{PATH}{key}", found, f"expected {expected}")

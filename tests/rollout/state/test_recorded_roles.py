@@ -51,6 +51,15 @@ def test_the_record_says_it_all() -> None:
     assert read_roles(children, REVISIONS, NOTHING) == CANARY
 
 
+def test_what_another_release_recorded_stays_beside_the_roles() -> None:
+    text = f'{text_of(CANARY)[:-1]},"later":[1]}}'
+
+    roles = read_roles(Children(route=route({"m-a": 75, "m-b": 25}, text)), REVISIONS, NOTHING)
+
+    assert roles == CANARY._replace(more={"later": [1]})
+    assert text_of(roles) == text
+
+
 SHADOW = Roles("m-a", "m-b", None, Phase.SHADOW, Fraction(0), 2, None, 7, 10, 100, 1_774_965_720)
 
 

@@ -12,7 +12,7 @@ from model_rollouts.rollout.memory import Clocks, Memory, Written
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.status import status_body, status_due, status_written, tell
 from model_rollouts.rollout.status.summary import StatusInput
-from tests.rollout.made_up import NOON, V2, V3, judged, past, situation, standing, steady
+from tests.rollout.made_up import NOON, V2, judged, past, situation, standing, steady
 
 NOW = NOON + 600
 CANARY = situation(Phase.CANARY, 0.25, trial=judged(steady(60, (10, 0), (30, 0))).trial)
@@ -163,11 +163,10 @@ def test_the_words_of_an_idle_object_do_not_move_with_the_clock() -> None:
 
 
 def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
-    first = status_written(Memory(note="why", superseded=V3), status(CANARY), NOW)
+    first = status_written(Memory(), status(CANARY), NOW)
     second = status_written(first, status(MOVED_ON), NOW + 30)
     third = status_written(second, status(situation(Phase.ROLLED_BACK)), NOW + 40)
 
     assert [each.written and each.written.refreshes for each in (first, second, third)] == [0, 1, 0]
-    assert (first.note, first.superseded) == (None, None)
     assert status_due(status(MOVED_ON), second, NOW + 30) is None
     assert status_due(status(CANARY), second, NOW + 31) == NOW + 30 + 180

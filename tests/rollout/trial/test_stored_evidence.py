@@ -31,7 +31,9 @@ def remembered(dispersion: Dispersion | None = BURSTY) -> Memory:
     """A memory with everything that is kept."""
     begun = begin_trial(V3, 2, rules(), dispersion, STARTED_MS)
     memory = take_counts(
-        Memory(trial=begun, clocks=CLOCKS, dispersion=dispersion), steady(30, (50, 1)), 0.25
+        Memory(trial=begun, clocks=CLOCKS, about=V3, dispersion=dispersion),
+        steady(30, (50, 1)),
+        0.25,
     )
     assert memory.trial is not None
     watermark = replace(memory.trial.watermark or Watermark(0), carry=(("candidate/errors/0", 2),))
@@ -44,6 +46,7 @@ def in_shadow() -> Memory:
     memory = Memory(
         trial=begun,
         clocks=CLOCKS,
+        about=V3,
         dispersion=BURSTY,
         shadow_impact=ShadowImpact(STARTED_MS + 30_000),
         split=Split(STARTED_MS + 30_000, mirror=10),
@@ -179,7 +182,14 @@ def test_of_another_trial_only_the_clocks_come_back(revision: str, attempt: int)
 def test_evidence_under_other_rules_is_none(changes: dict[str, Any]) -> None:
     again = decode(encode(remembered()), V3, 2, rules(changes))
 
-    assert again == Memory(clocks=CLOCKS, dispersion=BURSTY)
+    assert again == Memory(clocks=CLOCKS, about=V3, dispersion=BURSTY)
+
+
+def test_the_release_before_reads_the_clocks_that_know_their_write() -> None:
+    """It takes exactly five values for clocks."""
+    kept = json.loads(encode(Memory(clocks=replace(CLOCKS, sequence=7))) or "")
+
+    assert (len(kept["clocks"]), kept["sequence"]) == (5, 7)
 
 
 def test_what_a_newer_release_wrote_is_not_read() -> None:
@@ -238,6 +248,7 @@ def test_a_watch_remembers_what_the_version_before_missed() -> None:
     memory = Memory(
         clocks=CLOCKS,
         trial=begin_trial(V3, 2, wider, BURSTY, STARTED_MS),
+        about=V3,
         dispersion=BURSTY,
         missed=missed,
     )
@@ -300,7 +311,15 @@ def test_the_usual_evidence_is_short() -> None:
 
 
 numbers = st.floats(0, 1e12)
-clocks = st.builds(Clocks, st.text(max_size=120), numbers, numbers, numbers, st.booleans())
+clocks = st.builds(
+    Clocks,
+    st.text(max_size=120),
+    numbers,
+    numbers,
+    numbers,
+    st.booleans(),
+    st.none() | st.integers(0, 2**53 - 1),
+)
 dispersions = st.builds(
     Dispersion,
     st.floats(1, 1e6),
@@ -326,9 +345,11 @@ def _trials(dispersion: Dispersion | None) -> st.SearchStrategy[Trial | None]:
 @given(st.data())
 def test_whatever_is_remembered_comes_back_exactly(data: st.DataObject) -> None:
     dispersion = data.draw(st.none() | dispersions)
+    trial = data.draw(_trials(dispersion))
     memory = Memory(
         clocks=data.draw(st.none() | clocks),
-        trial=data.draw(_trials(dispersion)),
+        trial=trial,
+        about=V3 if trial else None,
         dispersion=dispersion,
     )
 

@@ -310,8 +310,9 @@ def test_the_same_counts_give_the_same_state_wherever_one_starts_again(
     if at:
         memory = take_counts(memory, counted(records[:at]), weight)
     memory = stored_evidence.decode(stored_evidence.encode(memory), V3, 1, _rules())
+    assert memory.about == V3
     memory = take_counts(memory, counted(records), weight)
 
     # What is only about the last intervals is not stored.
-    passing: dict[str, Any] = {"findings": (), "scraped_ms": None}
+    passing: dict[str, Any] = {"findings": (), "scraped_ms": None, "about": None}
     assert replace(memory, **passing) == replace(whole, **passing)

@@ -8,7 +8,7 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.revisions import owner_of
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.routes import reader
+from model_rollouts.routes import reader, record
 from model_rollouts.routes.features import MARKS_BACKENDS
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
 
@@ -51,7 +51,11 @@ def changed_paths(state: RolloutState) -> tuple[str, ...]:
     route = state.observed.children.route
     if route is None or state.roles.stable is None:
         return ()
-    return reader.differences(route, route_body(state, state.roles))
+    wanted = route_body(state, state.roles)
+    # Another release may have written the same record in another form.
+    same = record.is_same(route, wanted)
+    found = reader.differences(route, wanted)
+    return tuple(path for path in found if not (same and path == record.PATH))
 
 
 def follows_spec(state: RolloutState) -> bool:

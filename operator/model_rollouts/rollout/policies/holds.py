@@ -74,8 +74,9 @@ def not_accepted(state: RolloutState) -> Hold | None:
     why = None if route is None else refusal_of(route)
     if why is None:
         return None
-    written_at = state.memory.routed_at
-    slow = written_at is None or state.now - written_at >= WAITING_SECONDS
+    written_at = state.routed_at
+    # The clock of another operator that wrote it may be ahead.
+    slow = written_at is None or abs(state.now - written_at) >= WAITING_SECONDS
     return Hold(
         Reason.GATEWAY_NOT_ACCEPTED,
         f"{why.words}.",

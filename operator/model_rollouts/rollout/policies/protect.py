@@ -11,7 +11,7 @@ from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.policies import pod_exchange
 from model_rollouts.rollout.policies.advance import skipped
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
-from model_rollouts.rollout.standing import Roles, Standing
+from model_rollouts.rollout.standing import SUPERSEDED, Roles, Standing
 from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import error_budget
@@ -159,8 +159,7 @@ def dropped(given: PolicyInput) -> NextMove | None:
     if roles.phase.mirrors:
         left = "mirroring to it has stopped, and no user got it"
     note = f"{capitalized(given.version(roles.candidate))} is no longer wanted: {left}."
-    why = "Superseded by another version before it was decided."
-    return NextMove(Move.DROP, after, "Superseded", note, why)
+    return NextMove(Move.DROP, after, "Superseded", note, SUPERSEDED)
 
 
 def failed(given: PolicyInput) -> NextMove | None:

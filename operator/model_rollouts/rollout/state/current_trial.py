@@ -13,7 +13,7 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import revisions
 from model_rollouts.rollout.state.revisions import Revision
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.rollout.trial import error_budget, stored_evidence
+from model_rollouts.rollout.trial import error_budget, peak_load, shadow_impact, stored_evidence
 from model_rollouts.rollout.trial.samples import Past, past_of
 from model_rollouts.rollout.trial.trial import (
     begin_trial,
@@ -46,9 +46,45 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     edges = revisions.edges(stored, revision, today.stable if beside else None)
     judged_by = trial_rules(deployment.spec, baseline=beside, edges=edges)
     text = deployment.status.evidence
-    if not beside:
-        judged_by = error_budget.watched(judged_by, stored_evidence.missed(text))
-    return stored_evidence.decode(text, revision or "", attempt, judged_by)
+    if beside:
+        return stored_evidence.decode(text, revision or "", attempt, judged_by)
+    judged_by = error_budget.watched(judged_by, stored_evidence.missed(text))
+    kept = stored_evidence.decode(text, revision or "", attempt, judged_by)
+    if kept.trial is not None:
+        return kept
+    return replace(kept, missed=_missed_in_canary(deployment, stored, today))
+
+
+def _missed_in_canary(
+    deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles
+) -> error_budget.Missed:
+    """What the version before missed, when the operator ended just after the promotion.
+
+    The evidence of the canary is what the status was told last.
+    """
+    judged_by = trial_rules(
+        deployment.spec,
+        baseline=True,
+        edges=revisions.edges(stored, today.stable, today.previous),
+    )
+    text, revision = deployment.status.evidence, today.stable or ""
+    trial = stored_evidence.decode(text, revision, today.attempt, judged_by).trial
+    return () if trial is None else error_budget.missed(trial)
+
+
+def since_write(memory: Memory, sequence: int) -> Memory:
+    """The memory without what was seen of another write of the route than that of `sequence`.
+
+    Whoever wrote it, and whether or not the answer came: what is seen since is another question.
+    """
+    if memory.clocks is not None and memory.clocks.sequence == sequence:
+        return memory
+    return replace(
+        memory,
+        split=None,
+        shadow_impact=shadow_impact.without_evidence(memory.shadow_impact),
+        peak_load=peak_load.without_evidence(memory.peak_load),
+    )
 
 
 def at_hand(state: RolloutState, grid: Grid) -> Memory:
@@ -57,12 +93,10 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
     the objectives is another trial: its evidence is zero, and the weight stays.
     """
-    memory, beside = state.memory, state.roles.phase.is_judged
-    revision, now_ms = state.judged, round(state.now * 1000)
+    revision, beside = state.judged, state.roles.phase.is_judged
+    memory = _of_this_trial(state.memory, revision, beside=beside)
     if revision is None:
-        return replace(
-            memory, trial=None, split=None, findings=(), shadow_impact=None, peak_load=None
-        )
+        return replace(memory, trial=None, findings=(), shadow_impact=None, peak_load=None)
     edges = revisions.edges(state.revisions, revision, _beside(state))
     judged_by = trial_rules(state.spec, baseline=beside, edges=edges)
     if beside:
@@ -109,7 +143,9 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     elif memory.trial is not None:
         memory = replace(memory, trial=_judged_on(memory.trial, traffic))
     if memory.split is None and beside:
-        memory = replace(memory, split=Split(now_ms, mirror=state.roles.mirror_percent))
+        now_ms, write = int(state.now * 1000), state.roles.written
+        since_ms = now_ms if write is None else min(write.ms, now_ms)
+        memory = replace(memory, split=Split(since_ms, mirror=state.roles.mirror_percent))
     return memory
 
 
@@ -124,6 +160,20 @@ def _waited_for_past(state: RolloutState) -> bool:
     since = state.observed.asked_since
     waited = since is not None and state.now - since >= PAST_SECONDS
     return state.roles.phase.shares_traffic and (waited or state.observed.metrics_error is not None)
+
+
+def _of_this_trial(memory: Memory, revision: str | None, *, beside: bool) -> Memory:
+    """The memory without what is about another trial; the one that ended last is kept as such."""
+    trial = memory.trial
+    if trial is not None and trial.revision != revision:
+        memory = replace(memory, ended=replace(trial, spent=()))
+    if not beside:
+        return replace(memory, about=None, split=None)
+    if memory.about == revision:
+        return memory
+    return replace(
+        memory, about=revision, dispersion=None, others=(), shadow_impact=None, peak_load=None
+    )
 
 
 def _judged_on(trial: Trial, traffic: Traffic) -> Trial:

@@ -13,7 +13,7 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.capacity import rounded
 from model_rollouts.rollout.state.revisions import Revision
 from model_rollouts.routes import reader, record
-from model_rollouts.routes.record import RouteRecord
+from model_rollouts.routes.record import RouteRecord, RouteWrite
 
 NOBODY = Roles(None, None, None, Phase.ADMISSION, Fraction(0), 1, None, 0)
 """Before the first version."""
@@ -37,6 +37,26 @@ def read_roles(children: Children, revisions: Mapping[str, Revision], status: St
     return recorded or _from_backends(route, revisions) or _from_workloads(children, revisions)
 
 
+def with_write(before: Roles, after: Roles, *, why: str, dropped: str | None, now: float) -> Roles:
+    """The roles `after` a write at `now` (Unix seconds), with what it means.
+
+    `why` is its sentence, `dropped` the candidate that is to be told as superseded. Where the roles
+    say the same end as `before`, the sentence stays that of the write that decided it.
+    """
+    if _end(after) is not None and _end(after) == _end(before):
+        why = "" if before.written is None else before.written.why
+    written = RouteWrite(after.sequence, int(now * 1000), why, dropped)
+    return after._replace(write=written, more=before.more)
+
+
+def _end(roles: Roles) -> tuple[object, ...] | None:
+    """How a rollout has ended by its roles, None while a candidate is judged."""
+    if roles.phase.is_judged:
+        return None
+    tried = roles.candidate if roles.phase.has_ended else None
+    return roles.phase, roles.verdict, roles.stable, roles.attempt, tried
+
+
 def record_of(roles: Roles) -> RouteRecord:
     """The roles as the route carries them."""
     return RouteRecord(
@@ -51,6 +71,8 @@ def record_of(roles: Roles) -> RouteRecord:
         mirror=roles.mirror_percent,
         hurt=roles.suffered_at_percent,
         since=roles.since,
+        write=roles.write,
+        more=roles.more,
     )
 
 
@@ -73,6 +95,8 @@ def _from_record(route: Object, revisions: Mapping[str, Revision]) -> Roles | No
         mirror_percent=found.mirror,
         suffered_at_percent=found.hurt,
         since=found.since,
+        write=found.write,
+        more=found.more,
     )
 
 

@@ -129,6 +129,11 @@ class RolloutState:
         return self.roles.stable if self.watching else None
 
     @property
+    def routed_at(self) -> float | None:
+        """When the route was written last (Unix seconds), None when nobody recorded it."""
+        return None if self.roles.written is None else self.roles.written.ms / 1000
+
+    @property
     def is_on_the_way(self) -> bool:
         """Whether pods of the wanted version start, or it is judged."""
         return self.phase is Phase.STARTING or self.phase.is_judged

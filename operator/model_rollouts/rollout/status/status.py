@@ -8,14 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from model_rollouts.api.conditions import ConditionType, find_condition
-from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.phase import Phase
 from model_rollouts.api.ratio import ratio
 from model_rollouts.api.status import (
     LONGEST_HISTORY,
     LONGEST_MESSAGE,
     Arm,
     ObjectiveStatus,
-    Past,
     ShadowStatus,
     Status,
     Verdict,
@@ -28,7 +27,7 @@ from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.status.action import action_needed
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
-from model_rollouts.rollout.status.history import history_with, updated_history
+from model_rollouts.rollout.status.history import updated_history
 from model_rollouts.rollout.status.message import sentence
 from model_rollouts.rollout.status.progress import Progress, progress_of
 from model_rollouts.rollout.status.summary import StatusInput
@@ -84,7 +83,13 @@ def _objectives(
         return progress.objectives
     if not given.phase.has_ended:
         return ()
-    return memory.verdicts or before.objectives
+    ended, candidate = memory.ended, given.candidate
+    if ended is None or candidate is None:
+        return before.objectives
+    if (ended.revision, ended.attempt) != (candidate.revision, given.roles.attempt):
+        return before.objectives
+    shown = progress_of(replace(given, trial=ended))
+    return () if shown is None else shown.objectives
 
 
 def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus | None:
@@ -172,12 +177,12 @@ def status_due(status: Status, memory: Memory, now: float) -> float | None:
 
 
 def status_written(memory: Memory, status: Status, now: float) -> Memory:
-    """The memory after `status` was written at `now`; what only waited to be told is forgotten."""
+    """The memory after `status` was written at `now`."""
     refreshes, last = 0, _last(memory)
     if memory.written and last and _transitions(status) == _transitions(last):
         refreshes = memory.written.refreshes + 1
     told = Written(status_body(status), now, refreshes)
-    return replace(memory, written=told, note=None, superseded=None)
+    return replace(memory, written=told)
 
 
 def _last(memory: Memory) -> Status | None:
@@ -222,12 +227,6 @@ def _words(status: Status) -> str:
     return re.sub(r"\d+", "", status.message or "")
 
 
-def objective_verdicts(state: RolloutState, held: tuple[Hold, ...]) -> tuple[ObjectiveStatus, ...]:
-    """How what is judged stands in each objective; empty when nothing is judged."""
-    shown = progress_of(status_input(state, held))
-    return () if shown is None else shown.objectives
-
-
 def current_status(state: RolloutState, held: tuple[Hold, ...]) -> Status:
     """The status as it should be."""
     before = state.deployment.status
@@ -249,7 +248,9 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         holds=held,
         clocks=state.clocks,
         trial=state.memory.trial,
-        history=ended_rollouts(state),
+        history=updated_history(
+            state.deployment.status.history, state.roles, state.revisions, state.now
+        ),
         watching=state.watching,
         gateway_accepted=gateway_accepted(state),
         plan=plan_sentence(state, expected),
@@ -258,13 +259,3 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         leaving=state.sharing_traffic() if state.is_unwanted else None,
         is_promoting=state.promotion_verdict is not None,
     )
-
-
-def ended_rollouts(state: RolloutState) -> tuple[Past, ...]:
-    """The rollouts that ended, by the route and by what the status does not tell yet."""
-    past, memory, now = state.deployment.status.history, state.memory, state.now
-    dropped = memory.superseded
-    if dropped is not None and dropped in state.revisions:
-        attempt, outcome = state.roles.attempt, Outcome.SUPERSEDED
-        past = history_with(past, dropped, state.revisions, attempt, outcome, memory.note, now)
-    return updated_history(past, state.roles, state.revisions, memory.note, now)

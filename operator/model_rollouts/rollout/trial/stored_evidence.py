@@ -34,6 +34,9 @@ def encode(memory: Memory) -> str | None:
     kept: dict[str, Any] = {"v": VERSION}
     if clocks is not None:
         kept["clocks"] = [clocks.of, clocks.as_of, clocks.phase, clocks.step, clocks.running]
+        if clocks.sequence is not None:
+            # Apart from the others: a release before this one reads exactly those.
+            kept["sequence"] = clocks.sequence
     if memory.dispersion is not None:
         kept["dispersion"] = _values(memory.dispersion)
     if memory.others:
@@ -98,7 +101,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     kept = _kept(text)
     if not kept:
         return Memory()
-    clocks, dispersion = _clocks(kept.get("clocks")), _dispersion(kept.get("dispersion"))
+    clocks, dispersion = _clocks(kept), _dispersion(kept.get("dispersion"))
     others = _others(kept.get("others"))
     last = _time(kept.get("request"))
     if "trial" not in kept:
@@ -124,6 +127,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
             others=others,
             shadow_impact=strain,
             peak_load=load,
+            about=revision,
         )
     if strain is not None and "judge" not in kept:
         # The past is counted again with everything else.
@@ -139,6 +143,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         others=others,
         missed=missed(text),
         last_request_ms=last,
+        about=revision,
     )
 
 
@@ -201,11 +206,11 @@ def _numbers(values: list[Any]) -> bool:
     return all(type(each) in (int, float) and 0 <= each < _LARGEST for each in values)
 
 
-def _clocks(values: Any) -> Clocks | None:
-    match values:
+def _clocks(kept: dict[str, Any]) -> Clocks | None:
+    match kept.get("clocks"):
         case [str(of), *numbers, bool(running)] if len(numbers) == 3 and _numbers(numbers):
             as_of, phase, step = map(float, numbers)
-            return Clocks(of, as_of, phase, step, running)
+            return Clocks(of, as_of, phase, step, running, _time(kept.get("sequence")))
         case _:
             return None
 

@@ -1,0 +1,226 @@
+"""The record of roles as the release before reads and writes it.
+
+A copy of `routes/record.py` of that release, held beside the present one in `test_releases.py`. It
+is not kept up: what it does is what routes on clusters meet while releases change.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from model_rollouts.api import ratio
+from model_rollouts.resources import names
+from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.shapes import Object
+from model_rollouts.routes import reader
+
+RECORD_VERSION = 1
+MAX_BYTES = 1024
+PATH = f"metadata.annotations[{names.RECORD_ANNOTATION}]"
+"""Where a route carries it."""
+
+
+class RecordedVerdict(StrEnum):
+    """Why the roles of a record are as they are; the record has the text."""
+
+    FIRST = "First"
+    """All users got the first version, which nothing could be compared with."""
+    PASS = "Pass"
+    """Every gate passed."""
+    PASS_WITH_BOUND = "PassWithBound"
+    """What was not ruled out at the deadline is acceptable."""
+    REVERTED = "Reverted"
+    """A version that served all users before serves them again."""
+    IMMEDIATE = "Immediate"
+    """`strategy.mode: Immediate` promoted it without judging it."""
+    OVERRIDDEN = "Overridden"
+    """Decided by `strategy.override`."""
+    SKIPPED_SHADOW = "SkippedShadow"
+    """`strategy.override` let a canary begin without a shadow: nothing is decided yet."""
+    FAIL = "Fail"
+    """An objective of the candidate failed."""
+    UNREADY = "Unready"
+    """The candidate had users and no ready pod."""
+    DEADLINE = "Deadline"
+    """The deadline came, and the spec has it rolled back then."""
+    MIRROR_REFUSED = "MirrorRefused"
+    """The gateway would not mirror requests to the candidate, which stays in shadow."""
+    FAIL_IN_WATCH = "FailInWatch"
+    """An objective of a promoted version failed."""
+    BURN_IN_WATCH = "BurnInWatch"
+    """A promoted version used up its error budget too fast."""
+    SETTLED = "Settled"
+    """The watch over a promoted version is over."""
+
+
+def is_open(verdict: str | None) -> bool:
+    """Whether a canary with this verdict in its record is still undecided."""
+    return verdict is None or verdict == RecordedVerdict.SKIPPED_SHADOW
+
+
+def is_from_watch(verdict: str | None) -> bool:
+    """Whether it ended a version after all users had it.
+
+    An override that promoted such a version was carried out then: that it still stands in the spec
+    does not bring the version back.
+    """
+    return verdict in (RecordedVerdict.FAIL_IN_WATCH, RecordedVerdict.BURN_IN_WATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """Who has which role, and how far the rollout is.
+
+    `stable` is None only before a first version is full; `candidate`, `previous` and `verdict` are
+    None when there is none. `previous` was stable before and is kept warm. `weight` is the share of
+    users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
+    with every write of the route. `mirror` is the share of stable's requests, in percent, that is
+    mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
+    `since` when the first mirrored request came (Unix seconds). These are written only when they
+    say something: a release that does not know them reads the other records. `more` are the keys
+    that another release has written: they are kept as they are.
+    """
+
+    stable: str | None
+    candidate: str | None
+    phase: str
+    weight: str
+    attempt: int
+    verdict: str | None
+    sequence: int
+    previous: str | None = None
+    mirror: int = 0
+    hurt: int | None = None
+    since: int | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
+_LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
+_REVISIONS = ("stable", "candidate", "previous")
+_COUNTS = ("attempt", "sequence")
+_ALWAYS = ("stable", "candidate", "phase", "weight", "attempt", "verdict", "sequence", "previous")
+
+
+def read(route: Object) -> RouteRecord | None:
+    """The record that a route carries; None when it has none, or one that cannot be used."""
+    text = reader.record_of(route)
+    if text is None:
+        return None
+    try:
+        return decode(f"HTTPRoute '{route['metadata']['name']}'", text)
+    except ResourceError:
+        return None
+
+
+def is_same(one: Object, other: Object) -> bool:
+    """Whether two routes carry a record that says the same, in whatever form."""
+    found = read(one)
+    return found is not None and found == read(other)
+
+
+def encode(record: RouteRecord) -> str:
+    """The record as the value of its annotation, at most MAX_BYTES of compact JSON.
+
+    What it says beyond its own keys gives way where there is no room for all of it: users are
+    protected by the next write, whatever another release has added to the one before.
+    Raises ResourceError when it could not be read back.
+    """
+    said = {key: getattr(record, key) for key in _ALWAYS}
+    for key, nothing in _ONLY_WHEN_SAID.items():
+        if (value := getattr(record, key)) != nothing:
+            said[key] = value
+    more = dict(record.more)
+    while _size(text := _text(said | more)) > MAX_BYTES and more:
+        more.popitem()
+    decode("HTTPRoute to be written", text)
+    return text
+
+
+def decode(route: str, text: str) -> RouteRecord:
+    """The record in the annotation of `route`, the name that messages give to it.
+
+    Keys that are not known are kept. Raises ResourceError for anything else that `encode` would not
+    have written: roles are then taken from the backends of the route.
+    """
+    if _size(text) > MAX_BYTES:
+        raise _refused(route, "", f"{_size(text):,} bytes", f"at most {MAX_BYTES:,} bytes")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise _refused(route, "", text, "a JSON object")
+    version = content.pop("version", None)
+    if version != RECORD_VERSION:
+        raise _refused(
+            route,
+            ".version",
+            version,
+            f"{RECORD_VERSION}; another release of the operator wrote this",
+        )
+    missing = [key for key in _ALWAYS if key not in content]
+    if missing:
+        raise _refused(route, "", sorted(content), f"also the keys {', '.join(missing)}")
+    known = {key: content.pop(key) for key in _ALWAYS}
+    known |= {key: content.pop(key, nothing) for key, nothing in _ONLY_WHEN_SAID.items()}
+    _require_types(route, known)
+    record = RouteRecord(**known, more=content)
+    try:
+        ratio.share(record.weight)
+    except (TypeError, ValueError):
+        raise _refused(route, ".weight", record.weight, "a share such as 25%") from None
+    if record.stable is not None and record.stable == record.candidate:
+        raise _refused(route, ".candidate", record.candidate, "a revision other than stable")
+    if record.previous is not None and record.previous in (record.stable, record.candidate):
+        raise _refused(route, ".previous", record.previous, "a revision that has no other role")
+    return record
+
+
+def _text(said: Mapping[str, Any]) -> str:
+    """Compact JSON with letters as they are: escaped they would take twice the room."""
+    text = json.dumps(
+        {"version": RECORD_VERSION, **said}, separators=(",", ":"), ensure_ascii=False
+    )
+    # Half of a surrogate pair is JSON, but no text that could be sent.
+    return text.encode(errors="replace").decode()
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace"))
+
+
+def unknown_revision(route: Object, role: str, name: str) -> ResourceError:
+    """What a record of `route` is refused with that names a revision which is not stored."""
+    return ResourceError(
+        f"HTTPRoute '{route['metadata']['name']}'",
+        f"{PATH}.{role}",
+        name,
+        "restore its ControllerRevision, or delete the annotation: the backends of the route then "
+        "tell which revision serves",
+    )
+
+
+def _require_types(route: str, content: dict[str, Any]) -> None:
+    for key in _REVISIONS:
+        value = content[key]
+        if value is not None and not (isinstance(value, str) and names.is_dns_label(value)):
+            raise _refused(route, f".{key}", value, "the name of a revision, or null")
+    for key in _COUNTS:
+        if type(content[key]) is not int or content[key] < 0:
+            raise _refused(route, f".{key}", content[key], "a whole number, 0 or more")
+    for key, largest in _LARGEST.items():
+        value = content[key]
+        nothing = value is None and _ONLY_WHEN_SAID[key] is None
+        if not (nothing or (type(value) is int and 0 <= value <= largest)):
+            raise _refused(route, f".{key}", value, f"a whole number, 0 to {largest}")
+    if not isinstance(content["phase"], str) or not content["phase"]:
+        raise _refused(route, ".phase", content["phase"], "the name of a phase")
+    if not isinstance(content["verdict"], str | None):
+        raise _refused(route, ".verdict", content["verdict"], "a verdict, or null")
+
+
+def _refused(route: str, key: str, found: object, expected: str) -> ResourceError:
+    return ResourceError(route, f"{PATH}{key}", found, f"expected {expected}")
