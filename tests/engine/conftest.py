@@ -17,7 +17,7 @@ from model_rollouts.cluster.watch import KopfSource
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import Reach
 from model_rollouts.engine.operator_metrics import OperatorMetrics
-from model_rollouts.engine.reconciler import Planner
+from model_rollouts.engine.planning import Planner
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid

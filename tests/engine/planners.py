@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model_rollouts.resources.names import Owner, labels, owned
+from model_rollouts.resources.names import RECORD_ANNOTATION, Owner, labels, owned
 from model_rollouts.rollout.actions import (
     Apply,
     Create,
@@ -16,6 +16,8 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import Observed
 from model_rollouts.rollout.plan import Plan
+from model_rollouts.routes import record
+from model_rollouts.routes.record import RouteRecord
 
 Body = dict[str, Any]
 
@@ -60,7 +62,22 @@ def route(model: Any, weight: int = 1) -> Body:
         "rules": [{"backendRefs": [backend]}],
     }
     name = model["metadata"]["name"]
-    return bare(model, "gateway.networking.k8s.io/v1", "HTTPRoute", name, spec=spec)
+    made = bare(model, "gateway.networking.k8s.io/v1", "HTTPRoute", name, spec=spec)
+    made["metadata"]["annotations"] = {RECORD_ANNOTATION: record.encode(roles(model))}
+    return made
+
+
+def roles(model: Any) -> RouteRecord:
+    """The one revision serves."""
+    return RouteRecord(
+        stable=revision_name(model),
+        candidate=None,
+        phase="Full",
+        weight="0%",
+        attempt=1,
+        verdict=None,
+        sequence=1,
+    )
 
 
 def plan(observed: Observed, memory: Memory, now: float) -> Plan:

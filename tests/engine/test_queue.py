@@ -3,11 +3,17 @@
 import asyncio
 import math
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from model_rollouts.engine.queue import FIRST_BACKOFF_S, LONGEST_BACKOFF_S, KeyedQueue
+from model_rollouts.engine.queue import (
+    FIRST_BACKOFF_S,
+    LONGEST_BACKOFF_S,
+    LONGEST_URGENT_BACKOFF_S,
+    KeyedQueue,
+)
 from model_rollouts.engine.store import Key
 
 A, B, C = (Key("shop", name) for name in "abc")
@@ -79,16 +85,77 @@ def test_each_failure_doubles_the_wait_up_to_a_minute() -> None:
     assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def fail(keyed: KeyedQueue, clock: Clock, times: int, *, urgent: bool = False) -> list[float]:
+    """Seconds that A is backed off for after each of so many failures, as each becomes due."""
+    waits = []
+    for _ in range(times):
+        keyed.add(A)
+        clock.now = keyed.next_due() or math.nan
+        assert keyed.take() == A
+        waits.append(keyed.done(A, failed=True, urgent=urgent))
+    return waits
+
+
 def test_events_do_not_shorten_a_backoff() -> None:
     keyed, clock = queue()
+    fail(keyed, clock, 6)
     keyed.add(A)
-    keyed.take()
-    keyed.done(A, failed=True)
+
+    clock.now += 15.9
+    assert keyed.take() is None
+    clock.now += 0.1
+    assert keyed.take() == A
+
+
+def test_what_protects_is_tried_again_within_seconds() -> None:
+    keyed, clock = queue()
+
+    assert fail(keyed, clock, 7, urgent=True) == [0.5, 1, 2, 4, 5, 5, 5]
+    assert keyed.next_due() == clock.now + 5
+    clock.now += 5
+    assert keyed.take(urgent=True) == A
+
+
+def test_what_is_urgent_goes_before_the_backoff_of_what_failed_before() -> None:
+    keyed, clock = queue()
+    fail(keyed, clock, 9)
+    clock.now += 1
     keyed.add(A, urgent=True)
 
-    assert keyed.take() is None
-    clock.now += FIRST_BACKOFF_S
+    assert keyed.next_due() == clock.now + 4
+    clock.now += 30
+    keyed.add(B)
+    assert [keyed.take(), keyed.take()] == [A, B]
+
+
+def test_a_reserved_worker_takes_what_is_urgent_and_nothing_else() -> None:
+    keyed, _ = queue()
+    keyed.add(A)
+    keyed.add(B)
+    assert keyed.take(urgent=True) is None
+    keyed.add(B, urgent=True)
+
+    assert keyed.take(urgent=True) == B
+    assert keyed.take(urgent=True) is None
     assert keyed.take() == A
+
+
+def test_a_reserved_worker_hears_of_what_becomes_urgent_while_it_waits() -> None:
+    async def test() -> None:
+        keyed = KeyedQueue()
+        reserved = asyncio.create_task(keyed.get(urgent=True))
+        keyed.add(A)
+        await asyncio.sleep(0)
+        assert keyed.depth == 1
+        keyed.add(A, urgent=True)
+        assert await reserved == A
+        # Not even what was urgent when it was not due yet is overlooked.
+        reserved = asyncio.create_task(keyed.get(urgent=True))
+        await asyncio.sleep(0)
+        keyed.add(B, after=0.01, urgent=True)
+        assert await reserved == B
+
+    asyncio.run(asyncio.wait_for(test(), 10))
 
 
 def test_a_changed_spec_ends_a_backoff() -> None:
@@ -113,13 +180,19 @@ def test_a_success_forgets_failures() -> None:
     assert waited == FIRST_BACKOFF_S
 
 
-def test_the_oldest_pass_is_known() -> None:
+def test_the_pass_that_makes_no_progress_is_known() -> None:
     keyed, clock = queue()
-    keyed.add(A)
-    keyed.take()
+    for key in (A, B):
+        keyed.add(key)
+        keyed.take()
     clock.now += 7
-
     assert keyed.longest_running == 7
+
+    keyed.progressed(A)
+    clock.now += 2
+    assert keyed.longest_running == 9
+    keyed.done(B)
+    assert keyed.longest_running == 2
 
 
 def test_a_waiter_gets_what_is_added_later_and_nothing_once_it_is_closed() -> None:
@@ -150,7 +223,10 @@ class Model(RuleBasedStateMachine):
         self.keyed, self.clock = queue()
         self.due: dict[Key, float] = {}
         self.not_before: dict[Key, float] = {}
+        self.urgent_from: dict[Key, float] = {}
+        self.urgent: set[Key] = set()
         self.running: set[Key] = set()
+        self.failures: dict[Key, int] = {}
 
     keys = st.sampled_from([A, B, C])
 
@@ -158,46 +234,62 @@ class Model(RuleBasedStateMachine):
     def add(self, key: Key, after: float, urgent: bool) -> None:
         self.keyed.add(key, after=after, urgent=urgent)
         self.due[key] = min(self.due.get(key, math.inf), self.clock.now + after)
+        if urgent:
+            self.urgent.add(key)
 
     @rule(key=keys)
     def forgive(self, key: Key) -> None:
         self.keyed.forgive(key)
         self.not_before.pop(key, None)
+        self.urgent_from.pop(key, None)
+        self.failures.pop(key, None)
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 60.0]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    @rule()
-    def take(self) -> None:
+    @rule(urgent=st.booleans())
+    def take(self, urgent: bool) -> None:
         ready = self.ready()
-        key = self.keyed.take()
+        key = self.keyed.take(urgent=urgent)
         if key is None:
-            assert not ready
+            assert not (ready & self.urgent if urgent else ready)
             return
         assert key in ready
         assert key not in self.running
+        assert key in self.urgent or not ready & self.urgent
         self.running.add(key)
+        self.urgent.discard(key)
         del self.due[key]
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), failed=st.booleans())
-    def done(self, data: st.DataObject, failed: bool) -> None:
+    @rule(data=st.data(), failed=st.booleans(), urgent=st.booleans())
+    def done(self, data: st.DataObject, failed: bool, urgent: bool) -> None:
         key = data.draw(st.sampled_from(sorted(self.running)))
         self.running.remove(key)
-        backoff = self.keyed.done(key, failed=failed)
-        if failed:
-            self.not_before[key] = self.clock.now + backoff
-            self.due[key] = min(self.due.get(key, math.inf), self.clock.now + backoff)
-        else:
+        self.failures[key] = self.failures.get(key, 0) + 1 if failed else 0
+        backoff = self.keyed.done(key, failed=failed, urgent=urgent)
+        if not failed:
             self.not_before.pop(key, None)
+            self.urgent_from.pop(key, None)
+            return
+        if urgent:
+            self.urgent.add(key)
+        doubled = FIRST_BACKOFF_S * 2 ** (self.failures[key] - 1)
+        self.not_before[key] = self.clock.now + min(doubled, LONGEST_BACKOFF_S)
+        self.urgent_from[key] = self.clock.now + min(doubled, LONGEST_URGENT_BACKOFF_S)
+        assert backoff == pytest.approx(self.allowed(key) - self.clock.now)
+        self.due[key] = min(self.due.get(key, math.inf), self.allowed(key))
+
+    def allowed(self, key: Key) -> float:
+        return (self.urgent_from if key in self.urgent else self.not_before).get(key, 0.0)
 
     def ready(self) -> set[Key]:
         now = self.clock.now
         return {
             key
             for key, due in self.due.items()
-            if key not in self.running and max(due, self.not_before.get(key, 0.0)) <= now
+            if key not in self.running and max(due, self.allowed(key)) <= now
         }
 
     @invariant()

@@ -37,6 +37,7 @@ def test_every_metric_is_documented_as_it_is(instruments: OperatorMetrics) -> No
         each.labels("x")
     instruments.requests.labels("GET", "services", "200")
     instruments.transitions.labels("x")
+    instruments.broke("x")
 
     found = {}
     for family in instruments.registry.collect():

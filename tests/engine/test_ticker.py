@@ -203,7 +203,8 @@ def test_counts_that_come_during_a_pass_wait_for_its_end() -> None:
     world.tick()
     assert world.taken == []
     # The plan was made before: it knows nothing of the tick and asks from where it began.
-    world.rollout.end(Memory(last_request_ms=1), measured())
+    world.rollout.keep(Memory(last_request_ms=1), measured())
+    world.rollout.end()
 
     assert len(world.taken) == 1
     assert world.rollout.memory == Memory(last_request_ms=1)
@@ -215,7 +216,8 @@ def test_counts_of_a_trial_that_has_ended_are_dropped() -> None:
     world.rollout.begin()
 
     world.tick()
-    world.rollout.end(Memory(), measured(started_ms=5_000))
+    world.rollout.keep(Memory(), measured(started_ms=5_000))
+    world.rollout.end()
 
     assert world.taken == []
     assert world.rollout.measures == measured(started_ms=5_000)
@@ -223,7 +225,7 @@ def test_counts_of_a_trial_that_has_ended_are_dropped() -> None:
 
 def test_counts_that_do_not_go_on_from_the_watermark_are_dropped() -> None:
     world = World(counted(10_000), measures=measured(since_ms=5_000))
-    world.reader.meanwhile = lambda: world.rollout.end(Memory(), None)
+    world.reader.meanwhile = lambda: world.rollout.keep(Memory(), None)
 
     world.tick()
 

@@ -30,7 +30,7 @@ async def load(kubeconfig: Path | None) -> Configuration:
     configuration: Any = Configuration()
     try:
         await _read(kubeconfig, configuration)
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, ValueError) as error:
         raise ConnectionConfigError(f"{_name(kubeconfig)}: {error}") from None
     configuration.refresh_api_key_hook = _Reread(kubeconfig)
     loaded: Configuration = configuration
@@ -71,7 +71,7 @@ class _Reread:
         fresh = Configuration()
         try:
             await _read(self._kubeconfig, fresh)
-        except (ConfigException, OSError) as error:
+        except Exception as error:  # whatever is in the file: the credentials at hand may still do
             _log.warning("%s: could not be read again: %s", _name(self._kubeconfig), error)
             return
         configuration.api_key = fresh.api_key

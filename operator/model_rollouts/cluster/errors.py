@@ -1,6 +1,17 @@
 """The one error of the API server's adapter, and what it means for the caller."""
 
+from http import HTTPStatus
 from typing import Any
+
+_REFUSED = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+_UNREADABLE = ("failed to create typed patch object", "failed to convert new object")
+"""How the answer 500 begins to an apply of what is no object of its kind, such as a misspelt field
+(kubernetes/kubernetes#122480): another try gets the same."""
 
 
 class ApiError(Exception):
@@ -13,8 +24,9 @@ class ApiError(Exception):
     def __init__(
         self, verb: str, subject: str, status: int | None, message: str, reason: str = ""
     ) -> None:
-        answered = "no answer" if status is None else f"HTTP {status}"
-        super().__init__(f"{verb} {subject}: {answered}: {message}")
+        self.answer = f"{'no answer' if status is None else f'HTTP {status}'}: {message}"
+        """What came back, for a person."""
+        super().__init__(f"{verb} {subject}: {self.answer}")
         self.status = status
         self.reason = reason
         self.message = message
@@ -32,7 +44,9 @@ class ApiError(Exception):
     @property
     def is_refusal(self) -> bool:
         """Whether the API server looked at the object and will not have it."""
-        return self.status in (400, 403, 422)
+        if self.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self.message.startswith(_UNREADABLE)
+        return self.status in _REFUSED
 
 
 def told(answer: Any) -> tuple[str, str]:

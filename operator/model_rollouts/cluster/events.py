@@ -72,6 +72,10 @@ class EventRecorder:
             except ApiError as error:
                 self._dropped()
                 _log.warning("event could not be written: %s", error)
+            except Exception:
+                # Whatever is odd about it: others wait behind it.
+                self._dropped()
+                _log.exception("event could not be written")
             finally:
                 self._waiting.task_done()
 

@@ -26,7 +26,10 @@ FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 """The longest wait between two tries, also when the API server asks for a longer one."""
 
-TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+READ_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+WRITE_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
+"""Longer than the 10 s after which the API server gives up on an admission webhook and says which;
+shorter than a read of 500 large objects: what waits behind a write may protect users."""
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
@@ -136,7 +139,8 @@ class Requests:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            response = await self._api.call_api(*request, _request_timeout=TIMEOUT)
+            timeout = READ_TIMEOUT if verb == "GET" else WRITE_TIMEOUT
+            response = await self._api.call_api(*request, _request_timeout=timeout)
             data = await response.read()
             code = str(response.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

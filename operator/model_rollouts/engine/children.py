@@ -14,20 +14,24 @@ from model_rollouts.rollout import Children
 def children(store: Store, model: Object) -> Children:
     """The children of `model`, and who is in the way of them.
 
-    A child is what the model controls. What carries its labels under another controller, or its
-    own name as an HTTPRoute without being its child, is a stranger.
+    A child is what the model controls, and what carries our labels and those of the model without
+    any controller: it is adopted. What carries them under another controller, or the model's own
+    name as an HTTPRoute without being its child, is a stranger; it is dying when its controller is
+    a ModelDeployment that is no more, such as one of the same name that was deleted.
     """
     metadata = model["metadata"]
     key = Key(metadata["namespace"], metadata["name"])
     by_kind: dict[str, dict[str, Object]] = {
         kind.name: {} for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
     }
-    for child in store.owned(metadata["uid"]):
+    for child in (*store.owned(metadata["uid"]), *store.orphans(key)):
         by_kind[child["kind"]][child["metadata"]["name"]] = child
+    strangers = store.strangers(key, metadata["uid"])
     return Children(
         revisions=tuple(by_kind[CONTROLLER_REVISION.name].values()),
         deployments=by_kind[DEPLOYMENT.name],
         services=by_kind[SERVICE.name],
         route=by_kind[HTTP_ROUTE.name].get(metadata["name"]),
-        strangers=store.strangers(key, metadata["uid"]),
+        strangers=strangers.living,
+        dying=strangers.dying,
     )

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
@@ -12,17 +13,26 @@ from model_rollouts.cluster.watch import EventSource
 from model_rollouts.engine.cluster_checks import Checker
 from model_rollouts.engine.executor import Executor, Reach
 from model_rollouts.engine.informer import Informer
+from model_rollouts.engine.lookup import look
+from model_rollouts.engine.loops import lasting
 from model_rollouts.engine.operator_metrics import OperatorMetrics, Shown
+from model_rollouts.engine.planning import Planner, Planning
+from model_rollouts.engine.questions import AsksHistory, Questions
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.reconciler import AsksHistory, Planner, Reconciler
+from model_rollouts.engine.reconciler import Reconciler
+from model_rollouts.engine.reports import Reports
 from model_rollouts.engine.sessions import Sessions, Take
 from model_rollouts.engine.store import Store
 from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
 from model_rollouts.metrics.grid import Grid
 
-WORKERS = 16
+WORKERS = 12
+URGENT_WORKERS = 4
+"""They make urgent passes alone: however slow the writes of others are, a rollback is not."""
+
 DEAF_S = 300.0
-"""So long without a watch, or in one pass, and something is wrong that a restart may cure."""
+"""So long without a watch, or in one request of a pass, and something is wrong that a restart may
+cure. A request ends after 15 or 30 s, and is repeated five times at most."""
 
 FINISH_S = 20.0
 DRAIN_S = 3.0
@@ -40,7 +50,7 @@ class Core:
 
 
 class Engine:
-    """Runs until told to stop, or until one of its parts fails, which is then raised."""
+    """Runs until told to stop. A part that fails is started again: see `loops`."""
 
     def __init__(
         self,
@@ -77,15 +87,24 @@ class Engine:
             clock=clock,
             reach=reach,
             told=lambda key, word: instruments.transitions.labels(word).inc(),
+            progress=self.queue.progressed,
         )
+        self.questions = Questions(
+            checker=Checker(client, namespaces),
+            historian=historian,
+            queue=self.queue,
+            clock=clock,
+        )
+        self._instruments = instruments
         self._reconciler = Reconciler(
             store=self.store,
             queue=self.queue,
             rollouts=self.rollouts,
-            planner=core.plan,
-            checker=Checker(client, namespaces),
-            historian=historian,
+            planning=Planning(self.store, core.plan, self.questions, clock),
+            questions=self.questions,
             executor=executor,
+            look=partial(look, client, self.store),
+            reports=Reports(recorder.record, clock),
             instruments=instruments,
             clock=clock,
         )
@@ -107,11 +126,14 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish the passes in hand and what is to be recorded."""
+        parts = {
+            "informer": self.supervisor.run,
+            "ticker": self._ticker.run,
+            "recorder": self._recorder.run,
+            "questions": self.questions.run,
+        }
         async with asyncio.TaskGroup() as tasks:
-            others = [
-                tasks.create_task(each)
-                for each in (self.supervisor.run(), self._ticker.run(), self._recorder.run())
-            ]
+            others = [tasks.create_task(self._last(part, run)) for part, run in parts.items()]
             workers = tasks.create_task(self._work())
             await stop.wait()
             _log.info("stopping: finishing the passes that have begun")
@@ -120,12 +142,15 @@ class Engine:
             for each in others:
                 each.cancel()
 
+    async def _last(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
+        await lasting(part, run, self._instruments.broke)
+
     def alive(self) -> str | None:
         """What is wrong with this process, None while nothing is."""
         if self.supervisor.deaf_for > DEAF_S:
             return f"no watch for {self.supervisor.deaf_for:.0f} s"
         if self.queue.longest_running > DEAF_S:
-            return f"a pass has been running for {self.queue.longest_running:.0f} s"
+            return f"a pass has made no progress for {self.queue.longest_running:.0f} s"
         return None
 
     def ready(self) -> str | None:
@@ -135,8 +160,9 @@ class Engine:
     async def _work(self) -> None:
         await self.supervisor.listed.wait()
         async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(self._reconciler.work())
+            for number in range(WORKERS + URGENT_WORKERS):
+                work = partial(self._reconciler.work, urgent=number >= WORKERS)
+                workers.create_task(self._last("worker", work))
 
     async def _finish(self, workers: asyncio.Task[None]) -> None:
         if not self.supervisor.listed.is_set():

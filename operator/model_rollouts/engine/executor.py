@@ -1,7 +1,12 @@
-"""Carries out what a plan asks for, in its order, and keeps what comes back."""
+"""Carries out what a plan asks for, in its order, and keeps what comes back.
+
+What fails stops only what depends on it: evidence is in the status before the route that follows
+from it, and nothing is told of a route that was not written.
+"""
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -11,13 +16,17 @@ from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.events import Occurrence
 from model_rollouts.cluster.kinds import (
     DEPLOYMENT,
+    HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     Kind,
     kind_named,
     kind_of,
 )
+from model_rollouts.engine.lookup import look
+from model_rollouts.engine.outcome import Outcome, Undone, in_order, is_of_workloads, named
 from model_rollouts.engine.store import Key, Store
-from model_rollouts.resources.shapes import Body
+from model_rollouts.resources.names import Owner
+from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.rollout import (
     Action,
     Apply,
@@ -28,6 +37,13 @@ from model_rollouts.rollout import (
     WriteRoute,
     WriteStatus,
 )
+from model_rollouts.routes import reader
+
+SLOW_S = 5.0
+"""After a write that failed so slowly, those of other workloads have to wait for the next pass."""
+
+ROUTE_TRIES = 3
+"""How often a route that others annotate is read and written anew as it then is."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +69,17 @@ class OutdatedError(Exception):
     """What the plan was made from is no longer so; what is so now is in the store."""
 
 
+@dataclass(slots=True)
+class _Run:
+    """One plan that is carried out: for whom, and from which state of things it was made."""
+
+    key: Key
+    model: Object
+    version: str
+    """Of the ModelDeployment; after a status was written, the one that came of it."""
+    route: Object | None
+
+
 class Executor:
     """Writes to the API server. Everything that comes back goes into the store at once."""
 
@@ -65,6 +92,7 @@ class Executor:
         clock: Callable[[], float],
         reach: Reach = lambda point: None,
         told: Told = lambda key, word: None,
+        progress: Callable[[Key], None] = lambda key: None,
     ) -> None:
         self._client = client
         self._store = store
@@ -72,43 +100,109 @@ class Executor:
         self._clock = clock
         self._reach = reach
         self._told = told
+        self._progress = progress
 
-    async def carry_out(self, model: Mapping[str, Any], actions: Sequence[Action]) -> None:
-        """Do `actions` for the ModelDeployment as it was seen, and stop at the first that fails.
+    async def carry_out(
+        self,
+        model: Object,
+        actions: Sequence[Action],
+        *,
+        failing: Sequence[str] = (),
+        skip: Collection[str] = (),
+    ) -> Outcome:
+        """Do `actions` for the ModelDeployment as it was seen, as far as each can be done.
 
-        Raises OutdatedError when something has changed since, ApiError for everything else.
+        A status that is not written keeps the routes after it from being written, and events from
+        being told; a route that is not written ends the plan. `failing` are the names of what
+        failed before, the oldest failure first. What is to `skip` failed in this pass already.
         """
         metadata = model["metadata"]
-        key, version = Key(metadata["namespace"], metadata["name"]), metadata["resourceVersion"]
-        for index, action in enumerate(actions):
-            match action:
-                case Create(body):
-                    await self._write(body, self._client.create(body))
-                case Apply(body, resource_version, why):
-                    if why:
-                        _log.info("%s: applying %s: %s", key, _named(body), why)
-                    body = self._with_replicas(body)
-                    await self._write(body, self._client.apply(body, resource_version))
-                case Scale(revision, replicas):
-                    await self._scale(key.namespace, revision, replicas)
-                case Delete(kind, name):
-                    await self._delete(kind_named(kind), key.namespace, name)
-                case WriteRoute():
-                    await self._write_route(key, action)
-                    self._reach(CrashPoint.AFTER_ROUTE)
-                case WriteStatus(status):
-                    version = await self._write_status(key, status, version)
-                    ahead = any(isinstance(each, WriteRoute) for each in actions[index + 1 :])
-                    self._reach(CrashPoint.AFTER_EVIDENCE if ahead else CrashPoint.AFTER_STATUS)
-                case Emit():
+        key = Key(metadata["namespace"], metadata["name"])
+        # Nothing was awaited since it was planned: this is the route that the plan has seen.
+        run = _Run(key, model, metadata["resourceVersion"], self._store.get(HTTP_ROUTE, *key))
+        outcome = Outcome()
+        untold = slow = False
+        ordered = list(in_order(actions, key, failing))
+        for index, (action, name) in enumerate(ordered):
+            if isinstance(action, Emit):
+                if not untold:
                     self._emit(key, model, action)
+                continue
+            waits = (untold and isinstance(action, WriteRoute)) or (
+                slow and is_of_workloads(action)
+            )
+            begun = self._clock()
+            self._progress(key)
+            if (
+                not waits
+                and name not in skip
+                and await self._is_done(name, self._do(run, action), outcome)
+            ):
+                self._reached(action, [each for each, _ in ordered[index + 1 :]])
+                continue
+            outcome.is_whole = False
+            if isinstance(action, WriteRoute):
+                break
+            untold |= isinstance(action, WriteStatus)
+            slow |= is_of_workloads(action) and self._clock() - begun >= SLOW_S
+        return outcome
 
-    async def adopt(self, orphan: Mapping[str, Any], reference: Mapping[str, Any]) -> None:
-        """Make an object without a controller a child again; errors as in `carry_out`."""
-        await self._write(orphan, self._client.adopt(orphan, reference))
-        _log.info("%s: owned by %s again", _named(orphan), reference["name"])
+    async def adopt(self, orphan: Object, owner: Owner, *, skip: Collection[str] = ()) -> Outcome:
+        """Make an object without a controller a child again, unless that is to `skip`."""
+        name, outcome = f"adopt {named(orphan)}", Outcome(is_whole=False)
+        if name not in skip:
+            adopting = self._write(orphan, self._client.adopt(orphan, owner.reference()))
+            outcome.is_whole = await self._is_done(name, adopting, outcome)
+        if outcome.is_whole:
+            _log.info("%s: owned by %s again", named(orphan), owner.name)
+        return outcome
 
-    async def _write(self, body: Mapping[str, Any], request: Coroutine[Any, Any, Body]) -> None:
+    async def _is_done(self, name: str, doing: Coroutine[Any, Any, None], outcome: Outcome) -> bool:
+        """Whether it was done; what became of it goes into `outcome`, whatever it failed with."""
+        try:
+            await doing
+        except OutdatedError as error:
+            _log.debug("outdated: %s: %s", name, error)
+            outcome.undone.append(Undone(name, str(error), is_outdated=True))
+        except ApiError as error:
+            _log.warning("cannot %s: %s", name, error.answer)
+            outcome.undone.append(Undone(name, error.answer, error.is_refusal))
+        except Exception as error:
+            _log.exception("cannot %s", name)
+            answer = f"the operator failed with {type(error).__name__}: {error}"
+            outcome.undone.append(Undone(name, answer))
+        else:
+            outcome.done.append(name)
+            return True
+        return False
+
+    async def _do(self, run: _Run, action: Action) -> None:
+        key = run.key
+        match action:
+            case Create(body):
+                await self._write(body, self._client.create(body))
+            case Apply(body, resource_version, why):
+                if why:
+                    _log.info("%s: applying %s: %s", key, named(body), why)
+                body = self._with_replicas(body)
+                await self._write(body, self._client.apply(body, resource_version))
+            case Scale(revision, replicas):
+                await self._scale(key.namespace, revision, replicas)
+            case Delete(kind, name):
+                await self._delete(kind_named(kind), key.namespace, name)
+            case WriteRoute():
+                await self._write_route(run, action)
+            case WriteStatus(status):
+                run.version = await self._write_status(key, status, run.version)
+
+    def _reached(self, action: Action, ahead: Sequence[Action]) -> None:
+        if isinstance(action, WriteRoute):
+            self._reach(CrashPoint.AFTER_ROUTE)
+        elif isinstance(action, WriteStatus):
+            route_follows = any(isinstance(each, WriteRoute) for each in ahead)
+            self._reach(CrashPoint.AFTER_EVIDENCE if route_follows else CrashPoint.AFTER_STATUS)
+
+    async def _write(self, body: Object, request: Coroutine[Any, Any, Body]) -> None:
         metadata = body["metadata"]
         kind = kind_of(body)
         try:
@@ -116,14 +210,35 @@ class Executor:
         except ApiError as error:
             await self._look_again(error, kind, metadata["namespace"], metadata["name"])
 
-    async def _write_route(self, key: Key, action: WriteRoute) -> None:
-        # A route that is not known to be there is claimed and not taken: somebody may have made
-        # one of this name a moment ago.
-        known = action.resource_version is not None
-        request = self._client.apply(action.body, action.resource_version, force=known)
-        await self._write(action.body, request)
+    async def _write_route(self, run: _Run, action: WriteRoute) -> None:
+        key, version = run.key, action.resource_version
+        if version is None:
+            # One that is not known to be there is claimed and not taken: somebody may have made
+            # one of this name a moment ago.
+            await self._write(action.body, self._client.apply(action.body, force=False))
+        else:
+            await self._take_route(run, action.body, version)
         self._told(key, action.move.value)
         _log.info("%s: route written", key, extra={"model": str(key), "move": action.move.value})
+
+    async def _take_route(self, run: _Run, body: Body, version: str) -> None:
+        """Write a route of this version, or of a later one in which nothing of ours has changed.
+
+        Somebody may annotate it all the time: at last any version will do, of the same object.
+        """
+        for _ in range(ROUTE_TRIES):
+            try:
+                self._store.put(HTTP_ROUTE, await self._client.apply(body, version))
+            except ApiError as error:
+                found = await self._looked_at(error, HTTP_ROUTE, *run.key)
+                if found is None or run.route is None or not reader.is_same(found, run.route):
+                    raise OutdatedError(error.answer) from error
+                version = found["metadata"]["resourceVersion"]
+            else:
+                return
+        assert run.route is not None  # it was compared
+        metadata = {**body["metadata"], "uid": run.route["metadata"]["uid"]}
+        await self._write(body, self._client.apply({**body, "metadata": metadata}))
 
     async def _write_status(self, key: Key, status: Body, version: str) -> str:
         try:
@@ -180,17 +295,16 @@ class Executor:
 
     async def _look_again(self, error: ApiError, kind: Kind, namespace: str, name: str) -> NoReturn:
         """Keep what is there in the place of a write that did not fit, and raise OutdatedError."""
+        await self._looked_at(error, kind, namespace, name)
+        raise OutdatedError(error.answer) from error
+
+    async def _looked_at(
+        self, error: ApiError, kind: Kind, namespace: str, name: str
+    ) -> Body | None:
+        """What is there in the place of a write that did not fit; raises `error` if it did."""
         if not (error.is_conflict or error.is_missing):
             raise error
-        found = await self._client.get(kind, namespace, name)
-        known = self._store.get(kind, namespace, name)
-        if found is not None:
-            self._store.put(kind, found)
-        elif known is not None:
-            self._store.remove(kind, known)
-        raise OutdatedError(str(error)) from error
-
-
-def _named(body: Mapping[str, Any]) -> str:
-    metadata = body["metadata"]
-    return f"{body['kind']} {metadata['namespace']}/{metadata['name']}"
+        try:
+            return await look(self._client, self._store, kind, namespace, name)
+        except ApiError:
+            raise error from None

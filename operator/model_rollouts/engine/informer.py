@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
@@ -22,16 +23,12 @@ from model_rollouts.cluster.watch import (
     Listening,
     SourceError,
 )
+from model_rollouts.engine.loops import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, lasting
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.store import Key, Store
 
 LIST_PERIOD_S = 600.0
-FIRST_DELAY_S = 0.5
-LONGEST_DELAY_S = 30.0
-STEADY_S = 60.0
-"""A source that listened for so long had no trouble to begin with: the delay starts anew."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -69,11 +66,12 @@ class Informer:
 
     async def run(self) -> None:
         """List, watch and list again."""
+        broke = self._instruments.broke
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_listing())
+            tasks.create_task(lasting("listing", self._keep_listing, broke))
             # What is not installed yet would not be watched; a list says so and is tried again.
             await self.listed.wait()
-            tasks.create_task(self._keep_watching())
+            tasks.create_task(lasting("watching", self._keep_watching, broke))
 
     @property
     def deaf_for(self) -> float:
@@ -91,16 +89,25 @@ class Informer:
             case Listening():
                 self._listens, self._since = True, self._clock()
                 self._wanted.set()
-            case Changed(kind, obj):
+            case Changed(kind, obj) | Gone(kind, obj):
                 self._last_event = self._clock()
-                before = {key: self._store.generation(key) for key in _named(kind, obj)}
-                self._wake(self._store.put(kind, obj))
-                for key, generation in before.items():
-                    if self._store.generation(key) > generation:
-                        self._queue.forgive(key)
-            case Gone(kind, obj):
-                self._last_event = self._clock()
+                self._take_in(kind, obj, is_gone=isinstance(happening, Gone))
+
+    def _take_in(self, kind: Kind, obj: dict[str, Any], *, is_gone: bool = False) -> None:
+        """Keep one object, or forget it; one that is no such object is left out."""
+        try:
+            if is_gone:
                 self._wake(self._store.remove(kind, obj))
+                return
+            before = {key: self._store.generation(key) for key in _named(kind, obj)}
+            self._wake(self._store.put(kind, obj))
+            for key, generation in before.items():
+                if self._store.generation(key) > generation:
+                    self._queue.forgive(key)
+        except Exception:
+            name = (obj.get("metadata") or {}).get("name")
+            _log.exception("%s %s is left out", kind.name, name)
+            self._instruments.broke("store")
 
     async def list_all(self) -> None:
         """Mark what is there and sweep what is not; raises ApiError."""
@@ -113,7 +120,7 @@ class Informer:
                     version = page.version
                     for obj in page.items:
                         there.append((obj["metadata"]["namespace"], obj["metadata"]["name"]))
-                        self._wake(self._store.put(kind, obj))
+                        self._take_in(kind, obj)
                 self._wake(self._store.sweep(kind, scope, there, version))
 
     async def _keep_listing(self) -> None:
@@ -160,7 +167,6 @@ class Informer:
         return delay * (0.5 + 0.5 * self._jitter())
 
 
-def _named(kind: Kind, obj: dict[str, object]) -> list[Key]:
+def _named(kind: Kind, obj: dict[str, Any]) -> list[Key]:
     metadata = obj["metadata"]
-    assert isinstance(metadata, dict)
     return [Key(metadata["namespace"], metadata["name"])] if kind is MODEL_DEPLOYMENT else []

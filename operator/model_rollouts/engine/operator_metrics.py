@@ -69,6 +69,12 @@ class OperatorMetrics:
             ["reason"],
             registry=registry,
         )
+        self.internal_errors = Counter(
+            "model_rollouts_internal_errors",
+            "Unexpected errors of the operator itself, by part.",
+            ["part"],
+            registry=registry,
+        )
         self.events_dropped = Counter(
             "model_rollouts_events_dropped",
             "Events that could not be written.",
@@ -94,6 +100,10 @@ class OperatorMetrics:
             "Time since the watch last delivered an object, in seconds.",
             registry=self.registry,
         ).set_function(event_age)
+
+    def broke(self, part: str) -> None:
+        """Count an error that nobody foresaw."""
+        self.internal_errors.labels(part).inc()
 
     def answered(self, verb: str, resource: str, code: str) -> None:
         """Count an answer of the API server."""

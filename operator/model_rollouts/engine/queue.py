@@ -12,6 +12,8 @@ from model_rollouts.engine.store import Key
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 60.0
+LONGEST_URGENT_BACKOFF_S = 5.0
+"""What is urgent waits no longer than this from the last failure on."""
 
 _NEVER = float("inf")
 
@@ -20,28 +22,36 @@ _NEVER = float("inf")
 class _Entry:
     """`due` is when the key wants to be looked at, `not_before` what its failures allow.
 
-    `queued` is its place in the heap; another one of the same key there is out of date.
+    `urgent_from` is what they allow when it is urgent. `queued` is its place in the heap; another
+    one of the same key there is out of date. `progress` is when the pass over it, if there is one,
+    began or went on last.
     """
 
     due: float = _NEVER
     queued: float = _NEVER
     not_before: float = 0.0
+    urgent_from: float = 0.0
     failures: int = 0
     urgent: bool = False
     ready: bool = False
-    running_since: float | None = None
+    progress: float | None = None
 
 
 class KeyedQueue:
-    """Times are seconds of `clock`, by default the monotonic one. For one loop, not for threads."""
+    """Times are seconds of `clock`, by default the monotonic one. For one loop, not for threads.
+
+    `longest_backoff_s` is the longest wait after failures.
+    """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        longest_backoff_s: float = LONGEST_BACKOFF_S,
     ) -> None:
         self._clock = clock
         self._jitter = jitter
+        self._longest_backoff_s = longest_backoff_s
         self._entries: dict[Key, _Entry] = {}
         self._times: list[tuple[float, Key]] = []
         self._urgent: deque[Key] = deque()
@@ -52,7 +62,8 @@ class KeyedQueue:
     def add(self, key: Key, *, after: float = 0.0, urgent: bool = False) -> None:
         """Have `key` looked at `after` seconds from now, or when it was due already, if earlier.
 
-        After failures it waits for their backoff. `urgent` ones go before the others.
+        After failures it waits for their backoff. `urgent` ones go before the others, and of their
+        backoff they wait for five seconds at most.
         """
         entry = self._entries.setdefault(key, _Entry())
         entry.due = min(entry.due, self._clock() + after)
@@ -63,33 +74,51 @@ class KeyedQueue:
         """Forget the failures of `key`: what failed is not what is asked for any more."""
         entry = self._entries.get(key)
         if entry is not None:
-            entry.failures, entry.not_before = 0, 0.0
+            entry.failures, entry.not_before, entry.urgent_from = 0, 0.0, 0.0
             self._schedule(key, entry)
 
-    def take(self) -> Key | None:
-        """A key that is due, to be given back with `done`; None when there is none now."""
+    def take(self, *, urgent: bool = False) -> Key | None:
+        """A key that is due, to be given back with `done`; None when there is none now.
+
+        With `urgent` only one that is urgent.
+        """
         self._ripen()
-        if not (self._urgent or self._ready):
+        if self._urgent:
+            key = self._urgent.popleft()
+        elif self._ready and not urgent:
+            key = self._ready.popleft()
+        else:
             return None
-        key = self._urgent.popleft() if self._urgent else self._ready.popleft()
         entry = self._entries[key]
         entry.due, entry.queued, entry.urgent, entry.ready = _NEVER, _NEVER, False, False
-        entry.running_since = self._clock()
+        entry.progress = self._clock()
         return key
 
-    def done(self, key: Key, *, failed: bool = False) -> float:
-        """The pass over `key` has ended. Returns the seconds that it is backed off for."""
+    def progressed(self, key: Key) -> None:
+        """The pass over `key` goes on: it is not stuck."""
+        entry = self._entries.get(key)
+        if entry is not None and entry.progress is not None:
+            entry.progress = self._clock()
+
+    def done(self, key: Key, *, failed: bool = False, urgent: bool = False) -> float:
+        """The pass over `key` has ended. Returns the seconds that it is backed off for.
+
+        One that failed comes again after them. `urgent`: what failed protects users.
+        """
         entry = self._entries[key]
-        entry.running_since = None
+        entry.progress = None
         backoff = 0.0
         if failed:
-            longest = min(FIRST_BACKOFF_S * 2.0 ** min(entry.failures, 20), LONGEST_BACKOFF_S)
-            backoff = longest * (0.5 + 0.5 * self._jitter())
+            entry.urgent |= urgent
+            now, jitter = self._clock(), 0.5 + 0.5 * self._jitter()
+            doubled = FIRST_BACKOFF_S * 2.0 ** min(entry.failures, 20)
             entry.failures += 1
-            entry.not_before = self._clock() + backoff
-            entry.due = min(entry.due, entry.not_before)
+            entry.not_before = now + min(doubled, self._longest_backoff_s) * jitter
+            entry.urgent_from = now + min(doubled, LONGEST_URGENT_BACKOFF_S) * jitter
+            entry.due = min(entry.due, self._allowed(entry))
+            backoff = self._allowed(entry) - now
         else:
-            entry.failures, entry.not_before = 0, 0.0
+            entry.failures, entry.not_before, entry.urgent_from = 0, 0.0, 0.0
         if entry.due == _NEVER:
             del self._entries[key]
         else:
@@ -98,25 +127,22 @@ class KeyedQueue:
 
     def next_due(self) -> float | None:
         """When the next key is due; None when none waits."""
-        if self._urgent or self._ready:
-            return self._clock()
-        while self._times and self._stale(*self._times[0]):
-            heapq.heappop(self._times)
-        return self._times[0][0] if self._times else None
+        return self._clock() if self._urgent or self._ready else self._next_time()
 
     def close(self) -> None:
         """Give out no more keys."""
         self._closed = True
         self._news.set()
 
-    async def get(self) -> Key | None:
+    async def get(self, *, urgent: bool = False) -> Key | None:
         """Like `take`, and waits for a key; None once the queue is closed."""
         while not self._closed:
-            key = self.take()
+            key = self.take(urgent=urgent)
             if key is not None:
                 return key
             self._news.clear()
-            due = self.next_due()
+            # Whether a key is urgent is known for certain when its time has come.
+            due = self._next_time()
             wait = None if due is None else max(due - self._clock(), 0.0)
             try:
                 async with asyncio.timeout(wait):
@@ -133,23 +159,33 @@ class KeyedQueue:
 
     @property
     def longest_running(self) -> float:
-        """For how many seconds the oldest pass has been running; 0 when there is none."""
-        since = [e.running_since for e in self._entries.values() if e.running_since is not None]
+        """For how many seconds a pass has made no progress, the longest; 0 when there is none."""
+        since = [each.progress for each in self._entries.values() if each.progress is not None]
         return self._clock() - min(since) if since else 0.0
 
+    def _allowed(self, entry: _Entry) -> float:
+        """When its failures allow that it is looked at."""
+        return entry.urgent_from if entry.urgent else entry.not_before
+
     def _schedule(self, key: Key, entry: _Entry) -> None:
-        if entry.running_since is not None or entry.due == _NEVER:
+        if entry.progress is not None or entry.due == _NEVER:
             return
         if entry.ready:
             if entry.urgent and key in self._ready:
                 self._ready.remove(key)
                 self._urgent.append(key)
+                self._news.set()
             return
-        when = max(entry.due, entry.not_before)
+        when = max(entry.due, self._allowed(entry))
         if when != entry.queued:
             entry.queued = when
             heapq.heappush(self._times, (when, key))
             self._news.set()
+
+    def _next_time(self) -> float | None:
+        while self._times and self._stale(*self._times[0]):
+            heapq.heappop(self._times)
+        return self._times[0][0] if self._times else None
 
     def _ripen(self) -> None:
         now = self._clock()

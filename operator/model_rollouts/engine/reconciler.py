@@ -1,23 +1,31 @@
-"""One pass over one ModelDeployment: gather, plan, ask what the plan needs, carry out."""
+"""One pass over one ModelDeployment: look, plan, have asked what the plan needs, carry out.
+
+Nothing that takes time is asked here. Whatever fails, what is known stays known, and what does not
+depend on the failure is done all the same.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
 
 from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
-from model_rollouts.engine import children
-from model_rollouts.engine.cluster_checks import ASK_AGAIN_S, Checker
-from model_rollouts.engine.executor import Executor, OutdatedError
+from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
+from model_rollouts.engine import lookup
+from model_rollouts.engine.answers import NEVER
+from model_rollouts.engine.executor import Executor
+from model_rollouts.engine.failures import Origin
 from model_rollouts.engine.operator_metrics import OperatorMetrics
+from model_rollouts.engine.outcome import Outcome, what
+from model_rollouts.engine.planning import Planning
+from model_rollouts.engine.questions import Questions
 from model_rollouts.engine.queue import KeyedQueue
-from model_rollouts.engine.sessions import Answered, Measured, Remembered, Session, Sessions
+from model_rollouts.engine.reports import Reports
+from model_rollouts.engine.sessions import Session, Sessions
 from model_rollouts.engine.store import Key, Store
-from model_rollouts.prometheus.client import QueryError
-from model_rollouts.prometheus.decode import AnswerError
 from model_rollouts.resources.names import Owner
-from model_rollouts.rollout import Failure, History, HistoryQuery, Memory, Need, Observed, Plan
+from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout import Children, Observed, Plan, WriteRoute, WriteStatus
 
 _log = logging.getLogger(__name__)
 
@@ -27,31 +35,43 @@ OUTDATED_TRIES = 5
 RESTLESS = 50
 """Passes in a row that find something to do, before the next one has to wait."""
 
-HISTORY_AGAIN_S = 2.0
-"""Seconds until Prometheus is asked again for what it did not know: users wait for it."""
+COME_TO_REST = "reach the state of the spec"
+MAKE_PLAN = "plan the rollout"
+"""What has failed then."""
 
-MEASURED_S = 600.0
-"""How long a dispersion holds that was measured on a day."""
+DYING_S = 3.0
+"""Seconds until objects in the way are looked at again that are about to be deleted."""
 
-NEEDS = 3
-"""How often a plan may ask for something more before it must say what to do."""
-
-Planner = Callable[[Observed, Memory, float], Plan]
-"""`planning.plan` with its settings."""
+Look = Callable[[Kind, str, str], Awaitable[object]]
+"""`lookup.look` with its client and store."""
 
 
-class AsksHistory(Protocol):
-    """Asks Prometheus about the past; raises QueryError or AnswerError."""
+class Ended(Enum):
+    """How a pass ended; what is pressing is tried again within seconds."""
 
-    async def past(self, namespace: str, query: HistoryQuery) -> History:
-        """How bursty the bad answers of what served were, and how many requests it had lately."""
-
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
-        """When a revision was scraped last, None when it never was."""
+    DONE = "done"
+    FAILED = "failed"
+    PRESSING = "pressing"
 
 
-class PlanError(Exception):
-    """A plan that cannot be carried out as it is."""
+@dataclass(slots=True)
+class _Try:
+    """One plan of a pass, what it was made of, and what became of it."""
+
+    model: Object
+    plan: Plan | None = None
+    seen: Observed | None = None
+    outcome: Outcome = field(default_factory=lambda: Outcome(is_whole=False))
+    is_sure: bool = True
+    """Whether everything could be read that seemed to be gone."""
+
+    @property
+    def ended(self) -> Ended:
+        """What follows for the queue."""
+        if self.plan is not None and self.outcome.is_whole and self.is_sure:
+            return Ended.DONE
+        protects = self.plan is not None and self.plan.protects
+        return Ended.PRESSING if protects or not self.is_sure else Ended.FAILED
 
 
 class Reconciler:
@@ -63,167 +83,203 @@ class Reconciler:
         store: Store,
         queue: KeyedQueue,
         rollouts: Sessions,
-        planner: Planner,
-        checker: Checker,
-        historian: AsksHistory,
+        planning: Planning,
+        questions: Questions,
         executor: Executor,
+        look: Look,
+        reports: Reports,
         instruments: OperatorMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._queue = queue
         self._rollouts = rollouts
-        self._planner = planner
-        self._checker = checker
-        self._historian = historian
+        self._planning = planning
+        self._questions = questions
         self._executor = executor
+        self._look = look
+        self._reports = reports
         self._instruments = instruments
         self._clock = clock
 
-    async def work(self) -> None:
-        """Make passes, one after the other, until the queue is closed."""
-        while (key := await self._queue.get()) is not None:
+    async def work(self, *, urgent: bool = False) -> None:
+        """Make passes, one after the other, until the queue is closed; with `urgent` only those."""
+        while (key := await self._queue.get(urgent=urgent)) is not None:
             await self.step(key)
 
     async def step(self, key: Key) -> None:
         """One pass over a key that the queue gave out; its failures end here."""
-        begun, failed = self._clock(), True
+        begun, ended = self._clock(), Ended.FAILED
         try:
-            await self._pass(key)
-            failed = False
-        except ApiError as error:
-            _log.warning("%s: %s", key, error, extra={"model": str(key)})
+            ended = await self._pass(key)
         except Exception:
             _log.exception("%s: pass failed", key, extra={"model": str(key)})
         finally:
-            self._queue.done(key, failed=failed)
-            outcome = "failed" if failed else "done"
-            self._instruments.passes.labels(outcome).observe(max(self._clock() - begun, 0.0))
+            failed = ended is not Ended.DONE
+            self._queue.done(key, failed=failed, urgent=ended is Ended.PRESSING)
+            word = "failed" if failed else "done"
+            self._instruments.passes.labels(word).observe(max(self._clock() - begun, 0.0))
 
-    async def _pass(self, key: Key) -> None:
-        for _ in range(OUTDATED_TRIES):
+    async def _pass(self, key: Key) -> Ended:
+        failed: set[str] = set()
+        for left in reversed(range(OUTDATED_TRIES)):
             model = self._store.get(MODEL_DEPLOYMENT, *key)
             if model is None:
                 self._rollouts.forget(key)
-                return
-            rollout = self._rollouts.of(key, model["metadata"]["uid"])
-            try:
-                await self._reconcile(key, model, rollout)
-            except OutdatedError as error:
-                _log.debug("%s: planning again: %s", key, error)
-            else:
-                return
-        raise PlanError(f"{key}: the cluster changed during {OUTDATED_TRIES} plans in a row")
+                self._questions.forget(key)
+                return Ended.DONE
+            session = self._session(key, model["metadata"]["uid"])
+            if model["metadata"].get("deletionTimestamp"):
+                # Its children go with it, by their ownerReferences: nothing is done or judged.
+                session.measures = None
+                self._questions.forget(key)
+                return Ended.DONE
+            tried = await self._try(key, model, session, failed)
+            self._note(key, session, tried, is_last=not left)
+            if not tried.outcome.is_outdated:
+                break
+            failed |= {each.what for each in tried.outcome.undone if not each.is_outdated}
+        is_restless = self._is_restless(key, session, tried)
+        self._show(key, session)
+        self._wake(key, session, tried)
+        return Ended.FAILED if is_restless and tried.ended is Ended.DONE else tried.ended
 
-    async def _reconcile(self, key: Key, model: Mapping[str, Any], rollout: Session) -> None:
-        if model["metadata"].get("deletionTimestamp"):
-            # Its children go with it, by their ownerReferences; nothing is to be done or judged.
-            rollout.measures = None
-            return
-        rollout.begin()
-        plan: Plan | None = None
+    def _session(self, key: Key, uid: str) -> Session:
+        known = self._rollouts.get(key)
+        if known is not None and known.uid != uid:
+            # What is asked is about another object of this name.
+            self._questions.forget(key)
+        return self._rollouts.of(key, uid)
+
+    async def _try(self, key: Key, model: Object, session: Session, failed: set[str]) -> _Try:
+        """Make a plan and carry it out, without what has `failed` in this pass already."""
+        tried, plan = _Try(model), None
+        session.begin()
         try:
-            # They may be adopted again: another one's would have another controller.
-            for orphan in self._store.orphans(key):
-                await self._executor.adopt(orphan, Owner.of(model).reference())
-            found = await self._plan(model, rollout)
-            await self._executor.carry_out(model, found.actions)
-            plan, rollout.failures = found, ()
-        except ApiError as error:
-            if error.is_refusal:
-                rollout.failures = (Failure("write", error.message, is_refusal=True),)
-            raise
+            adopted = await self._adopt(key, model, failed)
+            if await self._believes(key, session, tried):
+                self._plan(key, session, tried)
+            if (plan := tried.plan) is not None:
+                tried.outcome = await self._executor.carry_out(
+                    model, plan.actions, failing=session.failures.waiting(), skip=failed
+                )
         finally:
-            # What a failed plan remembers of itself did not happen.
-            if plan is None:
-                rollout.end()
-            else:
-                rollout.end(plan.done or plan.memory, plan.measures)
-        self._show(key, rollout)
-        self._wake(key, rollout, plan)
+            if plan is not None:
+                # What it knows is known whatever became of its writes.
+                done = plan.done if tried.outcome.is_whole else None
+                session.keep(done or plan.memory, plan.measures)
+            session.end()
+        tried.outcome.add(adopted)
+        return tried
 
-    async def _plan(self, model: Mapping[str, Any], rollout: Session) -> Plan:
-        generation = model["metadata"]["generation"]
-        self._forget_outdated(rollout, generation)
-        for _ in range(NEEDS):
-            seen = Observed(
-                obj=model,
-                children=children.children(self._store, model),
-                checked=None if rollout.answered is None else rollout.answered.checked,
-                history=None if rollout.history is None else rollout.history.history,
-                metrics_error=rollout.metrics_error,
-                failures=rollout.failures,
-            )
-            plan = self._planner(seen, rollout.memory, self._clock())
-            if Need.CHECK in plan.needs:
-                checked = await self._checker.check(seen, plan.tries)
-                rollout.answered = Answered(checked, self._clock())
-            elif plan.history is not None:
-                await self._ask_history(model, rollout, plan.history)
-            else:
-                return plan
-        raise PlanError(f"the plan asks again for what it was given: {', '.join(plan.needs)}")
+    async def _adopt(self, key: Key, model: Object, failed: set[str]) -> Outcome:
+        """Make children of objects that lost their controller; they are taken for such already."""
+        adopted = Outcome()
+        # They may be adopted again: another one's would have another controller.
+        for orphan in self._store.orphans(key):
+            adopted.add(await self._executor.adopt(orphan, Owner.of(model), skip=failed))
+        return adopted
 
-    def _forget_outdated(self, rollout: Session, generation: int) -> None:
-        """What was asked before is asked again once it may be otherwise."""
-        now = self._clock()
-        rollout.answered = _still_valid(rollout.answered, generation, now)
-        past = rollout.history
-        if past is None or (past.generation == generation and past.is_whole):
-            return
-        if past.generation != generation or now - past.at >= HISTORY_AGAIN_S:
-            rollout.history = None
-            if past.history is None:
-                rollout.metrics_error = None
+    async def _believes(self, key: Key, session: Session, tried: _Try) -> bool:
+        """Read what seems to be gone; False when nobody knows what the plan has to be made of."""
+        believes, read = True, set()
+        for doubts in (lookup.doubtful, lookup.missing):
+            for kind, name in doubts(self._store, tried.model):
+                reading = f"read {kind.name} {key.namespace}/{name}"
+                read.add(reading)
+                self._queue.progressed(key)
+                try:
+                    await self._look(kind, key.namespace, name)
+                except ApiError as error:
+                    tried.is_sure = False
+                    failure = session.failures.failed(
+                        Origin.READ, reading, error.answer, is_refusal=error.is_refusal
+                    )
+                    if not lookup.is_known(self._store, tried.model, kind, name):
+                        believes = False
+                        self._reports.not_done(tried.model, session.failures, failure)
+                else:
+                    session.failures.done(reading)
+        session.failures.settle(Origin.READ, read)
+        return believes
 
-    async def _ask_history(
-        self, model: Mapping[str, Any], rollout: Session, query: HistoryQuery
-    ) -> None:
-        metadata = model["metadata"]
-        known, now = rollout.measured, self._clock()
+    def _plan(self, key: Key, session: Session, tried: _Try) -> None:
         try:
-            if known is None or not known.holds_for(query) or now - known.at > MEASURED_S:
-                found = await self._historian.past(metadata["namespace"], query)
-                known = rollout.measured = Measured(query, found, now)
-            history = known.history
-            if query.candidate is not None:
-                scraped = await self._historian.scraped_ms(metadata["namespace"], query.candidate)
-                history = replace(history, candidate=query.candidate, scraped_ms=scraped)
-            rollout.metrics_error = None
-        except (QueryError, AnswerError) as error:
-            history, rollout.metrics_error = None, str(error)
-        at = self._clock()
-        rollout.history = Remembered(query, metadata["generation"], history, at)
+            tried.seen, tried.plan = self._planning.plan(key, tried.model, session)
+            session.failures.done(MAKE_PLAN)
+        except Exception as error:
+            _log.exception("%s: no plan", key, extra={"model": str(key)})
+            answer = f"{type(error).__name__}: {error}"
+            failure = session.failures.failed(Origin.PLAN, MAKE_PLAN, answer)
+            self._reports.not_planned(tried.model, session.failures, failure)
 
-    def _wake(self, key: Key, rollout: Session, plan: Plan) -> None:
+    def _note(self, key: Key, session: Session, tried: _Try, *, is_last: bool) -> None:
+        """Keep what failed, and tell of it what the status cannot tell."""
+        failures, plan = session.failures, tried.plan
+        for name in tried.outcome.done:
+            failures.done(name)
+        untellable = {
+            what(each, key)
+            for each in (() if plan is None else plan.actions)
+            if isinstance(each, WriteRoute | WriteStatus)
+        }
+        for undone in tried.outcome.undone:
+            if undone.is_outdated and not is_last:
+                continue
+            answer = undone.answer
+            if undone.is_outdated:
+                answer += f", {OUTDATED_TRIES} times in a row"
+            failure = failures.failed(
+                Origin.WRITE, undone.what, answer, is_refusal=undone.is_refusal
+            )
+            if undone.what in untellable:
+                self._reports.not_done(tried.model, failures, failure)
+        if plan is not None:
+            asked = {what(each, key) for each in plan.actions}
+            asked |= {each.what for each in tried.outcome.undone}
+            if failures.settle(Origin.WRITE, asked):
+                # It was told, and is not so any more.
+                self._queue.add(key)
+
+    def _is_restless(self, key: Key, session: Session, tried: _Try) -> bool:
+        """Whether one plan follows the other without an end; it is told, and they have to wait."""
+        if tried.plan is None or (tried.plan.actions and not tried.outcome.is_whole):
+            return False
+        session.restless = session.restless + 1 if tried.plan.actions else 0
+        if session.restless <= RESTLESS:
+            session.failures.done(COME_TO_REST)
+            return False
+        last = what(tried.plan.actions[-1], key)
+        answer = f"{RESTLESS} plans in a row had something to do, the last: {last}"
+        session.failures.failed(Origin.REST, COME_TO_REST, answer)
+        return True
+
+    def _wake(self, key: Key, session: Session, tried: _Try) -> None:
         """Have the key looked at again when its plan wants it."""
-        now = self._clock()
-        rollout.restless = rollout.restless + 1 if plan.actions else 0
-        if rollout.restless > RESTLESS:
-            raise PlanError(f"{key}: {RESTLESS} plans in a row had something to do")
+        plan = tried.plan
+        if plan is None:
+            return
         if plan.actions:
             self._queue.add(key)
         if plan.wake_at is not None:
-            self._queue.add(key, after=max(plan.wake_at - now, 0.0))
-        if rollout.history is not None and not rollout.history.is_whole:
-            self._queue.add(key, after=HISTORY_AGAIN_S)
-        answered = rollout.answered
-        if answered is not None and not answered.is_clean:
-            self._queue.add(key, after=max(answered.at + ASK_AGAIN_S - now, 0.0))
+            self._queue.add(key, after=max(plan.wake_at - self._clock(), 0.0))
+        if tried.seen is not None:
+            self._look_again(key, session, tried.seen.children)
 
-    def _show(self, key: Key, rollout: Session) -> None:
+    def _look_again(self, key: Key, session: Session, children: Children) -> None:
+        """Come back for what no watch tells."""
+        now, again_at = self._clock(), session.again_at(children)
+        if now < again_at < NEVER:
+            self._queue.add(key, after=again_at - now)
+        if children.dying:
+            self._queue.add(key, after=DYING_S)
+
+    def _show(self, key: Key, session: Session) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
-        rollout.phase = str(status.get("phase", ""))
+        session.phase = str(status.get("phase", ""))
         true = {
             each.get("type")
             for each in status.get("conditions") or ()
             if each.get("status") == "True"
         }
-        rollout.serves_spec, rollout.available = "Ready" in true, "Available" in true
-
-
-def _still_valid(answered: Answered | None, generation: int, now: float) -> Answered | None:
-    """What was asked before, while it holds; None to have it asked again."""
-    if answered is None or answered.checked.generation != generation:
-        return None
-    return answered if answered.is_clean or now - answered.at < ASK_AGAIN_S else None
+        session.serves_spec, session.available = "Ready" in true, "Available" in true

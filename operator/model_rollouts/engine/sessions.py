@@ -1,62 +1,21 @@
 """What the engine holds of each ModelDeployment from one pass to the next."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
+from model_rollouts.engine.failures import Failures
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
-from model_rollouts.rollout import Checked, Failure, History, HistoryQuery, Memory
+from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout import Children, Memory, Need, Observed
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
-"""`judging.take`."""
+"""`rollout.take_counts`."""
 
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What was asked for admission, and when (Unix seconds)."""
-
-    checked: Checked
-    at: float
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing that was found can be cured without a change of the spec."""
-        found = self.checked
-        return not (found.refusal or found.gateway.conflicts or found.gateway.missing)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was found about the past of what `asked` names, and when: nothing of a candidate."""
-
-    asked: HistoryQuery
-    history: History
-    at: float
-
-    def holds_for(self, query: HistoryQuery) -> bool:
-        """Whether the same past is asked about."""
-        return (self.asked.served, self.asked.others) == (query.served, query.others)
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """What Prometheus said of the past of `asked` for one generation of the spec, and when.
-
-    `history` is None when it did not answer.
-    """
-
-    asked: HistoryQuery
-    generation: int
-    history: History | None
-    at: float
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is missing that may come without a change of the spec."""
-        if self.history is None:
-            return False
-        return self.asked.candidate is None or self.history.scraped_ms is not None
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +40,61 @@ class Session:
     answered: Answered | None = None
     history: Remembered | None = None
     measured: Measured | None = None
-    failures: tuple[Failure, ...] = ()
-    """What the API server did not do of the last plans."""
+    asked: dict[Need, float] = field(default_factory=dict)
+    """The questions that are open, each with when it was first asked (Unix seconds)."""
+    failures: Failures = field(default_factory=Failures)
     metrics_error: str | None = None
+    past_failed: bool = False
+    """Whether `metrics_error` is that of the last question about the past."""
     restless: int = 0
-    """Passes in a row that found something to do."""
+    """Passes in a row that found something to do and did it."""
     phase: str = ""
     serves_spec: bool = False
     available: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 
+    def observed(self, model: Object, children: Children) -> Observed:
+        """What a plan for `model` is made from."""
+        return Observed(
+            obj=model,
+            children=children,
+            checked=None if self.answered is None else self.answered.checked,
+            history=None if self.history is None else self.history.history,
+            metrics_error=self.metrics_error,
+            asked_since=min(self.asked.values(), default=None),
+            failures=self.failures.told(),
+        )
+
+    def forget_generation(self, generation: int) -> None:
+        """What was answered for another generation than this one is asked anew."""
+        if self.answered is not None and self.answered.checked.generation != generation:
+            self.answered = None
+        if self.history is not None and self.history.generation != generation:
+            self.history = None
+
+    def again_at(self, children: Children) -> float:
+        """When something that is known is to be asked again (Unix seconds), `answers.NEVER` for
+        never.
+        """
+        past, times = self.history, [NEVER]
+        if self.answered is not None:
+            times.append(self.answered.again_at)
+        if past is not None:
+            times.append(past.again_at(pods_of(past.asked.candidate, children.deployments)))
+        return min(times)
+
     def begin(self) -> None:
         """A pass begins."""
         self._busy = True
 
-    def end(self, memory: Memory | None = None, measures: Request | None = None) -> None:
-        """The pass has ended with what its plan handed on, or with nothing when it failed."""
-        if memory is not None:
-            self.memory = memory
-            self.measures = _gone_on(measures, self.measures)
+    def keep(self, memory: Memory, measures: Request | None) -> None:
+        """The pass hands on what it knows and what is to be measured now."""
+        self.memory = memory
+        self.measures = _gone_on(measures, self.measures)
+
+    def end(self) -> None:
+        """The pass has ended."""
         self._busy = False
         self._settle()
 
@@ -109,6 +103,7 @@ class Session:
         now = self.measures
         if now is None or now.since != asked.since or not _is_same(now.rollout, asked.rollout):
             return False
+        self.past_failed = False
         if isinstance(counted, Counted):
             self.metrics_error = None
             self.measures = replace(now, since=counted.watermark)
@@ -119,12 +114,21 @@ class Session:
             self._settle()
         return True
 
+    def refuse(self, error: Exception) -> None:
+        """Counts could not be taken: it is told, and the rollout holds until there are others."""
+        self.past_failed = False
+        self.metrics_error = f"the counts could not be judged: {type(error).__name__}: {error}"
+
     def _settle(self) -> None:
-        for each in self._inbox:
+        inbox, self._inbox = self._inbox, []
+        for each in inbox:
             # A pass may have begun another trial since.
             if self.measures is not None and _is_same(self.measures.rollout, each.request.rollout):
-                self.memory = self.take(self.memory, each.counted, each.weight)
-        self._inbox.clear()
+                try:
+                    self.memory = self.take(self.memory, each.counted, each.weight)
+                except Exception as error:
+                    _log.exception("%s: counts were not judged", each.request.rollout.key)
+                    self.refuse(error)
 
 
 class Sessions:

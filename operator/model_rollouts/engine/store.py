@@ -1,6 +1,7 @@
 """What the operator knows of the cluster: the newest version of each watched object.
 
 Results of our own writes go in at once, so a pass never acts on a state older than its own writes.
+What was gone is kept until the next list, for it may only have lost its label: see `restore`.
 Objects are kept as JSON text, a tenth of the memory that they take as dicts, and packed. Those of a
 kind are much alike, renderings with the configuration of a proxy above all: what an object has in
 common with the first of its kind takes no memory.
@@ -9,7 +10,7 @@ common with the first of its kind takes no memory.
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,6 +30,23 @@ class Key(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
+class AsOf(NamedTuple):
+    """What is known of an object: its version, and the one at which it was gone; -1 for none."""
+
+    version: int
+    gone: int
+
+
+class Strangers(NamedTuple):
+    """What has a place among the children of a model and is not its own, as `Kind/name`.
+
+    What is `dying` belongs to a ModelDeployment that is no more, and is deleted with it.
+    """
+
+    living: frozenset[str]
+    dying: frozenset[str]
+
+
 class _Place(NamedTuple):
     kind: Kind
     namespace: str
@@ -37,19 +55,36 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    """`owner` is the uid of its controller, `by_model` whether that is a ModelDeployment.
+
+    `watched`: it has our label, so that watches and lists tell of it.
+    """
+
     version: int
     uid: str
     owner: str | None
+    by_model: bool
     model: Key
     generation: int
     watched: bool
     packed: bytes
     pattern: bytes
 
+    @property
+    def is_orphan(self) -> bool:
+        """Whether it has our label and no controller."""
+        return self.owner is None and self.watched
+
     def read(self) -> Body:
         text = zlib.decompressobj(zdict=self.pattern).decompress(self.packed)
         obj: Body = msgspec.json.decode(text)
         return obj
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    version: int
+    last: _Kept | None
 
 
 class Store:
@@ -60,7 +95,7 @@ class Store:
         self._of_owner: dict[str, set[_Place]] = defaultdict(set)
         self._of_model: dict[Key, set[_Place]] = defaultdict(set)
         self._models: dict[str, Key] = {}
-        self._gone: dict[_Place, int] = {}
+        self._gone: dict[_Place, _Gone] = {}
         self._patterns: dict[Kind, bytes] = {}
 
     def __len__(self) -> int:
@@ -76,6 +111,10 @@ class Store:
         kept = self._kept.get(_Place(kind, namespace, name))
         return None if kept is None else kept.read()
 
+    def has(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Whether there is such an object."""
+        return _Place(kind, namespace, name) in self._kept
+
     def generation(self, model: Key) -> int:
         """Which change of its spec a ModelDeployment is at; 0 when there is none."""
         kept = self._kept.get(_Place(MODEL_DEPLOYMENT, *model))
@@ -86,19 +125,25 @@ class Store:
         for place in sorted(self._of_owner.get(uid, ()), key=_order):
             yield self._kept[place].read()
 
-    def strangers(self, model: Key, uid: str) -> frozenset[str]:
-        """What has a place among the children of `model`, as `Kind/name`, and is not of `uid`."""
-        return frozenset(
-            f"{place.kind.name}/{place.name}"
-            for place, kept in self._labelled(model)
-            if kept.owner != uid
-        )
+    def strangers(self, model: Key, uid: str) -> Strangers:
+        """What has a place among the children of `model`, and is not of `uid`."""
+        living: set[str] = set()
+        dying: set[str] = set()
+        for place, kept in self._labelled(model):
+            if kept.owner != uid and not kept.is_orphan:
+                is_dying = kept.by_model and kept.owner not in self._models
+                (dying if is_dying else living).add(f"{place.kind.name}/{place.name}")
+        return Strangers(frozenset(living), frozenset(dying))
+
+    def unwatched(self, model: Key) -> list[tuple[Kind, str]]:
+        """Kind and name of what is in a place among the children of `model` without our label."""
+        return [
+            (place.kind, place.name) for place, kept in self._labelled(model) if not kept.watched
+        ]
 
     def orphans(self, model: Key) -> list[Body]:
         """What carries our labels and those of `model`, and has no controller."""
-        return [
-            kept.read() for _, kept in self._labelled(model) if kept.owner is None and kept.watched
-        ]
+        return [kept.read() for _, kept in self._labelled(model) if kept.is_orphan]
 
     def _labelled(self, model: Key) -> Iterator[tuple[_Place, _Kept]]:
         for place in sorted(self._of_model.get(model, ()), key=_order):
@@ -111,15 +156,53 @@ class Store:
         before = self._kept.get(place)
         if before is not None and before.version >= version:
             return frozenset()
-        if self._gone.get(place, -1) >= version:
+        # As old as its end is an object that lost our label: it ended for the watch alone.
+        gone = self._gone.get(place)
+        if gone is not None and gone.version > version:
             return frozenset()
+        kept = self._made(place, obj, version)
         self._forget(place)
-        self._keep(place, obj, version)
-        return self._concerned(before, self._kept[place])
+        self._enter(place, kept)
+        return self._concerned(before, kept)
 
     def remove(self, kind: Kind, obj: Mapping[str, Any]) -> frozenset[Key]:
         """Forget an object that was deleted as `obj`. Returns the models that it concerned."""
         return self._remove(_place(kind, obj), _version(obj))
+
+    def as_of(self, kind: Kind, namespace: str, name: str) -> AsOf:
+        """What is known of an object now; for `read`."""
+        place = _Place(kind, namespace, name)
+        kept, gone = self._kept.get(place), self._gone.get(place)
+        return AsOf(-1 if kept is None else kept.version, -1 if gone is None else gone.version)
+
+    def read(
+        self, kind: Kind, namespace: str, name: str, found: Mapping[str, Any] | None, since: AsOf
+    ) -> frozenset[Key]:
+        """Take in what a read by its name found, None for nothing. It began when `since` was known.
+
+        It is believed, whatever watches and lists have told before: they know of an object only
+        while it has our label. Returns the models that it concerns.
+        """
+        place = _Place(kind, namespace, name)
+        if self.as_of(kind, namespace, name) != since:
+            # Newer news came meanwhile.
+            return frozenset() if found is None else self.put(kind, found)
+        if found is not None:
+            self._gone.pop(place, None)
+            return self.put(kind, found)
+        concerned = self._remove(place, since.version) if place in self._kept else frozenset()
+        gone = self._gone.get(place)
+        if gone is not None:
+            self._gone[place] = _Gone(gone.version, None)
+        return concerned
+
+    def restore(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Take an object for what it was last, until it is read; False when that is not known."""
+        place = _Place(kind, namespace, name)
+        gone = self._gone.get(place)
+        if place not in self._kept and gone is not None and gone.last is not None:
+            self._enter(place, replace(gone.last, watched=False))
+        return place in self._kept
 
     def sweep(
         self, kind: Kind, namespace: str | None, listed: Iterable[tuple[str, str]], version: str
@@ -141,11 +224,13 @@ class Store:
             and (place.namespace, place.name) not in there
         ]
         self._gone = {
-            place: at for place, at in self._gone.items() if place.kind is not kind or at > as_of
+            place: gone
+            for place, gone in self._gone.items()
+            if place.kind is not kind or gone.version > as_of
         }
         return frozenset().union(*(self._vanish(place, as_of) for place in vanished))
 
-    def _keep(self, place: _Place, obj: Mapping[str, Any], version: int) -> None:
+    def _made(self, place: _Place, obj: Mapping[str, Any], version: int) -> _Kept:
         metadata = dict(obj["metadata"])
         metadata.pop("managedFields", None)
         labels = metadata.get("labels") or {}
@@ -153,21 +238,25 @@ class Store:
         name = place.name if is_model else labels.get(MODEL_LABEL, place.name)
         text = msgspec.json.encode({**obj, "metadata": metadata})
         pattern = self._patterns.setdefault(place.kind, text)
-        kept = _Kept(
+        owner = controller(obj)
+        return _Kept(
             version,
             metadata["uid"],
-            controller(obj),
+            None if owner is None else str(owner["uid"]),
+            owner is not None and owner.get("kind") == MODEL_DEPLOYMENT.name,
             Key(place.namespace, name),
             metadata.get("generation", 0),
             is_model or labels.get(MANAGED_BY_LABEL) == MANAGED_BY,
             _packed(text, pattern),
             pattern,
         )
+
+    def _enter(self, place: _Place, kept: _Kept) -> None:
         self._kept[place] = kept
         self._of_model[kept.model].add(place)
         if kept.owner is not None:
             self._of_owner[kept.owner].add(place)
-        if is_model:
+        if place.kind is MODEL_DEPLOYMENT:
             self._models[kept.uid] = kept.model
 
     def _forget(self, place: _Place) -> _Kept | None:
@@ -186,6 +275,8 @@ class Store:
         if kept.watched:
             return self._remove(place, as_of)
         self._forget(place)
+        # It may be there all the same, as old as it is.
+        self._gone[place] = _Gone(kept.version, kept)
         return self._concerned(kept)
 
     def _remove(self, place: _Place, version: int) -> frozenset[Key]:
@@ -193,7 +284,8 @@ class Store:
         if kept is not None and kept.version > version:
             return frozenset()
         # Older news of it may still be on their way.
-        self._gone[place] = max(version, self._gone.get(place, -1))
+        gone = self._gone.get(place) or _Gone(-1, None)
+        self._gone[place] = _Gone(max(version, gone.version), kept or gone.last)
         self._forget(place)
         return self._concerned(kept)
 
@@ -203,10 +295,10 @@ class Store:
         return frozenset([kept.model for kept in known] + [key for key in owners if key])
 
 
-def controller(obj: Mapping[str, Any]) -> str | None:
-    """The uid of the controller of an object, None when it has none."""
+def controller(obj: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The reference to the controller of an object, None when it has none."""
     owners = obj["metadata"].get("ownerReferences") or ()
-    return next((str(owner["uid"]) for owner in owners if owner.get("controller")), None)
+    return next((owner for owner in owners if owner.get("controller")), None)
 
 
 def _packed(text: bytes, pattern: bytes) -> bytes:

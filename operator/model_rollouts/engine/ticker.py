@@ -8,15 +8,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
+from model_rollouts.engine.loops import lasting
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Session, Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.errors import InputError
+from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.routes import reader
@@ -68,9 +71,10 @@ class Ticker:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        broke = self._instruments.broke
         async with asyncio.TaskGroup() as tasks:
             for phase_ms in self._readers:
-                tasks.create_task(self._run(phase_ms))
+                tasks.create_task(lasting("ticker", partial(self._run, phase_ms), broke))
 
     async def _run(self, phase_ms: int) -> None:
         while True:
@@ -98,14 +102,22 @@ class Ticker:
         as_if_ms = self._now_ms() - self._settle_ms + self._grid.step_ms
         try:
             counted = await self._readers[phase_ms].tick(requests, as_if_ms)
-        except InputError:
-            self._instruments.ticks.labels("refused").inc()
-            _log.exception("samples were not read: a request for them was refused")
-            return False
+        except Exception as error:
+            refused = isinstance(error, InputError)
+            self._instruments.ticks.labels("refused" if refused else "failed").inc()
+            _log.exception("samples were not read")
+            counted = dict.fromkeys(active, _unread(error))
+        else:
+            self._instruments.ticks.labels("read").inc()
         behind = False
         for name, (key, rollout, request) in active.items():
-            behind |= self._hand_on(key, rollout, request, counted[name])
-        self._instruments.ticks.labels("read").inc()
+            try:
+                behind |= self._hand_on(key, rollout, request, counted[name])
+            except Exception as error:
+                _log.exception("%s: counts were not handed on", key)
+                self._instruments.broke("ticker")
+                rollout.refuse(error)
+                self._queue.add(key)
         return behind
 
     def _phase(self, request: Request) -> int:
@@ -136,3 +148,9 @@ class Ticker:
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)
+
+
+def _unread(error: Exception) -> Unavailable:
+    """What a rollout is told when its samples could not even be asked for."""
+    message = f"the samples could not be read: {type(error).__name__}: {error}"
+    return Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), message))

@@ -150,9 +150,12 @@ class PrometheusClient:
         if path is None:
             return {}
         try:
-            return {"Authorization": f"Bearer {path.read_text().strip()}"}
+            token = path.read_text(errors="replace").strip()
         except OSError as error:
             raise QueryError(f"{path}: {error.strerror}") from None
+        if not token.isascii() or not token.isprintable():
+            raise QueryError(f"{path}: a token is one line of ASCII text, and this is not")
+        return {"Authorization": f"Bearer {token}"}
 
     async def _read(self, url: URL, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()

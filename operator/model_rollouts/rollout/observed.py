@@ -15,7 +15,8 @@ class Children:
     """The objects that the ModelDeployment owns; those of other owners are left out.
 
     `deployments` and `services` are by name. `strangers` are the names of objects, as
-    `Kind/name`, that have a name this rollout needs and another owner.
+    `Kind/name`, that have a name this rollout needs and another owner. `dying` are those whose
+    owner is a ModelDeployment that was deleted: they are about to be deleted too.
     """
 
     revisions: Sequence[Object] = ()
@@ -23,6 +24,7 @@ class Children:
     services: Mapping[str, Object] = field(default_factory=dict)
     route: Object | None = None
     strangers: frozenset[str] = frozenset()
+    dying: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,23 @@ from model_rollouts.routes.reader import parents
 _ANYTHING: Object = {"path": {"type": "PathPrefix", "value": "/"}}
 
 
+def compared(route: Object) -> Object:
+    """As much of an HTTPRoute as `is_conflict` looks at: a list of all of them is long."""
+    metadata, spec = route["metadata"], route.get("spec") or {}
+    return {
+        "metadata": {
+            key: metadata[key]
+            for key in ("namespace", "name", "creationTimestamp")
+            if key in metadata
+        },
+        "spec": {
+            "parentRefs": spec.get("parentRefs"),
+            "hostnames": spec.get("hostnames"),
+            "rules": [{"matches": rule.get("matches")} for rule in spec.get("rules") or ()],
+        },
+    }
+
+
 def is_conflict(model: Object, own: Object | None, other: Object) -> bool:
     """Whether `other` answers requests that the ModelDeployment `model` asks for.
 

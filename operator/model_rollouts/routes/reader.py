@@ -34,6 +34,27 @@ def differences(found: Object, wanted: Object) -> tuple[str, ...]:
     return tuple(sorted(paths))
 
 
+def is_same(one: Object, other: Object) -> bool:
+    """Whether two states of our HTTPRoute are the same in everything that is ours.
+
+    Its status and what others annotate is not.
+    """
+
+    def ours(route: Object) -> tuple[Any, ...]:
+        metadata = route["metadata"]
+        labels = metadata.get("labels") or {}
+        return (
+            metadata.get("uid"),
+            metadata.get("ownerReferences"),
+            metadata.get("deletionTimestamp"),
+            [labels.get(name) for name in (names.MANAGED_BY_LABEL, names.MODEL_LABEL)],
+            record_of(route),
+            route.get("spec"),
+        )
+
+    return ours(one) == ours(other)
+
+
 def record_of(route: Object) -> str | None:
     """The text of the record that a route carries, None when it has none."""
     text = (route["metadata"].get("annotations") or {}).get(names.RECORD_ANNOTATION)

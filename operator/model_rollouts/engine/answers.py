@@ -1,0 +1,110 @@
+"""What was answered beside the passes, how long it holds, and when it is worth asking again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout import Checked, History, HistoryQuery
+
+NEVER = float("inf")
+
+FIRST_AGAIN_S = 2.0
+LONGEST_AGAIN_S = 60.0
+"""Seconds until something is asked again whose answer may change without a change of the spec: from
+the first to the longest, doubled while the answer stays the same."""
+
+EAGER_TIMES = 5
+"""So often Prometheus is asked again at the first pace: users wait for the first scrape of pods."""
+
+MEASURED_S = 600.0
+"""How long a dispersion holds that was measured on a day."""
+
+
+def again_after(same: int) -> float:
+    """Seconds that an answer holds that came `same` times before in a row."""
+    return min(FIRST_AGAIN_S * 2.0 ** min(same, 20), LONGEST_AGAIN_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What was asked for admission, when (Unix seconds), and how often it was the same before."""
+
+    checked: Checked
+    at: float
+    same: int = 0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing that was found can be cured without a change of the spec."""
+        found = self.checked
+        return not (found.refusal or found.gateway.conflicts or found.gateway.missing)
+
+    @property
+    def again_at(self) -> float:
+        """When it is asked again (Unix seconds)."""
+        return NEVER if self.is_clean else self.at + again_after(self.same)
+
+    def followed_by(self, checked: Checked, at: float) -> "Answered":
+        """The next answer."""
+        return Answered(checked, at, self.same + 1 if checked == self.checked else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was found about the past of what `asked` names, and when: nothing of a candidate."""
+
+    asked: HistoryQuery
+    history: History
+    at: float
+
+    def holds_for(self, query: HistoryQuery, now: float) -> bool:
+        """Whether the same past is asked about, not long after."""
+        same = (self.asked.served, self.asked.others) == (query.served, query.others)
+        return same and now - self.at <= MEASURED_S
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What Prometheus said of the past of `asked` for one generation of the spec, and when.
+
+    `pods` is how the candidate's were then, and `same` how often the answer was the same before.
+    """
+
+    asked: HistoryQuery
+    generation: int
+    history: History
+    at: float
+    pods: Any = None
+    same: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing that may come without a change of the spec."""
+        return self.asked.candidate is None or self.history.scraped_ms is not None
+
+    def again_at(self, pods: Any) -> float:
+        """When it is asked again (Unix seconds): at once after the `pods` have changed."""
+        if self.is_whole:
+            return NEVER
+        return 0.0 if pods != self.pods else self.at + again_after(max(0, self.same - EAGER_TIMES))
+
+    def followed_by(self, after: "Remembered") -> "Remembered":
+        """The next answer, which knows how often it was the same before."""
+        same = (after.history, after.asked, after.generation, after.pods) == (
+            self.history,
+            self.asked,
+            self.generation,
+            self.pods,
+        )
+        return replace(after, same=self.same + 1 if same else 0)
+
+
+def pods_of(revision: str | None, deployments: Mapping[str, Object]) -> Any:
+    """How the pods of a revision are, as far as their Deployment tells; None without any."""
+    deployment = deployments.get(revision or "")
+    if deployment is None:
+        return None
+    status = deployment.get("status") or {}
+    counts = ("replicas", "readyReplicas", "availableReplicas", "updatedReplicas")
+    return (deployment["spec"].get("replicas"), *(status.get(each) for each in counts))

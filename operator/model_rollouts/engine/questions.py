@@ -1,0 +1,255 @@
+"""What a plan needs and no watch tells is asked here, beside the passes: none ever waits for it.
+
+Checks of the cluster do not wait for the past of a service, nor the other way round: each kind of
+question has askers of its own. A question of a ModelDeployment is asked once at a time, and again
+after a while until it is answered; the answer goes into the session, and the next pass plans with
+it.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
+from model_rollouts.engine.cluster_checks import Checker, UnansweredError
+from model_rollouts.engine.failures import Origin
+from model_rollouts.engine.queue import KeyedQueue
+from model_rollouts.engine.sessions import Session
+from model_rollouts.engine.store import Key
+from model_rollouts.prometheus.client import QueryError
+from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.rollout import Apply, History, HistoryQuery, Need, Observed
+
+ASKERS = 4
+"""Questions of a kind that are under way at once; one about the past is some 30 queries."""
+
+LONGEST_BACKOFF_S = 30.0
+
+UNFORESEEN = "check the version before its start"
+"""What failed when the operator itself did."""
+
+_log = logging.getLogger(__name__)
+
+
+class AsksHistory(Protocol):
+    """Asks Prometheus about the past; raises QueryError or AnswerError."""
+
+    async def past(self, namespace: str, query: HistoryQuery) -> History:
+        """How bursty the bad answers of what served were, and how many requests it had lately."""
+
+    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+        """When a revision was scraped last, None when it never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question on behalf of a session, as of `seen`; what is asked follows from the plan."""
+
+    session: Session
+    seen: Observed
+    tries: Apply | None = None
+    history: HistoryQuery | None = None
+
+    @property
+    def generation(self) -> int:
+        """The generation of the spec that it is asked for."""
+        found: int = self.seen.obj["metadata"]["generation"]
+        return found
+
+    def is_same(self, other: "Question") -> bool:
+        """Whether an answer to the one is an answer to the other."""
+        return self.session is other.session and (
+            (self.generation, self.tries, self.history)
+            == (other.generation, other.tries, other.history)
+        )
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The questions of one kind that are open."""
+
+    queue: KeyedQueue
+    open: dict[Key, Question] = field(default_factory=dict)
+
+
+class Questions:
+    """All that are open. `clock` is in Unix seconds, `ticks` in those of the queues."""
+
+    def __init__(
+        self,
+        *,
+        checker: Checker,
+        historian: AsksHistory,
+        queue: KeyedQueue,
+        clock: Callable[[], float],
+        ticks: Callable[[], float] = time.monotonic,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._checker = checker
+        self._historian = historian
+        self._queue = queue
+        self._clock = clock
+        self._lanes = {need: _Lane(KeyedQueue(ticks, jitter, LONGEST_BACKOFF_S)) for need in Need}
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for need in Need:
+                for _ in range(ASKERS):
+                    tasks.create_task(self._work(need))
+
+    def ask(self, key: Key, need: Need, question: Question, *, is_awaited: bool = True) -> None:
+        """Have it answered, unless the same is asked already.
+
+        `is_awaited`: there is no answer yet that a plan could be made with.
+        """
+        lane = self._lanes[need]
+        before = lane.open.get(key)
+        lane.open[key] = question
+        if before is None or not before.is_same(question):
+            self._close(key, need, before)
+            lane.queue.forgive(key)
+            lane.queue.add(key)
+        if is_awaited:
+            question.session.asked.setdefault(need, self._clock())
+
+    def drop(self, key: Key, need: Need) -> None:
+        """It is asked no more; an answer that is under way is for nobody."""
+        self._close(key, need, self._lanes[need].open.pop(key, None))
+
+    def forget(self, key: Key) -> None:
+        """Its ModelDeployment is gone."""
+        for need in Need:
+            self.drop(key, need)
+
+    def is_open(self, key: Key, need: Need) -> bool:
+        """Whether such a question is open."""
+        return key in self._lanes[need].open
+
+    async def step(self, need: Need) -> bool:
+        """Ask the next question of a kind that is due; False when there is none now."""
+        key = self._lanes[need].queue.take()
+        if key is not None:
+            await self._ask(need, key)
+        return key is not None
+
+    async def _work(self, need: Need) -> None:
+        queue = self._lanes[need].queue
+        while (key := await queue.get()) is not None:
+            await self._ask(need, key)
+
+    async def _ask(self, need: Need, key: Key) -> None:
+        lane = self._lanes[need]
+        question, is_answered = lane.open.get(key), True
+        try:
+            if question is not None:
+                is_answered = await self._is_answered(need, key, question)
+        finally:
+            lane.queue.done(key, failed=not is_answered)
+
+    async def _is_answered(self, need: Need, key: Key, question: Question) -> bool:
+        asks = self._check if need is Need.CHECK else self._remember
+        try:
+            await asks(key, question)
+        except UnansweredError as error:
+            self._failed(key, question, error)
+            return False
+        except (QueryError, AnswerError) as error:
+            self._is_blind(key, question, str(error))
+            return False
+        return True
+
+    async def _check(self, key: Key, question: Question) -> None:
+        session = question.session
+        try:
+            checked = await self._checker.check(question.seen, question.tries)
+        except UnansweredError:
+            raise
+        except Exception as error:
+            _log.exception("%s: not checked", key)
+            answer = f"the operator failed with {type(error).__name__}: {error}"
+            raise UnansweredError(UNFORESEEN, answer) from error
+        if not self._is_current(Need.CHECK, key, question):
+            return
+        before, now = session.answered, self._clock()
+        session.answered = (
+            Answered(checked, now) if before is None else before.followed_by(checked, now)
+        )
+        self._answered(key, Need.CHECK, session.answered.again_at)
+        if session.answered.same == 0:
+            self._queue.add(key)
+
+    async def _remember(self, key: Key, question: Question) -> None:
+        session, query = question.session, question.history
+        assert query is not None  # it is what is asked
+        try:
+            history = await self._history(question, query)
+        except (QueryError, AnswerError):
+            raise
+        except Exception as error:
+            _log.exception("%s: the past is not known", key)
+            message = f"the operator failed with {type(error).__name__}: {error}"
+            raise QueryError(message) from error
+        if not self._is_current(Need.HISTORY, key, question):
+            return
+        pods = pods_of(query.candidate, question.seen.children.deployments)
+        found = Remembered(query, question.generation, history, self._clock(), pods)
+        before = session.history
+        session.history = found if before is None else before.followed_by(found)
+        self._answered(key, Need.HISTORY, session.history.again_at(pods))
+        if session.history.same == 0:
+            self._queue.add(key)
+
+    async def _history(self, question: Question, query: HistoryQuery) -> History:
+        session, now = question.session, self._clock()
+        namespace = question.seen.obj["metadata"]["namespace"]
+        known = session.measured
+        if known is None or not known.holds_for(query, now):
+            known = Measured(query, await self._historian.past(namespace, query), now)
+            session.measured = known
+        if query.candidate is None:
+            return known.history
+        scraped = await self._historian.scraped_ms(namespace, query.candidate)
+        return replace(known.history, candidate=query.candidate, scraped_ms=scraped)
+
+    def _is_current(self, need: Need, key: Key, question: Question) -> bool:
+        """Whether an answer is still asked for: a later question may be another one."""
+        now = self._lanes[need].open.get(key)
+        return now is not None and now.is_same(question)
+
+    def _answered(self, key: Key, need: Need, again_at: float) -> None:
+        self._close(key, need, self._lanes[need].open.pop(key, None))
+        if again_at != NEVER:
+            self._queue.add(key, after=max(again_at - self._clock(), 0.0))
+
+    def _failed(self, key: Key, question: Question, error: UnansweredError) -> None:
+        if self._is_current(Need.CHECK, key, question):
+            failures = question.session.failures
+            failures.failed(Origin.CHECK, error.what, error.answer, is_refusal=error.is_refusal)
+            # A check ends at the first thing that fails.
+            failures.settle(Origin.CHECK, {error.what})
+            self._queue.add(key)
+
+    def _is_blind(self, key: Key, question: Question, message: str) -> None:
+        session = question.session
+        if not self._is_current(Need.HISTORY, key, question):
+            return
+        if session.metrics_error != message:
+            self._queue.add(key)
+        session.metrics_error, session.past_failed = message, True
+
+    def _close(self, key: Key, need: Need, question: Question | None) -> None:
+        """What was told of a question that is no longer asked is over."""
+        if question is None:
+            return
+        session = question.session
+        session.asked.pop(need, None)
+        was_told = need is Need.CHECK and session.failures.settle(Origin.CHECK)
+        if need is Need.HISTORY and session.past_failed:
+            session.metrics_error, session.past_failed, was_told = None, False, True
+        if was_told:
+            self._queue.add(key)

@@ -1,0 +1,354 @@
+"""What a plan needs is asked beside the passes: when, how often, and what becomes of the answer."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from model_rollouts.cluster.kinds import DEPLOYMENT
+from model_rollouts.decision import INDEPENDENT
+from model_rollouts.engine.cluster_checks import UnansweredError
+from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
+from model_rollouts.engine.store import Key
+from model_rollouts.metrics.counts import Counted
+from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.prometheus.client import QueryError
+from model_rollouts.rollout.actions import Apply, Need, WriteStatus
+from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.observed import Checked, Failure, Gateway, History, Observed
+from model_rollouts.rollout.plan import Plan
+from model_rollouts.rollout.policies.needs import HistoryQuery
+from tests.engine.passes import KEY, Passes
+from tests.engine.planners import bare
+from tests.engine.test_ticker import measured
+
+MISSING = Gateway(missing=("gateways/models",))
+CONFLICTS = Gateway(conflicts=("shop/theirs",))
+OTHER = Key("shop", "departure")
+CANDIDATE = "arrival-2"
+UNSCRAPED = History(INDEPENDENT, None, CANDIDATE)
+SCRAPED = History(INDEPENDENT, 999_000, CANDIDATE)
+
+
+class Asker:
+    """Answers checks and questions about the past, with what a test puts into `says`."""
+
+    def __init__(self, *says: Any) -> None:
+        self.world: Passes
+        self.says = list(says)
+        self.asked: list[float] = []
+        self.pasts = 0
+        self.until: asyncio.Event | None = None
+        """What every answer waits for."""
+
+    async def _next(self) -> Any:
+        self.asked.append(self.world.now)
+        if self.until is not None:
+            await self.until.wait()
+        answer = self.says.pop(0) if len(self.says) > 1 else self.says[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def check(self, observed: Observed, tries: Apply | None) -> Checked:
+        """The next answer, for the generation that is seen; the last one again and again."""
+        return Checked(observed.obj["metadata"]["generation"], await self._next())
+
+    async def past(self, namespace: str, query: HistoryQuery) -> History:
+        """The past of what serves."""
+        self.pasts += 1
+        return History(INDEPENDENT, None)
+
+    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+        """The next answer; the last one again and again."""
+        found: int | None = await self._next()
+        return found
+
+
+class Needing:
+    """A planner that needs answers until it has them."""
+
+    def __init__(self, *needs: Need) -> None:
+        self.needs = needs
+        self.query = HistoryQuery(CANDIDATE, ("arrival-1",))
+
+    def __call__(self, observed: Observed, memory: Memory, now: float) -> Plan:
+        """A plan that only asks, as long as it lacks an answer."""
+        lacks_check = Need.CHECK in self.needs and observed.checked is None
+        past = observed.history
+        lacks_past = Need.HISTORY in self.needs and observed.metrics_error is None and past is None
+        needs = {Need.CHECK} if lacks_check else {Need.HISTORY} if lacks_past else set()
+        tries = Apply({"kind": "Deployment"}) if lacks_check else None
+        history = self.query if Need.HISTORY in needs else None
+        return Plan((), memory, needs=frozenset(needs), tries=tries, history=history)
+
+
+def gateways(world: Passes) -> list[Gateway | None]:
+    """What each plan knew of the gateway, without repetitions."""
+    known = [None if each.checked is None else each.checked.gateway for each in world.seen]
+    return [each for n, each in enumerate(known) if n == 0 or each != known[n - 1]]
+
+
+def asking(need: Need, *says: Any) -> tuple[Passes, Asker]:
+    """A world with one ModelDeployment whose planner needs something."""
+    asker = Asker(*says)
+    world = Passes(Needing(need), checker=asker, historian=asker)
+    asker.world = world
+    return world.model(), asker
+
+
+def gaps(times: list[float]) -> list[float]:
+    """Seconds between each and the next, in halves."""
+    return [round(2 * (after - before)) / 2 for before, after in pairwise(times)]
+
+
+@pytest.mark.parametrize("need", Need)
+def test_a_pass_ends_and_acts_while_its_questions_are_open(need: Need) -> None:
+    world, asker = asking(need, Gateway())
+    needing = world.planner
+
+    def whole(observed: Observed, memory: Memory, now: float) -> Plan:
+        found = needing(observed, memory, now)
+        told = WriteStatus({"phase": "Starting"})
+        return replace(found, actions=() if observed.obj.get("status") else (told,))
+
+    world.planner = whole
+    world.run(1, asks=False)
+
+    assert asker.asked == []
+    assert "status ModelDeployment arrival" in world.cluster.requests
+    assert world.seen[-1].asked_since == 1_000.0
+
+
+def test_the_answer_is_planned_with_in_a_later_pass() -> None:
+    world, asker = asking(Need.CHECK, Gateway())
+    world.run()
+
+    assert len(asker.asked) == 1
+    assert gateways(world) == [None, Gateway()]
+    assert world.seen[-1].asked_since is None
+
+
+def test_a_question_is_asked_once_at_a_time() -> None:
+    async def test() -> None:
+        world, asker = asking(Need.CHECK, Gateway())
+        asker.until = asyncio.Event()
+        await world.ran(0, asks=False)
+        first = asyncio.create_task(world.questions.step(Need.CHECK))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            world.queue.add(KEY)
+            await world.ran(1, asks=False)
+            assert not await world.questions.step(Need.CHECK)
+        assert len(asker.asked) == 1
+        asker.until.set()
+        assert await first
+
+    asyncio.run(test())
+
+
+def test_checks_wait_for_no_question_about_the_past() -> None:
+    async def test() -> None:
+        world, asker = asking(Need.HISTORY, 999_000)
+        asker.until = asyncio.Event()
+        for number in range(ASKERS + 3):
+            world.model(Key("shop", f"slow-{number}"))
+        asks = asyncio.create_task(world.questions.run())
+        await world.ran(0, asks=False)
+        while len(asker.asked) < ASKERS:
+            await asyncio.sleep(0)
+        asker.until, asker.says, world.planner = None, [Gateway()], Needing(Need.CHECK)
+        await world.model(OTHER).ran(0, asks=False)
+        while world.session(OTHER).answered is None:
+            await asyncio.sleep(0)
+        asks.cancel()
+
+        assert len(asker.asked) == ASKERS + 1
+
+    asyncio.run(asyncio.wait_for(test(), 10))
+
+
+def test_a_check_that_fails_is_told_and_tried_again_until_it_is_answered() -> None:
+    away = UnansweredError("read Gateway gateways/models", "HTTP 500: etcd is away")
+    world, asker = asking(Need.CHECK, *[away] * 9, Gateway())
+    world.run(130)
+
+    assert gaps(asker.asked) == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert max(gaps(asker.asked)) == LONGEST_BACKOFF_S
+    waiting = [each for each in world.seen if each.failures]
+    assert {each.asked_since for each in waiting} == {1_000.0}
+    assert [each.failures[0].times for each in waiting] == list(range(1, 10))
+    assert waiting[0].failures[0] == Failure(away.what, away.answer)
+    assert world.seen[-1].failures == ()
+    assert world.seen[-1].checked == Checked(1, Gateway())
+
+
+def test_a_question_that_nobody_asks_any_more_is_dropped_with_what_was_told_of_it() -> None:
+    away = UnansweredError("read Gateway gateways/models", "HTTP 500: etcd is away")
+    world, asker = asking(Need.CHECK, away)
+    world.run(3)
+    asked = len(asker.asked)
+    world.planner = Needing()
+    world.queue.add(KEY)
+    world.run(100)
+
+    assert len(asker.asked) == asked
+    assert (world.seen[-1].failures, world.seen[-1].asked_since) == ((), None)
+
+
+def test_an_answer_for_an_older_generation_is_dropped() -> None:
+    async def test() -> None:
+        world, asker = asking(Need.CHECK, MISSING, Gateway())
+        asker.until = asyncio.Event()
+        await world.ran(0, asks=False)
+        first = asyncio.create_task(world.questions.step(Need.CHECK))
+        await asyncio.sleep(0)
+        await world.model(generation=2).ran(1, asks=False)
+        asker.until.set()
+        await first
+        assert world.session().answered is None
+        await world.ran(1)
+
+        assert world.seen[-1].checked == Checked(2, Gateway())
+        assert MISSING not in gateways(world)
+
+    asyncio.run(test())
+
+
+def test_a_clean_answer_holds_for_its_generation() -> None:
+    world, asker = asking(Need.CHECK, Gateway())
+    world.run(1_000)
+    assert len(asker.asked) == 1
+
+    world.model(generation=2).run()
+    assert len(asker.asked) == 2
+    assert world.seen[-1].checked == Checked(2, Gateway())
+
+
+def test_what_may_pass_is_asked_again_ever_more_slowly_and_holds_meanwhile() -> None:
+    world, asker = asking(Need.CHECK, MISSING)
+    world.run(240)
+
+    assert gaps(asker.asked) == [2, 4, 8, 16, 32, 60, 60]
+    # It is asked behind the back of the plans: none of them sees less than the one before.
+    assert gateways(world) == [None, MISSING]
+    assert {each.asked_since for each in world.seen[1:]} == {None}
+    assert len(world.seen) <= len(asker.asked) + 2
+
+
+def test_another_answer_is_planned_with_at_once_and_asked_again_soon() -> None:
+    world, asker = asking(Need.CHECK, *[MISSING] * 5, CONFLICTS, CONFLICTS, Gateway())
+    world.run(240)
+
+    assert gaps(asker.asked) == [2, 4, 8, 16, 32, 2, 4]
+    assert gateways(world) == [None, MISSING, CONFLICTS, Gateway()]
+
+
+def test_what_prometheus_does_not_answer_is_told_and_asked_again_ever_more_slowly() -> None:
+    world, asker = asking(Need.HISTORY, *[QueryError("HTTP 503")] * 8, 999_000)
+    world.run(100)
+
+    assert gaps(asker.asked) == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert "HTTP 503" in {each.metrics_error for each in world.seen}
+    assert world.seen[-1].metrics_error is None
+    assert world.seen[-1].history == SCRAPED
+    # The past itself was answered the first time, and holds.
+    assert asker.pasts == 1
+    told = [each.metrics_error for each in world.seen]
+    assert len(told) <= 4, "a pass for each of the same answers"
+
+
+def test_counts_that_come_again_end_the_error_of_the_past_as_of_any_other_question() -> None:
+    world, _ = asking(Need.HISTORY, QueryError("HTTP 503"))
+    world.run()
+    session = world.session()
+    session.measures = measured()
+    assert session.deliver(measured(), Counted((), Watermark(5_000), behind=False), 0.0)
+    world.queue.add(KEY)
+    world.run()
+
+    assert world.seen[-1].metrics_error is None
+    # And the question is still open.
+    assert world.seen[-1].asked_since is not None
+    world.run(0.5)
+    assert world.seen[-1].metrics_error == "HTTP 503"
+
+
+def test_the_first_scrape_is_awaited_eagerly_and_then_ever_more_slowly() -> None:
+    world, asker = asking(Need.HISTORY, None)
+    world.run(300)
+
+    assert gaps(asker.asked)[:12] == [2, 2, 2, 2, 2, 2, 4, 8, 16, 32, 60, 60]
+    assert asker.pasts == 1
+    assert world.seen[-1].history == UNSCRAPED
+
+
+def deployed(world: Passes, ready: int) -> None:
+    """The watch tells how many pods of the candidate are ready."""
+    model = world.cluster.objects["ModelDeployment", "arrival"]
+    made = bare(model, "apps/v1", "Deployment", CANDIDATE, spec={"replicas": 2})
+    world.told(world.cluster.put({**made, "status": {"readyReplicas": ready}}))
+    world.queue.add(KEY)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(lambda world: deployed(world, 2), id="pods"),
+        pytest.param(lambda world: world.model(generation=2), id="generation"),
+    ],
+)
+def test_a_change_asks_at_once_what_was_asked_slowly(changed: Callable[[Passes], None]) -> None:
+    world, asker = asking(Need.HISTORY, None)
+    deployed(world, 1)
+    world.run(200)
+    asker.says = [999_000]
+    before = len(asker.asked)
+    changed(world)
+    world.run()
+
+    assert len(asker.asked) == before + 1
+    assert world.seen[-1].history == SCRAPED
+
+
+@pytest.mark.parametrize("need", Need)
+def test_an_error_of_ours_in_a_question_touches_one_rollout(need: Need) -> None:
+    world, asker = asking(need, ZeroDivisionError("by 0"))
+    world.run(3)
+    seen = world.seen[-1]
+    told = seen.metrics_error if need is Need.HISTORY else seen.failures[0].answer
+    assert told is not None and "ZeroDivisionError: by 0" in told
+
+    asker.says = [999_000] if need is Need.HISTORY else [Gateway()]
+    world.model(OTHER).run(40)
+    for key in (KEY, OTHER):
+        session = world.session(key)
+        assert (session.answered if need is Need.CHECK else session.history) is not None
+        assert session.failures.told() == ()
+        assert session.metrics_error is None
+
+
+def test_what_is_measured_stays_while_a_plan_only_asks() -> None:
+    world, _ = asking(Need.CHECK, UnansweredError("read Gateway", "no answer"))
+    world.run()
+    world.session().measures = measured()
+    world.queue.add(KEY)
+    world.run(10)
+
+    assert world.session().measures == measured()
+
+
+def test_a_model_that_is_gone_is_asked_about_no_more() -> None:
+    away = UnansweredError("read Gateway gateways/models", "HTTP 500: etcd is away")
+    world, asker = asking(Need.CHECK, away)
+    world.run(2)
+    asked = len(asker.asked)
+    world.lost(world.cluster.objects.pop(("ModelDeployment", "arrival")))
+    world.run(100)
+
+    assert len(asker.asked) == asked
+    assert world.sessions.get(KEY) is None
+    assert DEPLOYMENT.name not in str(world.cluster.requests)
