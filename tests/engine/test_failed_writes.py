@@ -34,7 +34,7 @@ from tests.engine.test_ticker import measured
 
 NAME = "arrival-0123456789"
 STATUS = {"phase": "Canary", "message": "2 of 2."}
-KNOWN, DONE = Memory(last_request_ms=1), Memory(last_request_ms=1, routed_at=5.0)
+KNOWN, DONE = Memory(last_request_ms=1), Memory(last_request_ms=1, unscraped_since=5.0)
 REFUSALS = [error(code) for code in (403, 409, 413, 422, 500)] + [error(None, "timed out")]
 TOLD = Emit(Severity.NORMAL, "Advanced", "Advance", "Version 2 now gets 10 % of users.")
 
@@ -64,7 +64,7 @@ class Wanting:
 
     def __call__(self, observed: Observed, memory: Memory, now: float) -> Plan:
         """The plan that it makes."""
-        if not self.wants or memory.routed_at is not None:
+        if not self.wants or memory.unscraped_since is not None:
             return planners.plan(observed, memory, now) if not self.wants else Plan((), memory)
         return Plan(self.wanted(observed), KNOWN, done=DONE, measures=measured())
 

@@ -234,7 +234,7 @@ def test_after_a_failed_write_what_is_known_stays_and_what_was_to_follow_did_not
         memories.append(memory)
         found = plan(observed, memory, now)
         known = replace(memory, last_request_ms=len(memories))
-        return replace(found, memory=known, done=replace(known, routed_at=now))
+        return replace(found, memory=known, done=replace(known, unscraped_since=now))
 
     async def test(cluster: Cluster) -> None:
         async with cluster.running(remembering):
@@ -244,7 +244,7 @@ def test_after_a_failed_write_what_is_known_stays_and_what_was_to_follow_did_not
 
         first, second, third = memories[:3]
         assert (first.last_request_ms, second.last_request_ms) == (None, 1)
-        assert (second.routed_at, third.routed_at is None) == (None, False)
+        assert (second.unscraped_since, third.unscraped_since is None) == (None, False)
 
     with_cluster(test)
 

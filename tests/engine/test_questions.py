@@ -181,7 +181,7 @@ def test_a_check_that_fails_is_told_and_tried_again_until_it_is_answered() -> No
     waiting = [each for each in world.seen if each.failures]
     assert {each.asked_since for each in waiting} == {1_000.0}
     assert [each.failures[0].times for each in waiting] == list(range(1, 10))
-    assert waiting[0].failures[0] == Failure(away.what, away.answer)
+    assert waiting[0].failures[0] == Failure(away.what, away.answer, writes=False)
     assert world.seen[-1].failures == ()
     assert world.seen[-1].checked == Checked(1, Gateway())
 

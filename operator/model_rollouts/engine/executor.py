@@ -141,6 +141,7 @@ class Executor:
                 self._reached(action, [each for each, _ in ordered[index + 1 :]])
                 continue
             outcome.is_whole = False
+            outcome.left.append(action)
             if isinstance(action, WriteRoute):
                 break
             untold |= isinstance(action, WriteStatus)

@@ -52,7 +52,8 @@ class Failures:
         """It was not done, once more."""
         before = self._kept.pop(what, None)
         times = 1 if before is None else before.failure.times + 1
-        failure = Failure(what, _cut(answer), times, is_refusal)
+        writes = origin not in (Origin.CHECK, Origin.READ)
+        failure = Failure(what, _cut(answer), times, is_refusal, writes)
         self._kept[what] = _Kept(failure, origin)
         return failure
 

@@ -38,6 +38,8 @@ class Outcome:
 
     done: list[str] = field(default_factory=list)
     undone: list[Undone] = field(default_factory=list)
+    left: list[Action] = field(default_factory=list)
+    """What failed, or was not tried because of that."""
     is_whole: bool = True
     """Whether every action was done."""
 
@@ -45,6 +47,7 @@ class Outcome:
         """Of these actions too."""
         self.done += other.done
         self.undone += other.undone
+        self.left += other.left
         self.is_whole &= other.is_whole
 
     @property

@@ -160,9 +160,7 @@ class Reconciler:
             if await self._believes(key, session, tried):
                 self._plan(key, session, tried)
             if (plan := tried.plan) is not None:
-                tried.outcome = await self._executor.carry_out(
-                    model, plan.actions, failing=session.failures.waiting(), skip=failed
-                )
+                tried.outcome = await self._carry_out(model, plan, session, failed)
         finally:
             if plan is not None:
                 # What it knows is known whatever became of its writes.
@@ -171,6 +169,15 @@ class Reconciler:
             session.end()
         tried.outcome.add(adopted)
         return tried
+
+    async def _carry_out(
+        self, model: Object, plan: Plan, session: Session, failed: set[str]
+    ) -> Outcome:
+        failing = session.failures.waiting()
+        outcome = await self._executor.carry_out(model, plan.actions, failing=failing, skip=failed)
+        if not outcome.is_outdated and any(isinstance(each, WriteRoute) for each in outcome.left):
+            outcome.add(await self._executor.carry_out(model, plan.otherwise, skip=failed))
+        return outcome
 
     async def _adopt(self, key: Key, model: Object, failed: set[str]) -> Outcome:
         """Make children of objects that lost their controller; they are taken for such already."""
@@ -220,7 +227,7 @@ class Reconciler:
             failures.done(name)
         untellable = {
             what(each, key)
-            for each in (() if plan is None else plan.actions)
+            for each in (() if plan is None else (*plan.actions, *plan.otherwise))
             if isinstance(each, WriteRoute | WriteStatus)
         }
         for undone in tried.outcome.undone:
@@ -235,7 +242,7 @@ class Reconciler:
             if undone.what in untellable:
                 self._reports.not_done(tried.model, failures, failure)
         if plan is not None:
-            asked = {what(each, key) for each in plan.actions}
+            asked = {what(each, key) for each in (*plan.actions, *plan.otherwise)}
             asked |= {each.what for each in tried.outcome.undone}
             if failures.settle(Origin.WRITE, asked):
                 # It was told, and is not so any more.

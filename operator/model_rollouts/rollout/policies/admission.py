@@ -52,6 +52,20 @@ def names_are_free(at: Admission) -> Hold | None:
     )
 
 
+def what_was_is_gone(at: Admission) -> Hold | None:
+    """Objects of a ModelDeployment of this name that was deleted are about to be deleted too."""
+    if not at.children.dying:
+        return None
+    dying = ", ".join(sorted(at.children.dying))
+    return Hold(
+        Reason.CHECKING,
+        f"Waiting until Kubernetes has deleted {dying}, which belong to a ModelDeployment of this "
+        "name that was deleted. This takes seconds; if it does not end, look for finalizers on "
+        "them.",
+        "objects of the deleted ModelDeployment of this name are still being deleted",
+    )
+
+
 def provenance_is_declared(at: Admission) -> Hold | None:
     """The CRD asks for the same; an object that is older than the rule has not been asked."""
     spec = at.deployment.spec

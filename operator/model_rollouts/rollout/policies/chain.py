@@ -103,6 +103,7 @@ _PODS_TAKE_TURNS = Waiver(
 
 ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.names_are_free,
+    admission.what_was_is_gone,
     admission.shadow_is_said,
     admission.provenance_is_declared,
     admission.a_version_keeps_its_bytes,
