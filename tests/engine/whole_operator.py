@@ -178,7 +178,11 @@ class Whole:
             return status if is_so else None
 
         told = f"the status never told {phase} of {version}, {reason or 'whatever the reason'}"
-        status: Status = await until(found, told, PATIENCE_S)
+        try:
+            status: Status = await until(found, told, PATIENCE_S)
+        except AssertionError as error:
+            last = await self.status()
+            raise AssertionError(f"{error}; the last: {last.phase}, {last.message}") from error
         return status
 
     async def reads(self, more: int) -> None:
