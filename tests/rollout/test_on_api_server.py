@@ -15,6 +15,7 @@ from model_rollouts.resources.revision import new_name
 from model_rollouts.rollout.objects.drift import drifted
 from model_rollouts.rollout.objects.route import desired_route
 from model_rollouts.rollout.standing import Roles
+from model_rollouts.routes.http_route import RouteSpec
 from model_rollouts.routes.reader import differences
 from tests.api.objects import changed
 from tests.resources.example import SETTINGS, revision_input, template
@@ -48,13 +49,15 @@ def applied(api_server: ApiServer, namespace: str, body: dict[str, Any]) -> dict
 @pytest.mark.parametrize("marks", [True, False])
 def test_a_route(api_server: ApiServer, namespace: str, case: str, marks: bool) -> None:
     obj = changed({"metadata.namespace": namespace, "metadata.uid": "u-1"} | ROUTES[case])
-    body = desired_route(read(obj), CANARY, marks_backends=marks)
+    model = read(obj)
+    spec = RouteSpec.of(model.spec.route, marks_backends=marks)
+    body = desired_route(model, CANARY, spec)
 
     found = applied(api_server, namespace, body)
 
     assert differences(found, body) == ()
     later = CANARY._replace(weight=Fraction(1, 2))
-    assert differences(found, desired_route(read(obj), later, marks_backends=marks)) != ()
+    assert differences(found, desired_route(model, later, spec)) != ()
 
 
 def test_the_objects_of_a_revision(api_server: ApiServer, namespace: str) -> None:

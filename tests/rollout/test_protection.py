@@ -1,5 +1,6 @@
 """Users are taken off a bad version whatever else fails: each trouble in each state."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
+from model_rollouts.rollout.observed import Gateway
 from tests.rollout.simulated_cluster import World
 
 ALL_BAD = {"2": 1.0}
@@ -275,3 +277,50 @@ def test_a_webhook_never_keeps_users_on_a_version_that_was_rolled_back() -> None
     world.run(5)
 
     assert world.weights == {"v1": 1}
+
+
+CONFLICT = Gateway(conflicts=("others/theirs",))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("phase", ["Canary", "Full"])
+def test_a_route_that_is_refused_changes_nothing_and_stays_told(
+    phase: str, *, restarts: bool
+) -> None:
+    world = version_2_in(phase)
+    if phase == "Canary":
+        world.edit(version="2", strategy__canary__minStepDuration="30m")
+        world.until("Canary").run(20)
+    assert world.route is not None
+    before = copy.deepcopy(world.route["spec"])
+    world.gateway = CONFLICT
+    world.edit(route__hostnames=["departure.example.com"])
+    for _ in range(3):
+        world.run(60)
+        if restarts:
+            world.restart()
+        assert world.route is not None
+        assert world.route["spec"] == before
+        (stalled,) = (each for each in world.status["conditions"] if each["type"] == "Stalled")
+        assert stalled["reason"] == "RouteConflict"
+
+    # What somebody does to the rest of the route meanwhile is undone.
+    world.route["spec"]["hostnames"] = before["hostnames"]
+    refs = world.route["spec"]["rules"][0]["backendRefs"]
+    refs[1] = {**refs[1], "name": world.revision_of("2" if phase == "Canary" else "1")}
+    refs[1]["weight"] = 10 if phase == "Full" else 99
+    world.changed(world.route)
+    if phase == "Canary":
+        world.run(10)
+        assert world.route["spec"] == before
+
+        world.errors = dict(ALL_BAD)
+        world.run(30)
+        assert world.weights == {"v1": 1}
+        assert world.route is not None
+        assert world.route["spec"]["hostnames"] == before["hostnames"]
+
+    world.gateway = Gateway()
+    world.run(60)
+    assert world.route is not None
+    assert world.route["spec"]["hostnames"] == ["departure.example.com"]

@@ -34,7 +34,7 @@ def roles_of(found: object) -> dict[str, object]:
 @pytest.mark.parametrize("dropped", [None, "m-3"])
 def test_they_write_in_turns(roles: Roles, dropped: str | None) -> None:
     """What the newer one recorded of its write is kept, and is not taken for the older one's."""
-    first = with_write(roles, roles, why=WHY, dropped=dropped, now=NOON)
+    first = with_write(roles, roles, why=WHY, dropped=dropped, spec="0123456789", now=NOON)
     first = first._replace(write=record.RouteWrite(roles.sequence, int(NOON * 1000), WHY, dropped))
     text = record.encode(record_of(first))
 

@@ -1,4 +1,8 @@
-"""What the operator tells: `status`. A projection of the route plus evidence; never an input."""
+"""What the operator tells: `status`. A projection of the route, plus evidence.
+
+It is read back in two cases only: evidence after a restart, and roles when those of the route were
+lost.
+"""
 
 from datetime import datetime
 from typing import Annotated
@@ -136,6 +140,10 @@ class Status(Part):
     """Most recent rollouts that have ended, newest first, at most ten."""
     evidence: Annotated[str, Field(max_length=8192)] | None = None
     """Internal state from which the operator continues after a restart."""
+    record: Annotated[str, Field(max_length=1024)] | None = None
+    """Copy of the record on the HTTPRoute: which revision has which role, and why. The operator
+    restores the route from it when the route or its record is deleted, or an older copy of the
+    route is put back."""
     replicas: Number | None = None
     """Number of pods of stable, for the scale subresource. Pods of the other version are included
     while one version's pods replace the other's."""

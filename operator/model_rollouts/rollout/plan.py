@@ -26,7 +26,7 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.objects import workloads
-from model_rollouts.rollout.objects.route import route_body
+from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
 from model_rollouts.rollout.observed import Observed
 from model_rollouts.rollout.policies import chain, needs
 from model_rollouts.rollout.policies.entry import Entry, admit
@@ -156,7 +156,7 @@ def _find(
         now,
         settings.grid.step_ms,
         settings.pace,
-        fault,
+        spec_fault=fault,
     )
 
 
@@ -179,9 +179,10 @@ def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float
 def _plan(state: RolloutState, settings: Settings) -> Plan:
     state = replace(state, memory=current_trial.at_hand(state, settings.grid))
     since = unscraped_since(state)
-    repair = looked_at(state)
-    state = replace(state, memory=replace(state.memory, unscraped_since=since, route_repair=repair))
+    state = replace(state, memory=replace(state.memory, unscraped_since=since))
     entry = admit(state, settings.proxy)
+    state = replace(state, keeps_route=not entry.is_open and follows_spec(state))
+    state = replace(state, memory=replace(state.memory, route_repair=looked_at(state)))
     held = (*entry.holds, *chain.active_holds(state))
     given = PolicyInput(state, held, admitted=entry.is_open)
     following = chain.next_move(given) or route_repair(state, admitted=entry.is_open)
@@ -206,7 +207,12 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
     if following.move is Move.DROP:
         dropped = state.roles.candidate
     roles = with_write(
-        state.roles, following.roles, why=following.why, dropped=dropped, now=state.now
+        state.roles,
+        following.roles,
+        why=following.why,
+        dropped=dropped,
+        spec=route_mark(state),
+        now=state.now,
     )
     write = WriteRoute(
         route_body(state, roles),

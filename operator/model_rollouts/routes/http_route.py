@@ -7,6 +7,8 @@ alone therefore has both places. A weight of 0 would hold the second one too, bu
 what they make of it.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +17,8 @@ from model_rollouts.api.route import Route
 from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner, owned
+from model_rollouts.resources.shapes import Object
+from model_rollouts.routes import reader
 from model_rollouts.routes.record import RouteRecord, encode
 
 _MOST_WEIGHT = 1_000_000
@@ -51,6 +55,25 @@ class RouteSpec:
             timeouts=spec.get("timeouts"),
             marks_backends=marks_backends,
         )
+
+    @classmethod
+    def found(cls, route: Object) -> "RouteSpec":
+        """What a route has of it now, whoever wrote it."""
+        spec = route["spec"]
+        rule = (spec.get("rules") or [{}])[0]
+        return cls(
+            parent_refs=spec.get("parentRefs") or (),
+            hostnames=spec.get("hostnames") or (),
+            matches=rule.get("matches") or (),
+            timeouts=rule.get("timeouts"),
+            marks_backends=reader.marks_backends(route),
+        )
+
+
+def mark_of(asked: Route) -> str:
+    """What changes with `spec.route`, and with nothing else."""
+    text = json.dumps(asked.model_dump(mode="json", by_alias=True), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[: names.DIGEST_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)

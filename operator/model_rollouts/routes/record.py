@@ -1,7 +1,7 @@
 """The record of roles that every write of the route carries in one annotation.
 
-It travels in the same request as the weights, so what serves and why can never disagree. When the
-status is lost, roles are read back from here.
+It travels in the same request as the weights, so what serves and why can never disagree. The
+status carries a copy: when either is lost, roles are read back from the other.
 """
 
 import json
@@ -61,11 +61,10 @@ def is_open(verdict: str | None) -> bool:
     return verdict is None or verdict == RecordedVerdict.SKIPPED_SHADOW
 
 
-def is_from_watch(verdict: str | None) -> bool:
-    """Whether it ended a version after all users had it.
+def outlives_override(verdict: str | None) -> bool:
+    """Whether an override that still stands in the spec does not bring the version back.
 
-    An override that promoted such a version was carried out then: that it still stands in the spec
-    does not bring the version back.
+    It was carried out before the version ended: all users had it then.
     """
     return verdict in (RecordedVerdict.FAIL_IN_WATCH, RecordedVerdict.BURN_IN_WATCH)
 
@@ -78,13 +77,15 @@ class RouteWrite:
     because a release that does not know it has written since. `ms` is when it was (Unix
     milliseconds), and `why` the sentence that says why the roles are as they are, empty when that
     is not known. `dropped` is the candidate that gave way to another version, for it has no other
-    place, None when there is none.
+    place, None when there is none. `spec` marks the `spec.route` that it follows, None when that is
+    not known.
     """
 
     sequence: int
     ms: int
     why: str
     dropped: str | None = None
+    spec: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,13 @@ _ALWAYS = ("stable", "candidate", "phase", "weight", "attempt", "verdict", "sequ
 
 def read(route: Object) -> RouteRecord | None:
     """The record that a route carries; None when it has none, or one that cannot be used."""
-    text = reader.record_of(route)
-    if text is None:
-        return None
+    return read_text(reader.record_of(route))
+
+
+def read_text(text: str | None) -> RouteRecord | None:
+    """The record that a text is, wherever it was kept; None when it cannot be used."""
     try:
-        return decode(f"HTTPRoute '{route['metadata']['name']}'", text)
+        return None if text is None else decode("HTTPRoute", text)
     except ResourceError:
         return None
 
@@ -162,7 +165,7 @@ def decode(route: str, text: str) -> RouteRecord:
     """The record in the annotation of `route`, the name that messages give to it.
 
     Keys that are not known are kept. Raises ResourceError for anything else that `encode` would not
-    have written: roles are then taken from the backends of the route.
+    have written: roles are then taken from the copy in the status.
     """
     if _size(text) > MAX_BYTES:
         raise _refused(route, "", f"{_size(text):,} bytes", f"at most {MAX_BYTES:,} bytes")
@@ -202,10 +205,14 @@ def _write(found: object) -> RouteWrite | None:
     """What the write means; None when there is nothing usable, for the roles hold without it."""
     match found:
         case {"sequence": int(sequence), "ms": int(ms), **rest} if 0 <= ms <= _LATEST_MS:
-            why, dropped = rest.get("why", ""), rest.get("dropped")
+            why, dropped, spec = rest.get("why", ""), rest.get("dropped"), rest.get("spec")
             if isinstance(why, str) and isinstance(dropped, str | None):
-                return RouteWrite(sequence, ms, why, dropped)
+                return RouteWrite(sequence, ms, why, dropped, _mark(spec))
     return None
+
+
+def _mark(found: object) -> str | None:
+    return found if isinstance(found, str) and len(found) <= names.DIGEST_DIGITS else None
 
 
 def _fitting(said: dict[str, Any], write: RouteWrite | None, more: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import desired_route
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.routes.acceptance import refusal_of
+from model_rollouts.routes.http_route import RouteSpec
 from model_rollouts.routes.reader import differences, weights
 from tests.api.objects import changed
 
@@ -24,7 +25,8 @@ def canary(weight: Fraction) -> Roles:
 
 
 def built(roles: Roles, obj: dict[str, Any] = OBJ) -> dict[str, Any]:
-    return desired_route(read(obj), roles, marks_backends=True)
+    model = read(obj)
+    return desired_route(model, roles, RouteSpec.of(model.spec.route, marks_backends=True))
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
 """Who serves, read from what is left of the truth."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from model_rollouts.api.phase import Phase
-from model_rollouts.api.status import Status
+from model_rollouts.api.conditions import Condition, ConditionStatus, ConditionType
+from model_rollouts.api.phase import Outcome, Phase
+from model_rollouts.api.status import Past, Status
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Roles
-from model_rollouts.rollout.state.recorded_roles import NOBODY, read_roles, record_of
+from model_rollouts.rollout.state.recorded_roles import read_roles, record_of
+from model_rollouts.rollout.state.recovered_roles import NOBODY
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.routes.record import encode
+from model_rollouts.routes.record import encode, outlives_override
 
 REVISIONS = {
     name: Revision(name, number, {"version": str(number)}, {})
@@ -37,12 +40,38 @@ def text_of(roles: Roles) -> str:
     return encode(record_of(roles))
 
 
-def deployment(replicas: int) -> dict[str, Any]:
-    return {"spec": {"replicas": replicas}}
+def deployment(replicas: int, ready: int | None = None) -> dict[str, Any]:
+    available = replicas if ready is None else ready
+    return {"spec": {"replicas": replicas}, "status": {"availableReplicas": available}}
 
 
-def status(stable: str) -> Status:
-    return Status.model_validate({"stable": {"revision": stable, "version": "1", "weight": "100%"}})
+def status(stable: str, **more: Any) -> Status:
+    serves = {"revision": stable, "version": "1", "weight": "100%"}
+    return Status.model_validate({"stable": serves, **more})
+
+
+def history(*ended: tuple[str, str, int]) -> tuple[Past, ...]:
+    """Revision, outcome and attempt of each, the newest first."""
+    return tuple(
+        Past(
+            revision=revision,
+            version="1",
+            attempt=attempt,
+            outcome=next(each for each in Outcome if each == outcome),
+            ended_at=datetime(2026, 1, 1, tzinfo=UTC),
+            message="",
+        )
+        for revision, outcome, attempt in ended
+    )
+
+
+WATCHING = Condition(
+    type=ConditionType.WATCHING,
+    status=ConditionStatus.TRUE,
+    last_transition_time=datetime(2026, 1, 1, tzinfo=UTC),
+    reason="Watching",
+    message="",
+)
 
 
 def test_the_record_says_it_all() -> None:
@@ -145,6 +174,100 @@ def test_without_a_route_the_status_tells_and_then_what_runs() -> None:
 
     assert read_roles(Children(), REVISIONS, status("m-b")).stable == "m-b"
     assert read_roles(Children(deployments=running), REVISIONS, NOTHING).stable == "m-a"
+
+
+@pytest.mark.parametrize(
+    ("running", "told"),
+    [
+        ({"m-a": deployment(2, ready=0), "m-b": deployment(2)}, NOTHING),
+        ({"m-a": deployment(2, ready=1), "m-b": deployment(2)}, NOTHING),
+        ({"m-a": deployment(2)}, NOTHING),
+        ({"m-a": deployment(2), "m-b": deployment(2)}, Status(phase=Phase.STARTING)),
+    ],
+    ids=["never ready", "not all ready", "alone", "not yet by the status"],
+)
+def test_what_never_served_all_users_is_not_stable(running: dict[str, Any], told: Status) -> None:
+    assert read_roles(Children(deployments=running), REVISIONS, told) == NOBODY
+
+
+def test_without_a_usable_record_on_the_route_that_of_the_status_tells() -> None:
+    told = status("m-c", record=text_of(CANARY))
+
+    assert read_roles(Children(), REVISIONS, told) == CANARY
+    for text in (None, "not json", text_of(CANARY).replace("Canary", "Later")):
+        children = Children(route=route({"m-a": 10, "m-b": 90}, text))
+        assert read_roles(children, REVISIONS, told) == CANARY
+
+
+@pytest.mark.parametrize(("sequence", "holds"), [(6, False), (7, False), (8, True)])
+def test_the_record_of_the_status_holds_where_it_knows_a_later_write(
+    sequence: int, holds: bool
+) -> None:
+    later = CANARY._replace(weight=Fraction(1, 2), sequence=sequence)
+    children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY)))
+
+    found = read_roles(children, REVISIONS, status("m-c", record=text_of(later)))
+
+    assert found == (later if holds else CANARY)
+
+
+def test_a_record_of_the_status_that_names_what_is_not_stored_is_none() -> None:
+    told = status("m-a", record=text_of(CANARY._replace(candidate="m-z", sequence=9)))
+
+    assert read_roles(Children(), REVISIONS, told).candidate is None
+    children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY)))
+    assert read_roles(children, REVISIONS, told) == CANARY
+
+
+ROLLED_BACK_LAST = {
+    "canary": [("m-b", "RolledBack", 3), ("m-c", "Superseded", 1), ("m-a", "Promoted", 1)],
+    "watch": [("m-b", "RolledBack", 3), ("m-b", "Promoted", 3), ("m-a", "Promoted", 1)],
+    "deadline": [("m-c", "Superseded", 1), ("m-b", "Undecided", 3), ("m-a", "Promoted", 1)],
+}
+
+
+@pytest.mark.parametrize("ended", ROLLED_BACK_LAST)
+@pytest.mark.parametrize("found", [None, {"m-a": 1}], ids=["no route", "backends"])
+def test_what_was_rolled_back_stays_so_by_the_history(
+    ended: str, found: dict[str, int] | None
+) -> None:
+    children = Children(route=None if found is None else route(found))
+
+    roles = read_roles(children, REVISIONS, Status(history=history(*ROLLED_BACK_LAST[ended])))
+
+    phase = Phase.UNDECIDED if ended == "deadline" else Phase.ROLLED_BACK
+    assert (roles.stable, roles.candidate, roles.phase) == ("m-a", "m-b", phase)
+    assert roles.attempt == 3
+    # An override that promoted it then does not bring it back.
+    assert outlives_override(roles.verdict) == (ended == "watch")
+
+
+def test_users_of_two_are_those_of_stable_and_of_what_was_rolled_back_by_the_history() -> None:
+    children = Children(route=route({"m-a": 40, "m-b": 60}))
+
+    for ended, share in (("m-b", Fraction(3, 5)), ("m-a", Fraction(2, 5))):
+        served = "m-a" if ended == "m-b" else "m-b"
+        past = history((ended, "RolledBack", 1), (ended, "Promoted", 1), (served, "Promoted", 1))
+        roles = read_roles(children, REVISIONS, Status(history=past))
+
+        assert (roles.stable, roles.candidate, roles.weight) == (served, ended, share)
+        assert roles.phase is Phase.ROLLED_BACK
+
+
+@pytest.mark.parametrize("warm", [0, 1])
+@pytest.mark.parametrize("watching", [False, True])
+def test_the_version_before_stays_warm_while_the_watch_lasts(watching: bool, warm: int) -> None:
+    told = Status(
+        phase=Phase.FULL,
+        conditions=(WATCHING,) if watching else (),
+        history=history(("m-b", "PromotedWithBound", 2), ("m-a", "Promoted", 1)),
+    )
+
+    roles = read_roles(Children(deployments={"m-a": deployment(warm)}), REVISIONS, told)
+
+    assert (roles.stable, roles.phase, roles.attempt) == ("m-b", Phase.FULL, 2)
+    assert roles.previous == ("m-a" if watching and warm else None)
+    assert roles.verdict == ("PassWithBound" if watching else "Settled")
 
 
 def test_a_first_version_is_one_that_nothing_speaks_against() -> None:

@@ -4,20 +4,19 @@ from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment
+from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.revisions import owner_of
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.routes import reader, record
 from model_rollouts.routes.features import MARKS_BACKENDS
-from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route, mark_of
 
 _SCALES = (100, 10_000, 1_000_000)
 
 
-def desired_route(
-    deployment: ModelDeployment, roles: Roles, *, marks_backends: bool
-) -> dict[str, Any]:
+def desired_route(deployment: ModelDeployment, roles: Roles, spec: RouteSpec) -> dict[str, Any]:
     """The route that gives users and copies as `roles` say, with the record of them."""
     assert roles.stable is not None  # nobody serves before the first version is ready
     backends = [Backend(roles.stable, 1)]
@@ -27,7 +26,7 @@ def desired_route(
         backends = [Backend(roles.stable, scale - part), Backend(roles.candidate, part)]
     return http_route(
         deployment.metadata.name,
-        RouteSpec.of(deployment.spec.route, marks_backends=marks_backends),
+        spec,
         backends,
         record_of(roles),
         namespace=deployment.metadata.namespace,
@@ -42,16 +41,35 @@ def _scale(weight: Fraction) -> int:
 
 
 def route_body(state: RolloutState, roles: Roles) -> dict[str, Any]:
-    """The HTTPRoute that gives users as `roles` say."""
-    return desired_route(state.deployment, roles, marks_backends=_marks_backends(state))
+    """The HTTPRoute that gives users as `roles` say.
+
+    It keeps what there is of the rest while the spec asks for something else that is not admitted.
+    """
+    route = state.observed.children.route
+    if state.keeps_route and route is not None:
+        return desired_route(state.deployment, roles, RouteSpec.found(route))
+    return desired_route(state.deployment, roles, _asked(state))
+
+
+def route_mark(state: RolloutState) -> str | None:
+    """The mark of what `route_body` follows, None when that is not known."""
+    written = state.roles.written
+    if state.keeps_route:
+        return None if written is None else written.spec
+    return mark_of(state.spec.route)
 
 
 def changed_paths(state: RolloutState) -> tuple[str, ...]:
     """Where the route differs from what it should be, by path."""
-    route = state.observed.children.route
-    if route is None or state.roles.stable is None:
+    if state.roles.stable is None:
         return ()
-    wanted = route_body(state, state.roles)
+    return _differing(state, route_body(state, state.roles))
+
+
+def _differing(state: RolloutState, wanted: Body) -> tuple[str, ...]:
+    route = state.observed.children.route
+    if route is None:
+        return ()
     # Another release may have written the same record in another form.
     same = record.is_same(route, wanted)
     found = reader.differences(route, wanted)
@@ -60,8 +78,21 @@ def changed_paths(state: RolloutState) -> tuple[str, ...]:
 
 def follows_spec(state: RolloutState) -> bool:
     """Whether the route has to change because the spec did, and nobody else is to blame."""
-    told = state.deployment.status.observed_generation
-    return told != state.deployment.metadata.generation and bool(changed_paths(state))
+    if state.roles.stable is None or state.spec_fault is not None:
+        return False
+    written = state.roles.written
+    if written is not None and written.spec is not None:
+        changed = written.spec != mark_of(state.spec.route)
+    else:
+        # A release wrote it that does not say what of the spec it followed.
+        told = state.deployment.status.observed_generation
+        changed = told != state.deployment.metadata.generation
+    wanted = desired_route(state.deployment, state.roles, _asked(state))
+    return changed and bool(_differing(state, wanted))
+
+
+def _asked(state: RolloutState) -> RouteSpec:
+    return RouteSpec.of(state.spec.route, marks_backends=_marks_backends(state))
 
 
 def _marks_backends(state: RolloutState) -> bool:

@@ -51,9 +51,9 @@ def route_repair(state: RolloutState, *, admitted: bool) -> NextMove | None:
     paths = ", ".join(changed_paths(state))
     if not paths:
         return None
-    if follows_spec(state):
+    if admitted and follows_spec(state):
         note = f"The HTTPRoute now follows the spec: {paths}."
-        return NextMove(Move.REPAIR, after, "RouteUpdated", note, note) if admitted else None
+        return NextMove(Move.REPAIR, after, "RouteUpdated", note, note)
     if state.memory.route_repair is not None and not _gives_too_much(state):
         return None
     note = f"The HTTPRoute was changed by something else and has been restored: {paths}."

@@ -15,7 +15,7 @@ from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.revisions import Revision, Wanted, standing
-from model_rollouts.routes.record import RecordedVerdict, is_from_watch, is_open
+from model_rollouts.routes.record import RecordedVerdict, is_open, outlives_override
 
 GROWING_SECONDS = 2.0
 """How long the ready pods of a Deployment are not believed after it was given more."""
@@ -56,6 +56,8 @@ class RolloutState:
     now: float
     step_ms: int
     pace: Pace = Pace()
+    keeps_route: bool = False
+    """Whether the spec asks for another route that is not admitted: the present one stays."""
     spec_fault: str | None = None
     """What is wrong with the spec, in one sentence; None when nothing is."""
 
@@ -327,8 +329,8 @@ def phase_of(spec: Spec, wanted: Wanted, now: Roles) -> Phase:
         if now.phase.is_judged:
             return now.phase
         tried = now.phase.has_ended and now.attempt >= spec.strategy.attempt
-        promoted = is_from_watch(now.verdict)
-        if tried and (promoted or not is_asked(spec, Action.PROMOTE, wanted.name)):
+        final = outlives_override(now.verdict)
+        if tried and (final or not is_asked(spec, Action.PROMOTE, wanted.name)):
             return now.phase
     return Phase.ADMISSION if wanted.revision is None else Phase.STARTING
 

@@ -22,8 +22,9 @@ from model_rollouts.api.status import (
 from model_rollouts.resources.names import selector
 from model_rollouts.rollout.memory import Memory, PeakLoad, Written
 from model_rollouts.rollout.objects.workloads import gateway_accepted
-from model_rollouts.rollout.standing import Hold, Standing
+from model_rollouts.rollout.standing import Hold, Roles, Standing
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
+from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.status.action import action_needed
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
@@ -32,6 +33,7 @@ from model_rollouts.rollout.status.message import sentence
 from model_rollouts.rollout.status.progress import Progress, progress_of
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import stored_evidence
+from model_rollouts.routes.record import encode
 from model_rollouts.text import cut
 
 FIRST_REFRESH = 75.0
@@ -71,6 +73,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
             for past in given.history[:LONGEST_HISTORY]
         ),
         evidence=_kept(given, memory),
+        record=_record(given.roles),
         **_scale(given),
     )
 
@@ -114,6 +117,16 @@ def _plan(given: StatusInput, before: Status) -> str | None:
     first = before.plan if is_same else None
     fresh = None if given.plan is None else cut(given.plan, LONGEST_MESSAGE)
     return fresh or first if given.phase is Phase.STARTING else first or fresh
+
+
+def _record(roles: Roles) -> str | None:
+    """The roles as the route has them; None where it has none, or could not carry them."""
+    if roles.stable is None:
+        return None
+    try:
+        return encode(record_of(roles))
+    except ValueError:
+        return None
 
 
 def status_body(status: Status) -> dict[str, Any]:
