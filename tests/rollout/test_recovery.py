@@ -260,7 +260,7 @@ def test_a_first_version_that_never_was_ready_does_not_become_stable(killed: boo
     world.until("Starting").run(30)
     world.refuses = lambda action: isinstance(action, Scale) and not action.replicas
     world.edit(version="2")
-    world.run(5)
+    world.run(15)
     assert world.pods() == {"v1": 2, "v2": 2}
     assert roles(world).stable is None
     world.refuses = None
