@@ -79,6 +79,7 @@ STORIES = (
     test_stories.by_hand,
     test_stories.without_pods_in_the_canary,
     test_stories.edited_by_somebody_else,
+    test_stories.given_back_in_the_route,
     test_stories.a_fix_for_a_burning_service,
     shadow_stories.shadow_then_canary,
     shadow_stories.stable_suffers,

@@ -213,6 +213,25 @@ def edited_by_somebody_else() -> World:
     return world.run(15)
 
 
+def given_back_in_the_route() -> World:
+    """A person gives users to stable in the route itself, at last while no operator runs."""
+    world = first()
+    patient = {"steps": ["10%", "50%"], "minStepDuration": "10m"}
+    world.edit(version="2", strategy__canary=patient, strategy__watch={"duration": "6h"})
+    world.until("Canary").run(15)
+    assert world.route is not None
+    backends = world.route["spec"]["rules"][0]["backendRefs"]
+    backends[0]["weight"], backends[1]["weight"] = 100, 0
+    world.tell("stranger", "gives the candidate the weight 0")
+    world.run(30)
+    world.edit(strategy__attempt=2, strategy__canary=SPEC["strategy"]["canary"])
+    world.until("Full").run(15)
+    world.route["spec"]["rules"][0]["backendRefs"][0] |= {"name": world.revision_of("1")}
+    world.tell("stranger", "gives nearly all users to v1")
+    world.restart()
+    return world.run(15)
+
+
 LATENCY = {"name": "latency", "type": "Latency", "latency": {"within": "300ms", "share": "99%"}}
 COUNTERS = {
     "name": "own",
@@ -342,6 +361,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     scrape_stops,
     refused_at_admission,
     edited_by_somebody_else,
+    given_back_in_the_route,
     slow_in_the_tail,
     fast_enough,
     a_time_between_two_buckets,

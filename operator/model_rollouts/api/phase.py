@@ -18,7 +18,11 @@ class Outcome(Word):
         "The deadline came, and the worsening that could not be ruled out was acceptable.",
         True,
     )
-    ROLLED_BACK = "RolledBack", "An objective failed, or an override rolled it back.", False
+    ROLLED_BACK = (
+        "RolledBack",
+        "An objective failed, or an override or an edit of the route rolled it back.",
+        False,
+    )
     UNDECIDED = "Undecided", "The deadline came before every Gate passed.", False
     SUPERSEDED = "Superseded", "Another version was applied before it was decided.", False
 

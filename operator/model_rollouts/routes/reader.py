@@ -6,6 +6,7 @@ like such an edit if they were not known.
 """
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from model_rollouts.resources import names
@@ -69,6 +70,19 @@ def weights(route: Object) -> dict[str, int]:
             name = str(backend.get("name"))
             found[name] = found.get(name, 0) + int(backend.get("weight", 1))
     return found
+
+
+def shares(route: Object) -> dict[str, Fraction] | None:
+    """The share of users that each backend gets, by the name of its Service.
+
+    None where it depends on the request, which is so with more rules than one, or where nobody gets
+    any.
+    """
+    found = weights(route)
+    total = sum(found.values())
+    if len(route.get("spec", {}).get("rules") or []) != 1 or not total:
+        return None
+    return {name: Fraction(weight, total) for name, weight in found.items()}
 
 
 def marks_backends(route: Object) -> bool:

@@ -52,6 +52,8 @@ class RecordedVerdict(StrEnum):
     """An objective of a promoted version failed."""
     BURN_IN_WATCH = "BurnInWatch"
     """A promoted version used up its error budget too fast."""
+    ROUTE_EDITED = "RouteEdited"
+    """A person gave its users to the version before, in the route itself."""
     SETTLED = "Settled"
     """The watch over a promoted version is over."""
 
@@ -64,9 +66,14 @@ def is_open(verdict: str | None) -> bool:
 def outlives_override(verdict: str | None) -> bool:
     """Whether an override that still stands in the spec does not bring the version back.
 
-    It was carried out before the version ended: all users had it then.
+    It was carried out before the version ended: all users had it then, or a person has changed the
+    route since.
     """
-    return verdict in (RecordedVerdict.FAIL_IN_WATCH, RecordedVerdict.BURN_IN_WATCH)
+    return verdict in (
+        RecordedVerdict.FAIL_IN_WATCH,
+        RecordedVerdict.BURN_IN_WATCH,
+        RecordedVerdict.ROUTE_EDITED,
+    )
 
 
 @dataclass(frozen=True, slots=True)

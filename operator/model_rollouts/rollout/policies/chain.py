@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from model_rollouts.api.conditions import Reason
-from model_rollouts.rollout.policies import admission, advance, holds, metrics_holds, protect
+from model_rollouts.rollout.policies import (
+    admission,
+    advance,
+    by_route,
+    holds,
+    metrics_holds,
+    protect,
+)
 from model_rollouts.rollout.policies.deadline import deadline
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Hold
@@ -138,6 +145,7 @@ HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
 """Why nothing moves by itself, in the order in which a person would want to hear of it."""
 
 PROTECTING = (
+    Protecting(by_route.edited),
     Protecting(protect.by_hand),
     Protecting(protect.dropped),
     Protecting(protect.failed),

@@ -23,22 +23,37 @@ _NONE = Fraction(0)
 _ALL = Fraction(1)
 
 
-def back(given: PolicyInput, verdict: str, why: str, phase: Phase = Phase.ROLLED_BACK) -> NextMove:
-    """All users to stable, in an exchange as its pods carry them; no copies to the candidate."""
+def back(
+    given: PolicyInput,
+    verdict: str,
+    why: str,
+    phase: Phase = Phase.ROLLED_BACK,
+    *,
+    most: Fraction = _ALL,
+) -> NextMove:
+    """All users to stable, in an exchange as its pods carry them; no copies to the candidate.
+
+    The candidate keeps no more than `most` of the users.
+    """
     state, roles = given.state, given.state.roles
     failed = roles.candidate if roles.phase.is_judged else None
     if roles.phase.mirrors:
         why = f"{why} No user got it."
     elif roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
         why = f"{why} {capitalized(skipped(state))}."
-    weight = _kept_beside_stable(state)
+    weight = min(most, _kept_beside_stable(state))
     return _away(given, failed or state.wanted.name, roles.stable, weight, verdict, why, phase)
 
 
-def _back_from_watch(given: PolicyInput, verdict: str, why: str) -> NextMove:
-    """All users to what was stable before, or those that its pods carry."""
+def back_from_watch(
+    given: PolicyInput, verdict: str, why: str, *, most: Fraction = _ALL
+) -> NextMove:
+    """All users to what was stable before, or those that its pods carry.
+
+    What was promoted keeps no more than `most` of them.
+    """
     state, roles = given.state, given.state.roles
-    weight = _kept(state, state.previous(), state.stable())
+    weight = min(most, _kept(state, state.previous(), state.stable()))
     return _away(given, roles.stable, roles.previous, weight, verdict, why, Phase.ROLLED_BACK)
 
 
@@ -123,7 +138,7 @@ def by_hand(given: PolicyInput) -> NextMove | None:
         return None
     why = f"Decided by strategy.override: {asked.reason}."
     if asked.revision == state.roles.stable and state.roles.previous is not None:
-        return _back_from_watch(given, RecordedVerdict.OVERRIDDEN, why)
+        return back_from_watch(given, RecordedVerdict.OVERRIDDEN, why)
     if state.leaving is not None:
         # The record has room for one that has users; what is asked about has none.
         return None
@@ -171,7 +186,7 @@ def failed(given: PolicyInput) -> NextMove | None:
     if state.roles.phase.is_judged:
         return back(given, RecordedVerdict.FAIL, words)
     return (
-        _back_from_watch(given, RecordedVerdict.FAIL_IN_WATCH, words)
+        back_from_watch(given, RecordedVerdict.FAIL_IN_WATCH, words)
         if state.roles.previous is not None
         else None
     )
@@ -242,7 +257,7 @@ def burns(given: PolicyInput) -> NextMove | None:
     words = error_budget.burns(trial)
     if words is None or state.roles.previous is None:
         return None
-    return _back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{words}.")
+    return back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{words}.")
 
 
 def unready(given: PolicyInput) -> NextMove | None:

@@ -220,6 +220,8 @@ def _why_ended(given: StatusInput, objectives: Sequence[ObjectiveStatus]) -> str
     verdict = given.roles.verdict or ""
     if verdict in (RecordedVerdict.FAIL, RecordedVerdict.FAIL_IN_WATCH):
         return failure(objectives)
+    if verdict == RecordedVerdict.ROUTE_EDITED and given.stable is not None:
+        return f"its users were given to version {given.stable.version} in the HTTPRoute"
     return _WHY_ENDED.get(verdict, "see status.history")
 
 
