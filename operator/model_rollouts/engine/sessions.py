@@ -74,9 +74,7 @@ class Session:
             self.history = None
 
     def again_at(self, children: Children) -> float:
-        """When something that is known is to be asked again (Unix seconds), `answers.NEVER` for
-        never.
-        """
+        """When something known is asked again (Unix seconds), `answers.NEVER` for never."""
         past, times = self.history, [NEVER]
         if self.answered is not None:
             times.append(self.answered.again_at)
