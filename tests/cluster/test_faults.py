@@ -10,10 +10,13 @@ import pytest
 from kubernetes.aio.config import incluster_config
 
 from e2e.fixtures import ApiServer
+from model_rollouts.cluster import connection
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import CONTROLLER_REVISION, SERVICE
+from tests.api.objects import changed
 from tests.cluster.test_client import revision
+from tests.engine.planners import deployment
 from tests.fault_proxy import FaultProxy, fault_proxy
 from tests.kubernetes_clients import connected
 
@@ -143,6 +146,65 @@ def test_the_service_account_s_token_is_read_again_when_it_has_changed(
     asyncio.run(test())
 
     assert codes == ["401", "404"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"one: [", b"a: b"])
+def test_credentials_that_cannot_be_read_again_leave_those_at_hand(
+    setting: Setting, namespace: str, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr(connection, "REREAD_S", 0.0)
+
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.kubeconfig.write_bytes(content)
+
+            assert await client.get(SERVICE, namespace, "one") is None
+
+    asyncio.run(test())
+
+
+def test_a_token_that_cannot_be_sent_is_an_answer_like_others(
+    setting: Setting, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "REREAD_S", 0.0)
+
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.write_kubeconfig("two\nlines")
+
+            with pytest.raises(ApiError, match="no answer") as refused:
+                await client.create(revision(namespace, "one"))
+            assert "lines" not in str(refused.value)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"livenesProbe": {}}, id="misspelt"),
+        pytest.param({"env": [{"name": "A", "value": 4}]}, id="a number"),
+        pytest.param({"env": 2 * [{"name": "A", "value": "4"}]}, id="twice"),
+        pytest.param({"ports": [{"containerPort": "8080"}]}, id="a text"),
+        pytest.param({"resources": {"limits": {"memory": "8GB"}}}, id="a quantity"),
+    ],
+)
+def test_what_is_no_object_of_its_kind_is_refused(
+    setting: Setting, namespace: str, change: dict[str, Any]
+) -> None:
+    """The API server answers 500 to it (kubernetes/kubernetes#122480)."""
+    model = changed({"metadata.namespace": namespace, "metadata.uid": "u"})
+    body = deployment(model, 1)
+    body["spec"]["template"]["spec"]["containers"][0] |= change
+
+    async def test() -> None:
+        async with setting() as (_, client):
+            with pytest.raises(ApiError) as refused:
+                await client.dry_run_apply(body)
+
+        assert (refused.value.status, refused.value.is_refusal) == (500, True)
+
+    asyncio.run(test())
 
 
 def test_a_write_that_failed_is_not_repeated(setting: Setting, namespace: str) -> None:

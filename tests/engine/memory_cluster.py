@@ -1,10 +1,13 @@
 """An API server of a few lines, for tests of what follows when it fails: each answer on demand."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Kind, kind_of
+from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, WATCHED, Kind, kind_of
+from model_rollouts.cluster.watch import Changed, Listening, Sink
 
 Body = dict[str, Any]
 Hook = Callable[[str, Kind, str], Awaitable[None]]
@@ -17,8 +20,16 @@ def error(status: int | None, message: str = "injected") -> ApiError:
     return ApiError("PATCH", "/somewhere", status, message)
 
 
+@dataclass(frozen=True)
+class Page:
+    """A whole list."""
+
+    version: str
+    items: Iterable[Body]
+
+
 class MemoryCluster:
-    """Objects by kind and name, in one namespace; the methods of `ClusterClient` that write."""
+    """Objects by kind and name, in one namespace; it is its own `ClusterClient` and watch."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Body] = {}
@@ -28,6 +39,7 @@ class MemoryCluster:
         """What comes back for a request, as in `requests`; for its verb and kind, for all."""
         self.hook: Hook | None = None
         self.version = 100
+        self._happened: asyncio.Queue[Changed] = asyncio.Queue()
 
     def put(self, obj: Mapping[str, Any]) -> Body:
         """Make an object be what is given, in a newer version."""
@@ -38,7 +50,23 @@ class MemoryCluster:
         own = {"uid": uid, "resourceVersion": str(self.version)}
         stored: Body = {**before, **obj, "metadata": {**metadata, **own}}
         self.objects[kind.name, metadata["name"]] = stored
+        if kind in WATCHED:
+            self._happened.put_nowait(Changed(kind, stored))
         return stored
+
+    async def run(self, sink: Sink) -> None:
+        """Tell `sink` what happens, as an `EventSource`."""
+        sink(Listening())
+        while True:
+            sink(await self._happened.get())
+
+    async def pages(
+        self, kind: Kind, namespace: str | None, selector: str = ""
+    ) -> AsyncIterator[Page]:
+        """All objects of a kind."""
+        await self._asked("list", kind, "")
+        found = [obj for (name, _), obj in self.objects.items() if name == kind.name]
+        yield Page(str(self.version), found)
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
         """The object, None when there is none."""
@@ -98,6 +126,10 @@ class MemoryCluster:
         """No such object any more."""
         await self._asked("delete", kind, name)
         self.objects.pop((kind.name, name), None)
+
+    async def patch_series(self, event: Body, series: Mapping[str, Any]) -> Body:
+        """An Event that came again."""
+        return self.put({**event, "series": dict(series)})
 
     async def _asked(self, verb: str, kind: Kind, name: str) -> None:
         words = (verb, kind.name, name)

@@ -4,16 +4,18 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.engine.cluster_checks import Checker
+from model_rollouts.engine.cluster_checks import ROUTES_S, Checker, UnansweredError
 from model_rollouts.rollout.actions import Apply
 from model_rollouts.rollout.observed import Checked, Observed
 from tests.api.objects import changed
 from tests.engine.planners import deployment
+from tests.fault_proxy import fault_proxy
 from tests.kubernetes_clients import connected
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -131,3 +133,65 @@ def test_what_the_api_server_refuses_is_told_in_its_words(world: World) -> None:
     refusal = world.check(parents("models"), Apply(bad)).refusal
     assert refusal is not None
     assert "spec.template.spec.containers[0].image: Required value" in refusal
+
+
+def test_many_checks_of_the_same_moment_share_one_list_of_routes(world: World) -> None:
+    world.gateway("models")
+    world.route("theirs", "arrival.example.com")
+    asked: list[str] = []
+    now = 0.0
+
+    async def go() -> None:
+        nonlocal now
+        async with connected(
+            world.server.kubeconfig, lambda verb, resource, code: asked.append(resource)
+        ) as client:
+            checker = Checker(client, (world.namespace,), clock=lambda: now)
+            place = {"metadata.namespace": world.namespace, "metadata.generation": 7}
+            seen = Observed(changed({**place, **parents("models")}))
+            for lists in (1, 2):
+                found = await asyncio.gather(*(checker.check(seen, None) for _ in range(5)))
+                found.append(await checker.check(seen, None))
+                assert {each.gateway.conflicts for each in found} == {
+                    (f"{world.namespace}/theirs",)
+                }
+                assert asked.count("httproutes") == lists
+                now += ROUTES_S + 0.1
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("/gateways/models", "read Gateway {namespace}/models"),
+        ("/gatewayclasses/", "read GatewayClass class-"),
+        ("/httproutes", "list all HTTPRoutes"),
+        ("dryRun=All", "try Deployment {namespace}/arrival-0123456789 in a dry run"),
+    ],
+)
+def test_a_question_that_is_not_answered_says_which_it_was(
+    world: World, tmp_path: Path, url: str, what: str
+) -> None:
+    world.gateway("models")
+
+    async def go() -> None:
+        async with (
+            fault_proxy(world.server, tmp_path) as proxy,
+            connected(proxy.kubeconfig) as client,
+        ):
+            place = {"metadata.namespace": world.namespace, "metadata.generation": 7}
+            model = changed({**place, **parents("models"), "metadata.uid": "u"})
+            checker, tries = Checker(client, (world.namespace,)), Apply(deployment(model, 1))
+            method = "PATCH" if "dryRun" in url else "GET"
+            proxy.fail(method, url, 500, times=5)
+            with pytest.raises(UnansweredError) as failure:
+                await checker.check(Observed(model), tries)
+            assert failure.value.what.startswith(what.format(namespace=world.namespace))
+            assert failure.value.answer == "HTTP 500: injected"
+
+            # Nothing of it is kept.
+            proxy.faults.clear()
+            assert (await checker.check(Observed(model), tries)).refusal is None
+
+    asyncio.run(go())

@@ -1,5 +1,6 @@
 """A write that fails stops what depends on it and nothing else, and what is known stays known."""
 
+import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -291,6 +292,35 @@ def test_what_failed_delays_no_protective_pass() -> None:
     world.run(5)
 
     assert "apply HTTPRoute" in writes(world)
+
+
+def reserved(world: Passes) -> None:
+    """A pass by a worker that is there for what protects."""
+    world.queue.add(KEY, urgent=True)
+    assert world.queue.take(urgent=True) == KEY
+    asyncio.run(world.reconciler.step(KEY, protects_only=True))
+
+
+def test_a_reserved_worker_carries_out_what_protects() -> None:
+    world = wanting(lambda seen: (write_route(seen, protects=True), WriteStatus(STATUS)))
+    reserved(world)
+
+    assert writes(world) == ["apply HTTPRoute", "status ModelDeployment"]
+    assert world.session().memory == DONE
+
+
+def test_a_reserved_worker_hands_on_what_does_not_and_its_backoff() -> None:
+    world = wanting(lambda seen: (Scale(NAME, 3),))
+    world.cluster.faults["scale Deployment"] = error(500)
+    world.run(20)
+    due = world.queue.next_due()
+    world.cluster.requests.clear()
+    world.now += 5
+    reserved(world)
+
+    assert writes(world) == []
+    assert (world.session().memory, world.session().measures) == (KNOWN, measured())
+    assert world.queue.next_due() == due
 
 
 def test_an_unforeseen_error_of_one_action_is_told_like_others() -> None:

@@ -140,6 +140,31 @@ def test_a_reserved_worker_takes_what_is_urgent_and_nothing_else() -> None:
     assert keyed.take() == A
 
 
+def test_a_reserved_worker_leaves_a_key_to_one_that_is_idle() -> None:
+    async def test() -> None:
+        keyed = KeyedQueue()
+        reserved = asyncio.create_task(keyed.get(urgent=True))
+        idle = asyncio.create_task(keyed.get())
+        await asyncio.sleep(0)
+        keyed.add(A, urgent=True)
+        assert await idle == A
+        assert not reserved.done()
+        keyed.add(B, urgent=True)
+        assert await reserved == B
+        # Of two at once, each gets one.
+        idle, reserved = (
+            asyncio.create_task(keyed.get()),
+            asyncio.create_task(keyed.get(urgent=True)),
+        )
+        await asyncio.sleep(0)
+        keyed.done(A)
+        keyed.add(A, urgent=True)
+        keyed.add(C, urgent=True)
+        assert {await idle, await reserved} == {A, C}
+
+    asyncio.run(asyncio.wait_for(test(), 10))
+
+
 def test_a_reserved_worker_hears_of_what_becomes_urgent_while_it_waits() -> None:
     async def test() -> None:
         keyed = KeyedQueue()
@@ -261,6 +286,14 @@ class Model(RuleBasedStateMachine):
         self.running.add(key)
         self.urgent.discard(key)
         del self.due[key]
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def hand_on(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.running)))
+        self.running.remove(key)
+        assert self.keyed.done(key, unfinished=True) == 0
+        self.due[key] = min(self.due.get(key, math.inf), self.clock.now)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), failed=st.booleans(), urgent=st.booleans())

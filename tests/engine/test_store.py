@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT
+from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, Kind
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.resources.names import labels
 
@@ -28,7 +29,8 @@ def child(version: int, owner: str | None = "u1", name: str = "arrival-1") -> di
         "labels": labels("arrival"),
     }
     if owner is not None:
-        metadata["ownerReferences"] = [{"uid": owner, "controller": True}]
+        reference = {"kind": "ModelDeployment", "name": "arrival", "uid": owner}
+        metadata["ownerReferences"] = [{**reference, "controller": True}]
     return {"kind": "Deployment", "metadata": metadata}
 
 
@@ -123,6 +125,99 @@ def test_a_stranger_that_is_in_no_list_can_be_found_again() -> None:
         assert version_of(store) == "2"
         store.sweep(DEPLOYMENT, None, [], as_of)
         assert version_of(store) is None
+
+
+def place_of(name: str = "arrival-1") -> tuple[Kind, str, str]:
+    """Where the Deployment is."""
+    return DEPLOYMENT, "shop", name
+
+
+def test_what_is_as_old_as_its_end_is_there_all_the_same() -> None:
+    """It has lost our label: for the watch it ended, as of the version that it now has."""
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+    store.remove(DEPLOYMENT, child(8))
+    store.put(DEPLOYMENT, child(8))
+
+    assert version_of(store) == "8"
+
+
+def test_what_is_read_is_believed_against_a_list() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+    store.sweep(DEPLOYMENT, None, [], "9")
+    since = store.as_of(*place_of())
+
+    store.put(DEPLOYMENT, child(6))
+    assert version_of(store) is None
+    store.read(*place_of(), child(6), since)
+    assert version_of(store) == "6"
+
+
+def test_what_is_read_to_be_gone_is_gone_unless_there_are_news_meanwhile() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+    since = store.as_of(*place_of())
+    store.put(DEPLOYMENT, child(6))
+
+    store.read(*place_of(), None, since)
+    assert version_of(store) == "6"
+    assert store.read(*place_of(), None, store.as_of(*place_of())) == {SHOP}
+    assert version_of(store) is None
+    assert not store.restore(*place_of())
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_was_gone_can_be_taken_for_what_it_was(swept: bool) -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1))
+    store.put(DEPLOYMENT, child(5))
+    if swept:
+        store.sweep(DEPLOYMENT, None, [], "9")
+    else:
+        store.remove(DEPLOYMENT, child(8))
+
+    assert store.restore(*place_of())
+    assert [each["metadata"]["name"] for each in store.owned("u1")] == ["arrival-1"]
+    # Nothing tells of it: it is read again before each plan, also after a list without it.
+    assert store.unwatched(SHOP) == [(DEPLOYMENT, "arrival-1")]
+    assert store.sweep(DEPLOYMENT, None, [], "20") == {SHOP}
+    assert store.restore(*place_of())
+    store.put(DEPLOYMENT, child(21))
+    assert store.unwatched(SHOP) == []
+
+
+def test_nothing_is_restored_that_was_never_there() -> None:
+    store = Store()
+
+    assert not store.restore(*place_of())
+    assert store.unwatched(SHOP) == []
+
+
+def test_who_is_in_the_way_is_dying_when_its_model_is_no_more() -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1))
+    store.put(MODEL_DEPLOYMENT, model(2, uid="u2", name="other"))
+    store.put(DEPLOYMENT, child(3, owner="u0", name="of-one-deleted"))
+    store.put(DEPLOYMENT, child(4, owner="u2", name="of-another"))
+    foreign = child(5, owner="u9", name="of-another-kind")
+    foreign["metadata"]["ownerReferences"][0]["kind"] = "Rollout"
+    store.put(DEPLOYMENT, foreign)
+
+    living, dying = store.strangers(SHOP, "u1")
+    assert living == {"Deployment/of-another", "Deployment/of-another-kind"}
+    assert dying == {"Deployment/of-one-deleted"}
+
+
+def test_an_odd_object_leaves_what_was_known_before_it() -> None:
+    store = Store()
+    store.put(DEPLOYMENT, child(5))
+    odd = child(6)
+    del odd["metadata"]["uid"]
+
+    with pytest.raises(KeyError):
+        store.put(DEPLOYMENT, odd)
+    assert version_of(store) == "5"
 
 
 def test_managed_fields_are_not_kept() -> None:

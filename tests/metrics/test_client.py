@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -60,6 +61,19 @@ def test_queries_are_posted_with_time_and_credentials() -> None:
         return web.json_response([form["query"], form["time"], request.headers["Authorization"]])
 
     assert json.loads(_ask(echo)) == ["up[5s]", "1700000000.123", "Bearer sesame"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"sesame\nopen", "sésame".encode()])
+def test_a_file_without_a_token_is_told_and_not_shown(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+
+    async def never(request: web.Request) -> web.Response:
+        raise AssertionError(request)
+
+    with pytest.raises(QueryError, match="a token is one line of ASCII text") as failure:
+        _ask(never, token=None, token_file=path)
+    assert "same" not in str(failure.value).removeprefix(str(path))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -143,7 +143,8 @@ class Requests:
             response = await self._api.call_api(*request, _request_timeout=timeout)
             data = await response.read()
             code = str(response.status)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            # The last is what a token that is no line of text comes to.
             words = str(error) or type(error).__name__
             raise _PassingError(verb, path, None, words) from error
         finally:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,7 +28,8 @@ from model_rollouts.metrics.grid import Grid
 
 WORKERS = 12
 URGENT_WORKERS = 4
-"""They make urgent passes alone: however slow the writes of others are, a rollback is not."""
+"""They take urgent passes alone, when all others are busy, and carry out what protects users alone:
+however slow the writes of others are, a rollback is not."""
 
 DEAF_S = 300.0
 """So long without a watch, or in one request of a pass, and something is wrong that a restart may
@@ -94,6 +95,7 @@ class Engine:
             historian=historian,
             queue=self.queue,
             clock=clock,
+            broke=instruments.broke,
         )
         self._instruments = instruments
         self._reconciler = Reconciler(
@@ -133,7 +135,8 @@ class Engine:
             "questions": self.questions.run,
         }
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(self._last(part, run)) for part, run in parts.items()]
+            broke = self._instruments.broke
+            others = [tasks.create_task(lasting(*part, broke)) for part in parts.items()]
             workers = tasks.create_task(self._work())
             await stop.wait()
             _log.info("stopping: finishing the passes that have begun")
@@ -141,9 +144,6 @@ class Engine:
             await self._finish(workers)
             for each in others:
                 each.cancel()
-
-    async def _last(self, part: str, run: Callable[[], Awaitable[None]]) -> None:
-        await lasting(part, run, self._instruments.broke)
 
     def alive(self) -> str | None:
         """What is wrong with this process, None while nothing is."""
@@ -162,7 +162,7 @@ class Engine:
         async with asyncio.TaskGroup() as workers:
             for number in range(WORKERS + URGENT_WORKERS):
                 work = partial(self._reconciler.work, urgent=number >= WORKERS)
-                workers.create_task(self._last("worker", work))
+                workers.create_task(lasting("worker", work, self._instruments.broke))
 
     async def _finish(self, workers: asyncio.Task[None]) -> None:
         if not self.supervisor.listed.is_set():

@@ -12,11 +12,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
 from model_rollouts.engine.cluster_checks import Checker, UnansweredError
 from model_rollouts.engine.failures import Origin
+from model_rollouts.engine.loops import Broke, lasting
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Session
 from model_rollouts.engine.store import Key
@@ -88,7 +90,9 @@ class Questions:
         clock: Callable[[], float],
         ticks: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        broke: Broke = lambda part: None,
     ) -> None:
+        self._broke = broke
         self._checker = checker
         self._historian = historian
         self._queue = queue
@@ -100,7 +104,8 @@ class Questions:
         async with asyncio.TaskGroup() as tasks:
             for need in Need:
                 for _ in range(ASKERS):
-                    tasks.create_task(self._work(need))
+                    work = partial(self._work, need)
+                    tasks.create_task(lasting("asker", work, self._broke))
 
     def ask(self, key: Key, need: Need, question: Question, *, is_awaited: bool = True) -> None:
         """Have it answered, unless the same is asked already.
@@ -144,7 +149,8 @@ class Questions:
 
     async def _ask(self, need: Need, key: Key) -> None:
         lane = self._lanes[need]
-        question, is_answered = lane.open.get(key), True
+        question = lane.open.get(key)
+        is_answered = question is None
         try:
             if question is not None:
                 is_answered = await self._is_answered(need, key, question)

@@ -57,6 +57,7 @@ class KeyedQueue:
         self._urgent: deque[Key] = deque()
         self._ready: deque[Key] = deque()
         self._news = asyncio.Event()
+        self._idle = 0
         self._closed = False
 
     def add(self, key: Key, *, after: float = 0.0, urgent: bool = False) -> None:
@@ -80,12 +81,14 @@ class KeyedQueue:
     def take(self, *, urgent: bool = False) -> Key | None:
         """A key that is due, to be given back with `done`; None when there is none now.
 
-        With `urgent` only one that is urgent.
+        With `urgent` only one that is urgent and that nobody waits for who takes every key.
         """
         self._ripen()
+        if urgent and len(self._urgent) <= self._idle:
+            return None
         if self._urgent:
             key = self._urgent.popleft()
-        elif self._ready and not urgent:
+        elif self._ready:
             key = self._ready.popleft()
         else:
             return None
@@ -100,15 +103,20 @@ class KeyedQueue:
         if entry is not None and entry.progress is not None:
             entry.progress = self._clock()
 
-    def done(self, key: Key, *, failed: bool = False, urgent: bool = False) -> float:
+    def done(
+        self, key: Key, *, failed: bool = False, urgent: bool = False, unfinished: bool = False
+    ) -> float:
         """The pass over `key` has ended. Returns the seconds that it is backed off for.
 
-        One that failed comes again after them. `urgent`: what failed protects users.
+        One that failed comes again after them. `urgent`: what failed protects users. `unfinished`:
+        nothing was tried, so that nothing is known of what failed before.
         """
         entry = self._entries[key]
         entry.progress = None
         backoff = 0.0
-        if failed:
+        if unfinished:
+            entry.due = min(entry.due, self._clock())
+        elif failed:
             entry.urgent |= urgent
             now, jitter = self._clock(), 0.5 + 0.5 * self._jitter()
             doubled = FIRST_BACKOFF_S * 2.0 ** min(entry.failures, 20)
@@ -144,11 +152,14 @@ class KeyedQueue:
             # Whether a key is urgent is known for certain when its time has come.
             due = self._next_time()
             wait = None if due is None else max(due - self._clock(), 0.0)
+            self._idle += not urgent
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()
             except TimeoutError:
                 continue
+            finally:
+                self._idle -= not urgent
         return None
 
     @property

@@ -52,6 +52,8 @@ class Ended(Enum):
     DONE = "done"
     FAILED = "failed"
     PRESSING = "pressing"
+    HANDED_ON = "handed on"
+    """It was urgent, and is not: its writes are for others, who may wait for them."""
 
 
 @dataclass(slots=True)
@@ -64,6 +66,8 @@ class _Try:
     outcome: Outcome = field(default_factory=lambda: Outcome(is_whole=False))
     is_sure: bool = True
     """Whether everything could be read that seemed to be gone."""
+    is_handed_on: bool = False
+    """Whether the plan is left to be made and carried out by somebody else."""
 
     @property
     def ended(self) -> Ended:
@@ -105,22 +109,30 @@ class Reconciler:
     async def work(self, *, urgent: bool = False) -> None:
         """Make passes, one after the other, until the queue is closed; with `urgent` only those."""
         while (key := await self._queue.get(urgent=urgent)) is not None:
-            await self.step(key)
+            await self.step(key, protects_only=urgent)
 
-    async def step(self, key: Key) -> None:
-        """One pass over a key that the queue gave out; its failures end here."""
+    async def step(self, key: Key, *, protects_only: bool = False) -> None:
+        """One pass over a key that the queue gave out; its failures end here.
+
+        With `protects_only` a plan that protects nobody is not carried out, but handed on.
+        """
         begun, ended = self._clock(), Ended.FAILED
         try:
-            ended = await self._pass(key)
+            ended = await self._pass(key, protects_only=protects_only)
         except Exception:
             _log.exception("%s: pass failed", key, extra={"model": str(key)})
         finally:
-            failed = ended is not Ended.DONE
-            self._queue.done(key, failed=failed, urgent=ended is Ended.PRESSING)
+            failed = ended in (Ended.FAILED, Ended.PRESSING)
+            self._queue.done(
+                key,
+                failed=failed,
+                urgent=ended is Ended.PRESSING,
+                unfinished=ended is Ended.HANDED_ON,
+            )
             word = "failed" if failed else "done"
             self._instruments.passes.labels(word).observe(max(self._clock() - begun, 0.0))
 
-    async def _pass(self, key: Key) -> Ended:
+    async def _pass(self, key: Key, *, protects_only: bool) -> Ended:
         failed: set[str] = set()
         for left in reversed(range(OUTDATED_TRIES)):
             model = self._store.get(MODEL_DEPLOYMENT, *key)
@@ -134,7 +146,9 @@ class Reconciler:
                 session.measures = None
                 self._questions.forget(key)
                 return Ended.DONE
-            tried = await self._try(key, model, session, failed)
+            tried = await self._try(key, model, session, failed, protects_only=protects_only)
+            if tried.is_handed_on:
+                return Ended.HANDED_ON
             self._note(key, session, tried, is_last=not left)
             if not tried.outcome.is_outdated:
                 break
@@ -151,15 +165,21 @@ class Reconciler:
             self._questions.forget(key)
         return self._rollouts.of(key, uid)
 
-    async def _try(self, key: Key, model: Object, session: Session, failed: set[str]) -> _Try:
+    async def _try(
+        self, key: Key, model: Object, session: Session, failed: set[str], *, protects_only: bool
+    ) -> _Try:
         """Make a plan and carry it out, without what has `failed` in this pass already."""
-        tried, plan = _Try(model), None
+        tried, adopted, plan = _Try(model), Outcome(), None
         session.begin()
         try:
-            adopted = await self._adopt(key, model, failed)
+            if not protects_only:
+                adopted = await self._adopt(key, model, failed)
             if await self._believes(key, session, tried):
                 self._plan(key, session, tried)
-            if (plan := tried.plan) is not None:
+            plan = tried.plan
+            if plan is not None and plan.actions and protects_only and not plan.protects:
+                tried.is_handed_on = True
+            elif plan is not None:
                 tried.outcome = await self._carry_out(model, plan, session, failed)
         finally:
             if plan is not None:
