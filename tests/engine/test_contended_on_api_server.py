@@ -44,12 +44,12 @@ def test_who_annotates_the_route_for_ever_does_not_keep_it_from_being_written(
     def protecting(observed: Observed, memory: Memory, now: float) -> Plan:
         found = plan(observed, memory, now)
         known = observed.children.route
-        if found.actions or known is None or not plans or memory.routed_at is not None:
+        if found.actions or known is None or not plans or memory.unscraped_since is not None:
             return found
         plans.append("protects")
         version = known["metadata"]["resourceVersion"]
         write = WriteRoute(route(observed.obj, weight=5), version, Move.ROLL_BACK, protects=True)
-        return Plan((write,), memory, done=replace(memory, routed_at=now))
+        return Plan((write,), memory, done=replace(memory, unscraped_since=now))
 
     async def test(cluster: Cluster) -> None:
         async with (
