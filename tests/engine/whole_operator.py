@@ -94,6 +94,7 @@ class Whole:
         shadow: dict[str, Any] | None = None,
         replicas: int = 1,
         extra: int | None = None,
+        watch: str = "0s",
     ) -> None:
         """Apply the spec of a version, with `more` objectives than the one on errors.
 
@@ -106,6 +107,7 @@ class Whole:
         spec |= {"model": {"version": version}, "template": {"spec": {"containers": [container]}}}
         spec["strategy"]["canary"]["steps"] = list(steps)
         spec["strategy"]["shadow"] = shadow or OFF
+        spec["strategy"]["watch"] = {"duration": watch}
         spec["replicas"] = replicas
         if extra is not None:
             spec["strategy"]["maxExtraReplicas"] = extra
