@@ -133,6 +133,11 @@ def test_what_the_api_server_refuses_is_told_in_its_words(world: World) -> None:
     refusal = world.check(parents("models"), Apply(bad)).refusal
     assert refusal is not None
     assert "spec.template.spec.containers[0].image: Required value" in refusal
+    # To what is no Deployment at all, the API server answers 500.
+    bad["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
+    refusal = world.check(parents("models"), Apply(bad)).refusal
+    assert refusal is not None
+    assert "livenesProbe: field not declared in schema" in refusal
 
 
 def test_many_checks_of_the_same_moment_share_one_list_of_routes(world: World) -> None:

@@ -461,3 +461,15 @@ def test_a_child_that_cannot_be_adopted_is_a_child_all_the_same() -> None:
     world.run(10)
     assert world.cluster.objects["Deployment", NAME]["metadata"]["ownerReferences"]
     assert world.session().failures.told() == ()
+
+
+def test_what_protects_does_not_wait_for_an_adoption() -> None:
+    world = wanting(lambda seen: (write_route(seen, protects=True),))
+    orphan = world.cluster.objects["Deployment", NAME]
+    del orphan["metadata"]["ownerReferences"]
+    world.told(world.cluster.put(orphan))
+    world.cluster.faults["adopt Deployment"] = error(None, "timed out")
+    world.run()
+
+    assert writes(world)[:2] == ["apply HTTPRoute", "adopt Deployment"]
+    assert world.session().memory == DONE

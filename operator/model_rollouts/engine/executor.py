@@ -118,8 +118,10 @@ class Executor:
         """
         metadata = model["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
-        # Nothing was awaited since it was planned: this is the route that the plan has seen.
-        run = _Run(key, model, metadata["resourceVersion"], self._store.get(HTTP_ROUTE, *key))
+        run = _Run(key, model, metadata["resourceVersion"], None)
+        if any(isinstance(each, WriteRoute) for each in actions):
+            # Nothing was awaited since it was planned: this is the route that the plan has seen.
+            run.route = self._store.get(HTTP_ROUTE, *key)
         outcome = Outcome()
         untold = slow = False
         ordered = list(in_order(actions, key, failing))

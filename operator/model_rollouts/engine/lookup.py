@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, Kind
 from model_rollouts.engine.store import Key, Store, controller
+from model_rollouts.resources.names import MANAGED_BY, MANAGED_BY_LABEL
 from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.routes import record
 
@@ -46,13 +47,17 @@ def is_known(store: Store, model: Object, kind: Kind, name: str) -> bool:
     namespace = model["metadata"]["namespace"]
     if not store.restore(kind, namespace, name):
         return False
-    return kind is not HTTP_ROUTE or not _lost_record(store.get(kind, namespace, name) or {}, model)
+    route = store.get(HTTP_ROUTE, namespace, name) if kind is HTTP_ROUTE else None
+    return route is None or not _lost_record(route, model)
 
 
 def _lost_record(route: Object, model: Object) -> bool:
     """Whether a route of `model` says of nobody which role it has."""
-    owner = controller(route)
-    is_ours = owner is None or owner["uid"] == model["metadata"]["uid"]
+    owner, labels = controller(route), route["metadata"].get("labels") or {}
+    if owner is None:
+        is_ours = labels.get(MANAGED_BY_LABEL) == MANAGED_BY
+    else:
+        is_ours = owner["uid"] == model["metadata"]["uid"]
     return is_ours and record.read(route) is None
 
 

@@ -33,8 +33,6 @@ class Planning:
         found = self._planner(seen, session.memory, self._clock())
         for need in Need:
             self._ask(key, need, session, seen, found)
-        if _only_asks(found):
-            found = replace(found, measures=session.measures)
         return seen, found
 
     def _ask(self, key: Key, need: Need, session: Session, seen: Observed, plan: Plan) -> None:
@@ -79,8 +77,3 @@ class Planning:
         else:
             session.history = None
         return None
-
-
-def _only_asks(plan: Plan) -> bool:
-    """Whether a plan was not made before its questions are answered: what is measured stays."""
-    return bool(plan.needs) and not plan.actions and plan.measures is None and plan.wake_at is None

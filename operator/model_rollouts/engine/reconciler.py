@@ -169,25 +169,25 @@ class Reconciler:
         self, key: Key, model: Object, session: Session, failed: set[str], *, protects_only: bool
     ) -> _Try:
         """Make a plan and carry it out, without what has `failed` in this pass already."""
-        tried, adopted, plan = _Try(model), Outcome(), None
+        tried, is_done = _Try(model), False
         session.begin()
         try:
-            if not protects_only:
-                adopted = await self._adopt(key, model, failed)
             if await self._believes(key, session, tried):
                 self._plan(key, session, tried)
             plan = tried.plan
-            if plan is not None and plan.actions and protects_only and not plan.protects:
+            if protects_only and self._is_for_others(key, plan):
                 tried.is_handed_on = True
-            elif plan is not None:
-                tried.outcome = await self._carry_out(model, plan, session, failed)
-        finally:
+                return tried
             if plan is not None:
+                tried.outcome = await self._carry_out(model, plan, session, failed)
+            is_done = tried.outcome.is_whole
+            tried.outcome.add(await self._adopt(key, model, failed))
+        finally:
+            if tried.plan is not None:
                 # What it knows is known whatever became of its writes.
-                done = plan.done if tried.outcome.is_whole else None
-                session.keep(done or plan.memory, plan.measures)
+                done = tried.plan.done if is_done else None
+                session.keep(done or tried.plan.memory, tried.plan.measures)
             session.end()
-        tried.outcome.add(adopted)
         return tried
 
     async def _carry_out(
@@ -198,6 +198,12 @@ class Reconciler:
         if not outcome.is_outdated and any(isinstance(each, WriteRoute) for each in outcome.left):
             outcome.add(await self._executor.carry_out(model, plan.otherwise, skip=failed))
         return outcome
+
+    def _is_for_others(self, key: Key, plan: Plan | None) -> bool:
+        """Whether there is something to write, and nothing of it protects users."""
+        if plan is None or plan.protects:
+            return False
+        return bool(plan.actions or self._store.orphans(key))
 
     async def _adopt(self, key: Key, model: Object, failed: set[str]) -> Outcome:
         """Make children of objects that lost their controller; they are taken for such already."""

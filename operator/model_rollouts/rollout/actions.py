@@ -1,8 +1,8 @@
 """What a plan asks to be done, in the order in which it must be done.
 
 The order is the commit order: an advance writes its evidence into the status before the route, a
-rollback writes the route before anything else. The engine stops at the first action that fails
-and plans again.
+rollback writes the route before anything else. An action that fails stops what depends on it: a
+status the routes after it, a route everything after it. All others are tried.
 """
 
 from dataclasses import dataclass
