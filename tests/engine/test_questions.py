@@ -331,16 +331,6 @@ def test_an_error_of_ours_in_a_question_touches_one_rollout(need: Need) -> None:
         assert session.metrics_error is None
 
 
-def test_what_is_measured_stays_while_a_plan_only_asks() -> None:
-    world, _ = asking(Need.CHECK, UnansweredError("read Gateway", "no answer"))
-    world.run()
-    world.session().measures = measured()
-    world.queue.add(KEY)
-    world.run(10)
-
-    assert world.session().measures == measured()
-
-
 def test_a_model_that_is_gone_is_asked_about_no_more() -> None:
     away = UnansweredError("read Gateway gateways/models", "HTTP 500: etcd is away")
     world, asker = asking(Need.CHECK, away)
