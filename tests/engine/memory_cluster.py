@@ -37,6 +37,8 @@ class MemoryCluster:
         """Verb, kind and name of every request, done or not."""
         self.faults: dict[str, ApiError] = {}
         """What comes back for a request, as in `requests`; for its verb and kind, for all."""
+        self.restless: tuple[str, str] | None = None
+        """Kind and name of what others change all the time."""
         self.hook: Hook | None = None
         self.version = 100
         self._happened: asyncio.Queue[Changed] = asyncio.Queue()
@@ -69,7 +71,9 @@ class MemoryCluster:
         yield Page(str(self.version), found)
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
-        """The object, None when there is none."""
+        """The object, None when there is none; a restless one has always just been changed."""
+        if (kind.name, name) == self.restless:
+            self.put(self.objects[kind.name, name])
         await self._asked("get", kind, name)
         return self.objects.get((kind.name, name))
 

@@ -181,6 +181,19 @@ def test_what_failed_in_a_pass_is_not_tried_again_in_it() -> None:
     world.run()
 
     assert writes(world).count("scale Deployment") == 1
+    # Nothing had changed that it could be planned anew from.
+    assert writes(world).count("status ModelDeployment") == 1
+    assert {each.times for each in world.session().failures.told()} == {1}
+
+
+def test_a_plan_that_is_always_outdated_is_told() -> None:
+    world = wanting(lambda seen: (Scale(NAME, 3), WriteStatus(STATUS)))
+    world.cluster.faults["scale Deployment"] = error(500)
+    world.cluster.faults["status ModelDeployment"] = error(409)
+    world.cluster.restless = ("ModelDeployment", "arrival")
+    world.run()
+
+    assert writes(world).count("scale Deployment") == 1
     assert writes(world).count("status ModelDeployment") == OUTDATED_TRIES
     failures = {each.what: each for each in world.session().failures.told()}
     assert {each.times for each in failures.values()} == {1}

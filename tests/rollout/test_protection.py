@@ -236,6 +236,22 @@ def test_a_route_that_a_webhook_changes_is_used_as_it_is(*, stamping: bool) -> N
     assert world.writes.count("HTTPRoute") == after
 
 
+def test_a_route_that_is_changed_at_each_write_is_not_fought_for_ever() -> None:
+    """Another controller annotates it for ever, and a webhook changes it each time."""
+    world = version_2_in("Canary")
+    world.webhook = stamps(world)
+    world.edit(version="2", strategy__canary__minStepDuration="10m")
+    world.until("Canary").run(60)
+    before = world.writes.count("HTTPRoute")
+    for _ in range(20):
+        assert world.route is not None
+        world.webhook(world.route)
+        world.changed(world.route)
+        world.run(10)
+
+    assert world.writes.count("HTTPRoute") - before <= 3
+
+
 def test_a_rollout_goes_on_with_a_route_that_a_webhook_changes() -> None:
     world = version_2_in("Canary")
     world.webhook = adds_a_timeout

@@ -307,7 +307,17 @@ class Executor:
         """What is there in the place of a write that did not fit; raises `error` if it did."""
         if not (error.is_conflict or error.is_missing):
             raise error
+        known = self._store.get(kind, namespace, name)
         try:
-            return await look(self._client, self._store, kind, namespace, name)
+            found = await look(self._client, self._store, kind, namespace, name)
         except ApiError:
             raise error from None
+        if found is not None and known is not None and _version(found) == _version(known):
+            # Nothing has changed that a plan could follow: somebody answers so whatever is sent.
+            raise error
+        return found
+
+
+def _version(obj: Object) -> str:
+    version: str = obj["metadata"]["resourceVersion"]
+    return version

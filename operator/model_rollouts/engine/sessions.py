@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
-from model_rollouts.engine.failures import Failures
+from model_rollouts.engine.failures import Failures, Origin
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
@@ -43,6 +43,8 @@ class Session:
     asked: dict[Need, float] = field(default_factory=dict)
     """The questions that are open, each with when it was first asked (Unix seconds)."""
     failures: Failures = field(default_factory=Failures)
+    generation: int = 0
+    """Of the spec that the last pass saw."""
     metrics_error: str | None = None
     past_failed: bool = False
     """Whether `metrics_error` is that of the last question about the past."""
@@ -68,6 +70,9 @@ class Session:
 
     def forget_generation(self, generation: int) -> None:
         """What was answered for another generation than this one is asked anew."""
+        if generation != self.generation:
+            self.failures.settle(Origin.CHECK)
+            self.generation = generation
         if self.answered is not None and self.answered.checked.generation != generation:
             self.answered = None
         if self.history is not None and self.history.generation != generation:

@@ -115,13 +115,14 @@ class RouteRepair:
     """How the route differed from what it should be, by path, when it was looked at last.
 
     `generation` is that of the route then, `sequence` that of its record. `is_kept`: a write did
-    not change it, so that the route is taken as it is.
+    not change it, so that the route is taken as it is; `tries` counts such writes.
     """
 
     paths: tuple[str, ...]
     generation: int
     sequence: int
     is_kept: bool = False
+    tries: int = 1
 
 
 @dataclass(frozen=True, slots=True)

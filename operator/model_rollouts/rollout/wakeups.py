@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from model_rollouts.api.phase import Phase
-from model_rollouts.rollout.state.state import RolloutState, seconds
+from model_rollouts.rollout.state.state import GROWING_SECONDS, RolloutState, seconds
 
 ASK_AGAIN = 30.0
 """Seconds until what was refused at admission is asked again: the cause lies outside."""
@@ -22,6 +22,9 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
     strategy, clocks = state.spec.strategy, state.clocks
     if refused:
         yield ASK_AGAIN
+    for at, _ in state.memory.grown.values():
+        # Then its ready pods are believed again.
+        yield at + GROWING_SECONDS - state.now
     if state.spec.paused:
         return
     if state.phase is Phase.STARTING:

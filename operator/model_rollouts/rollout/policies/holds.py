@@ -231,7 +231,7 @@ def revision_lost(state: RolloutState) -> Hold | None:
 def route_kept(state: RolloutState) -> Hold | None:
     """A route that something changes at each write is taken as it is, and judged on."""
     repair = state.memory.route_repair
-    if repair is None:
+    if repair is None or not repair.is_kept:
         return None
     paths = ", ".join(repair.paths)
     return Hold(

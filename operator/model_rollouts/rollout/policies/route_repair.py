@@ -14,6 +14,9 @@ from model_rollouts.rollout.policies.policy import NextMove
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.routes import reader
 
+TRIES = 3
+"""Writes that did not help, after which the same difference stays, whoever writes the route."""
+
 
 def looked_at(state: RolloutState) -> RouteRepair | None:
     """`Memory.route_repair` as of this pass."""
@@ -21,17 +24,19 @@ def looked_at(state: RolloutState) -> RouteRepair | None:
     if last is None or not last.paths or last.paths != changed_paths(state):
         return None
     written = state.roles.sequence != last.sequence
-    if not written and (generation_of(state) != last.generation or not last.is_kept):
-        # Somebody has changed it since.
-        return None
+    changed = generation_of(state) != last.generation
+    # Whoever writes it, a webhook may change it each time: it is not fought for ever.
+    is_kept = written or (last.is_kept and (not changed or last.tries >= TRIES))
     return replace(
-        last, generation=generation_of(state), sequence=state.roles.sequence, is_kept=True
+        last, generation=generation_of(state), sequence=state.roles.sequence, is_kept=is_kept
     )
 
 
 def tried(state: RolloutState) -> RouteRepair:
     """`Memory.route_repair` once the repair of this pass is written."""
-    return RouteRepair(changed_paths(state), generation_of(state), state.roles.sequence)
+    paths, last = changed_paths(state), state.memory.route_repair
+    tries = 1 if last is None or last.paths != paths else last.tries + 1
+    return RouteRepair(paths, generation_of(state), state.roles.sequence, tries=tries)
 
 
 def generation_of(state: RolloutState) -> int:
@@ -54,7 +59,8 @@ def route_repair(state: RolloutState, *, admitted: bool) -> NextMove | None:
     if admitted and follows_spec(state):
         note = f"The HTTPRoute now follows the spec: {paths}."
         return NextMove(Move.REPAIR, after, "RouteUpdated", note, note)
-    if state.memory.route_repair is not None and not _gives_too_much(state):
+    last = state.memory.route_repair
+    if last is not None and last.is_kept and not _gives_too_much(state):
         return None
     note = f"The HTTPRoute was changed by something else and has been restored: {paths}."
     return NextMove(Move.REPAIR, after, "RouteRepaired", note, note, Severity.WARNING)
