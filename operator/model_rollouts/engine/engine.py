@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from model_rollouts.cluster.client import ClusterClient
@@ -17,8 +17,7 @@ from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reconciler import AsksHistory, Planner, Reconciler
 from model_rollouts.engine.sessions import Sessions, Take
 from model_rollouts.engine.store import Store
-from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.engine.ticker import SETTLE_S, Beat, Ticker
 
 WORKERS = 16
 DEAF_S = 300.0
@@ -49,9 +48,8 @@ class Engine:
         client: ClusterClient,
         source: EventSource,
         recorder: EventRecorder,
-        readers: Mapping[int, Reader],
+        beats: Sequence[Beat],
         historian: AsksHistory,
-        grid: Grid,
         instruments: OperatorMetrics,
         namespaces: Sequence[str] = (),
         settle_s: float = SETTLE_S,
@@ -89,16 +87,18 @@ class Engine:
             instruments=instruments,
             clock=clock,
         )
-        self._ticker = Ticker(
-            readers=readers,
-            store=self.store,
-            queue=self.queue,
-            rollouts=self.rollouts,
-            grid=grid,
-            instruments=instruments,
-            clock=clock,
-            settle_s=settle_s,
-        )
+        self._tickers = [
+            Ticker(
+                beat=beat,
+                store=self.store,
+                queue=self.queue,
+                rollouts=self.rollouts,
+                instruments=instruments,
+                clock=clock,
+                settle_s=settle_s,
+            )
+            for beat in beats
+        ]
         instruments.follow(
             shown=self._shown,
             depth=lambda: self.queue.depth,
@@ -110,7 +110,11 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             others = [
                 tasks.create_task(each)
-                for each in (self.supervisor.run(), self._ticker.run(), self._recorder.run())
+                for each in (
+                    self.supervisor.run(),
+                    *(ticker.run() for ticker in self._tickers),
+                    self._recorder.run(),
+                )
             ]
             workers = tasks.create_task(self._work())
             await stop.wait()
@@ -154,5 +158,11 @@ class Engine:
     def _shown(self) -> Iterator[Shown]:
         for key, rollout in self.rollouts:
             yield Shown(
-                key.namespace, key.name, rollout.phase, rollout.serves_spec, rollout.available
+                key.namespace,
+                key.name,
+                rollout.phase,
+                rollout.serves_spec,
+                rollout.available,
+                rollout.failing,
+                rollout.degraded,
             )

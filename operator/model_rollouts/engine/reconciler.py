@@ -213,12 +213,11 @@ class Reconciler:
     def _show(self, key: Key, rollout: Session) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
         rollout.phase = str(status.get("phase", ""))
-        true = {
-            each.get("type")
-            for each in status.get("conditions") or ()
-            if each.get("status") == "True"
-        }
+        conditions = status.get("conditions") or ()
+        true = {each.get("type") for each in conditions if each.get("status") == "True"}
         rollout.serves_spec, rollout.available = "Ready" in true, "Available" in true
+        rollout.degraded = "ServiceDegraded" in true
+        rollout.failing = any(each.get("reason") == "NotAnswering" for each in conditions)
 
 
 def _still_valid(answered: Answered | None, generation: int, now: float) -> Answered | None:

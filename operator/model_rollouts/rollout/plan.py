@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import ObjectiveError
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.grid import SPARING_MS, Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.resources import controller_revision
 from model_rollouts.resources.errors import ResourceError
@@ -60,6 +60,8 @@ class Settings:
     proxy: ProxySettings
     grid: Grid = field(default_factory=Grid)
     pace: Pace = field(default_factory=Pace)
+    sparing_ms: int = SPARING_MS
+    """About how long an interval is of what serves after its watch (milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
 from model_rollouts.rollout.standing import Roles
-from model_rollouts.rollout.state import revisions
+from model_rollouts.rollout.state import current_service, revisions
 from model_rollouts.rollout.state.revisions import Revision
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import error_budget, stored_evidence
@@ -54,7 +54,8 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
     the objectives is another trial: its evidence is zero, and the weight stays.
     """
-    memory, beside = state.memory, state.roles.phase.is_judged
+    beside = state.roles.phase.is_judged
+    memory = replace(state.memory, service=current_service.at_hand(state))
     revision, now_ms = state.judged, round(state.now * 1000)
     if revision is None:
         return replace(
@@ -170,10 +171,10 @@ def _start(grid: Grid, state: RolloutState) -> _Start:
 
 
 def measures(state: RolloutState) -> Request | None:
-    """What has to be counted for the trial, None when there is none."""
+    """What has to be counted: for the trial; without one, of what serves. None for neither."""
     trial = state.memory.trial
     if trial is None:
-        return None
+        return current_service.measures(state)
     namespace, warmup_ms = state.deployment.metadata.namespace, state.pace.warmup_ms
     return counting_request(state.key, namespace, trial, _beside(state), warmup_ms)
 
