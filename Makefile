@@ -9,7 +9,7 @@ WORKERS ?= auto
 
 .PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing \
 	cluster cluster-down kwok demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
-	bench-decision bench-engine bench-intake bench-reaction
+	bench-decision bench-engine bench-intake bench-reaction bench-settled
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -116,3 +116,6 @@ bench-intake: $(INSTALLED) ## Slow: measure how fast samples are counted (benchm
 
 bench-reaction: $(INSTALLED) ## Slow: measure how long users get a bad version (benchmarks/results/reaction.md)
 	$(PYTHON) -m benchmarks.reaction
+
+bench-settled: $(INSTALLED) ## Measure what a version costs after its watch (benchmarks/results/settled.md)
+	$(PYTHON) -m benchmarks.settled

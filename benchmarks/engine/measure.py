@@ -26,7 +26,8 @@ from model_rollouts.cluster.requests import Requests
 
 PASSES = "model_rollouts_pass_duration_seconds_count"
 NO_PROMETHEUS = "http://127.0.0.1:9"
-"""Nothing is judged, so nothing is asked: an operator that asked would fail here."""
+"""Nobody answers there: each service is asked about once a minute, which is a part of what an idle
+operator costs; what answers cost is in benchmarks/results/settled.md."""
 
 Say = Callable[[str], None]
 

@@ -12,9 +12,11 @@ from model_rollouts.decision.burn_rate import (
     CHANCE,
     PAIRS,
     BurnBlock,
+    burn_is_over,
     count_burn,
     fast_burn,
     is_rate_above,
+    lasting_burn,
 )
 
 BUDGET = 0.001
@@ -67,6 +69,42 @@ def test_the_smaller_of_two_pairs_is_not_reached_by_a_wide_budget() -> None:
     burn = fast_burn(course((3_600, 50, 0.9)), 0.1)
     assert burn is not None
     assert burn.pair.multiple == 6.0
+
+
+@pytest.mark.parametrize(
+    ("stretches", "lasts"),
+    [
+        (((21_600, 50, 0.0015),), False),
+        (((21_600, 50, 0.0025),), True),
+        (((18_000, 50, 0.0), (3_600, 50, 0.0025)), False),
+        (((19_800, 50, 0.0025), (1_800, 50, 0.0)), False),
+        (((5, 0.2, 1.0),), False),
+    ],
+)
+def test_a_share_above_a_limit_lasts(
+    stretches: tuple[tuple[float, float, float], ...], lasts: bool
+) -> None:
+    """Far less than a fast burn: seen over hours, and in the last half hour."""
+    blocks = course(*stretches, step=5.0)
+
+    assert (lasting_burn(blocks, 2 * BUDGET) is not None) is lasts
+    assert fast_burn(blocks, BUDGET) is None
+
+
+@pytest.mark.parametrize(
+    ("stretches", "over"),
+    [
+        (((3_600, 50, 0.02),), False),
+        (((3_600, 50, 0.02), (1_200, 50, 0.0)), False),
+        (((3_600, 50, 0.02), (2_100, 50, 0.0)), True),
+        (((3_600, 50, 0.02), (2_100, 50, 0.0015)), False),
+        (((3_600, 50, 0.02), (2_100, 0, 0.0)), True),
+    ],
+)
+def test_a_burn_is_over_after_half_an_hour_within_the_budget(
+    stretches: tuple[tuple[float, float, float], ...], over: bool
+) -> None:
+    assert burn_is_over(course(*stretches), BUDGET) is over
 
 
 def test_what_is_older_than_the_longest_window_is_forgotten() -> None:

@@ -18,9 +18,10 @@ from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import Reach
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.planning import Planner
+from model_rollouts.engine.ticker import Beat
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.rollout.observed import History
 from model_rollouts.rollout.policies.needs import HistoryQuery
@@ -76,9 +77,11 @@ class Cluster:
                 client=client,
                 source=KopfSource(self.proxy.kubeconfig, (self.namespace,)),
                 recorder=EventRecorder(client, "test"),
-                readers={0: BlindReader()},
+                beats=(
+                    Beat(Grid(), {0: BlindReader()}),
+                    Beat(sparing_grid(Grid()), {0: BlindReader()}, sparing=True),
+                ),
                 historian=NoHistory(),
-                grid=Grid(),
                 instruments=self.instruments,
                 namespaces=(self.namespace,),
                 reach=reach,

@@ -15,6 +15,7 @@ from model_rollouts.engine import loops
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.store import Key
+from model_rollouts.engine.ticker import Beat
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
@@ -96,9 +97,8 @@ class Operator:
             client=client,
             source=client,
             recorder=EventRecorder(client, "test", self.instruments.events_dropped.inc),
-            readers={0: self.reader},
+            beats=(Beat(Grid(step_ms=50), {0: self.reader}),),
             historian=NoHistory(),
-            grid=Grid(step_ms=50),
             instruments=self.instruments,
             settle_s=0.0,
         )
@@ -168,7 +168,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch, of: object, name: str) -> list[str
 PARTS: dict[str, Callable[[Engine], tuple[object, str]]] = {
     "listing": lambda engine: (engine.supervisor, "list_all"),
     "watching": lambda engine: (engine.supervisor, "_keep_watching"),
-    "ticker": lambda engine: (engine._ticker, "tick"),
+    "ticker": lambda engine: (engine._tickers[0], "tick"),
     "recorder": lambda engine: (engine._recorder, "run"),
     "asker": lambda engine: (engine.questions, "_is_answered"),
     "questions": lambda engine: (engine.questions, "run"),

@@ -23,7 +23,9 @@ def instruments() -> OperatorMetrics:
     """All metrics, with one ModelDeployment."""
     made = OperatorMetrics("1.2.3")
     made.follow(
-        shown=lambda: [Shown("shop", "arrival", "Canary", serves_spec=False, available=True)],
+        shown=lambda: [
+            Shown("shop", "arrival", "Canary", serves_spec=False, available=True, degraded=True)
+        ],
         depth=lambda: 3.0,
         event_age=lambda: 7.0,
     )
@@ -56,6 +58,9 @@ def test_what_belongs_to_a_model_is_shown(instruments: OperatorMetrics) -> None:
     value = instruments.registry.get_sample_value
 
     assert value("modeldeployment_spec_not_serving", place) == 1
+    assert value("modeldeployment_available", place) == 1
+    assert value("modeldeployment_not_answering", place) == 0
+    assert value("modeldeployment_service_degraded", place) == 1
     assert value("modeldeployment_phase", {**place, "phase": "Canary"}) == 1
     assert value("model_rollouts_queue_depth") == 3
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +14,15 @@ from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Sessions
 from model_rollouts.engine.store import Key, Store
-from model_rollouts.engine.ticker import Ticker
+from model_rollouts.engine.ticker import Beat, Ticker
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.objectives import errors
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.rollout.memory import Memory, Trial
+from model_rollouts.rollout.memory import Memory, Service, Trial
 
 KEY = Key("shop", "arrival")
 NOW_MS = 1_000_000
@@ -32,6 +33,12 @@ def measured(started_ms: int = 0, since_ms: int | None = None) -> Request:
     arms = (Arm("candidate", "arrival-2"), Arm("stable", "arrival-1"))
     rollout = MeasuredRollout(str(KEY), "shop", arms, (errors("errors"),), started_ms)
     return Request(rollout, None if since_ms is None else Watermark(since_ms))
+
+
+def settled(started_ms: int = 0, since_ms: int | None = None) -> Request:
+    """What `arrival` measures when it serves alone after its watch."""
+    request = measured(started_ms, since_ms)
+    return replace(request, rollout=replace(request.rollout, sparing=True))
 
 
 def counted(at_ms: int, *, behind: bool = False, empty: bool = False) -> Counted:
@@ -66,8 +73,11 @@ class Reader:
 class World:
     """A ticker with one rollout, whose takes are remembered."""
 
-    def __init__(self, *answers: Any, measures: Request | None = None) -> None:
+    def __init__(
+        self, *answers: Any, measures: Request | None = None, beat: Beat | None = None
+    ) -> None:
         self.taken: list[tuple[Any, float]] = []
+        self.news = False
         self.reader = Reader(*answers)
         self.store = Store()
         self.queue = KeyedQueue(lambda: 0.0)
@@ -75,20 +85,20 @@ class World:
         self.rollout = self.rollouts.of(KEY, "u1")
         self.rollout.measures = measures
         self.ticker = Ticker(
-            readers=dict.fromkeys(range(0, 5000, 1000), self.reader),
+            beat=beat or Beat(Grid(5_000), dict.fromkeys(range(0, 5000, 1000), self.reader)),
             store=self.store,
             queue=self.queue,
             rollouts=self.rollouts,
-            grid=Grid(5_000),
             instruments=OperatorMetrics("test"),
             clock=lambda: NOW_MS / 1000,
             settle_s=1.0,
         )
 
     def take(self, memory: Memory, counts: Any, weight: float) -> Memory:
-        """Remember what was taken."""
+        """Remember what was taken, which may be news of the service."""
         self.taken.append((counts, weight))
-        return memory
+        known = memory.service
+        return replace(memory, service=replace(known, has_news=self.news)) if known else memory
 
     def tick(self, phase_ms: int = 0) -> bool:
         """One tick of a phase."""
@@ -247,3 +257,96 @@ def test_another_object_of_the_same_name_begins_anew() -> None:
     world = World(measures=measured())
 
     assert world.rollouts.of(KEY, "u2").measures is None
+
+
+def sparing(*answers: Any, measures: Request, news: bool = False) -> World:
+    """A ticker of the slow pace, with one rollout that serves alone after its watch."""
+    world = World(measures=measures)
+    world.reader.answers += answers
+    readers = dict.fromkeys(range(0, 60_000, 5_000), world.reader)
+    slow = World(measures=measures, beat=Beat(sparing_grid(Grid(5_000)), readers, sparing=True))
+    slow.reader, slow.news = world.reader, news
+    slow.rollout.memory = Memory(service=Service("arrival-1", 1, ()))
+    return slow
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_ticker_reads_what_is_of_its_pace(slow: bool) -> None:
+    of_scrapes = World(counted(1_000_000), measures=settled() if slow else measured())
+    of_minutes = sparing(counted(1_000_000), measures=settled() if slow else measured())
+
+    of_scrapes.tick()
+    of_minutes.tick()
+
+    assert (len(of_scrapes.reader.asked), len(of_minutes.reader.asked)) == (not slow, slow)
+
+
+def test_at_the_slow_pace_each_has_a_part_of_the_minute() -> None:
+    world = sparing(counted(1_000_000), measures=settled(started_ms=4_000_037_500))
+
+    asked = []
+    for phase_ms in range(0, 60_000, 5_000):
+        world.tick(phase_ms)
+        asked.append(len(world.reader.asked))
+
+    # 37.5 s after a minute, and 4,000,000 s are 40 s after one.
+    assert asked.index(1) == (40_000 + 37_500) % 60_000 // 5_000
+
+
+def test_at_the_slow_pace_counts_wake_nobody() -> None:
+    world = sparing(counted(1_000_000), measures=settled())
+
+    world.tick()
+
+    assert [counts for counts, _ in world.taken] == [counted(1_000_000)]
+    assert world.rollout.measures == settled(since_ms=1_000_000)
+    assert world.queue.take() is None
+
+
+def test_at_the_slow_pace_news_wake_the_rollout() -> None:
+    world = sparing(counted(1_000_000), measures=settled(), news=True)
+
+    world.tick()
+
+    assert world.queue.take() == KEY
+
+
+def test_at_the_slow_pace_counts_that_come_during_a_pass_are_looked_at_after_it() -> None:
+    """Whether they are news is not known before the pass has ended."""
+    world = sparing(counted(1_000_000), measures=settled(), news=True)
+    world.rollout.begin()
+
+    world.tick()
+    world.rollout.keep(world.rollout.memory, settled())
+    world.rollout.end()
+
+    assert world.rollout.memory.has_news
+    assert world.queue.take() == KEY
+
+
+def test_at_the_slow_pace_no_answer_holds_nothing() -> None:
+    """The next version would wait for the next reading, a minute later."""
+    world = sparing(UNAVAILABLE, measures=settled())
+
+    world.tick()
+
+    assert world.rollout.metrics_error is None
+    assert world.rollout.measures == settled()
+    assert world.queue.take() is None
+
+
+def test_counts_of_a_watch_that_has_ended_are_dropped() -> None:
+    """They come again at the slow pace, which begins where the watch was known to have come."""
+    watch = MeasuredRollout(
+        str(KEY), "shop", (Arm("candidate", "arrival-1"),), (errors("errors"),), 0
+    )
+    world = World(counted(1_000_000), measures=Request(watch))
+    world.rollout.begin()
+    alone = replace(watch, arms=(Arm("stable", "arrival-1"),), started_ms=7, sparing=True)
+
+    world.tick()
+    world.rollout.keep(Memory(), Request(alone, Watermark(995_000)))
+    world.rollout.end()
+
+    assert world.taken == []
+    assert world.rollout.measures == Request(alone, Watermark(995_000))

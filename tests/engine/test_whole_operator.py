@@ -174,6 +174,32 @@ def test_a_version_that_is_slow_in_the_tail_is_rolled_back(playing: Play) -> Non
     playing(story)
 
 
+def test_a_version_that_fails_after_its_watch_is_told_and_told_when_it_is_over(
+    playing: Play,
+) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator() as operator:
+            await whole.apply("v1")
+            settled = await whole.told("Full", "v1", "StableReady")
+            before = await operator.writes()
+            await whole.reads(LONG)
+            written = await operator.writes() - before
+            whole.prometheus.errors = {"v1": 1.0}
+            failing = await whole.told("Full", "v1", "NotAnswering")
+            whole.prometheus.errors = {}
+            over = await whole.told("Full", "v1", "StableReady")
+
+        assert "Watching" not in {each.type for each in settled.conditions}
+        assert written.total() == written["events"], written
+        assert (failing.action, over.evidence) == ("Now", None)
+        (lost,) = [each for each in failing.conditions if each.type == "Available"]
+        assert lost.status == "False"
+        assert "Stable fails most requests" in lost.message
+        assert not whole.unsound()
+
+    playing(story)
+
+
 def test_with_one_pod_to_spare_users_move_with_the_pods(playing: Play) -> None:
     async def story(whole: Whole) -> None:
         async with whole.operator():

@@ -36,6 +36,7 @@ SETTINGS = Settings(
     Grid(step_ms=1_000),
     # Pods are warm at once here, and samples come every second.
     Pace(stage_seconds=1.0, warmup_ms=0),
+    sparing_ms=2_000,
 )
 OFF: dict[str, Any] = {"percent": 0}
 ON: dict[str, Any] = {"sideEffects": "None", "minDuration": "1s"}

@@ -51,6 +51,9 @@ from tests.conditions_check import broken_rules
 
 NOON = 1_800_000_000
 INTERVAL = 5
+SPARING = 60
+"""Seconds between two readings of what serves after its watch."""
+
 CUT = 0.2
 """How often the operator is killed after an action, in a world with `cuts`."""
 SETTINGS = Settings(ProxySettings("registry.example.com/envoy@sha256:" + "e" * 64))
@@ -125,6 +128,18 @@ class Served:
     pods: Mapping[str, int]
     warming: frozenset[str]
     unscraped: frozenset[str]
+
+
+def _as_one(served: list[Served]) -> list[Served]:
+    """Intervals as the slow pace counts them: one, however many scrapes it has."""
+    if not served:
+        return []
+    first, last = served[0], served[-1]
+    arms: dict[tuple[str, Listener], Answered] = {}
+    for each in served:
+        for arm, given in each.arms.items():
+            arms[arm] = arms.get(arm, Answered()) + given
+    return [replace(last, start_ms=first.start_ms, arms=arms)]
 
 
 @dataclass
@@ -380,7 +395,12 @@ class World:
             self.memory = take_counts(self.memory, Unavailable(finding), self._weight())
             return
         begins_ms = request.since.at_ms if request.since else request.rollout.started_ms
-        fresh = [self._counts(request, each) for each in self.past if each.start_ms >= begins_ms]
+        served = [each for each in self.past if each.start_ms >= begins_ms]
+        if request.rollout.sparing:
+            if self.time % SPARING:
+                return
+            served = _as_one(served[-SPARING // INTERVAL :])
+        fresh = [self._counts(request, each) for each in served]
         counted = Counted(tuple(fresh), Watermark(self.past[-1].end_ms), behind=False)
         self.memory = take_counts(self.memory, counted, self._weight())
 

@@ -23,17 +23,15 @@ def settled() -> World:
     return world
 
 
-def test_a_rollout_that_is_over_asks_for_nothing_ever_again() -> None:
+def test_a_rollout_that_is_over_asks_for_nothing_but_counts_at_the_slow_pace() -> None:
     world = settled()
 
     found = make_plan(world.seen(), world.memory, NOON + 1e6, SETTINGS)
 
-    assert (found.actions, found.needs, found.measures, found.wake_at) == (
-        (),
-        frozenset(),
-        None,
-        None,
-    )
+    assert (found.actions, found.needs, found.wake_at) == ((), frozenset(), None)
+    assert found.measures is not None
+    assert found.measures.rollout.sparing
+    assert [arm.revision for arm in found.measures.rollout.arms] == [world.revision_of("1")]
 
 
 def test_an_operator_that_starts_writes_nothing() -> None:

@@ -344,6 +344,56 @@ def a_first_version_that_burns() -> World:
     return world.until("Full").run(30)
 
 
+def a_first_version_that_answers_503() -> World:
+    """Users get no answers, in its watch and after it: not available, until a version answers."""
+    world = World(errors={"1": 1.0, "2": 0.002})
+    world.edit(version="1", strategy__watch={"duration": "2m"})
+    world.until("Full").run(300)
+    assert world.status["action"] == "Now"
+    world.edit(version="2")
+    return world.until("Full").run(30)
+
+
+def pods_that_recover() -> World:
+    """What lies outside of the version passes, and the first version is available again."""
+    world = World(errors={"1": 1.0})
+    world.edit(version="1", strategy__watch={"duration": "6h"})
+    world.until("Full").run(60)
+    world.errors["1"] = 0.002
+    return world.run(2_400)
+
+
+def it_begins_to_fail_hours_later() -> World:
+    """Long after its watch a version answers nobody: told by the minute, and over as it began."""
+    world = first(rate=10.0)
+    world.run(3_600)
+    world.errors["1"] = 1.0
+    world.run(240)
+    world.restart()
+    world.run(60)
+    world.errors["1"] = 0.002
+    return world.run(2_400)
+
+
+def it_misses_its_objective_for_hours() -> World:
+    """Too little to be an outage, or a fast burn: what lasts is told as well, and ends."""
+    world = first(rate=10.0)
+    world.run(1_200)
+    world.errors["1"] = 0.04
+    world.run(2_400)
+    world.errors["1"] = 0.002
+    return world.run(2_400)
+
+
+def stable_fails_in_a_canary() -> World:
+    """While a candidate is judged, those who serve the others are looked at too."""
+    world = first()
+    world.edit(version="2")
+    world.until("Canary").run(10)
+    world.errors["1"] = 1.0
+    return world.until("Full").run(30)
+
+
 TOLD: tuple[Callable[[], World], ...] = (
     promoted_and_rolled_back,
     prometheus_is_away,
@@ -372,6 +422,11 @@ TOLD: tuple[Callable[[], World], ...] = (
     burns_its_budget,
     a_fix_for_a_burning_service,
     a_first_version_that_burns,
+    a_first_version_that_answers_503,
+    pods_that_recover,
+    it_begins_to_fail_hours_later,
+    it_misses_its_objective_for_hours,
+    stable_fails_in_a_canary,
 )
 
 

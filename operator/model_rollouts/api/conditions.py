@@ -30,8 +30,8 @@ class ConditionType(Word):
     )
     WATCHING = (
         "Watching",
-        "The promoted version is still judged, and the previous revision stays warm. "
-        "Present only while true.",
+        "The promoted version is watched: it is rolled back if it fails, and the previous revision "
+        "stays warm. Present only while true.",
     )
     UNDERPOWERED = (
         "Underpowered",
@@ -45,7 +45,8 @@ class ConditionType(Word):
     )
     SERVICE_DEGRADED = (
         "ServiceDegraded",
-        "The service misses its objectives whichever version answers. Present only while true.",
+        "The service misses its objectives, and no other version can be given its users. "
+        "Present only while true.",
     )
 
 
@@ -97,15 +98,16 @@ class Reason(Word):
         "Pods were not ready before the progress deadline.",
     )
     STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than its users need."
+    NOT_ANSWERING = "NotAnswering", "Most requests of users fail."
     WATCHING = (
         "Watching",
-        "The promoted version is still judged, and the previous revision stays warm.",
+        "The promoted version is watched: it is rolled back if it fails.",
     )
     TOO_LITTLE_TRAFFIC = (
         "TooLittleTraffic",
         "Too few requests arrive to decide the objectives before the deadline.",
     )
-    TARGET_MISSED = "TargetMissed", "No version that serves meets the target."
+    TARGET_MISSED = "TargetMissed", "The version that serves misses its objectives."
     BETWEEN_BUCKETS = (
         "BetweenBuckets",
         "The time of a latency objective lies between two that the proxy counts.",

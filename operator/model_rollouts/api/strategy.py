@@ -147,11 +147,13 @@ class Canary(Part):
 
 
 class Watch(Part):
-    """How long a promoted version is still judged."""
+    """How long a promoted version can be rolled back automatically."""
 
     duration: Duration = "6h"
-    """How long the promoted version is still judged and the previous revision stays warm, so that
-    a late failure is rolled back at once. Defaults to `6h`; `0s` turns it off."""
+    """How long the previous revision stays warm, so that a late failure of the promoted version is
+    rolled back at once. Defaults to `6h`; `0s` turns it off. The version is judged for as long as
+    it serves: after this time a failure is reported, in the conditions `Available` and
+    `ServiceDegraded`."""
 
 
 class Override(Part):
@@ -231,7 +233,7 @@ class Strategy(
     canary: Canary = Canary()
     """How users move to the candidate."""
     watch: Watch = Watch()
-    """How long a promoted version is still judged."""
+    """How long a promoted version can be rolled back automatically."""
     deadline: PositiveDuration = "24h"
     """Time limit for a rollout that stays undecided. Defaults to `24h`. The timer stops while the
     rollout is paused. Raise it for a service with little traffic."""

@@ -14,7 +14,16 @@ derives the method and shows what it achieves.
 
 from model_rollouts.decision.against_past import judge_against_past
 from model_rollouts.decision.bracket import FAR_MULTIPLE, Bracket, bracket, no_bucket_boundary
-from model_rollouts.decision.burn_rate import Burn, BurnBlock, count_burn, fast_burn, is_rate_above
+from model_rollouts.decision.burn_rate import (
+    BLOCK,
+    Burn,
+    BurnBlock,
+    burn_is_over,
+    count_burn,
+    fast_burn,
+    is_rate_above,
+    lasting_burn,
+)
 from model_rollouts.decision.catalogue import breaker, counters, errors, latency, restarts
 from model_rollouts.decision.codec import EvidenceRefusedError, encode, resume
 from model_rollouts.decision.counts import (
@@ -60,6 +69,7 @@ from model_rollouts.decision.verdict import (
 )
 
 __all__ = [
+    "BLOCK",
     "COMPARABLE_LOAD",
     "COMPARABLE_WEIGHT",
     "DISPERSION_BLOCK",
@@ -103,6 +113,7 @@ __all__ = [
     "at_deadline",
     "bracket",
     "breaker",
+    "burn_is_over",
     "count_burn",
     "counters",
     "encode",
@@ -112,6 +123,7 @@ __all__ = [
     "forecast_decision",
     "is_rate_above",
     "judge_against_past",
+    "lasting_burn",
     "latency",
     "measure",
     "no_bucket_boundary",

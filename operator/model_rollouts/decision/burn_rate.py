@@ -1,4 +1,4 @@
-"""How fast a promoted version burns its error budget, in the pairs of windows that page people.
+"""How fast a version burns its error budget, in the pairs of windows that page people.
 
 The pairs are those of the SRE workbook (chapter 5, table 5-8): a burn must show in a long window,
 so that it matters, and in a short one, so that it still goes on. On a young version the windows are
@@ -25,7 +25,10 @@ class Pair(NamedTuple):
 
 
 PAIRS = (Pair(14.4, 3_600, 300), Pair(6.0, 21_600, 1_800))
-_KEPT = round(max(pair.long for pair in PAIRS) / BLOCK) + 1
+LASTING = Pair(1.0, 21_600, 1_800)
+"""In which a rate is exceeded that is no fast burn and goes on."""
+
+_KEPT = round(max(pair.long for pair in (*PAIRS, LASTING)) / BLOCK) + 1
 
 
 class BurnBlock(NamedTuple):
@@ -61,14 +64,29 @@ def fast_burn(blocks: tuple[BurnBlock, ...], budget: float) -> Burn | None:
 
     Windows are whole blocks, the present one included: up to one block longer than their name.
     """
-    for pair in PAIRS:
-        allowed = pair.multiple * budget
-        if allowed >= 1:
-            continue
-        total, bad = _within(blocks, pair.long)
-        short_total, short_bad = _within(blocks, pair.short)
-        if short_bad > allowed * short_total and is_rate_above(total, bad, allowed):
-            return Burn(pair, total, bad)
+    burns = (_burn(blocks, pair, pair.multiple * budget) for pair in PAIRS)
+    return next((burn for burn in burns if burn is not None), None)
+
+
+def lasting_burn(blocks: tuple[BurnBlock, ...], limit: float) -> Burn | None:
+    """Whether a share above `limit` lasts, however little it burns; None when it does not."""
+    return _burn(blocks, LASTING, limit)
+
+
+def burn_is_over(blocks: tuple[BurnBlock, ...], budget: float) -> bool:
+    """Whether the short window of what lasts kept within the share that is allowed."""
+    total, bad = _within(blocks, LASTING.short)
+    return bad <= budget * total
+
+
+def _burn(blocks: tuple[BurnBlock, ...], pair: Pair, allowed: float) -> Burn | None:
+    """The pair with the counts of its long window, when both of its windows exceed `allowed`."""
+    if allowed >= 1:
+        return None
+    total, bad = _within(blocks, pair.long)
+    short_total, short_bad = _within(blocks, pair.short)
+    if short_bad > allowed * short_total and is_rate_above(total, bad, allowed):
+        return Burn(pair, total, bad)
     return None
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,8 +23,7 @@ from model_rollouts.engine.reconciler import Reconciler
 from model_rollouts.engine.reports import Reports
 from model_rollouts.engine.sessions import Sessions, Take
 from model_rollouts.engine.store import Store
-from model_rollouts.engine.ticker import SETTLE_S, Reader, Ticker
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.engine.ticker import SETTLE_S, Beat, Ticker
 
 WORKERS = 12
 URGENT_WORKERS = 4
@@ -60,9 +59,8 @@ class Engine:
         client: ClusterClient,
         source: EventSource,
         recorder: EventRecorder,
-        readers: Mapping[int, Reader],
+        beats: Sequence[Beat],
         historian: AsksHistory,
-        grid: Grid,
         instruments: OperatorMetrics,
         namespaces: Sequence[str] = (),
         settle_s: float = SETTLE_S,
@@ -110,16 +108,18 @@ class Engine:
             instruments=instruments,
             clock=clock,
         )
-        self._ticker = Ticker(
-            readers=readers,
-            store=self.store,
-            queue=self.queue,
-            rollouts=self.rollouts,
-            grid=grid,
-            instruments=instruments,
-            clock=clock,
-            settle_s=settle_s,
-        )
+        self._tickers = [
+            Ticker(
+                beat=beat,
+                store=self.store,
+                queue=self.queue,
+                rollouts=self.rollouts,
+                instruments=instruments,
+                clock=clock,
+                settle_s=settle_s,
+            )
+            for beat in beats
+        ]
         instruments.follow(
             shown=self._shown,
             depth=lambda: self.queue.depth,
@@ -128,15 +128,15 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then finish the passes in hand and what is to be recorded."""
-        parts = {
-            "informer": self.supervisor.run,
-            "ticker": self._ticker.run,
-            "recorder": self._recorder.run,
-            "questions": self.questions.run,
-        }
+        parts = (
+            ("informer", self.supervisor.run),
+            *(("ticker", ticker.run) for ticker in self._tickers),
+            ("recorder", self._recorder.run),
+            ("questions", self.questions.run),
+        )
         async with asyncio.TaskGroup() as tasks:
             broke = self._instruments.broke
-            others = [tasks.create_task(lasting(*part, broke)) for part in parts.items()]
+            others = [tasks.create_task(lasting(*part, broke)) for part in parts]
             workers = tasks.create_task(self._work())
             await stop.wait()
             _log.info("stopping: finishing the passes that have begun")
@@ -180,5 +180,11 @@ class Engine:
     def _shown(self) -> Iterator[Shown]:
         for key, rollout in self.rollouts:
             yield Shown(
-                key.namespace, key.name, rollout.phase, rollout.serves_spec, rollout.available
+                key.namespace,
+                key.name,
+                rollout.phase,
+                rollout.serves_spec,
+                rollout.available,
+                rollout.failing,
+                rollout.degraded,
             )

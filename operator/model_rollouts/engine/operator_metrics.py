@@ -19,6 +19,8 @@ class Shown(NamedTuple):
     phase: str
     serves_spec: bool
     available: bool
+    failing: bool = False
+    degraded: bool = False
 
 
 class OperatorMetrics:
@@ -128,7 +130,17 @@ class _PerModel(Collector):
         )
         available = GaugeMetricFamily(
             "modeldeployment_available",
-            "1 while users are served by any version, else 0.",
+            "1 while users get answers from any version, else 0.",
+            labels=labels,
+        )
+        failing = GaugeMetricFamily(
+            "modeldeployment_not_answering",
+            "1 while most requests of users fail, else 0.",
+            labels=labels,
+        )
+        degraded = GaugeMetricFamily(
+            "modeldeployment_service_degraded",
+            "1 while the service misses its objectives, else 0.",
             labels=labels,
         )
         phase = GaugeMetricFamily(
@@ -140,8 +152,12 @@ class _PerModel(Collector):
             place = [each.namespace, each.name]
             not_serving.add_metric(place, 0.0 if each.serves_spec else 1.0)
             available.add_metric(place, float(each.available))
+            failing.add_metric(place, float(each.failing))
+            degraded.add_metric(place, float(each.degraded))
             if each.phase:
                 phase.add_metric([*place, each.phase], 1.0)
         yield not_serving
         yield available
+        yield failing
+        yield degraded
         yield phase

@@ -310,9 +310,8 @@ class Reconciler:
     def _show(self, key: Key, session: Session) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
         session.phase = str(status.get("phase", ""))
-        true = {
-            each.get("type")
-            for each in status.get("conditions") or ()
-            if each.get("status") == "True"
-        }
+        conditions = status.get("conditions") or ()
+        true = {each.get("type") for each in conditions if each.get("status") == "True"}
         session.serves_spec, session.available = "Ready" in true, "Available" in true
+        session.degraded = "ServiceDegraded" in true
+        session.failing = any(each.get("reason") == "NotAnswering" for each in conditions)

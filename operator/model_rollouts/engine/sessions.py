@@ -53,6 +53,8 @@ class Session:
     phase: str = ""
     serves_spec: bool = False
     available: bool = False
+    failing: bool = False
+    degraded: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 
@@ -110,12 +112,18 @@ class Session:
         if isinstance(counted, Counted):
             self.metrics_error = None
             self.measures = replace(now, since=counted.watermark)
-        else:
+        elif not asked.rollout.sparing:
+            # At the slow pace nothing waits for an answer, and the next one comes late.
             self.metrics_error = counted.finding.message
         self._inbox.append(_Delivery(asked, counted, weight))
         if not self._busy:
             self._settle()
         return True
+
+    @property
+    def has_news(self) -> bool:
+        """Whether what was counted changes what is to be told, or may once a pass has ended."""
+        return self._busy or self.memory.has_news
 
     def refuse(self, error: Exception) -> None:
         """Counts could not be taken: it is told, and the rollout holds until there are others."""

@@ -1,4 +1,4 @@
-"""The beat of the samples: one reading for all rollouts, soon after each scrape interval.
+"""The beat of the samples: one reading for all rollouts, soon after each interval of a pace.
 
 An interval is read `settle_s` after its end. A scrape that takes longer is not lost: what it saw
 comes with the next sample (docs/samples.md), a step later.
@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
 from model_rollouts.engine.loops import lasting
@@ -39,31 +39,39 @@ class Reader(Protocol):
         """What every rollout counted up to the intervals that are closed at `now_ms`."""
 
 
+class Beat(NamedTuple):
+    """A pace: the intervals in which is counted, and a reader for each phase of them (ms)."""
+
+    grid: Grid
+    readers: Mapping[int, Reader]
+    sparing: bool = False
+
+
 class Ticker:
-    """Reads what the active rollouts measure, and wakes each of them with what it counted.
+    """Reads what the rollouts of a pace measure, and wakes each of them with what it counted.
 
     The intervals of a rollout end where its counting began, in half seconds of the scrape
     interval. Each of these phases has a reader of its own, whose turn comes once in an interval.
+    At the slow pace (`sparing`) phases spread many rollouts over the minute, and only one whose
+    counts have changed what is to be told is woken.
     """
 
     def __init__(
         self,
         *,
-        readers: Mapping[int, Reader],
+        beat: Beat,
         store: Store,
         queue: KeyedQueue,
         rollouts: Sessions,
-        grid: Grid,
         instruments: OperatorMetrics,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         settle_s: float = SETTLE_S,
     ) -> None:
-        self._readers = readers
+        self._grid, self._readers, self._sparing = beat
         self._store = store
         self._queue = queue
         self._rollouts = rollouts
-        self._grid = grid
         self._instruments = instruments
         self._clock = clock
         self._sleep = sleep
@@ -93,7 +101,9 @@ class Ticker:
         active = {
             rollout.measures.rollout.key: (key, rollout, rollout.measures)
             for key, rollout in self._rollouts
-            if rollout.measures is not None and self._phase(rollout.measures) == phase_ms
+            if rollout.measures is not None
+            and rollout.measures.rollout.sparing is self._sparing
+            and self._phase(rollout.measures) == phase_ms
         }
         if not active:
             return False
@@ -132,8 +142,11 @@ class Ticker:
         news = not isinstance(counted, Counted) or bool(counted.intervals)
         if not news or not rollout.deliver(request, counted, self._weight(key, rollout)):
             return False
-        # New counts may mean that users are to be taken off a version: others can wait.
-        self._queue.add(key, urgent=True)
+        if not self._sparing:
+            # New counts may mean that users are to be taken off a version: others can wait.
+            self._queue.add(key, urgent=True)
+        elif rollout.has_news:
+            self._queue.add(key)
         return isinstance(counted, Counted) and counted.behind
 
     def _weight(self, key: Key, rollout: Session) -> float:

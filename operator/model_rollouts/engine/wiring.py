@@ -21,11 +21,16 @@ from model_rollouts.engine.executor import CrashPoint, Reach
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.engine.server import application
-from model_rollouts.engine.ticker import SETTLE_S
+from model_rollouts.engine.ticker import SETTLE_S, Beat
+from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
 from model_rollouts.prometheus.reader import Ask, SampleReader
 from model_rollouts.rollout import PHASE_MS, Settings, make_plan, take_counts
+
+SPREAD_MS = 2_000
+"""So far apart are the phases of the slow pace: its minute is spread over thirty readings, each of
+which keeps others waiting for a quarter of a second where ten thousand services are settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +87,7 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
             recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
             historian=PastMetrics(prometheus, grid),
-            readers={
-                phase: SampleReader(
-                    _timed(prometheus.query, instruments), Intake(replace(grid, phase_ms=phase))
-                )
-                for phase in range(0, grid.step_ms, PHASE_MS)
-            },
-            grid=grid,
+            beats=beats(options.settings, _timed(prometheus.query, instruments)),
             instruments=instruments,
             namespaces=options.namespaces,
             settle_s=options.settle_s,
@@ -102,6 +101,22 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             await engine.run(stop)
         finally:
             await runner.cleanup()
+
+
+def beats(settings: Settings, ask: Ask) -> tuple[Beat, Beat]:
+    """The pace of what is rolled out or watched, and the slow one of everything else."""
+
+    def beat(grid: Grid, spread_ms: int, *, sparing: bool = False) -> Beat:
+        readers = {
+            phase: SampleReader(ask, Intake(replace(grid, phase_ms=phase), sparing=sparing))
+            for phase in range(0, grid.step_ms, spread_ms)
+        }
+        return Beat(grid, readers, sparing)
+
+    return (
+        beat(settings.grid, PHASE_MS),
+        beat(sparing_grid(settings.grid, settings.sparing_ms), SPREAD_MS, sparing=True),
+    )
 
 
 def run(options: Options, decisions: Core) -> None:

@@ -51,11 +51,19 @@ class Tick:
 
 
 class Intake:
-    """The counters of all active rollouts."""
+    """The counters of all active rollouts.
 
-    def __init__(self, grid: Grid | None = None, batching: Batching | None = None) -> None:
+    One that is `sparing` keeps nothing from one tick to the next, and counts the last closed
+    interval at most: it is for many rollouts for which a lost minute is no loss. Its memory is that
+    of one tick, and after an outage of Prometheus there is nothing to catch up with.
+    """
+
+    def __init__(
+        self, grid: Grid | None = None, batching: Batching | None = None, *, sparing: bool = False
+    ) -> None:
         self.grid = grid or Grid()
         self.batching = batching or Batching()
+        self.sparing = sparing
         self._counters: dict[str, RolloutCounter] = {}
         self._templates: WeakValueDictionary[Template, Template] = WeakValueDictionary()
 
@@ -66,8 +74,10 @@ class Intake:
         Raises InputError when two of them share a key, or a revision in a namespace.
         """
         require_disjoint(requests)
-        self._counters = {request.rollout.key: self._counter(request) for request in requests}
         closed = self.grid.closed_until(now_ms)
+        self._counters = {
+            request.rollout.key: self._counter(request, closed) for request in requests
+        }
         until: dict[str, int] = {}
         cohorts: dict[tuple[int, int], list[RolloutCounter]] = defaultdict(list)
         left = CATCH_UP_SAMPLES
@@ -77,7 +87,9 @@ class Intake:
             until[counter.rollout.key] = counter.watermark.at_ms if waits else end
             if not waits:
                 cohorts[begin, end].append(counter)
-                left -= 0 if counter.warm else self._samples(counter, end - begin)
+                # The slow pace has nothing to catch up with: an interval is all that it reads.
+                bounded = not counter.warm and not self.sparing
+                left -= self._samples(counter, end - begin) if bounded else 0
         queries = tuple(
             query
             for (begin, end), cohort in sorted(cohorts.items(), key=lambda item: item[0])
@@ -107,17 +119,23 @@ class Intake:
                 key = owners.get((each[0].namespace, each[0].revision))
                 if key is not None and key in query.keys:
                     series[key].append(each)
-        return {
+        counted = {
             key: self._unavailable(failed[key])
             if key in failed
             else self._counted(key, tick, series.get(key, ()))
             for key in tick.until_ms
         }
+        if self.sparing:
+            self._counters.clear()
+        return counted
 
-    def _counter(self, request: Request) -> RolloutCounter:
+    def _counter(self, request: Request, closed_ms: int) -> RolloutCounter:
         """The counter that stands at the caller's watermark, the kept one or a new one."""
         rollout = request.rollout
         since = request.since or Watermark(self.grid.floor(rollout.started_ms))
+        last_ms = closed_ms - self.grid.step_ms
+        if self.sparing and since.at_ms < last_ms:
+            since = Watermark(last_ms)
         kept = self._counters.get(rollout.key)
         if kept is not None and _counts_the_same(kept.rollout, rollout) and kept.watermark == since:
             kept.rollout = rollout
@@ -131,6 +149,8 @@ class Intake:
         Rollouts that catch up from different watermarks share their windows: they stop at the same
         multiples of the span and begin at the same multiples of it before that.
         """
+        if self.sparing:
+            return closed_ms - self.grid.step_ms - self.grid.lookback_ms, closed_ms
         at = counter.watermark.at_ms
         span = SPAN_INTERVALS * self.grid.step_ms
         if counter.warm:
@@ -148,7 +168,7 @@ class Intake:
                 )
         for template, wanted in needs.items():
             yield from self.batching.queries(
-                template, wanted, after_ms=begin, until_ms=end, step_ms=self.grid.step_ms
+                template, wanted, after_ms=begin, until_ms=end, step_ms=self.grid.scrape_ms
             )
 
     def _counted(
@@ -164,7 +184,7 @@ class Intake:
     def _samples(self, counter: RolloutCounter, range_ms: int) -> int:
         rollout = counter.rollout
         series = sum(_pods(rollout, each) for each in counter.layout.templates.values())
-        return series * (range_ms // self.grid.step_ms)
+        return series * (range_ms // self.grid.scrape_ms)
 
     @staticmethod
     def _unavailable(message: str) -> Unavailable:

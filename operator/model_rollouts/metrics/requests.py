@@ -47,7 +47,7 @@ class MeasuredRollout:
     """One rollout to be counted. Times are Unix milliseconds.
 
     `key` names it towards the caller. Counting begins at `started_ms`. The first `warmup_ms` of a
-    pod do not count in the shadow arm.
+    pod do not count in the shadow arm. What is `sparing` is counted at the slow pace.
     """
 
     key: str
@@ -57,6 +57,7 @@ class MeasuredRollout:
     started_ms: int
     pods: tuple[Pod, ...] = ()
     warmup_ms: int = DEFAULT_WARMUP_MS
+    sparing: bool = False
 
     def __post_init__(self) -> None:
         require_name("rollout.key", self.key)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from model_rollouts.decision import BurnBlock, Dispersion, Judge, Seen, State, Traffic
+from model_rollouts.decision import Dispersion, Judge, Objective, Seen, State, Traffic
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 
@@ -45,8 +45,6 @@ class Trial:
     watermark: Watermark | None = None
     traffic: Traffic = Traffic.LIVE
     entered: float = 0.0
-    spent: tuple[tuple[BurnBlock, ...], ...] = ()
-    """In a watch, the counts of the last hours by objective; they begin anew with an operator."""
 
     @property
     def entered_ms(self) -> int:
@@ -84,6 +82,41 @@ class PeakLoad:
     pod_seconds: float = 0.0
     requests: int = 0
     seen: Mapping[str, Seen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """Requests of users in one interval, from `start_ms` to `end_ms` (Unix milliseconds)."""
+
+    start_ms: int
+    end_ms: int
+    total: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What users get of stable, for as long as it serves: in its watch, after it, beside others.
+
+    `promises` are the objectives of generation `generation` of the spec that are looked at.
+    Everything from `began_ms` (None before the first interval) up to `until_ms` (Unix milliseconds)
+    is counted: `spent` are the counts of the last hours by promise, packed, and `recent` those of
+    the last minute. It begins anew with an operator.
+    """
+
+    revision: str
+    generation: int
+    promises: tuple[Objective, ...]
+    began_ms: int | None = None
+    until_ms: int = 0
+    spent: tuple[bytes, ...] = ()
+    recent: tuple[Recent, ...] = ()
+    failing: bool = False
+    """Whether most requests fail now."""
+    degraded: bool = False
+    """Whether a promise is missed, over hours."""
+    has_news: bool = False
+    """Whether one of these has begun or ended since the last pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +177,8 @@ class Memory:
 
     clocks: Clocks | None = None
     trial: Trial | None = None
+    service: Service | None = None
+    """How stable serves; None before anything does."""
     split: Split | None = None
     shadow_impact: ShadowImpact | None = None
     """How stable bears the copies; None outside of a shadow."""
@@ -180,3 +215,8 @@ class Memory:
     sound: Mapping[str, str] = field(default_factory=dict)
     """The versions of everything that a revision is, when nothing of it had to be repaired: while
     they stay, it is not compared again."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether what users get has become another thing to tell."""
+        return self.service is not None and self.service.has_news

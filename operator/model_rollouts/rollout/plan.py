@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import ObjectiveError
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.grid import SPARING_MS, Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
@@ -59,6 +59,8 @@ class Settings:
     proxy: ProxySettings
     grid: Grid = field(default_factory=Grid)
     pace: Pace = field(default_factory=Pace)
+    sparing_ms: int = SPARING_MS
+    """About how long an interval is of what serves after its watch (milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,27 @@ ROWS: dict[str, tuple[StatusInput, dict[str, str]]] = {
         waits("Judging") | {"ServiceDegraded": "True TargetMissed"},
     ),
     "the first version misses the target": (
-        situation(Phase.FULL, watching=True, trial=after((200, 10), None)),
+        situation(Phase.FULL, watching=True, degraded="It fails."),
         SERVES | {"Watching": "True Watching", "ServiceDegraded": "True TargetMissed"},
+    ),
+    "a settled version misses the target": (
+        situation(Phase.FULL, degraded="It fails."),
+        SERVES | {"ServiceDegraded": "True TargetMissed"},
+    ),
+    "stable misses the target, and the candidate is not judged yet": (
+        situation(Phase.STARTING, degraded="It fails."),
+        waits("Starting") | {"ServiceDegraded": "True TargetMissed"},
+    ),
+    "most requests fail": (
+        situation(Phase.FULL, failing="Most requests fail."),
+        SERVES | {"Available": "False NotAnswering"},
+    ),
+    "most requests to stable fail": (
+        situation(Phase.CANARY, 0.25, failing="Most requests fail."),
+        waits("Judging", "False NotAnswering"),
+    ),
+    "most requests fail, for lack of pods": (
+        situation(Phase.FULL, stable=standing(V3, 2, 1), failing="Most requests fail."),
+        waits("StableUnavailable", "False StableUnavailable"),
     ),
 }

@@ -1,6 +1,5 @@
 """What the reader of a status has to do, for every kind of situation."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,19 +11,13 @@ from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.status import tell
 from model_rollouts.rollout.status.summary import StatusInput
-from tests.rollout.made_up import V2, V3, judged, situation, standing, steady, trial
+from tests.rollout.made_up import V2, V3, situation, standing
 
 NOON = 1_774_965_600.0
 
 
 def held(reason: Reason, *, stalls: bool = False, told: bool = True) -> dict[str, Any]:
     return {"holds": (Hold(reason, f"{reason}.", str(reason), stalls=stalls, told=told),)}
-
-
-def burning() -> StatusInput:
-    """All users on a version that fails, with none to go back to."""
-    after = judged(steady(60, (200, 10), None), of=trial(baseline=False))
-    return situation(Phase.FULL, trial=after.trial)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +55,17 @@ def burning() -> StatusInput:
             id="users stay where they should not be",
         ),
         pytest.param(
-            replace(burning(), watching=True, roles=burning().roles._replace(previous=None)),
+            situation(Phase.FULL, watching=True, degraded="It fails."),
             "Now",
             id="no version to go back to",
         ),
+        pytest.param(
+            situation(Phase.ROLLED_BACK, degraded="It fails."), "Now", id="stable is no better"
+        ),
+        pytest.param(
+            situation(Phase.STARTING, degraded="It fails."), "Look", id="a remedy is on its way"
+        ),
+        pytest.param(situation(Phase.FULL, failing="It fails."), "Now", id="most requests fail"),
     ],
 )
 def test_what_has_to_be_done(given: StatusInput, expected: str) -> None:

@@ -178,8 +178,20 @@ ROWS = [
         "rollback.",
     ),
     (
-        situation(Phase.FULL, trial=counted((200, 10), None)),
-        "Version 3 serves all users. errors failed 600 of 12,000 requests (5 %).",
+        situation(Phase.FULL, degraded="errors failed 600 of 12,000 requests (5 %)."),
+        "errors failed 600 of 12,000 requests (5 %). Version 3 serves all users.",
+    ),
+    (
+        situation(
+            Phase.FULL, failing="Stable fails most requests: 57 of 60.", degraded="errors failed."
+        ),
+        "Stable fails most requests: 57 of 60. Check the pods of stable, or apply another version. "
+        "Version 3 serves all users.",
+    ),
+    (
+        situation(Phase.STARTING, failing="Stable fails most requests: 57 of 60."),
+        "Starting version 3: 1 of 1 pods ready; version 2 serves all users, but most requests "
+        "fail.",
     ),
     (
         situation(Phase.FULL, gateway_accepted=False),

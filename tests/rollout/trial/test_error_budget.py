@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model_rollouts.decision import BurnBlock, Counts, count_burn
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
 from model_rollouts.rollout.trial import error_budget
 from model_rollouts.rollout.trial.trial import trial_rules
@@ -32,6 +33,27 @@ def test_whatever_stable_missed_there_is_something_to_hold_a_version_to(
 
     assert errors_now.good >= rules.objectives[0].good
     assert errors_now.good < errors_now.bad <= LARGEST_BAD_SHARE
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(1, 900), st.integers(0, 10**6), st.floats(0, 1)),
+        max_size=120,
+    )
+)
+@settings(deadline=None)
+def test_counts_in_bytes_are_those_that_the_windows_take(
+    intervals: list[tuple[float, int, float]],
+) -> None:
+    blocks: tuple[BurnBlock, ...] = ()
+    packed, end = b"", 0.0
+    for seconds, total, share in intervals:
+        end += seconds
+        counts = Counts.of(total, int(total * share))
+        blocks = count_burn(blocks, end, counts.total, counts.bad_at_least)
+        packed = error_budget.spent(packed, end, counts)
+
+    assert error_budget.blocks(packed) == blocks
 
 
 @pytest.mark.parametrize("name", ["errors", LATENCY["name"]])

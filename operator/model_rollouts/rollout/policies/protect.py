@@ -254,8 +254,11 @@ def burns(given: PolicyInput) -> NextMove | None:
     state, trial = given.state, given.trial
     if trial is None or state.spec.paused or state.roles.phase is not Phase.FULL:
         return None
-    words = error_budget.burns(trial)
-    if words is None or state.roles.previous is None:
+    service = state.memory.service
+    if service is None or service.revision != trial.revision or state.roles.previous is None:
+        return None
+    words = error_budget.burns(service, trial.judge.rules)
+    if words is None:
         return None
     return back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{words}.")
 

@@ -10,7 +10,7 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Request
 from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
 from model_rollouts.rollout.standing import Roles
-from model_rollouts.rollout.state import revisions
+from model_rollouts.rollout.state import current_service, revisions
 from model_rollouts.rollout.state.revisions import Revision
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import error_budget, peak_load, shadow_impact, stored_evidence
@@ -95,6 +95,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     """
     revision, beside = state.judged, state.roles.phase.is_judged
     memory = _of_this_trial(state.memory, revision, beside=beside)
+    memory = replace(memory, service=current_service.at_hand(state))
     if revision is None:
         return replace(memory, trial=None, findings=(), shadow_impact=None, peak_load=None)
     edges = revisions.edges(state.revisions, revision, _beside(state))
@@ -166,7 +167,7 @@ def _of_this_trial(memory: Memory, revision: str | None, *, beside: bool) -> Mem
     """The memory without what is about another trial; the one that ended last is kept as such."""
     trial = memory.trial
     if trial is not None and trial.revision != revision:
-        memory = replace(memory, ended=replace(trial, spent=()))
+        memory = replace(memory, ended=trial)
     if not beside:
         return replace(memory, about=None, split=None)
     if memory.about == revision:
@@ -240,10 +241,10 @@ def _start(grid: Grid, state: RolloutState) -> _Start:
 
 
 def measures(state: RolloutState) -> Request | None:
-    """What has to be counted for the trial, None when there is none."""
+    """What has to be counted: for the trial; without one, of what serves. None for neither."""
     trial = state.memory.trial
     if trial is None:
-        return None
+        return current_service.measures(state)
     namespace, warmup_ms = state.deployment.metadata.namespace, state.pace.warmup_ms
     return counting_request(state.key, namespace, trial, _beside(state), warmup_ms)
 

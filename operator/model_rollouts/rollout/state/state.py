@@ -125,10 +125,18 @@ class RolloutState:
 
     @property
     def judged(self) -> str | None:
-        """The revision whose requests are judged, None when nobody's are."""
+        """The revision on trial, which can be rolled back; None when there is none."""
         if self.roles.phase.is_judged:
             return self.roles.candidate
         return self.roles.stable if self.watching else None
+
+    @property
+    def settled(self) -> str | None:
+        """The revision that serves with no other on trial, its own watch over; None before.
+
+        Its requests are judged too, at the slow pace: nothing can be rolled back by them.
+        """
+        return self.roles.stable if self.judged is None else None
 
     @property
     def routed_at(self) -> float | None:

@@ -26,7 +26,8 @@ def action_needed(given: StatusInput, conditions: Iterable[Condition]) -> Action
     true = {each.type for each in conditions if each.status is ConditionStatus.TRUE}
     held = {hold.reason for hold in given.holds if hold.told}
     out = given.stable is not None and ConditionType.AVAILABLE not in true
-    helpless = given.phase is Phase.FULL and ConditionType.SERVICE_DEGRADED in true
+    alone = given.phase is Phase.FULL or given.phase.has_ended
+    helpless = alone and ConditionType.SERVICE_DEGRADED in true
     stuck = given.leaving is not None and not given.gateway_accepted
     if out or helpless or stuck or Reason.WRITE_REFUSED in held:
         return ActionNeeded.NOW

@@ -17,6 +17,7 @@ from model_rollouts.decision import Reason as Shown
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.status.message import how_it_ended, pods
 from model_rollouts.rollout.status.progress import Progress, underpowered
+from model_rollouts.rollout.status.service_words import ADVICE_DEGRADED, ADVICE_FAILING
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import error_budget
 from model_rollouts.text import capitalized, cut, ended
@@ -139,10 +140,14 @@ def _available(
     if not stable.is_ready:
         return False, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}."
     found = find_condition(before.conditions, ConditionType.AVAILABLE)
-    answered = found is not None and found.status is ConditionStatus.TRUE
+    answered = found is not None and (
+        found.status is ConditionStatus.TRUE or found.reason == Reason.NOT_ANSWERING
+    )
     # A gateway that has not accepted a change goes on with what it accepted before.
     if not given.gateway_accepted and not answered:
         return False, Reason.GATEWAY_NOT_ACCEPTED, "The Gateway has not accepted the route yet."
+    if given.failing is not None:
+        return False, Reason.NOT_ANSWERING, f"{given.failing} {ADVICE_FAILING}"
     return True, Reason.STABLE_READY, f"Version {stable.version} has enough ready pods."
 
 
@@ -183,13 +188,11 @@ def _between(progress: Progress | None) -> str | None:
 def _degraded(given: StatusInput, progress: Progress | None) -> str | None:
     """How the service misses its objectives with every version that could serve."""
     trial = given.trial
-    if progress is None or trial is None:
-        return None
-    if given.phase is Phase.FULL and given.roles.previous is None:
-        return progress.explained.why if progress.failed else error_budget.burns(trial)
-    if trial.judge.rules.baseline and (words := error_budget.degraded(trial)) is not None:
-        return words
-    found = (
-        each for each in progress.explained.conditions if each.reason is Shown.SERVICE_DEGRADED
-    )
-    return next((each.message for each in found), None)
+    if trial is not None and trial.judge.rules.baseline:
+        if (words := error_budget.degraded(trial)) is not None:
+            return words
+        explained = () if progress is None else progress.explained.conditions
+        found = (each.message for each in explained if each.reason is Shown.SERVICE_DEGRADED)
+        if (words := next(found, None)) is not None:
+            return words
+    return None if given.degraded is None else f"{given.degraded} {ADVICE_DEGRADED}"

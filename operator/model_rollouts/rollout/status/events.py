@@ -35,12 +35,19 @@ def events_of(before: Status, after: Status) -> Iterator[Emit]:
     for condition in after.conditions:
         last = known.get(condition.type)
         if condition.type == ConditionType.AVAILABLE:
-            lost = last is not None and last.status is ConditionStatus.TRUE
-            if condition.status is ConditionStatus.FALSE and lost:
+            if _is_lost(condition, last):
                 yield _told(condition, Severity.WARNING)
         elif _began(condition, last):
             bad = condition.type in _BAD
             yield _told(condition, Severity.WARNING if bad else Severity.NORMAL)
+
+
+def _is_lost(available: Condition, last: Condition | None) -> bool:
+    """Whether users got answers before, or something else was why they did not."""
+    if last is None or available.status is not ConditionStatus.FALSE:
+        return False
+    fails = available.reason == Reason.NOT_ANSWERING != last.reason
+    return last.status is ConditionStatus.TRUE or fails
 
 
 def _began(condition: Condition, last: Condition | None) -> bool:

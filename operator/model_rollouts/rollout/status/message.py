@@ -21,6 +21,7 @@ from model_rollouts.rollout.status.awaited import (
     shadow_needs,
 )
 from model_rollouts.rollout.status.progress import Progress
+from model_rollouts.rollout.status.service_words import ADVICE_FAILING
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import capitalized, clock, cut, percent
@@ -71,6 +72,8 @@ def _sentences(
     hold = _foremost(given)
     if stable is not None and not stable.is_ready and given.phase is not Phase.STARTING:
         yield f"{capitalized(pods(stable))}."
+    elif given.failing is not None and given.phase is not Phase.STARTING:
+        yield given.failing
     match given.phase:
         case Phase.ADMISSION if hold is not None:
             how = "cannot start" if hold.stalls else "waits to start"
@@ -94,13 +97,15 @@ def _sentences(
             yield from canary_needs(given, progress)
             yield from reduced(given)
         case Phase.FULL:
+            if given.failing is not None:
+                yield ADVICE_FAILING
+            elif given.degraded is not None:
+                yield given.degraded
             yield f"{capitalized(_full(given, wanted))}."
             if hold is not None:
                 yield f"{capitalized(hold.brief)}."
             if not given.gateway_accepted and not given.holds:
                 yield _NOT_ACCEPTED
-            elif progress is not None and progress.failed:
-                yield f"{failure(progress.objectives)}."
         case Phase.PAUSED:
             yield f"Paused: {_paused(given)}."
             yield "Set spec.paused: false to resume."
@@ -162,7 +167,8 @@ def _served(given: StatusInput) -> str:
     if stable is None:
         return "no version serves yet"
     if leaving is None:
-        return f"version {stable.version} serves all users"
+        most = "" if given.failing is None else ", but most requests fail"
+        return f"version {stable.version} serves all users{most}"
     if given.weight == 1:
         return f"version {leaving.version} still serves all users"
     still = f"version {leaving.version} still serves {percent(given.weight)} of users"

@@ -26,6 +26,7 @@ from model_rollouts.rollout.standing import Hold, Roles, Standing
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.status import service_words
 from model_rollouts.rollout.status.action import action_needed
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
 from model_rollouts.rollout.status.history import updated_history
@@ -271,4 +272,6 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         steps=state.steps,
         leaving=state.sharing_traffic() if state.is_unwanted else None,
         is_promoting=state.promotion_verdict is not None,
+        failing=service_words.failing(state),
+        degraded=service_words.degraded(state),
     )

@@ -45,3 +45,7 @@ class StatusInput:
     """What is before the candidate, with its times; None when it is not known now."""
     expected: Forecast | None = None
     """What was expected of its canary before it began."""
+    failing: str | None = None
+    """That most requests of users fail, as a sentence; None while they do not."""
+    degraded: str | None = None
+    """How stable misses its objectives, as a sentence, where there is no way back from it."""

@@ -5,6 +5,7 @@ The two rooms know nothing of each other; this is where they meet.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from model_rollouts.decision import (
     COMPARABLE_LOAD,
@@ -57,6 +58,18 @@ def past_of(objective: Objective) -> Past | None:
     return Past(f"{edge:g}", latency(objective.name, (edge,)), edge) if edge else None
 
 
+@lru_cache(maxsize=4096)
+def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...]:
+    """The sums to count, always the same ones: thousands of rollouts have the same objectives."""
+    timed = [latency(each.name, _edges(each)) for each in objectives if _edges(each)]
+    own = [
+        own_counters(each.name, bad=each.counters.bad, total=each.counters.total)
+        for each in objectives
+        if each.counters is not None
+    ]
+    return (errors(_ERRORS), *timed, *own)
+
+
 @dataclass(frozen=True, slots=True)
 class Counting:
     """What has to be counted for a set of objectives, and how to hand it on."""
@@ -65,13 +78,7 @@ class Counting:
 
     def counted(self) -> tuple[CountedObjective, ...]:
         """The sums to count. Errors and breaker share theirs."""
-        timed = [latency(each.name, _edges(each)) for each in self.objectives if _edges(each)]
-        own = [
-            own_counters(each.name, bad=each.counters.bad, total=each.counters.total)
-            for each in self.objectives
-            if each.counters is not None
-        ]
-        return (errors(_ERRORS), *timed, *own)
+        return counted_by(self.objectives)
 
     def interval(self, record: IntervalCounts, started_ms: int, traffic: Traffic) -> Interval:
         """The interval as the judge takes it; an arm that is held gives no samples.
@@ -162,6 +169,11 @@ def arm_of(traffic: Traffic) -> str:
 def requests(arm: ArmCounts) -> int:
     """How many requests an arm had in an interval, good and bad."""
     return arm.tallies[_ERRORS].total
+
+
+def failures(arm: ArmCounts) -> int:
+    """How many of the requests of an arm failed in an interval."""
+    return arm.tallies[_ERRORS].bad[0]
 
 
 def _comparable(candidate: ArmCounts, stable: ArmCounts | None) -> bool:

@@ -13,8 +13,8 @@ from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
-from model_rollouts.rollout.memory import Memory, PeakLoad, ShadowImpact, Trial
-from model_rollouts.rollout.trial import error_budget, peak_load, shadow_impact, traffic_split
+from model_rollouts.rollout.memory import Memory, PeakLoad, Service, ShadowImpact, Trial
+from model_rollouts.rollout.trial import peak_load, service, shadow_impact, traffic_split
 from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective
 from model_rollouts.rollout.trial.samples import (
     CANDIDATE,
@@ -146,13 +146,14 @@ def take_counts(memory: Memory, counted: Counted | Unavailable, weight: float) -
     """The memory after a tick of what `request` asked for, with the candidate's weight then.
 
     Evidence, watermark, split, findings and the time of the last request move on, in shadow also
-    what is known of stable's strain and of the candidate's load. An interval that
+    what is known of stable's strain and of the candidate's load, and always how stable serves. What
+    serves alone after its watch has no trial, and nothing else moves then. An interval that
     was taken already is passed over, so that reading again from an earlier watermark changes
     nothing; so is an answer that is older than the trial's watermark.
     """
     trial = memory.trial
     if trial is None:
-        return memory
+        return memory if isinstance(counted, Unavailable) else _served_alone(memory, counted)
     if isinstance(counted, Unavailable):
         return replace(memory, findings=(counted.finding,))
     until_ms = _taken_until(trial)
@@ -170,10 +171,31 @@ def take_counts(memory: Memory, counted: Counted | Unavailable, weight: float) -
     return replace(memory, trial=trial, findings=findings)
 
 
+def _served_alone(memory: Memory, counted: Counted) -> Memory:
+    """The memory after a tick in which nothing was counted but what serves all users."""
+    now = memory.service
+    for record in counted.intervals:
+        if now is not None:
+            now = service.counted(now, record, STABLE, now.promises)
+    return replace(memory, service=now)
+
+
+def _served(memory: Memory, record: IntervalCounts) -> Service | None:
+    """How stable serves after one interval of a trial: beside a candidate, or in its watch."""
+    now, trial = memory.service, memory.trial
+    assert trial is not None  # its counts are at hand
+    alone = not trial.judge.rules.baseline
+    if now is None or (alone and trial.revision != now.revision):
+        return now
+    name = CANDIDATE if alone else STABLE
+    return service.counted(now, record, name, trial.judge.rules.objectives)
+
+
 def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     """The memory after one interval."""
     trial, split = memory.trial, memory.split
     assert trial is not None  # its counts are at hand
+    memory = replace(memory, service=_served(memory, record))
     counting = Counting(trial.judge.rules.objectives)
     in_shadow = trial.traffic is Traffic.SHADOW
     if in_shadow:
@@ -182,10 +204,7 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
         if record.end_ms <= trial.entered_ms:
             return memory
     interval = counting.interval(record, trial.started_ms, trial.traffic)
-    spent = trial.spent
-    if not trial.judge.rules.baseline:
-        spent = error_budget.spent(spent, trial.judge, interval)
-    trial = replace(trial, state=trial.judge.update(trial.state, interval), spent=spent)
+    trial = replace(trial, state=trial.judge.update(trial.state, interval))
     if in_shadow:
         load = peak_load.counted(memory.peak_load or PeakLoad(), counting.objectives, record)
         memory = replace(memory, peak_load=replace(load, copies=counted_copies(trial)))

@@ -1,0 +1,1 @@
+"""What a version costs after its watch: `python -m benchmarks.settled`."""

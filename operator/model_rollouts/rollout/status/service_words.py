@@ -1,0 +1,38 @@
+"""What is told of the service as users get it: once, when it begins, and then until it is over.
+
+Counts that only move on are no news: thousands of objects would be written for them for ever.
+"""
+
+from model_rollouts.api.conditions import Condition, ConditionType, Reason, find_condition
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.trial import service
+
+ADVICE_FAILING = "Check the pods of stable, or apply another version."
+ADVICE_DEGRADED = "Look for a cause outside the model, or apply another version."
+
+
+def failing(state: RolloutState) -> str | None:
+    """That most requests of users fail, as a sentence; None while they do not."""
+    known = state.memory.service
+    if known is None or not known.failing:
+        return None
+    told = find_condition(state.deployment.status.conditions, ConditionType.AVAILABLE)
+    if told is not None and told.reason != Reason.NOT_ANSWERING:
+        told = None
+    return _as_told(told, ADVICE_FAILING) or service.failing(known)
+
+
+def degraded(state: RolloutState) -> str | None:
+    """How stable misses its objectives, as a sentence, where there is no way back from it."""
+    known = state.memory.service
+    if known is None or not known.degraded or state.roles.previous is not None:
+        return None
+    told = find_condition(state.deployment.status.conditions, ConditionType.SERVICE_DEGRADED)
+    return _as_told(told, ADVICE_DEGRADED) or service.degraded(known)
+
+
+def _as_told(condition: Condition | None, advice: str) -> str | None:
+    """What a condition says besides the advice; None where it has another one."""
+    if condition is None or not condition.message.endswith(f" {advice}"):
+        return None
+    return condition.message.removesuffix(f" {advice}")
