@@ -77,19 +77,13 @@ STORIES = (
     test_stories.reverted_in_the_watch,
     test_stories.worse_in_the_watch,
     test_stories.by_hand,
-    test_stories.without_pods_in_the_canary,
     test_stories.edited_by_somebody_else,
     test_stories.given_back_in_the_route,
-    test_stories.a_fix_for_a_burning_service,
     shadow_stories.shadow_then_canary,
     shadow_stories.stable_suffers,
     shadow_stories.another_version_comes_in_shadow,
-    shadow_stories.the_gateway_refuses_copies,
     test_exchange_stories.worse_in_the_exchange,
-    test_exchange_stories.worse_in_the_watch_with_one_pod_warm,
-    test_exchange_stories.paused_in_the_exchange,
     test_exchange_stories.reverted_with_one_pod_warm,
-    test_exchange_stories.few_pods_in_shadow,
 )
 """Every kind of move is in one of them."""
 

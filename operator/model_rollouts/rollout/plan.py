@@ -113,7 +113,7 @@ def _planned(observed: Observed, memory: Memory, now: float, settings: Settings)
     try:
         return _plan(_find(observed, deployment, fault, memory, now, settings), settings)
     except ObjectiveError as error:
-        fault, deployment = refused(observed.obj, error), without_objectives(observed.obj)
+        fault, deployment = fault or refused(observed.obj, error), without_objectives(observed.obj)
         return _plan(_find(observed, deployment, fault, memory, now, settings), settings)
 
 
