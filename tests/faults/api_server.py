@@ -4,19 +4,28 @@
 """
 
 import bisect
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, Kind
+from model_rollouts.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    Kind,
+)
 from tests.faults import field_owners
 from tests.faults.field_owners import ConflictError, Manager, Object, Owners
 from tests.faults.virtual_time import now, wall_ms
 
 _GENERATIONS = (DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT)
 """Kinds that count the changes of their spec, and have a status of its own."""
+
+_CUSTOM = (HTTP_ROUTE, MODEL_DEPLOYMENT)
 
 _KEPT = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
 
@@ -133,7 +142,8 @@ class ApiServer:
         """Server-side apply; makes the object when there is none."""
         before = self._objects.get(place)
         wanted = body["metadata"].get("resourceVersion")
-        if wanted is not None and (before is None or wanted != _version(before)):
+        # Of an object that is gone the version says nothing: a real one makes it anew.
+        if wanted is not None and before is not None and wanted != _version(before):
             raise _outdated(place)
         if place.kind is DEPLOYMENT:
             _require_typed(place, body)
@@ -144,9 +154,7 @@ class ApiServer:
                 live, owners, Manager(manager, applies=True), body, force=force
             )
         except ConflictError as error:
-            names = ", ".join(f'"{each}"' for each in error.managers)
-            message = f"Apply failed with {len(error.paths)} conflicts: conflicts with {names}"
-            raise Refusal(409, "Conflict", message) from error
+            raise Refusal(409, "Conflict", _contested(place, error)) from error
         return self._write(place, before, after, owners, manager, dry_run=dry_run)
 
     def merge(self, place: Place, patch: Object, manager: str) -> Object:
@@ -156,12 +164,21 @@ class ApiServer:
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != _version(before):
             raise _outdated(place)
+        if place.kind is CONTROLLER_REVISION and before.get("data"):
+            # It is compared as the bytes that came, blanks and all, which no patch gives back.
+            shown = json.dumps(before["data"], separators=(",", ":"))
+            message = f"data: Invalid value: {shown}: field is immutable"
+            named = f'{place.kind.name}.{place.kind.group} "{place.name}"'
+            raise Refusal(422, "Invalid", f"{named} is invalid: {message}")
         return self._update(place, before, _merged(before, patch), manager)
 
     def replace(self, place: Place, body: Object, manager: str) -> Object:
-        """A PUT; one without a resource version replaces whatever is there."""
+        """A PUT; of a custom resource it needs the version that it replaces."""
         before = self.get(place)
         wanted = body["metadata"].get("resourceVersion")
+        if wanted is None and place.kind in _CUSTOM:
+            message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+            raise Refusal(422, "Invalid", f"{_named(place)} is invalid: {message}")
         if wanted is not None and wanted != _version(before):
             raise _outdated(place)
         return self._update(place, before, body, manager)
@@ -189,7 +206,11 @@ class ApiServer:
         before = self.get(place)
         if uid is not None and uid != before["metadata"]["uid"]:
             found = before["metadata"]["uid"]
-            message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+            message = (
+                f"Operation cannot be fulfilled on {place.kind.name}.{place.kind.group} "
+                f'"{place.name}": the UID in the precondition ({uid}) does not match the UID in '
+                f"record ({found}). The object might have been deleted and then recreated"
+            )
             raise Refusal(409, "Conflict", message)
         if not foreground:
             return self._commit(place, before, None, {}, manager)
@@ -340,6 +361,19 @@ def _named(place: Place) -> str:
 
 def _missing(place: Place) -> Refusal:
     return Refusal(404, "NotFound", f"{_named(place)} not found")
+
+
+def _contested(place: Place, error: ConflictError) -> str:
+    """What a real one says of fields that another one owns."""
+    manager, paths = '", "'.join(error.managers), ["." + ".".join(path) for path in error.paths]
+    version = place.kind.api_version
+    if len(paths) == 1:
+        return (
+            f'Apply failed with 1 conflict: conflict with "{manager}" using {version}: {paths[0]}'
+        )
+    listed = "".join(f"\n- {path}" for path in paths)
+    head = f'Apply failed with {len(paths)} conflicts: conflicts with "{manager}" using {version}:'
+    return head + listed
 
 
 def _outdated(place: Place) -> Refusal:

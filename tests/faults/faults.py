@@ -225,17 +225,32 @@ def _with_label(deployment: Object, value: int) -> Object:
 
 
 @dataclass(frozen=True)
-class ClockJumps(Fault):
-    """The wall clock of the operator's machine is set; it goes on from there."""
+class ClockBehind(Fault):
+    """The wall clock of the operator's machine is behind, and is set right at the end."""
 
     seconds: float
 
     def begin(self, around: Surroundings) -> None:
-        """It jumps."""
+        """It is behind."""
+        around.clock.ahead -= self.seconds
+
+    def end(self, around: Surroundings) -> None:
+        """It jumps forward."""
+        around.clock.ahead += self.seconds
+
+
+@dataclass(frozen=True)
+class ClockAhead(Fault):
+    """The wall clock of the operator's machine is ahead, and steps back at the end."""
+
+    seconds: float
+
+    def begin(self, around: Surroundings) -> None:
+        """It is ahead."""
         around.clock.ahead += self.seconds
 
     def end(self, around: Surroundings) -> None:
-        """It is set right again."""
+        """It steps back."""
         around.clock.ahead -= self.seconds
 
 

@@ -112,7 +112,8 @@ def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
         for item in value:
             yield from _leaves((*path, f"{_ITEM}{item[key]}"), item)
     elif path:
-        yield path, value
+        # An empty one may be filled: not that of the object.
+        yield path, {} if isinstance(value, Mapping) else value
 
 
 def _object(live: Object, fields: Leaves) -> Object:

@@ -59,6 +59,9 @@ class Scenario:
     noise: tuple[Noise, ...] = ()
     common: Mapping[str, object] = field(default_factory=dict)
     rate: float = 80.0
+    shadows: bool = False
+    is_determined: bool = True
+    """Whether what is asked for decides where it ends, whatever goes wrong on the way."""
 
     def undisturbed(self) -> "Scenario":
         """The same things asked for, and nothing else."""
@@ -68,6 +71,7 @@ class Scenario:
             self.qualities,
             common=self.common,
             rate=self.rate,
+            shadows=self.shadows,
         )
 
 
@@ -98,8 +102,8 @@ async def _played(seed: str, scenario: Scenario, variant: Variant) -> tuple[Worl
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: broken.append(context["exception"]))
     world = World(seed, scenario.rate, dict(scenario.common), variant)
-    users = world.users_of(NAME)
-    users.qualities.update(scenario.qualities)
+    for version, quality in scenario.qualities.items():
+        world.users_of(NAME).becomes(version, quality)
     background = [asyncio.create_task(world.operate())]
     background += [asyncio.create_task(_annotate(world, each)) for each in scenario.noise]
     lasting = [each for each in scenario.faults if each.lasts == FOR_EVER]
@@ -112,6 +116,8 @@ async def _played(seed: str, scenario: Scenario, variant: Variant) -> tuple[Worl
             tasks.create_task(_disturb(world, planned))
     calm_at = now()
     await _settle(world)
+    for users in world.users.values():
+        users.settle()
     for task in background:
         task.cancel()
     ended = await asyncio.gather(*background, return_exceptions=True)

@@ -77,7 +77,7 @@ class OperatorProcess:
         jitter, self.store = machine.dice.random, Store()
         self.queue = KeyedQueue(now, jitter)
         self.sessions = Sessions(take_counts)
-        client = _client(machine)
+        client = ClusterClient(requests_over(machine.transport, machine.dice))
         self._recorder = EventRecorder(client, "simulated")
         self._informer = Informer(
             source=machine.source,
@@ -123,12 +123,12 @@ class OperatorProcess:
                 tasks.create_task(self._reconciler.work())
 
 
-def _client(machine: Machine) -> ClusterClient:
-    with patch.object(cluster_requests, "ApiClient", lambda _: machine.transport):
-        requests = Requests(
+def requests_over(transport: Transport, dice: random.Random) -> Requests:
+    """The real requests over that wire."""
+    with patch.object(cluster_requests, "ApiClient", lambda _: transport):
+        return Requests(
             None,  # type: ignore[arg-type]  # nothing asks for credentials on this wire
             user_agent="simulated",
             pace=Pace(clock=now),
-            jitter=machine.dice.random,
+            jitter=dice.random,
         )
-    return ClusterClient(requests)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model_rollouts.api.deployment import GROUP, KIND, VERSION
@@ -39,9 +39,11 @@ class Act:
     moment: Moment
     words: str
     do: Callable[[World], None]
+    decides: bool = False
+    """Whether it changes where the rollout ends, though nothing is asked for by it."""
 
 
-def at(stage: str, version: str, after: float = 0.0) -> Moment:
+def at(stage: str, version: str, after: float = 1.0) -> Moment:
     """So long after a version has come to a stage."""
     return Moment(stage, version, after)
 
@@ -49,6 +51,11 @@ def at(stage: str, version: str, after: float = 0.0) -> Moment:
 def later(seconds: float) -> Moment:
     """So long after what was done before."""
     return Moment(after=seconds)
+
+
+def waits(stage: str, version: str) -> Act:
+    """Nothing is done until then."""
+    return Act(at(stage, version), "wait", lambda world: None)
 
 
 # What is asked for
@@ -200,7 +207,8 @@ def weighs(moment: Moment, share: int) -> Act:
             backends[0]["weight"], backends[1]["weight"] = 100 - share, share
             world.server.merge(ROUTE, {"spec": {"rules": rules}}, PERSON)
 
-    return _meddles(moment, PERSON, f"edits the weights: {share} % to the second backend", do)
+    what = f"edits the weights: {share} % to the second backend"
+    return replace(_meddles(moment, PERSON, what, do), decides=True)
 
 
 def puts_back(moment: Moment, *, by_deletion: bool) -> Act:
@@ -215,12 +223,12 @@ def puts_back(moment: Moment, *, by_deletion: bool) -> Act:
         # What somebody had saved two writes ago, without what the API server keeps.
         older = copy.deepcopy(copies[max(0, len(copies) - 3)])
         older.pop("status", None)
-        del older["metadata"]["resourceVersion"]
         if by_deletion:
             world.server.delete(ROUTE, HELM)
-            del older["metadata"]["uid"]
             world.server.create(ROUTE, older, HELM)
         else:
+            # kubectl looks up the version that it replaces.
+            older["metadata"]["resourceVersion"] = route["metadata"]["resourceVersion"]
             world.server.replace(ROUTE, older, HELM)
 
     how = "replaces by force" if by_deletion else "replaces"
@@ -233,7 +241,9 @@ def replaces_model(moment: Moment) -> Act:
     def do(world: World) -> None:
         found = world.server.find(*MODEL)
         if found is not None:
-            world.server.replace(MODEL, model(found["spec"]), HELM)
+            same = model(found["spec"])
+            same["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+            world.server.replace(MODEL, same, HELM)
             world.note(Input(now(), HELM, "replaces the ModelDeployment by the same"))
 
     return Act(moment, "replace the ModelDeployment", do)
@@ -262,11 +272,14 @@ def spoils_revision(moment: Moment, version: str, *, deletes: bool) -> Act:
         if deletes:
             world.server.delete(place, PERSON)
         else:
-            world.server.merge(place, {"data": None}, PERSON)
+            # Its data cannot be changed: it comes back from a backup that left them out.
+            world.server.delete(place, PERSON)
+            kept = {key: value for key, value in found.items() if key != "data"}
+            world.server.create(place, kept, PERSON)
         how = "deletes" if deletes else "empties"
         world.note(Input(now(), PERSON, f"{how} the ControllerRevision of version {version}"))
 
-    return Act(moment, f"spoil the revision of {version}", do)
+    return Act(moment, f"spoil the revision of {version}", do, decides=True)
 
 
 def scales_by_hand(moment: Moment, version: str) -> Act:

@@ -80,6 +80,7 @@ class CountingReader:
         arms: dict[str, ArmCounts] = {}
         findings = []
         users = self._users[measured.key]
+        users.settle()
         for arm in measured.arms:
             place = arm.revision, arm.listener
             last = users.sample(place, end_ms / 1000 - NOON)
@@ -137,7 +138,9 @@ class Past:
     async def scraped_ms(self, namespace: str, revision: str) -> int | None:
         """When a revision was scraped last, None when it was not lately."""
         await self._answers()
-        sample = self._of(revision).sample((revision, Listener.LIVE), now())
+        users = self._of(revision)
+        users.settle()
+        sample = users.sample((revision, Listener.LIVE), now())
         if sample is None or now() - sample.at > 15.0:
             return None
         return round((NOON + sample.at) * 1000)

@@ -60,6 +60,7 @@ class Verb(StrEnum):
     SCALE = "scale"
     STATUS = "status of"
     PATCH = "patch"
+    REPLACE = "replace"
     DELETE = "delete"
 
     @property
@@ -221,10 +222,13 @@ class Transport:
                 return server.set_status(place, status, manager, version)
             case Verb.SCALE | Verb.PATCH:
                 return server.merge(place, body, manager)
+            case Verb.REPLACE:
+                return server.replace(place, body, manager)
             case Verb.DELETE:
                 uid = (body.get("preconditions") or {}).get("uid")
-                server.delete(place, MANAGER, uid)
-                return {"kind": "Status", "status": "Success"}
+                foreground = body.get("propagationPolicy") == "Foreground"
+                gone = server.delete(place, MANAGER, uid, foreground=foreground)
+                return gone if foreground else {"kind": "Status", "status": "Success"}
 
     def _list(self, asked: Asked) -> Object:
         at = self._listed_at()
@@ -263,6 +267,8 @@ def _verb(
         return Verb.CREATE
     if method == "DELETE":
         return Verb.DELETE
+    if method == "PUT":
+        return Verb.REPLACE
     if content_type == APPLY:
         return Verb.TRY if "dryRun" in query else Verb.APPLY
     if is_status:

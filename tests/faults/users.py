@@ -3,6 +3,7 @@
 Answers are made when somebody looks: whoever changes what users get has to `settle` before.
 """
 
+import bisect
 import math
 import random
 from collections import defaultdict
@@ -15,7 +16,7 @@ from tests.rollout.simulated_cluster import Answered
 
 SCRAPE_S = 5.0
 KEPT_S = 900.0
-"""How far back samples reach."""
+"""How far back scrapes are made up; before, nobody has looked."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,15 @@ class Sample:
     pods: int
 
 
+@dataclass(frozen=True)
+class Split:
+    """How the gateway sent users from a moment on."""
+
+    at: float
+    weights: Mapping[str, int]
+    mirror: tuple[str, int]
+
+
 class Users:
     """All users of one ModelDeployment. Times are seconds of the history."""
 
@@ -57,9 +67,12 @@ class Users:
         """Since when a revision has its pods."""
         self.versions: dict[str, str] = {}
         self.qualities: dict[str, Quality] = {}
+        self.qualities_since: list[tuple[float, str, Quality]] = []
+        """Since when a version answers how."""
         self.counted: dict[Arm, Answered] = defaultdict(Answered)
         self.unanswered = 0.0
         """Requests for which there was no route or no pod."""
+        self.splits_since: list[Split] = []
         self._dice = dice
         self._at = 0.0
         self._owed: dict[Arm, float] = defaultdict(float)
@@ -79,16 +92,19 @@ class Users:
         """The gateway sends users by these weights, and mirrors so many percent to a revision."""
         self.settle()
         self.weights, self.mirror = weights, mirror
+        self.splits_since.append(Split(now(), weights, mirror))
 
     def becomes(self, version: str, quality: Quality) -> None:
         """A version answers like this from now on."""
         self.settle()
         self.qualities[version] = quality
+        self.qualities_since.append((now(), version, quality))
 
     def sample(self, arm: Arm, until: float) -> Sample | None:
-        """The last sample of an arm up to a time, None when there is none."""
-        self.settle()
-        return next((each for each in reversed(self._samples[arm]) if each.at <= until), None)
+        """The last sample of an arm up to a time that is settled, None when there is none."""
+        samples = self._samples[arm]
+        index = bisect.bisect_right(samples, until, key=lambda each: each.at)
+        return samples[index - 1] if index else None
 
     def settle(self) -> None:
         """Answer the requests that came until now, and scrape on the way."""
@@ -136,8 +152,6 @@ class Users:
         for listener in Listener:
             samples = self._samples[revision, listener]
             samples.append(Sample(at, self.counted[revision, listener], self.pods[revision]))
-            if samples[0].at < at - KEPT_S:
-                samples.pop(0)
 
 
 def _next(after: float, offset: float) -> float:

@@ -105,12 +105,12 @@ class WatchSource:
             # It may have been merged into a later one meanwhile.
             return
         self._pending.popleft()
-        happening = _happening(first.change)
+        happening = happening_of(first.change)
         if happening is not None:
             sink(happening)
 
 
-def _happening(change: Change) -> Happening | None:
+def happening_of(change: Change) -> Happening | None:
     """What a watch of our labels makes of a change; None when it tells nothing."""
     kind, before, after = change.place.kind, change.before, change.after
     selector = MANAGED_SELECTOR if kind in CHILDREN else ""

@@ -33,7 +33,7 @@ from tests.faults.operator_process import (
 )
 from tests.faults.prometheus import CountingReader, Past
 from tests.faults.transport import Asked, Requested, Transport, Trouble
-from tests.faults.users import Users
+from tests.faults.users import Split, Users
 from tests.faults.virtual_time import Clock, now
 from tests.faults.watch_source import Stale, WatchSource, Wire
 
@@ -41,6 +41,9 @@ NAMESPACE, NAME = "flights", "arrival"
 MODEL = Place(MODEL_DEPLOYMENT, NAMESPACE, NAME)
 ROUTE = Place(HTTP_ROUTE, NAMESPACE, NAME)
 OPERATOR = frozenset((MANAGER, SCALER))
+
+LOOK_S, LONG_S = 5.0, 5.0
+"""How often is looked for a pass that takes long, and how long that is."""
 
 RESTART_S = 5.0
 """How long a process that ended is away."""
@@ -112,6 +115,8 @@ class World:
         self.faults: list[Lasting] = []
         self.inputs: list[Input] = []
         self.lives: list[Life] = []
+        self.long_passes: list[tuple[float, float]] = []
+        """When a pass had been running for how long, of those that are long."""
         self._writes = 0
         self._extra: asyncio.Task[None] | None = None
         self._stale: Killed | None = None
@@ -156,6 +161,28 @@ class World:
             if version_of(each) == version and each["metadata"]["name"].startswith(f"{NAME}-")
         )
         return next(found, None)
+
+    def version_of(self, revision: str) -> str:
+        """The version that a revision serves, or served."""
+        return self.users_of(NAME).versions.get(revision, revision)
+
+    def named(self, text: str) -> str:
+        """A text with versions in the place of revisions."""
+        for revision, version in self.users_of(NAME).versions.items():
+            text = text.replace(revision, f"({version})")
+        return text
+
+    def pods(self) -> dict[str, int]:
+        """How many pods are asked for, by version."""
+        return {
+            version_of(each): each["spec"]["replicas"]
+            for each in self.server.all(DEPLOYMENT, NAMESPACE)
+            if each["spec"]["replicas"] and each["metadata"]["name"].startswith(f"{NAME}-")
+        }
+
+    def splits(self) -> list[Split]:
+        """How users were sent."""
+        return self.users_of(NAME).splits_since
 
     def stage(self, version: str) -> str:
         """Where a version is by the route: a phase, `Watch` for Full under watch, or nothing."""
@@ -230,20 +257,27 @@ class World:
         process = OperatorProcess(self._machine(life))
         work = asyncio.create_task(process.run())
         killed = asyncio.create_task(life.killed.wait())
+        looked_at = asyncio.create_task(self._look(process))
         try:
             await asyncio.wait({work, killed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             assert life.transport is not None
             life.transport.cut()
-            killed.cancel()
             ended = work.done()
-            work.cancel()
-            await asyncio.gather(work, killed, return_exceptions=True)
+            for task in (work, killed, looked_at):
+                task.cancel()
+            await asyncio.gather(work, killed, looked_at, return_exceptions=True)
         if life.killed_by is not None:
             return life.killed_by.away, life.killed_by
         assert ended
         life.error = repr(work.exception())
         return RESTART_S, None
+
+    async def _look(self, process: OperatorProcess) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if (seconds := process.queue.longest_running) > LONG_S:
+                self.long_passes.append((now(), seconds))
 
     def _machine(self, life: Life) -> Machine:
         number = len(self.lives)

@@ -1,0 +1,76 @@
+"""`python -m tests.faults`: many histories held against every promise, or the story of one."""
+
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from tests.faults import story
+from tests.faults.examine import Examined, examine
+from tests.faults.summary import Summary
+
+EVERY = 50
+"""Histories between two lines of progress."""
+
+
+@click.group()
+def main() -> None:
+    """Histories of a rollout with faults, in virtual time. A seed always gives the same one."""
+
+
+@main.command()
+@click.option("--from", "first", default=0, show_default=True, help="The first seed.")
+@click.option("--count", default=10_000, show_default=True, help="How many histories.")
+@click.option("--workers", default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option("--json", "target", type=click.Path(path_type=Path), help="Write the results here.")
+def run(first: int, count: int, workers: int, target: Path | None) -> None:
+    """Play many seeds; exit code 1 when a promise was not kept."""
+    summary, everything = Summary(), []
+    for examined in _all(range(first, first + count), workers):
+        summary.add(examined)
+        everything.append(examined)
+        if summary.histories % EVERY == 0 or examined.found:
+            failed = ", ".join(examined.found)
+            click.echo(f"{summary.histories:6} of {count}  {failed and f'{examined.seed}: {failed}'}")
+    for line in summary.lines():
+        click.echo(line)
+    if target is not None:
+        histories = [each.to_json() for each in everything]
+        target.write_text(json.dumps({"summary": summary.to_json(), "histories": histories}))
+    sys.exit(0 if summary.is_sound else 1)
+
+
+@main.command()
+@click.argument("seed", type=int)
+def replay(seed: int) -> None:
+    """Print the story of one seed, and what was not kept; exit code 1 when something was not."""
+    examined, history = examine(seed)
+    click.echo(f"seed {seed}: {examined.script}, {history.scenario.rate:g} req/s")
+    for each in examined.trouble:
+        click.echo(f"  {each}")
+    for line in story.lines(history):
+        click.echo(line)
+    for oracle, found in examined.found.items():
+        for at, words in found:
+            click.echo(f"{at:8.2f}  NOT KEPT     {oracle}: {words}")
+    sys.exit(1 if examined.found else 0)
+
+
+def _all(seeds: range, workers: int) -> Iterator[Examined]:
+    if workers == 1:
+        yield from map(_examined, seeds)
+        return
+    with multiprocessing.Pool(workers) as pool:
+        yield from pool.imap_unordered(_examined, seeds, chunksize=4)
+
+
+def _examined(seed: int) -> Examined:
+    return examine(seed)[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Nobody has to guess why nothing moves."""
+
+from collections.abc import Iterator
+
+from model_rollouts.cluster.kinds import EVENT
+from tests.faults.facts import Facts
+from tests.faults.oracles.violation import Violation
+from tests.faults.transport import Requested
+
+TRIES = 3
+"""The first try after more than two that may be taken for bad luck."""
+
+TOLD_S = 10.0
+
+
+def what_is_refused_is_told(facts: Facts) -> Iterator[Violation]:
+    """An action that is refused more than twice in a row is told, in a condition or an event that
+    names the object and the answer.
+    """
+    for run in _runs(facts.world.requests):
+        third = run[TRIES - 1]
+        if run[-1].ended < third.ended + TOLD_S:
+            continue
+        text = _answer(third)
+        told = [
+            each
+            for each in facts.told
+            if run[0].begun <= each.at <= third.ended + TOLD_S
+            and text in each.text
+            and third.asked.place.kind.name in each.text
+        ]
+        if not told:
+            yield Violation(
+                third.ended + TOLD_S,
+                f"nobody was told of {third.asked.action} {third.asked.place.name}, which was "
+                f"answered with '{text}' {len(run)} times",
+            )
+
+
+def _runs(requests: list[Requested]) -> Iterator[list[Requested]]:
+    """Refusals of one action on one object without a success between them."""
+    open_runs: dict[tuple[str, object], list[Requested]] = {}
+    for requested in requests:
+        asked = requested.asked
+        if asked.place.kind is EVENT:
+            continue
+        key = asked.action, asked.place
+        if requested.trouble is None or requested.trouble.done:
+            yield from _long(open_runs.pop(key, []))
+        else:
+            open_runs.setdefault(key, []).append(requested)
+    for run in open_runs.values():
+        yield from _long(run)
+
+
+def _long(run: list[Requested]) -> Iterator[list[Requested]]:
+    if len(run) >= TRIES:
+        yield run
+
+
+def _answer(requested: Requested) -> str:
+    return "no answer" if requested.status is None else requested.message
