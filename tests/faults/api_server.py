@@ -388,7 +388,7 @@ def _require_typed(place: Place, body: Object) -> None:
     """Server-side apply answers 500 to a field that the kind does not have."""
     for container in body["spec"]["template"]["spec"].get("containers", ()):
         for field in container.keys() - _CONTAINER_FIELDS:
-            where = f".spec.template.spec.containers[name=\"{container['name']}\"].{field}"
+            where = f'.spec.template.spec.containers[name="{container["name"]}"].{field}'
             message = (
                 f"failed to create typed patch object ({place.namespace}/{place.name}; "
                 f"{place.kind.api_version}, Kind={place.kind.name}): {where}: field not declared "

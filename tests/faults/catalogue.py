@@ -53,15 +53,18 @@ ACTIONS = (
 )
 
 ANSWERS: Sequence[tuple[int | None, str]] = (
-    (500, "failed calling webhook \"policy.example.com\": connection refused"),
-    (403, "admission webhook \"policy.example.com\" denied the request: not on Fridays"),
+    (500, 'failed calling webhook "policy.example.com": connection refused'),
+    (403, 'admission webhook "policy.example.com" denied the request: not on Fridays'),
     (409, "Operation cannot be fulfilled: the object has been modified"),
     (413, "Request entity too large: limit is 3145728"),
     (422, "is invalid: spec: Forbidden: policy.example.com"),
     (None, "the server did not answer"),
 )
 
-STAGES = ("Starting", "Canary", "Watch")
+SAMPLED = 0.1
+"""Part of the histories that are read sample by sample: they take longer."""
+
+STAGES = ("Wanted", "Starting", "Canary", "Watch")
 
 
 def scenario(seed: int) -> Scenario:
@@ -82,13 +85,31 @@ def scenario(seed: int) -> Scenario:
         meddling = tuple((_hand(dice, script),) for _ in range(dice.choice((1, 1, 2))))
         if dice.random() < 0.2:
             noise = (Noise(dice.choice((MODEL, ROUTE)), dice.uniform(1.0, 7.0)),)
+    slow_past = any(isinstance(each.fault, PastSlow) for each in faults)
     determined = not (
         script.is_timed
         or any(act.decides for sequence in meddling for act in sequence)
         or any(_decides(each) for each in faults)
     )
     return replace(
-        base, faults=faults, meddling=meddling, noise=noise, is_determined=determined
+        base,
+        faults=faults,
+        meddling=meddling,
+        noise=noise,
+        is_determined=determined,
+        sampled=dice.random() < SAMPLED,
+        # Others ask about the past as well, and it is the same for all.
+        neighbours=_neighbours(script) if slow_past and dice.random() < 0.5 else (),
+    )
+
+
+def _neighbours(script: Script) -> tuple[tuple[Act, ...], ...]:
+    return tuple(
+        (
+            people.applies_neighbour(Moment(), name, "1"),
+            people.applies_neighbour(Moment("Starting", script.tried, 3.0), name, "2"),
+        )
+        for name in ("neighbour-a", "neighbour-b")
     )
 
 
@@ -102,15 +123,14 @@ def undisturbed(name: str, *, shadows: bool, rate: float) -> Scenario:
     common: dict[str, object] = {"strategy.shadow": SHADOW if shadows else OFF}
     if any(each.slow for each in script.qualities.values()):
         common["objectives"] = OBJECTIVES
-    return Scenario(
-        name, script.acts, script.qualities, common=common, rate=rate, shadows=shadows
-    )
+    return Scenario(name, script.acts, script.qualities, common=common, rate=rate, shadows=shadows)
 
 
 def _moment(dice: random.Random, script: Script) -> Moment:
     if dice.random() < 0.2:
         return Moment(after=dice.uniform(0.0, 100.0))
-    return Moment(dice.choice(STAGES), script.tried, dice.uniform(0.0, 8.0))
+    stage, after = dice.choice(STAGES), dice.uniform(0.0, 8.0)
+    return Moment(stage, script.tried, 0.0 if stage == "Wanted" else after)
 
 
 def _fault(dice: random.Random, script: Script) -> Planned:

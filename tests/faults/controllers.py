@@ -30,6 +30,8 @@ class Condition:
     accepts_s: float = 0.2
     """How long the gateway takes for a route."""
     refuses_mirrors: bool = False
+    drain: Callable[[str], None] = lambda version: None
+    """Evicts the pods of a version."""
 
 
 class Controllers:
@@ -48,6 +50,7 @@ class Controllers:
         self._users = users
         self._asked: dict[Place, tuple[int, int]] = {}
         server.listeners.append(self._hear)
+        condition.drain = self._drain
 
     def _hear(self, change: Change) -> None:
         kind = change.place.kind
@@ -83,6 +86,17 @@ class Controllers:
             takes = self._condition.ready_s.get(version, READY_S)
             if takes < float("inf"):
                 self._later(takes, lambda: self._tell(place, asked))
+
+    def _drain(self, version: str) -> None:
+        for found in self._server.all(DEPLOYMENT):
+            if version_of(found) == version and found["spec"]["replicas"]:
+                place = Place(
+                    DEPLOYMENT, *(found["metadata"][key] for key in ("namespace", "name"))
+                )
+                status = {**found["status"], "readyReplicas": 0, "availableReplicas": 0}
+                self._ready(place, found, 0)
+                self._server.set_status(place, status, CONTROLLER)
+                self._later(READY_S, partial(self._tell, place, found["spec"]["replicas"]))
 
     def _tell(self, place: Place, ready: int) -> None:
         """Write the status with so many ready pods, no more than are asked for by now."""

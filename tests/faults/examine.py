@@ -9,8 +9,10 @@ from tests.faults.catalogue import scenario, undisturbed
 from tests.faults.facts import Facts
 from tests.faults.history import History, Scenario, play
 from tests.faults.oracles import ORACLES
+from tests.faults.oracles.process import the_process_lives
 from tests.faults.oracles.judgement import Judgement, judgements
 from tests.faults.oracles.stability import End, end_of, it_ends_as_asked
+from tests.faults.virtual_time import StandstillError
 from tests.faults.world import Variant
 
 
@@ -31,11 +33,15 @@ class Examined:
         return asdict(self)
 
 
-def examine(seed: int, variant: Variant | None = None) -> tuple[Examined, History]:
-    """Play a seed and ask every oracle."""
-    begun = time.perf_counter()
+def examine(seed: int, variant: Variant | None = None) -> tuple[Examined, History | None]:
+    """Play a seed and ask every oracle; there is no history of one that never ends."""
+    begun = time.process_time()
     given = scenario(seed)
-    history = play(str(seed), given, variant)
+    try:
+        history = play(str(seed), given, variant)
+    except StandstillError as error:
+        found = {the_process_lives.__name__: [(0.0, str(error))]}
+        return Examined(seed, given.name, trouble(given), found), None
     found = violations(history)
     facts = Facts(history)
     examined = Examined(
@@ -45,7 +51,7 @@ def examine(seed: int, variant: Variant | None = None) -> tuple[Examined, Histor
         found,
         judgements(facts),
         history.ended_at,
-        time.perf_counter() - begun,
+        time.process_time() - begun,
     )
     return examined, history
 

@@ -98,7 +98,7 @@ class Facts:
         events = [
             Told(each.at, f"{each.after['reason']} {each.after['note']}")
             for each in self.changes(lambda change: change.place.kind is EVENT)
-            if each.after is not None
+            if each.after is not None and each.after["regarding"]["name"] == NAME
         ]
         return conditions + events
 
@@ -137,7 +137,9 @@ class Facts:
     def paused(self) -> Spans:
         """When the spec asked for a pause."""
         log = self.changes(lambda change: change.place == MODEL)
-        states = [(each.at, bool(((each.after or {}).get("spec") or {}).get("paused"))) for each in log]
+        states = [
+            (each.at, bool(((each.after or {}).get("spec") or {}).get("paused"))) for each in log
+        ]
         return spans.where(states, self.ended)
 
     @cached_property
@@ -148,7 +150,9 @@ class Facts:
     @cached_property
     def route_refused(self) -> Spans:
         """When the API server took no write of the route."""
-        return self.lasting(lambda fault: isinstance(fault, Refused) and fault.action == WRITE_ROUTE)
+        return self.lasting(
+            lambda fault: isinstance(fault, Refused) and fault.action == WRITE_ROUTE
+        )
 
     def counted(self, revision: str, listener: Listener, at: float) -> int:
         """Requests that a revision had answered when it was last scraped before a time."""

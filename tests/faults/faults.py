@@ -205,7 +205,9 @@ class Webhook(Fault):
                 return obj
             written += 1
             value = 30 + written if self.restless else 30
-            return _with_timeout(obj, value) if place.kind is HTTP_ROUTE else _with_label(obj, value)
+            return (
+                _with_timeout(obj, value) if place.kind is HTTP_ROUTE else _with_label(obj, value)
+            )
 
         return mutate
 
@@ -252,6 +254,37 @@ class ClockAhead(Fault):
     def end(self, around: Surroundings) -> None:
         """It steps back."""
         around.clock.ahead -= self.seconds
+
+
+@dataclass(frozen=True)
+class ScrapesDisturbed(Fault):
+    """Samples are split over two replicas, late, twice, or not all there: at the level of samples."""
+
+    split: bool = False
+    visible_after_s: float = 0.0
+    twice: bool = False
+    partial: float = 0.0
+
+    def begin(self, around: Surroundings) -> None:
+        """They are."""
+        condition = around.prometheus
+        condition.is_split, condition.visible_after_s = self.split, self.visible_after_s
+        condition.scrapes_twice, condition.partial = self.twice, self.partial
+
+    def end(self, around: Surroundings) -> None:
+        """They are whole again."""
+        ScrapesDisturbed().begin(around)
+
+
+@dataclass(frozen=True)
+class NodeDrained(Fault):
+    """The pods of a version are gone from their node, and start again on another one."""
+
+    version: str
+
+    def begin(self, around: Surroundings) -> None:
+        """They are evicted."""
+        around.cluster.drain(self.version)
 
 
 FOR_EVER = math.inf

@@ -65,9 +65,7 @@ def applied(
     """
     has, wants = leaves(live), leaves(body)
     others = {each: paths for each, paths in owners.items() if each != manager}
-    taken = {
-        path for path, value in wants.items() if path in has and not _same(has[path], value)
-    }
+    taken = {path for path, value in wants.items() if path in has and not _same(has[path], value)}
     blocking = {each.name for each, paths in others.items() if paths & taken}
     if blocking and not force:
         contested = taken & frozenset().union(*others.values())

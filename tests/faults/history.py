@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from model_rollouts.cluster.kinds import EVENT
 from tests.faults import virtual_time
 from tests.faults.api_server import Change, Place
-from tests.faults.faults import FOR_EVER, Fault
+from tests.faults.faults import FOR_EVER, Fault, ScrapesDisturbed
 from tests.faults.field_owners import Object
 from tests.faults.people import Act, Moment, annotates
 from tests.faults.users import Quality
@@ -60,8 +60,21 @@ class Scenario:
     common: Mapping[str, object] = field(default_factory=dict)
     rate: float = 80.0
     shadows: bool = False
+    sampled: bool = False
+    """Whether Prometheus is there at the level of samples."""
     is_determined: bool = True
     """Whether what is asked for decides where it ends, whatever goes wrong on the way."""
+
+    neighbours: tuple[tuple[Act, ...], ...] = ()
+    """What is asked for of other ModelDeployments, each sequence by itself."""
+
+    @property
+    def replicas(self) -> int:
+        """Of Prometheus, 0 where it is there at the level of counts alone."""
+        split = (
+            isinstance(each.fault, ScrapesDisturbed) and each.fault.split for each in self.faults
+        )
+        return (2 if any(split) else 1) if self.sampled else 0
 
     def undisturbed(self) -> "Scenario":
         """The same things asked for, and nothing else."""
@@ -72,6 +85,7 @@ class Scenario:
             common=self.common,
             rate=self.rate,
             shadows=self.shadows,
+            sampled=self.sampled,
         )
 
 
@@ -91,17 +105,17 @@ class History:
 def play(seed: str, scenario: Scenario, variant: Variant | None = None) -> History:
     """The history of a scenario. The same seed gives the same history."""
     with _errors_heard() as errors:
-        world, calm_at, ended_at = virtual_time.run(
-            lambda: _played(seed, scenario, variant or Variant())
-        )
-    return History(seed, scenario, world, calm_at, ended_at, errors)
+        return virtual_time.run(lambda: _played(seed, scenario, variant or Variant(), errors))
 
 
-async def _played(seed: str, scenario: Scenario, variant: Variant) -> tuple[World, float, float]:
+async def _played(seed: str, scenario: Scenario, variant: Variant, errors: list[str]) -> History:
     broken: list[BaseException] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: broken.append(context["exception"]))
-    world = World(seed, scenario.rate, dict(scenario.common), variant)
+    loop.set_exception_handler(
+        lambda _, context: broken.append(context.get("exception") or Exception(context["message"]))
+    )
+    common = dict(scenario.common)
+    world = World(seed, scenario.rate, common, variant, replicas=scenario.replicas)
     for version, quality in scenario.qualities.items():
         world.users_of(NAME).becomes(version, quality)
     background = [asyncio.create_task(world.operate())]
@@ -110,7 +124,7 @@ async def _played(seed: str, scenario: Scenario, variant: Variant) -> tuple[Worl
     background += [asyncio.create_task(_disturb(world, each)) for each in lasting]
     passing = [each for each in scenario.faults if each.lasts < FOR_EVER]
     async with asyncio.TaskGroup() as tasks:
-        for sequence in (scenario.declared, *scenario.meddling):
+        for sequence in (scenario.declared, *scenario.meddling, *scenario.neighbours):
             tasks.create_task(_act(world, sequence))
         for planned in passing:
             tasks.create_task(_disturb(world, planned))
@@ -128,7 +142,7 @@ async def _played(seed: str, scenario: Scenario, variant: Variant) -> tuple[Worl
     ]
     if broken:
         raise broken[0]
-    return world, calm_at, now()
+    return History(seed, scenario, world, calm_at, now(), errors)
 
 
 async def _act(world: World, sequence: tuple[Act, ...]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model_rollouts.api.deployment import GROUP, KIND, VERSION
-from model_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT
+from model_rollouts.cluster.kinds import CONTROLLER_REVISION, DEPLOYMENT, MODEL_DEPLOYMENT
 from model_rollouts.resources.names import MANAGED_BY_LABEL, RECORD_ANNOTATION
 from tests.faults.api_server import Place
 from tests.faults.field_owners import Object
@@ -81,12 +81,12 @@ def spec(version: str, more: Mapping[str, Any]) -> Object:
     return made
 
 
-def model(asked: Object) -> Object:
+def model(asked: Object, name: str = NAME) -> Object:
     """The ModelDeployment that asks for a spec."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": asked,
     }
 
@@ -115,6 +115,18 @@ def _asks(spec: Object) -> tuple[object, ...]:
         strategy.get("attempt", 1),
         strategy.get("override"),
     )
+
+
+def applies_neighbour(moment: Moment, name: str, version: str) -> Act:
+    """Another ModelDeployment, at a host of its own."""
+
+    def do(world: World) -> None:
+        asked = spec(version, world.common | {"route.hostnames": [f"{name}.example.com"]})
+        place = Place(MODEL_DEPLOYMENT, NAMESPACE, name)
+        world.server.apply(place, model(asked, name), PERSON, force=True)
+        world.note(Input(now(), PERSON, f"applies version {version} of {name}"))
+
+    return Act(moment, f"apply {version} of {name}", do)
 
 
 def turns(moment: Moment, version: str, quality: Quality) -> Act:

@@ -38,6 +38,13 @@ class Condition:
         self.is_away = False
         self.past_takes_s = 0.1
         self.past_fails = False
+        self.is_split = False
+        """Whether each query goes to any replica."""
+        self.visible_after_s = 0.0
+        """How old a sample is before a query sees it."""
+        self.scrapes_twice = False
+        self.partial = 0.0
+        """How often an answer lacks the newest samples."""
 
 
 class CountingReader:

@@ -159,7 +159,12 @@ SCRIPTS: Mapping[str, Script] = {
         {"2": FAILS},
     ),
     "rolled back by override": Script(
-        (FIRST, SECOND, overrides(at("Canary", "2", 10.0), "2", "Rollback"), waits("RolledBack", "2")),
+        (
+            FIRST,
+            SECOND,
+            overrides(at("Canary", "2", 10.0), "2", "Rollback"),
+            waits("RolledBack", "2"),
+        ),
     ),
     "promoted by override": Script(
         (FIRST, SECOND, overrides(at("Canary", "2", 3.0), "2", "Promote"), waits("Full", "2")),

@@ -35,8 +35,10 @@ def _happened(history: History) -> Iterator[tuple[float, str, str]]:
     for number, life in enumerate(world.lives, 1):
         yield life.begun, "operator", f"starts (life {number})"
         if life.ended is not None:
-            yield life.ended, "operator", f"is killed (life {number})" if life.killed_by else (
-                f"ends of {life.error}"
+            yield (
+                life.ended,
+                "operator",
+                f"is killed (life {number})" if life.killed_by else (f"ends of {life.error}"),
             )
     for change in world.server.log:
         if (what := _change(world, change)) is not None:
@@ -45,10 +47,15 @@ def _happened(history: History) -> Iterator[tuple[float, str, str]]:
         if (what := _refused(requested)) is not None:
             yield requested.ended, "api server", what
     for split in world.splits():
-        yield split.at, "gateway", f"users get {_weights(world, split.weights)}" + (
-            f"; {split.mirror[1]} % mirrored to {world.version_of(split.mirror[0])}"
-            if split.mirror[1]
-            else ""
+        yield (
+            split.at,
+            "gateway",
+            f"users get {_weights(world, split.weights)}"
+            + (
+                f"; {split.mirror[1]} % mirrored to {world.version_of(split.mirror[0])}"
+                if split.mirror[1]
+                else ""
+            ),
         )
     yield history.calm_at, "history", "nothing more comes from outside"
     yield history.ended_at, "history", "ends"

@@ -244,9 +244,7 @@ class Transport:
         return {"metadata": {"resourceVersion": str(version)}, "items": bare}
 
 
-def _asked(
-    method: str, path: str, query: Mapping[str, str], content_type: str, body: Any
-) -> Asked:
+def _asked(method: str, path: str, query: Mapping[str, str], content_type: str, body: Any) -> Asked:
     parts = path.strip("/").split("/")[2 if path.startswith("/api/") else 3 :]
     namespace = ""
     if parts[0] == "namespaces":

@@ -7,7 +7,7 @@ import bisect
 import math
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from model_rollouts.metrics.sources import Listener
@@ -77,7 +77,11 @@ class Users:
         self._at = 0.0
         self._owed: dict[Arm, float] = defaultdict(float)
         self._samples: dict[Arm, list[Sample]] = defaultdict(list)
-        self._offsets: dict[str, float] = {}
+        self._offsets: dict[tuple[str, int], float] = {}
+        self.scraped: Callable[[str, int, float], None] | None = None
+        """Told of each scrape: the revision, by which replica of Prometheus, and when."""
+        self.replicas = 1
+        """Of Prometheus: each scrapes at its own times, and samples here are those of the first."""
 
     def starts(self, revision: str, version: str, pods: int) -> None:
         """A revision has so many ready pods from now on."""
@@ -86,7 +90,8 @@ class Users:
         if pods and not self.pods.get(revision):
             self.started[revision] = now()
         self.pods[revision] = pods
-        self._offsets.setdefault(revision, self._dice.uniform(0.0, SCRAPE_S))
+        for replica in range(self.replicas):
+            self._offsets.setdefault((revision, replica), self._dice.uniform(0.0, SCRAPE_S))
 
     def splits(self, weights: Mapping[str, int], mirror: tuple[str, int]) -> None:
         """The gateway sends users by these weights, and mirrors so many percent to a revision."""
@@ -111,8 +116,8 @@ class Users:
         until = now()
         while self._at < until:
             scrapes = {
-                revision: _next(self._at, offset)
-                for revision, offset in self._offsets.items()
+                (revision, replica): _next(self._at, offset)
+                for (revision, replica), offset in self._offsets.items()
                 if self.pods.get(revision)
             }
             first = min(scrapes.values(), default=until)
@@ -120,9 +125,9 @@ class Users:
             end = skipped if self._at < skipped else min(until, first)
             self._serve(end - self._at)
             self._at = end
-            for revision, at in scrapes.items():
+            for (revision, replica), at in scrapes.items():
                 if at <= end:
-                    self._scrape(revision, end)
+                    self._scrape(revision, replica, end)
 
     def _serve(self, seconds: float) -> None:
         requests, total = self.rate * seconds, sum(self.weights.values())
@@ -148,7 +153,11 @@ class Users:
         quality = self.qualities.get(self.versions[revision], GOOD)
         self.counted[arm] += quality.answers(whole, self._dice)
 
-    def _scrape(self, revision: str, at: float) -> None:
+    def _scrape(self, revision: str, replica: int, at: float) -> None:
+        if self.scraped is not None:
+            self.scraped(revision, replica, at)
+        if replica:
+            return
         for listener in Listener:
             samples = self._samples[revision, listener]
             samples.append(Sample(at, self.counted[revision, listener], self.pods[revision]))

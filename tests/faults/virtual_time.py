@@ -7,14 +7,15 @@ from typing import Any, TypeVar
 NOON = 1_800_000_000.0
 """The wall clock (Unix seconds) when a history begins."""
 
-_RESTLESS = 50_000
-"""Turns of the loop in one moment, before it is said that time stands still."""
+_TURN_S = 1e-6
+_RESTLESS = 20_000
+"""Turns of the loop that take at least a second, unless somebody is busy for nothing."""
 
 Result = TypeVar("Result")
 
 
 class StandstillError(Exception):
-    """Nobody will ever do anything again, or somebody is busy for ever in one moment."""
+    """Nobody will ever do anything again, or somebody is busy for ever."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -24,9 +25,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self._turns = 0
+        self._looked_at = 0.0
         # What the loop asks for files that are ready: it says for how long it would wait.
         self._selector = self
-        self._clock_resolution = 1e-6
+        self._clock_resolution = _TURN_S
 
     def time(self) -> float:
         """Seconds since the loop began."""
@@ -36,13 +38,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Let time pass until the next timer; no file is ever ready."""
         if timeout is None:
             raise StandstillError("nobody waits for anything but somebody else")
-        if timeout > 0:
-            self._now += timeout
-            self._turns = 0
-        else:
-            self._turns += 1
-            if self._turns > _RESTLESS:
-                raise StandstillError(f"{_RESTLESS:,} turns and no time has passed")
+        # Work takes time: a timer that was a hair too early would else be so for ever.
+        self._now += timeout + _TURN_S
+        self._turns += 1
+        if self._turns % _RESTLESS == 0:
+            seconds, self._looked_at = self._now - self._looked_at, self._now
+            if seconds < 1.0:
+                raise StandstillError(f"{_RESTLESS:,} turns in {seconds:.2f} s")
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
@@ -53,7 +55,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
 
 def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """What `work` gives, in a loop of its own that begins at 0."""
+    """What `work` gives, in a loop of its own that begins at 0. Raises StandstillError."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work())
 

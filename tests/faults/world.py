@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,7 +16,9 @@ from model_rollouts.cluster.kinds import (
 )
 from model_rollouts.engine.executor import Executor
 from model_rollouts.engine.reconciler import Planner
+from model_rollouts.engine.ticker import Reader
 from model_rollouts.resources.controller_revision import counted_ms
+from model_rollouts.resources.errors import ResourceError
 from model_rollouts.routes import record
 from model_rollouts.routes.record import RouteRecord
 from tests.faults import controllers, prometheus
@@ -32,6 +34,7 @@ from tests.faults.operator_process import (
     plan_for_real,
 )
 from tests.faults.prometheus import CountingReader, Past
+from tests.faults.scraped import Scraped
 from tests.faults.transport import Asked, Requested, Transport, Trouble
 from tests.faults.users import Split, Users
 from tests.faults.virtual_time import Clock, now
@@ -41,6 +44,13 @@ NAMESPACE, NAME = "flights", "arrival"
 MODEL = Place(MODEL_DEPLOYMENT, NAMESPACE, NAME)
 ROUTE = Place(HTTP_ROUTE, NAMESPACE, NAME)
 OPERATOR = frozenset((MANAGER, SCALER))
+
+
+def is_of(place: Place, model: str) -> bool:
+    """Whether an object is that ModelDeployment, one of its children, or nobody's."""
+    shared = place.kind in (GATEWAY, HTTP_ROUTE) and place.name in ("", "models")
+    return shared or place.name == model or place.name.startswith(f"{model}-")
+
 
 LOOK_S, LONG_S = 5.0, 5.0
 """How often is looked for a pass that takes long, and how long that is."""
@@ -89,14 +99,17 @@ class Input:
 class Variant:
     """An operator with another plan or executor than the real one: a test of the tests."""
 
-    planner: Planner = plan_for_real()
+    planner: Callable[[], Planner] = plan_for_real
+    """Makes the planner of one life of the operator."""
     executor: type[Executor] = Executor
 
 
 class World:
     """Everything of one history. `seed` decides all dice, each for its own purpose."""
 
-    def __init__(self, seed: str, rate: float, common: Object, variant: Variant) -> None:
+    def __init__(
+        self, seed: str, rate: float, common: Object, variant: Variant, *, replicas: int
+    ) -> None:
         self._seed = seed
         self._rate = rate
         self.common = common
@@ -118,6 +131,13 @@ class World:
         self.long_passes: list[tuple[float, float]] = []
         """When a pass had been running for how long, of those that are long."""
         self._writes = 0
+        self._scraped: Scraped | None = None
+        if replicas:
+            users = self.users_of(NAME)
+            users.replicas = replicas
+            self._scraped = Scraped(
+                NAMESPACE, users, self.around.prometheus, self._counted_ms, self.dice("queries")
+            )
         self._extra: asyncio.Task[None] | None = None
         self._stale: Killed | None = None
         Controllers(
@@ -185,10 +205,15 @@ class World:
         return self.users_of(NAME).splits_since
 
     def stage(self, version: str) -> str:
-        """Where a version is by the route: a phase, `Watch` for Full under watch, or nothing."""
+        """Where a version is by the route: a phase, `Watch` for Full under watch, or nothing.
+
+        `Wanted` is before anything was made of it.
+        """
         revision, roles = self.revision_of(version), self.roles
         if revision is None:
-            return ""
+            model = self.server.find(*MODEL)
+            is_wanted = model is not None and model["spec"]["model"]["version"] == version
+            return "Wanted" if is_wanted else ""
         if roles is None:
             return "Starting"
         if roles.stable == revision:
@@ -292,23 +317,30 @@ class World:
             kept=partial(self._kept, life),
             listed_at=lambda: None if stale is None or now() > stale.until else stale.version,
         )
-        reader = CountingReader(GRID, self.around.prometheus, self.users, self._counted_ms)
         return Machine(
             transport=life.transport,
-            source=WatchSource(
-                self.server, self.dice(f"watch {number}"), stale, self._disturbed
-            ),
+            source=WatchSource(self.server, self.dice(f"watch {number}"), stale, self._disturbed),
             wall=self.around.clock,
             dice=self.dice(f"operator {number}"),
-            readers=dict.fromkeys(PHASES_MS, reader),
+            readers=self._readers(),
             historian=Past(self.around.prometheus, self.users),
-            planner=self._variant.planner,
+            planner=self._variant.planner(),
             executor=self._variant.executor,
         )
 
+    def _readers(self) -> Mapping[int, Reader]:
+        if self._scraped is not None:
+            return self._scraped.readers(GRID, PHASES_MS)
+        reader = CountingReader(GRID, self.around.prometheus, self.users, self._counted_ms)
+        return dict.fromkeys(PHASES_MS, reader)
+
     def _counted_ms(self, revision: str) -> tuple[int, ...]:
         stored = self.server.find(CONTROLLER_REVISION, NAMESPACE, revision)
-        return () if stored is None else counted_ms(stored)
+        try:
+            return () if stored is None else counted_ms(stored)
+        except ResourceError:
+            # Somebody has emptied it; the pods do not know.
+            return ()
 
     def _kept(self, life: Life, requested: Requested) -> None:
         """Keep a request; a write may be the last that this life does."""

@@ -101,7 +101,7 @@ def judgements(facts: Facts) -> list[Judgement]:
 def _is_good(facts: Facts, version: str) -> bool | None:
     """Whether a version kept its promises all along, or broke them; None for everything between."""
     log = facts.world.users_of(NAME).qualities_since
-    if any(at > 0 for at, named, _ in log if named == version):
+    if any(at > 1.0 for at, named, _ in log if named == version):
         return None
     return _keeps_promises(next((of for _, named, of in log if named == version), GOOD))
 

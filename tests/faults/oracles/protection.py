@@ -8,7 +8,7 @@ from tests.faults.oracles.violation import Violation
 from tests.faults.spans import Span, Spans
 from tests.faults.transport import Requested
 
-CONTROL_S = 12.0
+CONTROL_S = 13.0
 """How long an undisturbed rollback takes at most: `test_control.py` measures it."""
 
 BACKOFF_S = 5.0
@@ -45,16 +45,12 @@ def terrible_versions_lose_their_users(facts: Facts) -> Iterator[Violation]:
 
 def _refused(facts: Facts) -> Spans:
     """When the route could not be written, and as long again as a try may take to come."""
-    return tuple(
-        Span(each.begun, each.ended + BACKOFF_S + SLACK_S) for each in facts.route_refused
-    )
+    return tuple(Span(each.begun, each.ended + BACKOFF_S + SLACK_S) for each in facts.route_refused)
 
 
 def _has_another(facts: Facts, revision: str) -> Spans:
     """When, by what the operator wrote last, another version could have all users."""
-    states = [
-        (each.at, _another(each, revision)) for each in facts.routes if each.by_operator
-    ]
+    states = [(each.at, _another(each, revision)) for each in facts.routes if each.by_operator]
     return spans.where(states, facts.ended)
 
 

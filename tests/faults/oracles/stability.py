@@ -11,7 +11,7 @@ from tests.faults.facts import Facts
 from tests.faults.field_owners import Object
 from tests.faults.history import QUIET_S, History
 from tests.faults.oracles.violation import Violation
-from tests.faults.world import MODEL, OPERATOR
+from tests.faults.world import MODEL, NAME, OPERATOR, is_of
 
 MOST_WRITES = 18
 MOST_WRITES_SHADOW = 24
@@ -41,7 +41,9 @@ def it_never_storms(facts: Facts) -> Iterator[Violation]:
     times = [
         each.begun
         for each in facts.world.requests
-        if each.asked.verb.writes and each.asked.place.kind is not EVENT
+        if each.asked.verb.writes
+        and each.asked.place.kind is not EVENT
+        and is_of(each.asked.place, NAME)
     ]
     for first, last in zip(times, times[STORM:], strict=False):
         if last - first < STORM_S:
