@@ -4,12 +4,11 @@
 """
 
 import bisect
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from model_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
@@ -18,8 +17,9 @@ from model_rollouts.cluster.kinds import (
     MODEL_DEPLOYMENT,
     Kind,
 )
-from tests.faults import field_owners
+from tests.faults import field_owners, refusals
 from tests.faults.field_owners import ConflictError, Manager, Object, Owners
+from tests.faults.refusals import Place
 from tests.faults.virtual_time import now, wall_ms
 
 _GENERATIONS = (DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT)
@@ -28,26 +28,6 @@ _GENERATIONS = (DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT)
 _CUSTOM = (HTTP_ROUTE, MODEL_DEPLOYMENT)
 
 _KEPT = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
-
-
-class Place(NamedTuple):
-    """Where an object is kept."""
-
-    kind: Kind
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.name} {self.name}"
-
-
-@dataclass(frozen=True)
-class Refusal(Exception):
-    """What the API server answers instead of an object."""
-
-    status: int
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -70,7 +50,7 @@ Mutator = Callable[[Place, Object], Object]
 
 
 class ApiServer:
-    """Every method is one request that is done at once; it raises Refusal."""
+    """Every method is one request that is done at once; it raises RefusalError."""
 
     def __init__(self) -> None:
         self.version = 1
@@ -91,7 +71,7 @@ class ApiServer:
         """The object as it is."""
         found = self._objects.get(place)
         if found is None:
-            raise _missing(place)
+            raise refusals.missing(place)
         return found
 
     def all(
@@ -132,7 +112,7 @@ class ApiServer:
     def create(self, place: Place, body: Object, manager: str) -> Object:
         """The object, which must not exist yet."""
         if place in self._objects:
-            raise Refusal(409, "AlreadyExists", f"{_named(place)} already exists")
+            raise refusals.exists(place)
         owners = field_owners.updated({}, body, {}, Manager(manager, applies=False))
         return self._write(place, None, body, owners, manager)
 
@@ -144,9 +124,9 @@ class ApiServer:
         wanted = body["metadata"].get("resourceVersion")
         # Of an object that is gone the version says nothing: a real one makes it anew.
         if wanted is not None and before is not None and wanted != _version(before):
-            raise _outdated(place)
+            raise refusals.outdated(place)
         if place.kind is DEPLOYMENT:
-            _require_typed(place, body)
+            refusals.require_typed(place, body)
         live = before or {"apiVersion": body["apiVersion"], "kind": body["kind"]}
         owners = self._owners.get(place, {})
         try:
@@ -154,7 +134,7 @@ class ApiServer:
                 live, owners, Manager(manager, applies=True), body, force=force
             )
         except ConflictError as error:
-            raise Refusal(409, "Conflict", _contested(place, error)) from error
+            raise refusals.contested(place, error) from error
         return self._write(place, before, after, owners, manager, dry_run=dry_run)
 
     def merge(self, place: Place, patch: Object, manager: str) -> Object:
@@ -163,13 +143,9 @@ class ApiServer:
         patch = {key: value for key, value in patch.items() if key != "status"}
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != _version(before):
-            raise _outdated(place)
+            raise refusals.outdated(place)
         if place.kind is CONTROLLER_REVISION and before.get("data"):
-            # It is compared as the bytes that came, blanks and all, which no patch gives back.
-            shown = json.dumps(before["data"], separators=(",", ":"))
-            message = f"data: Invalid value: {shown}: field is immutable"
-            named = f'{place.kind.name}.{place.kind.group} "{place.name}"'
-            raise Refusal(422, "Invalid", f"{named} is invalid: {message}")
+            raise refusals.immutable(place, before["data"])
         return self._update(place, before, _merged(before, patch), manager)
 
     def replace(self, place: Place, body: Object, manager: str) -> Object:
@@ -177,10 +153,9 @@ class ApiServer:
         before = self.get(place)
         wanted = body["metadata"].get("resourceVersion")
         if wanted is None and place.kind in _CUSTOM:
-            message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
-            raise Refusal(422, "Invalid", f"{_named(place)} is invalid: {message}")
+            raise refusals.without_version(place)
         if wanted is not None and wanted != _version(before):
-            raise _outdated(place)
+            raise refusals.outdated(place)
         return self._update(place, before, body, manager)
 
     def set_status(
@@ -193,7 +168,7 @@ class ApiServer:
         """Replace the status and nothing else; with `version`, only of an object of that one."""
         before = self.get(place)
         if version is not None and version != _version(before):
-            raise _outdated(place)
+            raise refusals.outdated(place)
         after = {key: value for key, value in before.items() if key != "status"}
         if status is not None:
             after["status"] = dict(status)
@@ -205,13 +180,7 @@ class ApiServer:
         """Delete an object; in the `foreground` it stays until its dependents are gone."""
         before = self.get(place)
         if uid is not None and uid != before["metadata"]["uid"]:
-            found = before["metadata"]["uid"]
-            message = (
-                f"Operation cannot be fulfilled on {place.kind.name}.{place.kind.group} "
-                f'"{place.name}": the UID in the precondition ({uid}) does not match the UID in '
-                f"record ({found}). The object might have been deleted and then recreated"
-            )
-            raise Refusal(409, "Conflict", message)
+            raise refusals.another(place, uid, before["metadata"]["uid"])
         if not foreground:
             return self._commit(place, before, None, {}, manager)
         marked = {
@@ -352,55 +321,3 @@ def _merged(before: Any, patch: Any) -> Any:
         else:
             kept[key] = _merged(kept.get(key), value)
     return kept
-
-
-def _named(place: Place) -> str:
-    group = f".{place.kind.group}" if place.kind.group else ""
-    return f'{place.kind.plural}{group} "{place.name}"'
-
-
-def _missing(place: Place) -> Refusal:
-    return Refusal(404, "NotFound", f"{_named(place)} not found")
-
-
-def _contested(place: Place, error: ConflictError) -> str:
-    """What a real one says of fields that another one owns."""
-    manager, paths = '", "'.join(error.managers), ["." + ".".join(path) for path in error.paths]
-    version = place.kind.api_version
-    if len(paths) == 1:
-        return (
-            f'Apply failed with 1 conflict: conflict with "{manager}" using {version}: {paths[0]}'
-        )
-    listed = "".join(f"\n- {path}" for path in paths)
-    head = f'Apply failed with {len(paths)} conflicts: conflicts with "{manager}" using {version}:'
-    return head + listed
-
-
-def _outdated(place: Place) -> Refusal:
-    message = (
-        f"Operation cannot be fulfilled on {_named(place)}: the object has been modified; please "
-        "apply your changes to the latest version and try again"
-    )
-    return Refusal(409, "Conflict", message)
-
-
-def _require_typed(place: Place, body: Object) -> None:
-    """Server-side apply answers 500 to a field that the kind does not have."""
-    for container in body["spec"]["template"]["spec"].get("containers", ()):
-        for field in container.keys() - _CONTAINER_FIELDS:
-            where = f'.spec.template.spec.containers[name="{container["name"]}"].{field}'
-            message = (
-                f"failed to create typed patch object ({place.namespace}/{place.name}; "
-                f"{place.kind.api_version}, Kind={place.kind.name}): {where}: field not declared "
-                "in schema"
-            )
-            raise Refusal(500, "", message)
-
-
-_CONTAINER_FIELDS = frozenset(
-    (
-        "args command env image imagePullPolicy lifecycle livenessProbe name ports readinessProbe "
-        "resources securityContext startupProbe volumeMounts"
-    ).split()
-)
-"""Of a container, as far as templates of histories and renderings use them."""

@@ -1,32 +1,35 @@
 """The scenario of a seed: a script, and what goes wrong beside it, all drawn from the seed."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tests.faults import people
+from tests.faults import hands, people
 from tests.faults.faults import (
     FOR_EVER,
     AnswersLost,
+    ClockAhead,
     ClockBehind,
     Fault,
     GatewaySlow,
     Killed,
     MirrorsRefused,
+    NodeDrained,
     PastSlow,
     PodsSlow,
     PrometheusAway,
     Refused,
+    ScrapesDisturbed,
     SecondOperator,
     WatchDisturbed,
     Webhook,
 )
 from tests.faults.history import Noise, Planned, Scenario
+from tests.faults.notes import MODEL, ROUTE
 from tests.faults.people import Act, Moment
 from tests.faults.scripts import SCRIPTS, Script
 from tests.faults.watch_source import Wire
-from tests.faults.world import MODEL, ROUTE
 
 RATES = (50.0, 120.0)
 """Requests per second of all users."""
@@ -67,24 +70,30 @@ SAMPLED = 0.1
 STAGES = ("Wanted", "Starting", "Canary", "Watch")
 
 
-def scenario(seed: int) -> Scenario:
-    """What happens in the history of a seed."""
+def scenario(seed: int, also: Collection[str] = ()) -> Scenario:
+    """What happens in the history of a seed; `also` names faults that are switched off."""
     dice = random.Random(f"{seed}/scenario")
-    name = dice.choice(list(SCRIPTS))
+    often = [each.often for each in SCRIPTS.values()]
+    (name,) = dice.choices(list(SCRIPTS), often)
     script = SCRIPTS[name]
     base = undisturbed(name, shadows=dice.random() < 0.3, rate=dice.choice(RATES))
-    kind = dice.random()
+    kind, sampled = dice.random(), dice.random() < SAMPLED
     if kind < 0.1:
-        return base
+        return replace(base, sampled=sampled)
     faults: tuple[Planned, ...] = ()
     meddling: tuple[tuple[Act, ...], ...] = ()
     noise: tuple[Noise, ...] = ()
     if kind < 0.75:
         faults = tuple(_fault(dice, script) for _ in range(dice.choice((1, 1, 2, 3))))
     if kind > 0.5:
-        meddling = tuple((_hand(dice, script),) for _ in range(dice.choice((1, 1, 2))))
+        meddling = tuple(_hands(dice, script) for _ in range(dice.choice((1, 1, 2))))
         if dice.random() < 0.2:
             noise = (Noise(dice.choice((MODEL, ROUTE)), dice.uniform(1.0, 7.0)),)
+    extra = [_SWITCHED_OFF[name](dice, script) for name in sorted(also)]
+    if extra:
+        sampled = True
+        lasts = dice.choice((15.0, 60.0))
+        faults = (*faults, Planned(dice.choice(extra), _moment(dice, script), lasts))
     slow_past = any(isinstance(each.fault, PastSlow) for each in faults)
     determined = not (
         script.is_timed
@@ -97,7 +106,7 @@ def scenario(seed: int) -> Scenario:
         meddling=meddling,
         noise=noise,
         is_determined=determined,
-        sampled=dice.random() < SAMPLED,
+        sampled=sampled,
         # Others ask about the past as well, and it is the same for all.
         neighbours=_neighbours(script) if slow_past and dice.random() < 0.5 else (),
     )
@@ -191,25 +200,49 @@ _FAULTS: Sequence[tuple[Callable[[random.Random, Script], Fault], int]] = (
 )
 
 
-def _hand(dice: random.Random, script: Script) -> Act:
+SWITCHED_OFF = {
+    "scrapes": "samples that are split, late, double or partial are taken for what users got",
+    "drains": "a drained node is taken for a fault of the version",
+    "clock": "a clock that steps back stops all counting",
+}
+"""Faults that are here, and whose oracles wait for later work: why each is switched off."""
+
+_SWITCHED_OFF: Mapping[str, Callable[[random.Random, Script], Fault]] = {
+    "scrapes": lambda dice, script: dice.choice(
+        (
+            ScrapesDisturbed(split=True),
+            ScrapesDisturbed(visible_after_s=dice.uniform(0.5, 8.0)),
+            ScrapesDisturbed(twice=True),
+            ScrapesDisturbed(partial=0.3),
+        )
+    ),
+    "drains": lambda dice, script: NodeDrained(script.tried),
+    "clock": lambda dice, script: ClockAhead(dice.uniform(1.0, 120.0)),
+}
+
+
+def _hands(dice: random.Random, script: Script) -> tuple[Act, ...]:
     moment = _moment(dice, script)
     if dice.random() < 0.3:
         moment = Moment("RolledBack", script.tried, dice.uniform(0.0, 8.0))
-    return dice.choice(_HANDS)(moment)
+    if dice.random() < 0.1:
+        again = dice.choice((hands.recreates_model, hands.recreates_model_later))
+        return again(moment)
+    return (dice.choice(_HANDS)(moment),)
 
 
 _HANDS: Sequence[Callable[[Moment], Act]] = (
-    people.deletes_route,
-    people.strips_record,
-    people.strips_label,
-    people.strips_owner,
-    partial(people.weighs, share=0),
-    partial(people.weighs, share=80),
-    partial(people.puts_back, by_deletion=False),
-    partial(people.puts_back, by_deletion=True),
-    people.replaces_model,
-    partial(people.spoils_revision, version="1", deletes=False),
-    partial(people.spoils_revision, version="1", deletes=True),
-    partial(people.scales_by_hand, version="1"),
-    partial(people.scales_by_hand, version="2"),
+    hands.deletes_route,
+    hands.strips_record,
+    hands.strips_label,
+    hands.strips_owner,
+    partial(hands.weighs, share=0),
+    partial(hands.weighs, share=80),
+    partial(hands.puts_back, by_deletion=False),
+    partial(hands.puts_back, by_deletion=True),
+    hands.replaces_model,
+    partial(hands.spoils_revision, version="1", deletes=False),
+    partial(hands.spoils_revision, version="1", deletes=True),
+    partial(hands.scales_by_hand, version="1"),
+    partial(hands.scales_by_hand, version="2"),
 )

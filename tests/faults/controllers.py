@@ -9,8 +9,9 @@ from functools import partial
 from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT
 from model_rollouts.resources.names import REVISION_LABEL, SHADOW_SUFFIX
 from model_rollouts.routes import reader
-from tests.faults.api_server import ApiServer, Change, Place
+from tests.faults.api_server import ApiServer, Change
 from tests.faults.field_owners import Object
+from tests.faults.refusals import Place
 from tests.faults.users import Users
 from tests.rollout.simulated_cluster import parent_status
 
@@ -75,8 +76,7 @@ class Controllers:
             self._ready(place, change.before or {}, 0)
             return
         generation, asked = after["metadata"]["generation"], after["spec"]["replicas"]
-        seen, had = self._asked.get(place, (0, 0))
-        if generation == seen:
+        if generation == self._asked.get(place, (0, 0))[0]:
             return
         self._asked[place] = generation, asked
         ready = min(asked, (after.get("status") or {}).get("availableReplicas", 0))

@@ -1,19 +1,19 @@
 """One seed, played and held against every promise."""
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-from tests.faults.catalogue import scenario, undisturbed
+from tests.faults.catalogue import RATES, scenario, undisturbed
 from tests.faults.facts import Facts
 from tests.faults.history import History, Scenario, play
 from tests.faults.oracles import ORACLES
-from tests.faults.oracles.process import the_process_lives
 from tests.faults.oracles.judgement import Judgement, judgements
+from tests.faults.oracles.process import the_process_lives
 from tests.faults.oracles.stability import End, end_of, it_ends_as_asked
 from tests.faults.virtual_time import StandstillError
-from tests.faults.world import Variant
 
 
 @dataclass
@@ -33,12 +33,15 @@ class Examined:
         return asdict(self)
 
 
-def examine(seed: int, variant: Variant | None = None) -> tuple[Examined, History | None]:
-    """Play a seed and ask every oracle; there is no history of one that never ends."""
+def examine(seed: int, also: Collection[str] = ()) -> tuple[Examined, History | None]:
+    """Play a seed and ask every oracle; there is no history of one that never ends.
+
+    `also` names faults of the catalogue that are switched off.
+    """
     begun = time.process_time()
-    given = scenario(seed)
+    given = scenario(seed, also)
     try:
-        history = play(str(seed), given, variant)
+        history = play(str(seed), given)
     except StandstillError as error:
         found = {the_process_lives.__name__: [(0.0, str(error))]}
         return Examined(seed, given.name, trouble(given), found), None
@@ -64,7 +67,7 @@ def violations(history: History) -> dict[str, list[tuple[float, str]]]:
     }
     given = history.scenario
     if given.is_determined:
-        reference = _reference(given.name, shadows=given.shadows, rate=given.rate)
+        reference = _reference(given.name)
         ends = [(each.at, each.words) for each in it_ends_as_asked(facts, reference)]
         found[it_ends_as_asked.__name__] = ends
     return {name: each for name, each in found.items() if each}
@@ -77,7 +80,7 @@ def trouble(given: Scenario) -> list[str]:
     return faults + hands + [f"annotates {each.place} for ever" for each in given.noise]
 
 
-@lru_cache(maxsize=1024)
-def _reference(name: str, *, shadows: bool, rate: float) -> End:
-    """Where a script ends when nothing happens besides."""
-    return end_of(play("reference", undisturbed(name, shadows=shadows, rate=rate)))
+@cache
+def _reference(name: str) -> End:
+    """Where a script ends when nothing happens besides; a shadow on the way changes nothing."""
+    return end_of(play("reference", undisturbed(name, shadows=False, rate=RATES[0])))

@@ -11,11 +11,11 @@ from model_rollouts.routes import reader, record
 from model_rollouts.routes.record import RouteRecord
 from tests.faults import spans
 from tests.faults.api_server import Change
-from tests.faults.faults import ClockBehind, Fault, Killed, PrometheusAway, Refused
+from tests.faults.faults import ClockBehind, Fault, PrometheusAway, Refused
 from tests.faults.field_owners import Object
 from tests.faults.history import History
+from tests.faults.notes import MODEL, NAME, OPERATOR, ROUTE
 from tests.faults.spans import Span, Spans
-from tests.faults.world import MODEL, NAME, OPERATOR, ROUTE
 
 TERRIBLE = 0.9
 """The share of failed requests from which a version is one that fails everybody."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE
 from tests.faults import controllers, prometheus
-from tests.faults.api_server import ApiServer, Change, Mutator, Place
+from tests.faults.api_server import ApiServer, Change, Mutator
 from tests.faults.field_owners import Object
+from tests.faults.refusals import Place
 from tests.faults.transport import Asked, Trouble
 from tests.faults.virtual_time import Clock
 from tests.faults.watch_source import Wire
@@ -258,7 +259,7 @@ class ClockAhead(Fault):
 
 @dataclass(frozen=True)
 class ScrapesDisturbed(Fault):
-    """Samples are split over two replicas, late, twice, or not all there: at the level of samples."""
+    """Samples are split over two replicas, late, double, or not all there."""
 
     split: bool = False
     visible_after_s: float = 0.0

@@ -1,4 +1,4 @@
-"""One scenario played from its first moment until nothing moves any more, and what is kept of it."""
+"""One scenario, played from its first moment until nothing moves any more."""
 
 import asyncio
 import logging
@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 from model_rollouts.cluster.kinds import EVENT
 from tests.faults import virtual_time
-from tests.faults.api_server import Change, Place
+from tests.faults.api_server import Change
 from tests.faults.faults import FOR_EVER, Fault, ScrapesDisturbed
-from tests.faults.field_owners import Object
-from tests.faults.people import Act, Moment, annotates
+from tests.faults.hands import annotates
+from tests.faults.notes import NAME, OPERATOR
+from tests.faults.people import Act, Moment
+from tests.faults.refusals import Place
 from tests.faults.users import Quality
 from tests.faults.virtual_time import now
-from tests.faults.world import NAME, OPERATOR, Variant, World
+from tests.faults.world import Variant, World
 
 LEAST_S = 150.0
 """How long a history goes on after the last thing that happens to it: a list is made meanwhile."""
@@ -217,8 +219,3 @@ class _Errors(logging.Handler):
         """Keep it, with the exception that it is about."""
         error = record.exc_info[1] if record.exc_info else None
         self._heard.append(f"{record.getMessage()}: {error!r}" if error else record.getMessage())
-
-
-def shown(obj: Object) -> str:
-    """An object in a few words."""
-    return f"{obj['kind']} {obj['metadata']['name']}"

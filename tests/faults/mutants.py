@@ -8,7 +8,16 @@ from typing import Any
 from model_rollouts.engine.executor import Executor
 from model_rollouts.engine.reconciler import Planner
 from model_rollouts.resources.names import RECORD_ANNOTATION
-from model_rollouts.rollout import Action, Emit, Memory, Observed, Plan, Scale, WriteRoute, WriteStatus
+from model_rollouts.rollout import (
+    Action,
+    Emit,
+    Memory,
+    Observed,
+    Plan,
+    Scale,
+    WriteRoute,
+    WriteStatus,
+)
 from model_rollouts.rollout.actions import Move
 from tests.faults.operator_process import plan_for_real
 from tests.faults.world import Variant
@@ -102,6 +111,27 @@ def _tells_nothing(plan: Plan, observed: Observed, at: float) -> Plan:
 TELLS_NOTHING = Variant(_planner(_tells_nothing))
 
 
+def all_is_well() -> Planner:
+    """Whatever is judged, it is available."""
+    real = plan_for_real()
+
+    def plan(observed: Observed, memory: Memory, at: float) -> Plan:
+        found = real(observed, memory, at)
+        return replace(found, actions=tuple(map(_available, found.actions)))
+
+    return plan
+
+
+def _available(action: Action) -> Action:
+    if not isinstance(action, WriteStatus):
+        return action
+    conditions = [
+        {**each, "status": "True"} if each["type"] == "Available" else each
+        for each in action.status["conditions"]
+    ]
+    return WriteStatus({**action.status, "conditions": conditions})
+
+
 def _restless(every: float, most: int) -> Callable[[], Planner]:
     def make() -> Planner:
         real, count = plan_for_real(), [0, 0.0]
@@ -147,9 +177,7 @@ WAITS_IN_PASSES = Variant(executor=_Slow)
 
 def _keeps_pods(plan: Plan, observed: Observed, at: float) -> Plan:
     """No pod is ever taken away."""
-    has = {
-        name: each["spec"]["replicas"] for name, each in observed.children.deployments.items()
-    }
+    has = {name: each["spec"]["replicas"] for name, each in observed.children.deployments.items()}
     left = _without(
         plan.actions,
         lambda each: isinstance(each, Scale) and each.replicas < has.get(each.revision, 0),

@@ -69,8 +69,11 @@ class Scraped:
             live.bad,
             shadow.requests,
             shadow.bad,
-            {("live", seconds): number for seconds, number in live.slow.items()}
-            | {("shadow", seconds): number for seconds, number in shadow.slow.items()},
+            {
+                (listener.value, seconds): float(number)
+                for listener, given in ((Listener.LIVE, live), (Listener.SHADOW, shadow))
+                for seconds, number in given.slow.items()
+            },
         )
         standin = self._replicas[replica]
         standin.doubled = {version} if self._condition.scrapes_twice else set()

@@ -24,11 +24,13 @@ NOW = Moment()
 
 @dataclass(frozen=True)
 class Script:
-    """What is asked for, and how the versions answer. `tried` is the version that trouble is about."""
+    """What is asked for, and how versions answer. `tried` is the one that trouble is about."""
 
     acts: tuple[Act, ...]
     qualities: Mapping[str, Quality] = field(default_factory=dict)
     tried: str = "2"
+    often: int = 1
+    """How much more often than others it is drawn."""
     is_timed: bool = False
     """Whether it ends otherwise when the operator was late."""
 
@@ -57,15 +59,18 @@ UNTYPED = {
 }
 
 SCRIPTS: Mapping[str, Script] = {
-    "promoted": Script((FIRST, SECOND, waits("Full", "2"))),
-    "fails": Script((FIRST, SECOND, waits("RolledBack", "2")), {"2": FAILS}),
+    "promoted": Script((FIRST, SECOND, waits("Full", "2")), often=3),
+    "first fails": Script((FIRST, waits("Full", "1")), {"1": FAILS}, tried="1"),
+    "fails": Script((FIRST, SECOND, waits("RolledBack", "2")), {"2": FAILS}, often=4),
     "fails some": Script((FIRST, SECOND, waits("RolledBack", "2")), {"2": FAILS_SOME}),
     "slow": Script((FIRST, SECOND, waits("RolledBack", "2")), {"2": SLOW}),
     "fails in the canary": Script(
         (FIRST, SECOND, turns(at("Canary", "2", 20.0), "2", FAILS), waits("RolledBack", "2")),
+        often=2,
     ),
     "fails in the watch": Script(
         (FIRST, SECOND, turns(at("Watch", "2", 10.0), "2", FAILS), waits("RolledBack", "2")),
+        often=2,
         is_timed=True,
     ),
     "mended": Script(

@@ -14,8 +14,9 @@ from tests.faults.api_server import Change
 from tests.faults.controllers import version_of
 from tests.faults.field_owners import Object
 from tests.faults.history import History
+from tests.faults.notes import OPERATOR
 from tests.faults.transport import Requested
-from tests.faults.world import OPERATOR, World
+from tests.faults.world import World
 
 
 def lines(history: History) -> list[str]:

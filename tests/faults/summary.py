@@ -51,8 +51,9 @@ class Summary:
                 self.promoted += judgement.was_promoted
 
     def verdicts(self) -> Iterator[str]:
-        """No good version is rolled back by a verdict more often than 1 in 100, and no bad one
-        promoted more often than 5 in 100, over all histories together.
+        """Verdicts are wrong as seldom as promised, over all histories together.
+
+        At most 1 in 100 good versions is rolled back by one, and 5 in 100 bad ones promoted.
         """
         if at_least(self.rolled_back, self.good, FALSE_ROLLBACK) < ALARM:
             yield f"{self.rolled_back} of {self.good} good versions were rolled back by a verdict"

@@ -49,6 +49,7 @@ BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
         beside("promoted", PODS_REFUSED, "Wanted"),
         mutants.TELLS_NOTHING,
     ),
+    ("available_means_answers", alone("first fails"), Variant(mutants.all_is_well)),
     ("it_comes_to_rest", alone("promoted"), mutants.NEVER_RESTS),
     ("it_never_storms", alone("promoted"), mutants.STORMS),
     ("few_writes_are_enough", alone("promoted"), mutants.WRITES_MUCH),
@@ -58,7 +59,9 @@ BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
 )
 
 
-@pytest.mark.parametrize(("oracle", "scenario", "variant"), BROKEN, ids=[each[0] for each in BROKEN])
+@pytest.mark.parametrize(
+    ("oracle", "scenario", "variant"), BROKEN, ids=[each[0] for each in BROKEN]
+)
 def test_a_broken_promise_is_noticed(oracle: str, scenario: Scenario, variant: Variant) -> None:
     history = play("1", scenario, variant)
 

@@ -24,11 +24,11 @@ from model_rollouts.cluster.kinds import (
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
     SERVICE,
-    Kind,
 )
 from model_rollouts.cluster.requests import APPLY, JSON_PATCH, TIMEOUT
-from tests.faults.api_server import ApiServer, Place, Refusal
+from tests.faults.api_server import ApiServer
 from tests.faults.field_owners import Object
+from tests.faults.refusals import Place, RefusalError
 from tests.faults.virtual_time import now
 
 _PLURALS = {
@@ -50,7 +50,7 @@ _FASTEST_S, _SLOWEST_S = 0.002, 0.03
 
 
 class Verb(StrEnum):
-    """What is done to an object: the verbs of RBAC, and apart what only the operator tells apart."""
+    """What is done to an object: the verbs of RBAC, some of them split by what is changed."""
 
     GET = "get"
     LIST = "list"
@@ -200,7 +200,7 @@ class Transport:
     def _done(self, asked: Asked) -> Answer:
         try:
             return Answer(200, self._content(asked))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return _failure(refusal.status, refusal.reason, refusal.message)
 
     def _content(self, asked: Asked) -> Object:

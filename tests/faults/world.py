@@ -3,16 +3,13 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
-from model_rollouts.cluster.client import MANAGER, SCALER
 from model_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     GATEWAY,
-    HTTP_ROUTE,
-    MODEL_DEPLOYMENT,
 )
 from model_rollouts.engine.executor import Executor
 from model_rollouts.engine.reconciler import Planner
@@ -22,10 +19,11 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.routes import record
 from model_rollouts.routes.record import RouteRecord
 from tests.faults import controllers, prometheus
-from tests.faults.api_server import ApiServer, Change, Place
+from tests.faults.api_server import ApiServer, Change
 from tests.faults.controllers import Controllers, version_of
 from tests.faults.faults import Fault, Killed, SecondOperator, Surroundings
 from tests.faults.field_owners import Object
+from tests.faults.notes import MODEL, NAME, NAMESPACE, ROUTE, Input, Lasting, Life
 from tests.faults.operator_process import (
     GRID,
     PHASES_MS,
@@ -34,65 +32,18 @@ from tests.faults.operator_process import (
     plan_for_real,
 )
 from tests.faults.prometheus import CountingReader, Past
+from tests.faults.refusals import Place
 from tests.faults.scraped import Scraped
 from tests.faults.transport import Asked, Requested, Transport, Trouble
 from tests.faults.users import Split, Users
 from tests.faults.virtual_time import Clock, now
 from tests.faults.watch_source import Stale, WatchSource, Wire
 
-NAMESPACE, NAME = "flights", "arrival"
-MODEL = Place(MODEL_DEPLOYMENT, NAMESPACE, NAME)
-ROUTE = Place(HTTP_ROUTE, NAMESPACE, NAME)
-OPERATOR = frozenset((MANAGER, SCALER))
-
-
-def is_of(place: Place, model: str) -> bool:
-    """Whether an object is that ModelDeployment, one of its children, or nobody's."""
-    shared = place.kind in (GATEWAY, HTTP_ROUTE) and place.name in ("", "models")
-    return shared or place.name == model or place.name.startswith(f"{model}-")
-
-
 LOOK_S, LONG_S = 5.0, 5.0
 """How often is looked for a pass that takes long, and how long that is."""
 
 RESTART_S = 5.0
 """How long a process that ended is away."""
-
-
-@dataclass
-class Life:
-    """One life of the operator, in seconds of the history; `error` is what it ended of."""
-
-    begun: float
-    ended: float | None = None
-    error: str | None = None
-    transport: Transport | None = None
-    killed: asyncio.Event = field(default_factory=asyncio.Event)
-    killed_by: Killed | None = None
-
-
-@dataclass
-class Lasting:
-    """A fault, and when it was there."""
-
-    fault: Fault
-    begun: float
-    ended: float | None = None
-
-
-@dataclass(frozen=True)
-class Input:
-    """Something that somebody else than the operator did to the model or its objects.
-
-    `declares` is a change of what the ModelDeployment asks for; `forgives` one after which a
-    version that was rolled back may have users again.
-    """
-
-    at: float
-    who: str
-    what: str
-    declares: bool = False
-    forgives: bool = False
 
 
 @dataclass(frozen=True)

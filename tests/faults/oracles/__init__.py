@@ -18,7 +18,7 @@ from tests.faults.oracles.stability import (
     it_comes_to_rest,
     it_never_storms,
 )
-from tests.faults.oracles.telling import what_is_refused_is_told
+from tests.faults.oracles.telling import available_means_answers, what_is_refused_is_told
 from tests.faults.oracles.violation import Oracle
 
 ORACLES: Mapping[str, Oracle] = {
@@ -29,6 +29,7 @@ ORACLES: Mapping[str, Oracle] = {
         failed_versions_stay_without_users,
         weight_rises_on_evidence,
         what_is_refused_is_told,
+        available_means_answers,
         it_comes_to_rest,
         it_never_storms,
         few_writes_are_enough,

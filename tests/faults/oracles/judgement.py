@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from model_rollouts.metrics.sources import Listener
 from tests.faults.facts import Facts, RouteWritten
+from tests.faults.notes import NAME
 from tests.faults.oracles.violation import Violation
 from tests.faults.users import GOOD, Quality
-from tests.faults.world import NAME
 
 STEP_S = 15.0
 """`minStepDuration` of every history."""
@@ -22,10 +22,10 @@ _WITHOUT_JUDGEMENT = ("First", "Immediate", "Overridden", "Reverted")
 
 
 def weight_rises_on_evidence(facts: Facts) -> Iterator[Violation]:
-    """The share of users of a candidate never rises unless its gates have passed since its last
-    rise: the shortest time of a step is over, and it has answered requests.
+    """The share of users of a candidate never rises unless its gates passed since its last rise.
 
-    A return to a step that it had reached before needs none. Decisions of people are theirs.
+    That takes at least the shortest time of a step, and requests that it has answered. A return
+    to a step that it had reached before needs none. Decisions of people are theirs.
     """
     reached: dict[tuple[str, int], float] = {}
     stable: str | None = None

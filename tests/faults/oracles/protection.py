@@ -23,11 +23,11 @@ REPAIRED_S = 15.0
 
 
 def terrible_versions_lose_their_users(facts: Facts) -> Iterator[Violation]:
-    """A version that fails every request has no users after the time of an undisturbed rollback,
-    one backoff and one scrape interval, though every action but the write of the route itself
-    fails for ever.
+    """A version that fails every request loses its users, whatever else fails for ever.
 
-    While there is a version to go back to, Prometheus answers, the operator runs and nobody has
+    They are off it after the time of an undisturbed rollback, one backoff and one scrape interval.
+    Of all actions of the operator only the write of the route itself has to succeed. This holds
+    while there is a version to go back to, Prometheus answers, the operator runs and nobody has
     paused the rollout.
     """
     excused = spans.joined((*facts.blind, *facts.dead, *facts.paused, *_refused(facts)))
@@ -64,9 +64,10 @@ def _another(route: RouteWritten, revision: str) -> bool:
 
 
 def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
-    """While the API server takes no write of the route, a condition or an event tells it within
-    10 s, the write is tried at least every 5 s, and users are off a version that fails everybody
-    within 5 s after the API server takes writes again.
+    """While the API server takes no write of the route, it is tried again and told.
+
+    A condition or an event tells it within 10 s, and the write is tried at least every 5 s. Users
+    are off a version that fails everybody within 5 s after the API server takes writes again.
     """
     for window in facts.route_refused:
         tries = [
@@ -140,10 +141,10 @@ def _off_in_time(facts: Facts, well: float) -> Iterator[Violation]:
 
 
 def failed_versions_stay_without_users(facts: Facts) -> Iterator[Violation]:
-    """A version that was rolled back never gets users again without a person: a new version, a
-    larger `attempt`, or an override.
+    """A version that was rolled back never gets users again without a person.
 
-    A route that somebody else has put back is repaired within 15 s.
+    A person applies a new version, raises `attempt`, or overrides. A route that somebody else has
+    put back is repaired within 15 s.
     """
     failed: dict[str, float] = {}
     forgiven = sorted(each.at for each in facts.world.inputs if each.forgives)

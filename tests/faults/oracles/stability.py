@@ -10,20 +10,21 @@ from tests.faults.api_server import Change
 from tests.faults.facts import Facts
 from tests.faults.field_owners import Object
 from tests.faults.history import QUIET_S, History
+from tests.faults.notes import MODEL, NAME, OPERATOR, is_of
 from tests.faults.oracles.violation import Violation
-from tests.faults.world import MODEL, NAME, OPERATOR, is_of
 
 MOST_WRITES = 18
 MOST_WRITES_SHADOW = 24
 
-STORM_S = 60.0
-STORM = 60
-"""Writes within a minute that nothing can need."""
+STORM_S = 10.0
+STORM = 40
+"""Writes within 10 s that nothing can need."""
 
 
 def it_comes_to_rest(facts: Facts) -> Iterator[Violation]:
-    """Once nothing more comes from outside, the operator stops writing, apart from events and
-    fresh numbers in the status of what is judged.
+    """Once nothing more comes from outside, the operator stops writing.
+
+    Events are apart, and so are fresh numbers in the status of what is judged.
     """
     late = [
         change
@@ -37,7 +38,7 @@ def it_comes_to_rest(facts: Facts) -> Iterator[Violation]:
 
 
 def it_never_storms(facts: Facts) -> Iterator[Violation]:
-    """The operator never writes more than 60 times in a minute about one ModelDeployment."""
+    """The operator never writes more than 40 times in 10 s about one ModelDeployment."""
     times = [
         each.begun
         for each in facts.world.requests
@@ -52,8 +53,9 @@ def it_never_storms(facts: Facts) -> Iterator[Violation]:
 
 
 def few_writes_are_enough(facts: Facts) -> Iterator[Violation]:
-    """An undisturbed promotion takes at most 18 writes without a shadow and 24 with one, events and
-    leases apart.
+    """An undisturbed promotion takes at most 18 writes without a shadow and 24 with one.
+
+    Events and leases are apart.
     """
     if not is_undisturbed(facts.history) or facts.scenario.name != "promoted":
         return
