@@ -19,6 +19,7 @@ from model_rollouts.rollout import (
     WriteStatus,
 )
 from model_rollouts.rollout.actions import Move
+from model_rollouts.routes import reader
 from tests.faults.operator_process import plan_for_real
 from tests.faults.world import Variant
 
@@ -86,6 +87,39 @@ def _forgotten(observed: Observed) -> Observed:
 
 
 FORGETS_ROLLBACKS = Variant(_forgets)
+
+
+def _insists() -> Planner:
+    """The weights are always as they were written last."""
+    real, written = plan_for_real(), [dict[str, Any]()]
+
+    def plan(observed: Observed, memory: Memory, at: float) -> Plan:
+        route = observed.children.route
+        wanted = reader.weights(written[0])
+        if route is not None and wanted and reader.weights(route) != wanted:
+            version = route["metadata"]["resourceVersion"]
+            write = WriteRoute(written[0], version, Move.REPAIR)
+            return Plan((write,), memory, wake_at=at)
+        found = real(observed, memory, at)
+        for action in found.actions:
+            if isinstance(action, WriteRoute):
+                written[0] = action.body
+        return found
+
+    return plan
+
+
+INSISTS = Variant(_insists)
+
+
+def _repairs_nothing(plan: Plan, observed: Observed, at: float) -> Plan:
+    left = _without(
+        plan.actions, lambda each: isinstance(each, WriteRoute) and each.move is Move.REPAIR
+    )
+    return plan if left == plan.actions else replace(plan, actions=(), wake_at=None)
+
+
+REPAIRS_NOTHING = Variant(_planner(_repairs_nothing))
 
 
 def _hastens() -> Planner:

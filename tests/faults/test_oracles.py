@@ -10,6 +10,7 @@ from tests.faults import mutants
 from tests.faults.catalogue import undisturbed
 from tests.faults.examine import Examined, violations
 from tests.faults.faults import Fault, Refused
+from tests.faults.hands import weighs
 from tests.faults.history import Planned, Scenario, play
 from tests.faults.oracles import ORACLES
 from tests.faults.oracles.judgement import Judgement
@@ -32,6 +33,12 @@ def beside(name: str, fault: Fault, stage: str = "Canary", lasts: float = 60.0) 
     return replace(alone(name), faults=(planned,), is_determined=False)
 
 
+def by_hand(share: int) -> Scenario:
+    """A canary whose weights are edited."""
+    edit = weighs(at("Canary", "2", 5.0), share)
+    return replace(alone("promoted"), meddling=((edit,),), is_determined=False)
+
+
 ROUTE_REFUSED = Refused("apply HTTPRoute", 500, "the webhook is away")
 PODS_REFUSED = Refused("apply Deployment", 403, "not on Fridays: Deployment")
 
@@ -43,6 +50,8 @@ BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
         mutants.TRIES_SELDOM,
     ),
     ("failed_versions_stay_without_users", alone("fails"), mutants.FORGETS_ROLLBACKS),
+    ("a_hand_towards_stable_counts", by_hand(0), mutants.INSISTS),
+    ("a_hand_towards_the_candidate_is_repaired", by_hand(80), mutants.REPAIRS_NOTHING),
     ("weight_rises_on_evidence", alone("promoted"), mutants.HASTENS),
     (
         "what_is_refused_is_told",

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 
+from tests.faults.oracles.hands import (
+    a_hand_towards_stable_counts,
+    a_hand_towards_the_candidate_is_repaired,
+)
 from tests.faults.oracles.judgement import weight_rises_on_evidence
 from tests.faults.oracles.process import (
     passes_end_in_order,
@@ -27,6 +31,8 @@ ORACLES: Mapping[str, Oracle] = {
         terrible_versions_lose_their_users,
         a_refused_route_is_tried_and_told,
         failed_versions_stay_without_users,
+        a_hand_towards_stable_counts,
+        a_hand_towards_the_candidate_is_repaired,
         weight_rises_on_evidence,
         what_is_refused_is_told,
         available_means_answers,

@@ -169,7 +169,7 @@ def failed_versions_stay_without_users(facts: Facts) -> Iterator[Violation]:
 
 def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:
     """Versions that were rolled back have users only for as long as a repair takes."""
-    excused = spans.joined((*facts.dead, *facts.paused, *_refused(facts)))
+    excused = excused_from_repair(facts)
     for route in facts.routes:
         for revision in rolled_back(route) if route.by_operator else ():
             until = next((at for at in forgiven if at > route.at), facts.ended)
@@ -189,6 +189,11 @@ def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:
                         f"version {facts.revisions.get(revision, revision)} was rolled back, and "
                         f"has users again for {span.seconds:.0f} s",
                     )
+
+
+def excused_from_repair(facts: Facts) -> Spans:
+    """When nobody could write the route, or nobody was to."""
+    return spans.joined((*facts.dead, *facts.paused, *_refused(facts)))
 
 
 def rolled_back(route: RouteWritten) -> tuple[str, ...]:
