@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing \
+.PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing test-faults \
 	cluster cluster-down kwok demo demo-all demo-break e2e e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
 	bench-decision bench-engine bench-intake bench-reaction bench-settled
 
@@ -104,6 +104,9 @@ e2e-install: $(INSTALLED) ## Test the Helm chart on the cluster: install, upgrad
 
 test-healing: $(INSTALLED) ## Slow: end each process of the cluster in turn and test that `make cluster` repairs it
 	$(PYTHON) -m pytest e2e/healing -s --timeout=1800
+
+test-faults: $(INSTALLED) ## Slow: play 10,000 histories with faults in virtual time (COUNT=n; SEED=n tells one)
+	$(PYTHON) -m tests.faults $(if $(SEED),replay $(SEED),run --count $(or $(COUNT),10000))
 
 bench-decision: $(INSTALLED) ## Slow: measure error rates and duration of decisions (benchmarks/results/decision.md)
 	$(PYTHON) -m benchmarks.decision

@@ -179,22 +179,25 @@ class StandinPrometheus:
         self._serve()
         now = round(time.time(), 3)
         for pod in self.pods.values():
-            if pod.version in self.unscraped:
-                continue
-            for job in (JOB, "again") if pod.version in self.doubled else (JOB,):
-                target = {
-                    "namespace": self.namespace,
-                    "pod": pod.name,
-                    "job": job,
-                    "instance": "10.0.0.1:9901",
-                    "modelrollouts_revision": pod.revision,
-                }
-                for metric, labels, value in pod.counters(now):
-                    series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
-                    kept = self._samples.setdefault(series, [])
-                    kept.append((now, value))
-                    if kept[0][0] < now - KEPT_S:
-                        kept.pop(0)
+            if pod.version not in self.unscraped:
+                self.take(pod, now)
+
+    def take(self, pod: Pod, at: float) -> None:
+        """Take one sample of a pod at a time (Unix seconds)."""
+        for job in (JOB, "again") if pod.version in self.doubled else (JOB,):
+            target = {
+                "namespace": self.namespace,
+                "pod": pod.name,
+                "job": job,
+                "instance": "10.0.0.1:9901",
+                "modelrollouts_revision": pod.revision,
+            }
+            for metric, labels, value in pod.counters(at):
+                series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
+                kept = self._samples.setdefault(series, [])
+                kept.append((at, value))
+                if kept[0][0] < at - KEPT_S:
+                    kept.pop(0)
 
     async def _beat(self) -> None:
         while True:

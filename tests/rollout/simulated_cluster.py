@@ -142,6 +142,22 @@ def _as_one(served: list[Served]) -> list[Served]:
     return [replace(last, start_ms=first.start_ms, arms=arms)]
 
 
+def parent_status(route: dict[str, Any], *, refused: bool) -> dict[str, Any]:
+    """What a gateway says of a route with one parent; it may refuse its mirror."""
+    conditions = [
+        {
+            "type": kind,
+            "status": "True",
+            "reason": kind,
+            "observedGeneration": route["metadata"]["generation"],
+        }
+        for kind in ("Accepted", "ResolvedRefs")
+    ]
+    if refused:
+        conditions[0] |= {"status": "False", "reason": "UnsupportedValue", "message": "mirror"}
+    return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
+
+
 @dataclass
 class World:
     """One ModelDeployment and everything around it. Times are seconds since `NOON`."""
@@ -435,9 +451,8 @@ class World:
             if kind == "Deployment":
                 self._start_pods(name, obj)
             elif kind == "HTTPRoute" and self.gateway_accepts:
-                generation = obj["metadata"]["generation"]
                 refused = self.refuses_copies and reader.mirror(obj) is not None
-                obj["status"] = {"parents": [self._parent(obj, generation, refused=refused)]}
+                obj["status"] = {"parents": [parent_status(obj, refused=refused)]}
 
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
         version = self.version_of(name)[1:]
@@ -455,16 +470,6 @@ class World:
             "availableReplicas": ready,
             "updatedReplicas": asked,
         }
-
-    @staticmethod
-    def _parent(route: dict[str, Any], generation: int, *, refused: bool) -> dict[str, Any]:
-        conditions = [
-            {"type": kind, "status": "True", "reason": kind, "observedGeneration": generation}
-            for kind in ("Accepted", "ResolvedRefs")
-        ]
-        if refused:
-            conditions[0] |= {"status": "False", "reason": "UnsupportedValue", "message": "mirror"}
-        return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
 
     # What the operator does
 

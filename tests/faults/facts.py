@@ -1,0 +1,166 @@
+"""What a history was like for users and for the API server, as oracles ask about it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from model_rollouts.cluster.client import MANAGER
+from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE
+from model_rollouts.metrics.sources import Listener
+from model_rollouts.routes import reader, record
+from model_rollouts.routes.record import RouteRecord
+from tests.faults import spans
+from tests.faults.api_server import Change
+from tests.faults.faults import ClockBehind, Fault, PrometheusAway, Refused
+from tests.faults.field_owners import Object
+from tests.faults.history import History
+from tests.faults.notes import MODEL, NAME, OPERATOR, ROUTE
+from tests.faults.spans import Span, Spans
+
+TERRIBLE = 0.9
+"""The share of failed requests from which a version is one that fails everybody."""
+
+
+@dataclass(frozen=True)
+class RouteWritten:
+    """The route as somebody left it; `roles` None where there is no record of them."""
+
+    at: float
+    by_operator: bool
+    weights: dict[str, int]
+    roles: RouteRecord | None
+
+    def share(self, revision: str) -> float:
+        """The share of users of a revision (0 to 1)."""
+        total = sum(self.weights.values())
+        return self.weights.get(revision, 0) / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something that the operator told people, in a condition or an event."""
+
+    at: float
+    text: str
+
+
+class Facts:
+    """Views of one history."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.world = history.world
+        self.scenario = history.scenario
+        self.ended = history.ended_at
+
+    @cached_property
+    def routes(self) -> list[RouteWritten]:
+        """Every state of the route, whoever wrote it; no weights where it was deleted."""
+        return list(self._routes())
+
+    def _routes(self) -> Iterator[RouteWritten]:
+        before: object = None
+        for change in self.changes(lambda change: change.place == ROUTE):
+            after = change.after
+            weights = {} if after is None else reader.weights(after)
+            text = None if after is None else reader.record_of(after)
+            if (weights, text) == before:
+                continue
+            before = weights, text
+            roles = None if after is None else record.read(after)
+            yield RouteWritten(change.at, change.by == MANAGER, weights, roles)
+
+    def changes(self, of: Callable[[Change], bool]) -> list[Change]:
+        """The writes that are so."""
+        return [change for change in self.world.server.log if of(change)]
+
+    @cached_property
+    def revisions(self) -> dict[str, str]:
+        """The version of each revision that ever had a pod."""
+        return self.world.users_of(NAME).versions
+
+    @cached_property
+    def statuses(self) -> list[tuple[float, Object]]:
+        """Every status of the model that was written."""
+        mine = self.changes(
+            lambda change: change.place == MODEL and change.by in OPERATOR and bool(change.after)
+        )
+        return [(each.at, (each.after or {}).get("status") or {}) for each in mine]
+
+    @cached_property
+    def told(self) -> list[Told]:
+        """Everything that was told of conditions and in events."""
+        conditions = [
+            Told(at, f"{each['reason']} {each['message']}")
+            for at, status in self.statuses
+            for each in status.get("conditions", ())
+        ]
+        events = [
+            Told(each.at, f"{each.after['reason']} {each.after['note']}")
+            for each in self.changes(lambda change: change.place.kind is EVENT)
+            if each.after is not None and each.after["regarding"]["name"] == NAME
+        ]
+        return conditions + events
+
+    # When something was so
+
+    def gives_users(self, revision: str) -> Spans:
+        """When both the route and the gateway gave users to a revision."""
+        stored = [(each.at, each.share(revision) > 0) for each in self.routes]
+        sent = [(each.at, each.weights.get(revision, 0) > 0) for each in self.world.splits()]
+        return spans.both(spans.where(stored, self.ended), spans.where(sent, self.ended))
+
+    def terrible(self, version: str) -> Spans:
+        """When a version failed everybody."""
+        log = self.world.users_of(NAME).qualities_since
+        states = [(at, of.errors >= TERRIBLE) for at, named, of in log if named == version]
+        return spans.where(states, self.ended)
+
+    def lasting(self, of: Callable[[Fault], bool]) -> Spans:
+        """When a fault was there that is so."""
+        return spans.joined(
+            Span(each.begun, self.ended if each.ended is None else each.ended)
+            for each in self.world.faults
+            if of(each.fault)
+        )
+
+    @cached_property
+    def dead(self) -> Spans:
+        """When no operator ran, or one had just begun."""
+        alive = spans.joined(
+            Span(each.begun + STARTS_S, self.ended if each.ended is None else each.ended)
+            for each in self.world.lives
+        )
+        return spans.without((Span(0.0, self.ended),), alive)
+
+    @cached_property
+    def paused(self) -> Spans:
+        """When the spec asked for a pause."""
+        log = self.changes(lambda change: change.place == MODEL)
+        states = [
+            (each.at, bool(((each.after or {}).get("spec") or {}).get("paused"))) for each in log
+        ]
+        return spans.where(states, self.ended)
+
+    @cached_property
+    def blind(self) -> Spans:
+        """When nothing could be judged: Prometheus was away, or the operator's clock behind."""
+        return self.lasting(lambda fault: isinstance(fault, PrometheusAway | ClockBehind))
+
+    @cached_property
+    def route_refused(self) -> Spans:
+        """When the API server took no write of the route."""
+        return self.lasting(
+            lambda fault: isinstance(fault, Refused) and fault.action == WRITE_ROUTE
+        )
+
+    def counted(self, revision: str, listener: Listener, at: float) -> int:
+        """Requests that a revision had answered when it was last scraped before a time."""
+        sample = self.world.users_of(NAME).sample((revision, listener), at)
+        return 0 if sample is None else sample.counted.requests
+
+
+WRITE_ROUTE = f"apply {HTTP_ROUTE.name}"
+
+STARTS_S = 2.0
+"""What an operator takes to list everything before it can do anything."""

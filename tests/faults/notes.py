@@ -1,0 +1,57 @@
+"""What is kept of a history while it goes on, and what its objects are called."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from model_rollouts.cluster.client import MANAGER, SCALER
+from model_rollouts.cluster.kinds import GATEWAY, HTTP_ROUTE, MODEL_DEPLOYMENT
+from tests.faults.faults import Fault, Killed
+from tests.faults.refusals import Place
+from tests.faults.transport import Transport
+
+NAMESPACE, NAME = "flights", "arrival"
+MODEL = Place(MODEL_DEPLOYMENT, NAMESPACE, NAME)
+ROUTE = Place(HTTP_ROUTE, NAMESPACE, NAME)
+OPERATOR = frozenset((MANAGER, SCALER))
+
+
+def is_of(place: Place, model: str) -> bool:
+    """Whether an object is that ModelDeployment, one of its children, or nobody's."""
+    shared = place.kind in (GATEWAY, HTTP_ROUTE) and place.name in ("", "models")
+    return shared or place.name == model or place.name.startswith(f"{model}-")
+
+
+@dataclass
+class Life:
+    """One life of the operator, in seconds of the history; `error` is what it ended of."""
+
+    begun: float
+    ended: float | None = None
+    error: str | None = None
+    transport: Transport | None = None
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
+    killed_by: Killed | None = None
+
+
+@dataclass
+class Lasting:
+    """A fault, and when it was there."""
+
+    fault: Fault
+    begun: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """Something that somebody else than the operator did to the model or its objects.
+
+    `declares` is a change of what the ModelDeployment asks for; `forgives` one after which a
+    version that was rolled back may have users again.
+    """
+
+    at: float
+    who: str
+    what: str
+    declares: bool = False
+    forgives: bool = False

@@ -1,0 +1,204 @@
+"""Users are protected, whatever else fails."""
+
+from collections.abc import Iterator
+
+from tests.faults import spans
+from tests.faults.facts import WRITE_ROUTE, Facts, RouteWritten
+from tests.faults.oracles.violation import Violation
+from tests.faults.spans import Span, Spans
+from tests.faults.transport import Requested
+
+CONTROL_S = 13.0
+"""How long an undisturbed rollback takes at most: `test_control.py` measures it."""
+
+BACKOFF_S = 5.0
+INTERVAL_S = 5.0
+BOUND_S = CONTROL_S + BACKOFF_S + INTERVAL_S
+
+SLACK_S = 1.0
+"""What requests take, beside the times that are promised."""
+
+REPAIRED_S = 15.0
+"""How long a route that somebody has changed may stay so."""
+
+
+def terrible_versions_lose_their_users(facts: Facts) -> Iterator[Violation]:
+    """A version that fails every request loses its users, whatever else fails for ever.
+
+    They are off it after the time of an undisturbed rollback, one backoff and one scrape interval.
+    Of all actions of the operator only the write of the route itself has to succeed. This holds
+    while there is a version to go back to, Prometheus answers, the operator runs and nobody has
+    paused the rollout.
+    """
+    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused, *_refused(facts)))
+    for revision, version in facts.revisions.items():
+        bad = spans.both(facts.gives_users(revision), facts.terrible(version))
+        can_go_back = _has_another(facts, revision)
+        for span in spans.without(spans.both(bad, can_go_back), excused):
+            if span.seconds > BOUND_S:
+                yield Violation(
+                    span.begun + BOUND_S,
+                    f"version {version} fails everybody and has had users for "
+                    f"{span.seconds:.0f} s; {BOUND_S:.0f} s are promised",
+                )
+
+
+def _refused(facts: Facts) -> Spans:
+    """When the route could not be written, and as long again as a try may take to come."""
+    return tuple(Span(each.begun, each.ended + BACKOFF_S + SLACK_S) for each in facts.route_refused)
+
+
+def _has_another(facts: Facts, revision: str) -> Spans:
+    """When, by what the operator wrote last, another version could have all users."""
+    states = [(each.at, _another(each, revision)) for each in facts.routes if each.by_operator]
+    return spans.where(states, facts.ended)
+
+
+def _another(route: RouteWritten, revision: str) -> bool:
+    roles = route.roles
+    if roles is None:
+        return False
+    if roles.stable == revision:
+        return roles.previous is not None
+    return roles.candidate == revision and roles.stable is not None
+
+
+def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
+    """While the API server takes no write of the route, it is tried again and told.
+
+    A condition or an event tells it within 10 s, and the write is tried at least every 5 s. Users
+    are off a version that fails everybody within 5 s after the API server takes writes again.
+    """
+    for window in facts.route_refused:
+        tries = [
+            each
+            for each in facts.world.requests
+            if each.asked.action == WRITE_ROUTE and _is_in(each, window)
+        ]
+        needed = _protection_is_needed(facts, window)
+        if len(tries) == 0 or not needed:
+            continue
+        begun = max(tries[0].begun, needed[0].begun)
+        yield from _told_in_time(facts, begun, needed[-1].ended)
+        yield from _tried_often(facts, tries, spans.both(needed, (Span(begun, window.ended),)))
+        yield from _off_in_time(facts, window.ended)
+
+
+def _is_in(requested: Requested, window: Span) -> bool:
+    return window.begun <= requested.begun < window.ended and requested.status != 200
+
+
+def _protection_is_needed(facts: Facts, window: Span) -> Spans:
+    """When a version that fails everybody had users in a window, and the operator could know."""
+    found: list[Span] = []
+    for revision, version in facts.revisions.items():
+        bad = spans.both(facts.gives_users(revision), facts.terrible(version))
+        found += spans.both(spans.both(bad, _has_another(facts, revision)), (window,))
+    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused))
+    return spans.without(spans.joined(found), excused)
+
+
+def _told_in_time(facts: Facts, begun: float, ended: float) -> Iterator[Violation]:
+    if ended - begun < TOLD_S + SLACK_S:
+        return
+    told = [
+        each
+        for each in facts.told
+        if begun <= each.at <= begun + TOLD_S + SLACK_S and "HTTPRoute" in each.text
+    ]
+    if not told:
+        yield Violation(begun + TOLD_S, "nobody was told that the HTTPRoute cannot be written")
+
+
+TOLD_S = 10.0
+
+
+def _tried_often(facts: Facts, tries: list[Requested], needed: Spans) -> Iterator[Violation]:
+    busy = tuple(Span(each.begun, each.ended + BACKOFF_S + SLACK_S) for each in tries)
+    for gap in spans.without(needed, spans.joined(busy)):
+        if gap.seconds > SLACK_S:
+            yield Violation(
+                gap.begun,
+                f"the write of the HTTPRoute was not tried for {gap.seconds + BACKOFF_S:.0f} s; "
+                f"{BACKOFF_S:.0f} s are promised",
+            )
+
+
+def _off_in_time(facts: Facts, well: float) -> Iterator[Violation]:
+    """Users are off soon after the API server is well."""
+    if any(each.begun <= well < each.ended for each in (*facts.dead, *facts.blind, *facts.paused)):
+        return
+    for revision, version in facts.revisions.items():
+        bad = spans.both(facts.gives_users(revision), facts.terrible(version))
+        for span in spans.both(bad, _has_another(facts, revision)):
+            late = span.ended - well
+            if span.begun + CONTROL_S < well < span.ended and late > BACKOFF_S + SLACK_S:
+                yield Violation(
+                    well + BACKOFF_S,
+                    f"version {version} kept its users for {late:.0f} s after the API server was "
+                    f"well again; {BACKOFF_S:.0f} s are promised",
+                )
+
+
+def failed_versions_stay_without_users(facts: Facts) -> Iterator[Violation]:
+    """A version that was rolled back never gets users again without a person.
+
+    A person applies a new version, raises `attempt`, or overrides. A route that somebody else has
+    put back is repaired within 15 s.
+    """
+    failed: dict[str, float] = {}
+    forgiven = sorted(each.at for each in facts.world.inputs if each.forgives)
+    before: RouteWritten | None = None
+    for route in facts.routes:
+        for at in [each for each in forgiven if each <= route.at]:
+            failed = {revision: since for revision, since in failed.items() if since > at}
+        if route.by_operator:
+            for revision in failed:
+                had = 0.0 if before is None else before.share(revision)
+                if route.share(revision) > had:
+                    yield Violation(
+                        route.at,
+                        f"version {facts.revisions.get(revision, revision)} was rolled back, and "
+                        f"the operator gives it {100 * route.share(revision):.3g} % of users again",
+                    )
+            for revision in rolled_back(route):
+                failed.setdefault(revision, route.at)
+        before = route
+    yield from _kept_out(facts, forgiven)
+
+
+def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:
+    """Versions that were rolled back have users only for as long as a repair takes."""
+    excused = excused_from_repair(facts)
+    for route in facts.routes:
+        for revision in rolled_back(route) if route.by_operator else ():
+            until = next((at for at in forgiven if at > route.at), facts.ended)
+            leaving = next(
+                (
+                    each.at
+                    for each in facts.routes
+                    if each.at >= route.at and not each.share(revision)
+                ),
+                until,
+            )
+            again = spans.both(facts.gives_users(revision), (Span(leaving, until),))
+            for span in spans.without(again, excused):
+                if span.seconds > REPAIRED_S:
+                    yield Violation(
+                        span.begun + REPAIRED_S,
+                        f"version {facts.revisions.get(revision, revision)} was rolled back, and "
+                        f"has users again for {span.seconds:.0f} s",
+                    )
+
+
+def excused_from_repair(facts: Facts) -> Spans:
+    """When nobody could write the route, or nobody was to."""
+    return spans.joined((*facts.dead, *facts.paused, *_refused(facts)))
+
+
+def rolled_back(route: RouteWritten) -> tuple[str, ...]:
+    """The revision that a write of the route says was rolled back."""
+    roles = route.roles
+    if roles is None or roles.candidate is None or roles.phase != "RolledBack":
+        return ()
+    return (roles.candidate,)

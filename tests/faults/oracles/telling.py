@@ -1,0 +1,91 @@
+"""Nobody has to guess why nothing moves."""
+
+from collections.abc import Iterator
+
+from model_rollouts.cluster.kinds import EVENT
+from tests.faults import spans
+from tests.faults.facts import Facts
+from tests.faults.notes import NAME, is_of
+from tests.faults.oracles.violation import Violation
+from tests.faults.transport import Requested
+
+TRIES = 3
+"""The first try after more than two that may be taken for bad luck."""
+
+TOLD_S = 10.0
+
+DEGRADED_S = 120.0
+"""What has served for long is judged once a minute or so."""
+
+BEGINNING = 20
+"""Characters of an answer that tell it from others."""
+
+
+def what_is_refused_is_told(facts: Facts) -> Iterator[Violation]:
+    """An action that is refused more than twice in a row is told.
+
+    A condition or an event names the object and the answer.
+    """
+    for run in _runs(facts.world.requests):
+        third = run[TRIES - 1]
+        if run[-1].ended < third.ended + TOLD_S:
+            continue
+        told = [
+            each
+            for each in facts.told
+            if run[0].begun <= each.at <= third.ended + TOLD_S and _is_about(each.text, third)
+        ]
+        if not told:
+            yield Violation(
+                third.ended + TOLD_S,
+                f"nobody was told of {third.asked.action} {third.asked.place.name}, which was "
+                f"answered with '{_answer(third)}' {len(run)} times",
+            )
+
+
+def _is_about(text: str, requested: Requested) -> bool:
+    """Whether a text names the object and the answer."""
+    return requested.asked.place.kind.name in text and _answer(requested) in text
+
+
+def _answer(requested: Requested) -> str:
+    """The beginning of what came back: texts for people may be cut."""
+    return requested.message[:BEGINNING]
+
+
+def _runs(requests: list[Requested]) -> Iterator[list[Requested]]:
+    """Refusals of one action on one object without a success between them."""
+    open_runs: dict[tuple[str, object], list[Requested]] = {}
+    for requested in requests:
+        asked = requested.asked
+        if asked.place.kind is EVENT or not is_of(asked.place, NAME):
+            continue
+        key = asked.action, asked.place
+        if requested.trouble is None or requested.trouble.done:
+            yield from _long(open_runs.pop(key, []))
+        else:
+            open_runs.setdefault(key, []).append(requested)
+    for run in open_runs.values():
+        yield from _long(run)
+
+
+def _long(run: list[Requested]) -> Iterator[list[Requested]]:
+    if len(run) >= TRIES:
+        yield run
+
+
+def available_means_answers(facts: Facts) -> Iterator[Violation]:
+    """`Available` is not True once all users have got a version that fails everybody for 2 min."""
+    _, status = facts.statuses[-1] if facts.statuses else (0.0, {})
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
+    if conditions.get("Available") != "True":
+        return
+    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused))
+    for revision, version in facts.revisions.items():
+        alone = [(each.at, set(each.weights) == {revision}) for each in facts.world.splits()]
+        bad = spans.both(spans.where(alone, facts.ended), facts.terrible(version))
+        for span in spans.without(bad, excused):
+            if span.ended == facts.ended and span.seconds > DEGRADED_S:
+                yield Violation(
+                    facts.ended, f"Available is True, and version {version} fails everybody"
+                )
