@@ -117,8 +117,9 @@ async def _played(seed: str, scenario: Scenario, variant: Variant, errors: list[
 
     def note(_: object, context: dict[str, Any]) -> None:
         # What a process that was killed still waited for is gone with it.
-        if "exception" in context or "was destroyed" not in context["message"]:
-            broken.append(context.get("exception") or Exception(context["message"]))
+        if "asyncgen" in context or "was destroyed" in context["message"]:
+            return
+        broken.append(context.get("exception") or Exception(context["message"]))
 
     loop.set_exception_handler(note)
     common = dict(scenario.common)

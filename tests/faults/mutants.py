@@ -208,10 +208,11 @@ class _Slow(Executor):
         *,
         failing: Sequence[str] = (),
         skip: Collection[str] = (),
+        hurried: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         """Take half a minute for it."""
         await asyncio.sleep(30.0)
-        return await super().carry_out(model, actions, failing=failing, skip=skip)
+        return await super().carry_out(model, actions, failing=failing, skip=skip, hurried=hurried)
 
 
 WAITS_IN_PASSES = Variant(executor=_Slow)

@@ -48,6 +48,10 @@ class ConditionType(Word):
         "The service misses its objectives, and no other version can be given its users. "
         "Present only while true.",
     )
+    WRITE_REFUSED = (
+        "WriteRefused",
+        "The API server does not do what the rollout needs. Present only while true.",
+    )
 
 
 class Reason(Word):

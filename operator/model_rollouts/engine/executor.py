@@ -4,11 +4,13 @@ What fails stops only what depends on it: evidence is in the status before the r
 from it, and nothing is told of a route that was not written.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, NoReturn
 
 from model_rollouts.cluster.client import ClusterClient
@@ -42,8 +44,13 @@ from model_rollouts.routes import reader
 SLOW_S = 5.0
 """After a write that failed so slowly, those of other workloads have to wait for the next pass."""
 
+PATIENCE_S = 1.0
+"""How long a write is waited for before anybody asks whether others are in a hurry."""
+
 ROUTE_TRIES = 3
 """How often a route that others annotate is read and written anew as it then is."""
+
+_STILL = "no answer yet"
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +74,10 @@ Told = Callable[[Key, str], None]
 
 class OutdatedError(Exception):
     """What the plan was made from is no longer so; what is so now is in the store."""
+
+
+class UnderWayError(Exception):
+    """A write that takes long and that nobody waits for any more."""
 
 
 @dataclass(slots=True)
@@ -101,6 +112,9 @@ class Executor:
         self._reach = reach
         self._told = told
         self._progress = progress
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._late: dict[str, str] = {}
+        """What came back for writes that nobody waited for."""
 
     async def carry_out(
         self,
@@ -109,12 +123,15 @@ class Executor:
         *,
         failing: Sequence[str] = (),
         skip: Collection[str] = (),
+        hurried: Callable[[], bool] = lambda: False,
     ) -> Outcome:
         """Do `actions` for the ModelDeployment as it was seen, as far as each can be done.
 
         A status that is not written keeps the routes after it from being written, and events from
         being told; a route that is not written ends the plan. `failing` are the names of what
         failed before, the oldest failure first. What is to `skip` failed in this pass already.
+        Once it is `hurried`, a write that takes long is left to end by itself, unless it is that of
+        a route: the next plan may protect users.
         """
         metadata = model["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
@@ -138,7 +155,7 @@ class Executor:
             if (
                 not waits
                 and name not in skip
-                and await self._is_done(name, self._do(run, action), outcome)
+                and await self._is_done(name, self._waited(name, run, action, hurried), outcome)
             ):
                 self._reached(action, [each for each, _ in ordered[index + 1 :]])
                 continue
@@ -167,6 +184,8 @@ class Executor:
         except OutdatedError as error:
             _log.debug("outdated: %s: %s", name, error)
             outcome.undone.append(Undone(name, str(error), is_outdated=True))
+        except UnderWayError as error:
+            outcome.undone.append(Undone(name, str(error)))
         except ApiError as error:
             _log.warning("cannot %s: %s", name, error.answer)
             outcome.undone.append(Undone(name, error.answer, error.is_refusal))
@@ -178,6 +197,36 @@ class Executor:
             outcome.done.append(name)
             return True
         return False
+
+    async def _waited(
+        self, name: str, run: _Run, action: Action, hurried: Callable[[], bool]
+    ) -> None:
+        """Do an action, and wait for it as long as nobody is in a hurry; raises UnderWayError."""
+        if isinstance(action, WriteRoute):
+            await self._do(run, action)
+            return
+        if (answer := self._late.pop(name, None)) is not None:
+            raise UnderWayError(answer)
+        if name in self._under_way:
+            raise UnderWayError(_STILL)
+        doing = asyncio.ensure_future(self._do(run, action))
+        try:
+            while not (await asyncio.wait({doing}, timeout=PATIENCE_S))[0]:
+                if hurried():
+                    self._under_way[name] = doing
+                    doing.add_done_callback(partial(self._ended, name))
+                    raise UnderWayError(_STILL)
+        except asyncio.CancelledError:
+            doing.cancel()
+            raise
+        await doing
+
+    def _ended(self, name: str, doing: asyncio.Future[None]) -> None:
+        """What nobody waited for has ended; what came back is in the store."""
+        del self._under_way[name]
+        if not doing.cancelled() and (error := doing.exception()) is not None:
+            # The next pass that wants it is told.
+            self._late[name] = error.answer if isinstance(error, ApiError) else str(error)
 
     async def _do(self, run: _Run, action: Action) -> None:
         key = run.key

@@ -169,24 +169,24 @@ class Reconciler:
         self, key: Key, model: Object, session: Session, failed: set[str], *, protects_only: bool
     ) -> _Try:
         """Make a plan and carry it out, without what has `failed` in this pass already."""
-        tried, is_done = _Try(model), False
+        tried = _Try(model)
         session.begin()
         try:
             if await self._believes(key, session, tried):
                 self._plan(key, session, tried)
             plan = tried.plan
+            if plan is not None:
+                # What it knows is known whatever becomes of its writes, and counted meanwhile.
+                session.keep(plan.memory, plan.measures)
             if protects_only and self._is_for_others(key, plan):
                 tried.is_handed_on = True
                 return tried
             if plan is not None:
                 tried.outcome = await self._carry_out(model, plan, session, failed)
-            is_done = tried.outcome.is_whole
+                if tried.outcome.is_whole and plan.done is not None:
+                    session.keep(plan.done, plan.measures)
             tried.outcome.add(await self._adopt(key, model, failed))
         finally:
-            if tried.plan is not None:
-                # What it knows is known whatever became of its writes.
-                done = tried.plan.done if is_done else None
-                session.keep(done or tried.plan.memory, tried.plan.measures)
             session.end()
         return tried
 
@@ -194,7 +194,13 @@ class Reconciler:
         self, model: Object, plan: Plan, session: Session, failed: set[str]
     ) -> Outcome:
         failing = session.failures.waiting()
-        outcome = await self._executor.carry_out(model, plan.actions, failing=failing, skip=failed)
+        outcome = await self._executor.carry_out(
+            model,
+            plan.actions,
+            failing=failing,
+            skip=failed,
+            hurried=lambda: session.has_waiting,
+        )
         if not outcome.is_outdated and any(isinstance(each, WriteRoute) for each in outcome.left):
             outcome.add(await self._executor.carry_out(model, plan.otherwise, skip=failed))
         return outcome

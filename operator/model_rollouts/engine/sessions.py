@@ -121,6 +121,11 @@ class Session:
         return True
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether counts wait for the end of the pass: users may have to be protected."""
+        return bool(self._inbox)
+
+    @property
     def has_news(self) -> bool:
         """Whether what was counted changes what is to be told, or may once a pass has ended."""
         return self._busy or self.memory.has_news

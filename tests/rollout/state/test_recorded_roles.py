@@ -211,12 +211,21 @@ def test_the_record_of_the_status_holds_where_it_knows_a_later_write(
     assert found == (later if holds else CANARY)
 
 
-def test_a_record_of_the_status_that_names_what_is_not_stored_is_none() -> None:
-    told = status("m-a", record=text_of(CANARY._replace(candidate="m-z", sequence=9)))
+def test_a_record_of_the_status_may_name_what_is_not_stored() -> None:
+    """Whoever lost it knows less than the record: nobody's share grows by that."""
+    lost = CANARY._replace(candidate="m-z", sequence=9)
+    told = status("m-a", record=text_of(lost))
 
-    assert read_roles(Children(), REVISIONS, told).candidate is None
-    children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY)))
-    assert read_roles(children, REVISIONS, told) == CANARY
+    assert read_roles(Children(), REVISIONS, told) == lost
+
+
+def test_a_backend_that_is_not_stored_is_the_older_one() -> None:
+    lost = "m-0123456789"
+    children = Children(route=route({lost: 75, "m-b": 25}, None))
+
+    found = read_roles(children, REVISIONS, NOTHING)
+
+    assert (found.stable, found.candidate, found.weight) == (lost, "m-b", Fraction(1, 4))
 
 
 ROLLED_BACK_LAST = {

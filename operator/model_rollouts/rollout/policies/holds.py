@@ -16,6 +16,9 @@ from model_rollouts.text import capitalized, cut, percent
 WAITING_SECONDS = 5.0
 """What a gateway may take to accept a route, or an answer to come, before anybody is told."""
 
+_MOST_FAILURES = 3
+"""Writes that one message names."""
+
 _BRIEF = 80
 """Characters of what others say, in the clause of a status sentence."""
 
@@ -203,15 +206,16 @@ def exchanging(state: RolloutState) -> Hold | None:
 
 def write_refused(state: RolloutState) -> Hold | None:
     """A check that is not answered holds the version that it is about, and nothing else."""
-    failure = next((each for each in state.observed.failures if each.writes and each.lasts), None)
-    if failure is None:
+    lasting = (each for each in state.observed.failures if each.writes and each.lasts)
+    failed = sorted(f"{each.what}: {each.answer}" for each in lasting)
+    if not failed:
         return None
-    said = f"{failure.what}: {failure.answer}"
+    said = "; ".join(failed[:_MOST_FAILURES])
     return Hold(
         Reason.WRITE_REFUSED,
-        f"The API server refuses a write, {failure.times} times in a row: {said}. The operator "
-        "retries; the answer says what stands in the way.",
-        f"the API server refuses a write: {cut(said, _BRIEF)}",
+        f"The API server refuses a write: {said}. The operator retries; look at the webhook, "
+        "policy or quota that answers so, and at the operator's permissions.",
+        f"the API server refuses a write: {cut(failed[0], _BRIEF)}",
     )
 
 

@@ -24,8 +24,6 @@ def read_roles(children: Children, revisions: Mapping[str, Revision], status: St
     route = children.route
     found = None if route is None else record.read(route)
     by_route, by_status = _roles(found), _roles(record.read_text(status.record))
-    if by_status is not None and not _is_stored(by_status, revisions):
-        by_status = None
     if by_route is None:
         return by_status or recovered(children, revisions, status)
     if by_status is not None and by_status.sequence > by_route.sequence:
@@ -97,9 +95,3 @@ def _roles(found: RouteRecord | None) -> Roles | None:
         write=found.write,
         more=found.more,
     )
-
-
-def _is_stored(roles: Roles, revisions: Mapping[str, Revision]) -> bool:
-    """Whether every revision with a role is stored."""
-    named = (roles.stable, roles.candidate, roles.previous)
-    return all(name in revisions for name in named if name is not None)

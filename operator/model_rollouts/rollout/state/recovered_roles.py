@@ -4,6 +4,7 @@ Losing a record is never taken for a first version, and a version that was rolle
 version that never served all users does not become stable by what was lost.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from model_rollouts.api import ratio
 from model_rollouts.api.conditions import ConditionType, find_condition
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.status import Past, Status
-from model_rollouts.resources.names import shadow_service
+from model_rollouts.resources.names import DIGEST_DIGITS, shadow_service
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Roles
@@ -58,16 +59,19 @@ def _from_backends(
     """Of two revisions with users the one that served last is stable, by the history.
 
     Where that knows neither, the older one is: a candidate is stored after it. One alone is stable,
-    and what gets copies beside it the candidate. Weight and mirror stay as they are seen.
+    and what gets copies beside it the candidate. Weight and mirror stay as they are seen. One whose
+    name is ours and that is not stored is the older one, for who knows what it was.
     """
+    ours = re.compile(rf"{re.escape(route['metadata']['name'])}-[0-9a-f]{{{DIGEST_DIGITS}}}")
     found = {
         name: weight
         for name, weight in reader.weights(route).items()
-        if name in revisions and weight > 0
+        if weight > 0 and (name in revisions or ours.fullmatch(name))
     }
     if not found:
         return None
-    serving = sorted(found, key=lambda name: revisions[name].number)[:2]
+    numbers = {name: each.number for name, each in revisions.items()}
+    serving = sorted(found, key=lambda name: numbers.get(name, 0))[:2]
     if len(serving) == 1:
         alone = NOBODY._replace(stable=serving[0], phase=Phase.FULL)
         return _with_copies(alone, reader.mirror(route), revisions)

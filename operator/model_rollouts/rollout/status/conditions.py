@@ -85,6 +85,9 @@ def conditions_of(
         ConditionType.NO_BUCKET_BOUNDARY, between is not None, Reason.BETWEEN_BUCKETS, between or ""
     )
     missed = _degraded(given, progress)
+    refused = next((h for h in given.holds if h.reason is Reason.WRITE_REFUSED), None)
+    words = "" if refused is None else refused.message
+    set_(ConditionType.WRITE_REFUSED, refused is not None, Reason.WRITE_REFUSED, words)
     set_(ConditionType.SERVICE_DEGRADED, missed is not None, Reason.TARGET_MISSED, missed or "")
     return _bounded(conditions)
 

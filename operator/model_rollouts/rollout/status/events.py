@@ -15,6 +15,7 @@ _BAD = frozenset(
         ConditionType.UNDERPOWERED,
         ConditionType.NO_BUCKET_BOUNDARY,
         ConditionType.SERVICE_DEGRADED,
+        ConditionType.WRITE_REFUSED,
     }
 )
 _FOLLOWS = frozenset(
@@ -53,7 +54,13 @@ def _is_lost(available: Condition, last: Condition | None) -> bool:
 def _began(condition: Condition, last: Condition | None) -> bool:
     if condition.type not in _BAD | {ConditionType.RECONCILING} or condition.reason in _FOLLOWS:
         return False
+    refused = condition.reason == Reason.WRITE_REFUSED
+    if refused and condition.type != ConditionType.WRITE_REFUSED:
+        return False
     same = last is not None and (last.status, last.reason) == (condition.status, condition.reason)
+    if refused and last is not None and last.message != condition.message:
+        # Another object, or another answer.
+        same = False
     return condition.status is ConditionStatus.TRUE and not same
 
 

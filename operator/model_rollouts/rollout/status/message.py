@@ -235,7 +235,9 @@ def _after_the_end(given: StatusInput) -> Iterator[str]:
     yield f"{capitalized(_served(given))}."
     if not given.gateway_accepted:
         yield _NOT_ACCEPTED
-    elif given.leaving is not None:
+    refused = (hold for hold in given.holds if hold.reason is Reason.WRITE_REFUSED)
+    yield from (f"{capitalized(hold.brief)}." for hold in refused)
+    if given.gateway_accepted and given.leaving is not None:
         exchange = (hold for hold in given.holds if hold.reason is Reason.EXCHANGING)
         yield from (f"{capitalized(hold.brief)}." for hold in exchange)
     yield "Apply another version, or raise strategy.attempt."

@@ -216,6 +216,7 @@ def _transitions(status: Status) -> tuple[object, ...]:
         status.action,
         status.observed_generation,
         tuple((c.type, c.status, c.reason) for c in status.conditions if c.type in OWN),
+        tuple(c.message for c in status.conditions if c.type == ConditionType.WRITE_REFUSED),
         status.stable,
         status.candidate,
         status.step,
