@@ -41,6 +41,8 @@ OBJECTIVES = [
     {"name": "latency", "type": "Latency", "latency": {"within": "500ms", "share": "95%"}},
 ]
 
+WRITE_ROUTE = "apply HTTPRoute"
+
 ACTIONS = (
     "scale Deployment",
     "status of ModelDeployment",
@@ -52,7 +54,7 @@ ACTIONS = (
     "list HTTPRoute",
     "get HTTPRoute",
     "create Event",
-    "apply HTTPRoute",
+    WRITE_ROUTE,
 )
 
 ANSWERS: Sequence[tuple[int | None, str]] = (
@@ -148,9 +150,12 @@ def _fault(dice: random.Random, script: Script) -> Planned:
         dice, script
     )
     lasts = dice.choice((15.0, 60.0, FOR_EVER))
-    if isinstance(fault, _PASSING) or (
-        isinstance(fault, Refused) and fault.action == "apply HTTPRoute"
-    ):
+    if isinstance(fault, _PASSING):
+        lasts = dice.choice((15.0, 60.0))
+    if isinstance(fault, Refused) and fault.action == WRITE_ROUTE:
+        # It is to meet the write that takes users off a version.
+        stage = dice.choice(("Canary", "Canary", "Watch"))
+        moment = Moment(stage, script.tried, dice.uniform(0.0, 3.0))
         lasts = dice.choice((15.0, 60.0))
     if isinstance(fault, _LASTING):
         lasts = FOR_EVER
@@ -166,7 +171,8 @@ _LASTING = (Webhook, PodsSlow)
 def _refused(dice: random.Random, script: Script) -> Fault:
     status, message = dice.choice(ANSWERS)
     chance = dice.choice((1.0, 1.0, 0.5))
-    return Refused(dice.choice(ACTIONS), status, message, chance, managed=False)
+    (action,) = dice.choices(ACTIONS, [5 if each == WRITE_ROUTE else 1 for each in ACTIONS])
+    return Refused(action, status, message, chance, managed=False)
 
 
 def _killed(dice: random.Random, script: Script) -> Fault:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from model_rollouts.cluster.client import MANAGER
-from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE
+from model_rollouts.cluster.kinds import EVENT
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.routes import reader, record
 from model_rollouts.routes.record import RouteRecord
 from tests.faults import spans
 from tests.faults.api_server import Change
+from tests.faults.catalogue import WRITE_ROUTE
 from tests.faults.faults import ClockBehind, Fault, PrometheusAway, Refused
 from tests.faults.field_owners import Object
 from tests.faults.history import History
@@ -159,8 +160,6 @@ class Facts:
         sample = self.world.users_of(NAME).sample((revision, listener), at)
         return 0 if sample is None else sample.counted.requests
 
-
-WRITE_ROUTE = f"apply {HTTP_ROUTE.name}"
 
 STARTS_S = 2.0
 """What an operator takes to list everything before it can do anything."""
