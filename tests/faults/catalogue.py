@@ -249,6 +249,7 @@ _HANDS: Sequence[Callable[[Moment], Act]] = (
     hands.replaces_model,
     partial(hands.spoils_revision, version="1", deletes=False),
     partial(hands.spoils_revision, version="1", deletes=True),
+    partial(hands.restores_revision, version="1"),
     partial(hands.scales_by_hand, version="1"),
     partial(hands.scales_by_hand, version="2"),
 )

@@ -1,6 +1,7 @@
 """Nobody has to guess why nothing moves."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from model_rollouts.cluster.kinds import EVENT
 from tests.faults import spans
@@ -61,12 +62,18 @@ def _runs(requests: list[Requested]) -> Iterator[list[Requested]]:
         if asked.place.kind is EVENT or not is_of(asked.place, NAME):
             continue
         key = asked.action, asked.place
-        if requested.trouble is None or requested.trouble.done:
-            yield from _long(open_runs.pop(key, []))
-        else:
+        if _is_refused(requested):
             open_runs.setdefault(key, []).append(requested)
+        else:
+            yield from _long(open_runs.pop(key, []))
     for run in open_runs.values():
         yield from _long(run)
+
+
+def _is_refused(requested: Requested) -> bool:
+    """Whether it was not done; that something is not there is an answer to a question."""
+    was_done = requested.trouble is not None and requested.trouble.done
+    return requested.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND) and not was_done
 
 
 def _long(run: list[Requested]) -> Iterator[list[Requested]]:
