@@ -42,10 +42,11 @@ OBJECTIVES = [
 ]
 
 WRITE_ROUTE = "apply HTTPRoute"
+WRITE_STATUS = "status of ModelDeployment"
 
 ACTIONS = (
     "scale Deployment",
-    "status of ModelDeployment",
+    WRITE_STATUS,
     "create ControllerRevision",
     "apply Deployment",
     "apply Service",

@@ -194,8 +194,8 @@ def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:
 
 
 def excused_from_repair(facts: Facts) -> Spans:
-    """When nobody could write the route, or nobody was to."""
-    return spans.joined((*facts.dead, *facts.paused, *_refused(facts)))
+    """When nobody could write the route, was to, or knew that it had changed."""
+    return spans.joined((*facts.dead, *facts.paused, *facts.unheard, *_refused(facts)))
 
 
 def rolled_back(route: RouteWritten) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from model_rollouts.cluster.kinds import EVENT
 from tests.faults import spans
+from tests.faults.catalogue import WRITE_STATUS
 from tests.faults.facts import Facts
 from tests.faults.notes import NAME, is_of
 from tests.faults.oracles.violation import Violation
@@ -87,7 +88,8 @@ def available_means_answers(facts: Facts) -> Iterator[Violation]:
     conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
     if conditions.get("Available") != "True":
         return
-    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused))
+    untold = facts.refused(WRITE_STATUS)
+    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused, *untold))
     for revision, version in facts.revisions.items():
         alone = [(each.at, set(each.weights) == {revision}) for each in facts.world.splits()]
         bad = spans.both(spans.where(alone, facts.ended), facts.terrible(version))
