@@ -51,13 +51,13 @@ format: $(INSTALLED) ## Format every file
 	$(VENV)/bin/ruff check --fix .
 
 # Minutes with an empty cache, as CONTRIBUTING.md says: 60 in all, 45 without what fills the cache.
-STAGES := lint=1 programs+parts=15 test-unit=3 test-metrics=2 test-operator=3 cluster=3 e2e-smoke=2 \
+STAGES := lint=1 programs+parts=15 test-unit=4 test-metrics=2 test-operator=3 cluster=3 e2e-smoke=2 \
 	e2e-proxy=2 e2e=10 e2e-install=2 e2e-demo=14 cluster-down=1
 
 test: $(INSTALLED) ## Run everything that CI runs, with a time budget per stage (DRY_RUN=1 shows them)
 	@$(PYTHON) -m e2e.stages $(STAGES) $(if $(DRY_RUN),--dry-run)
 
-test-unit: $(INSTALLED) ## Run the fast tests: no cluster, about 2 min after `make tools`
+test-unit: $(INSTALLED) ## Run the fast tests: no cluster, about 3 min after `make tools`
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not chart and not fillers and not prometheus"
 
 test-metrics: $(INSTALLED) ## Run the tests against a real Prometheus and a real proxy

@@ -41,9 +41,12 @@ OBJECTIVES = [
     {"name": "latency", "type": "Latency", "latency": {"within": "500ms", "share": "95%"}},
 ]
 
+WRITE_ROUTE = "apply HTTPRoute"
+WRITE_STATUS = "status of ModelDeployment"
+
 ACTIONS = (
     "scale Deployment",
-    "status of ModelDeployment",
+    WRITE_STATUS,
     "create ControllerRevision",
     "apply Deployment",
     "apply Service",
@@ -52,7 +55,7 @@ ACTIONS = (
     "list HTTPRoute",
     "get HTTPRoute",
     "create Event",
-    "apply HTTPRoute",
+    WRITE_ROUTE,
 )
 
 ANSWERS: Sequence[tuple[int | None, str]] = (
@@ -148,9 +151,12 @@ def _fault(dice: random.Random, script: Script) -> Planned:
         dice, script
     )
     lasts = dice.choice((15.0, 60.0, FOR_EVER))
-    if isinstance(fault, _PASSING) or (
-        isinstance(fault, Refused) and fault.action == "apply HTTPRoute"
-    ):
+    if isinstance(fault, _PASSING):
+        lasts = dice.choice((15.0, 60.0))
+    if isinstance(fault, Refused) and fault.action == WRITE_ROUTE:
+        # It is to meet the write that takes users off a version.
+        stage = dice.choice(("Canary", "Canary", "Watch"))
+        moment = Moment(stage, script.tried, dice.uniform(0.0, 3.0))
         lasts = dice.choice((15.0, 60.0))
     if isinstance(fault, _LASTING):
         lasts = FOR_EVER
@@ -166,7 +172,8 @@ _LASTING = (Webhook, PodsSlow)
 def _refused(dice: random.Random, script: Script) -> Fault:
     status, message = dice.choice(ANSWERS)
     chance = dice.choice((1.0, 1.0, 0.5))
-    return Refused(dice.choice(ACTIONS), status, message, chance, managed=False)
+    (action,) = dice.choices(ACTIONS, [5 if each == WRITE_ROUTE else 1 for each in ACTIONS])
+    return Refused(action, status, message, chance, managed=False)
 
 
 def _killed(dice: random.Random, script: Script) -> Fault:
@@ -243,6 +250,7 @@ _HANDS: Sequence[Callable[[Moment], Act]] = (
     hands.replaces_model,
     partial(hands.spoils_revision, version="1", deletes=False),
     partial(hands.spoils_revision, version="1", deletes=True),
+    partial(hands.restores_revision, version="1"),
     partial(hands.scales_by_hand, version="1"),
     partial(hands.scales_by_hand, version="2"),
 )

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from model_rollouts.cluster.client import MANAGER
-from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE
+from model_rollouts.cluster.kinds import EVENT
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.routes import reader, record
 from model_rollouts.routes.record import RouteRecord
 from tests.faults import spans
 from tests.faults.api_server import Change
-from tests.faults.faults import ClockBehind, Fault, PrometheusAway, Refused
+from tests.faults.catalogue import WRITE_ROUTE
+from tests.faults.faults import ClockBehind, Fault, PrometheusAway, Refused, WatchDisturbed
 from tests.faults.field_owners import Object
 from tests.faults.history import History
 from tests.faults.notes import MODEL, NAME, OPERATOR, ROUTE
+from tests.faults.operator_process import LIST_PERIOD_S
 from tests.faults.spans import Span, Spans
 
 TERRIBLE = 0.9
@@ -126,9 +128,12 @@ class Facts:
 
     @cached_property
     def dead(self) -> Spans:
-        """When no operator ran, or one had just begun."""
+        """When no operator ran, or one had just begun and did not see the present yet."""
         alive = spans.joined(
-            Span(each.begun + STARTS_S, self.ended if each.ended is None else each.ended)
+            Span(
+                max(each.begun, each.knows_from) + STARTS_S,
+                self.ended if each.ended is None else each.ended,
+            )
             for each in self.world.lives
         )
         return spans.without((Span(0.0, self.ended),), alive)
@@ -148,19 +153,25 @@ class Facts:
         return self.lasting(lambda fault: isinstance(fault, PrometheusAway | ClockBehind))
 
     @cached_property
+    def unheard(self) -> Spans:
+        """When events of the watch were late or lost: until a list has told what they had to."""
+        disturbed = self.lasting(lambda fault: isinstance(fault, WatchDisturbed))
+        return tuple(Span(each.begun, each.ended + LIST_PERIOD_S) for each in disturbed)
+
+    def refused(self, action: str) -> Spans:
+        """When the API server took no such action."""
+        return self.lasting(lambda fault: isinstance(fault, Refused) and fault.action == action)
+
+    @cached_property
     def route_refused(self) -> Spans:
         """When the API server took no write of the route."""
-        return self.lasting(
-            lambda fault: isinstance(fault, Refused) and fault.action == WRITE_ROUTE
-        )
+        return self.refused(WRITE_ROUTE)
 
     def counted(self, revision: str, listener: Listener, at: float) -> int:
         """Requests that a revision had answered when it was last scraped before a time."""
         sample = self.world.users_of(NAME).sample((revision, listener), at)
         return 0 if sample is None else sample.counted.requests
 
-
-WRITE_ROUTE = f"apply {HTTP_ROUTE.name}"
 
 STARTS_S = 2.0
 """What an operator takes to list everything before it can do anything."""

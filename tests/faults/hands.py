@@ -172,6 +172,26 @@ def spoils_revision(moment: Moment, version: str, *, deletes: bool) -> Act:
     return Act(moment, f"spoil the revision of {version}", do, decides=True)
 
 
+def restores_revision(moment: Moment, version: str) -> Act:
+    """The ControllerRevision of a version comes back from a backup, without its owner.
+
+    No patch of it is taken, for its data are immutable (`refusals.immutable`).
+    """
+
+    def do(world: World) -> None:
+        found = world.server.find(CONTROLLER_REVISION, NAMESPACE, world.revision_of(version) or "")
+        if found is None:
+            return
+        place = Place(CONTROLLER_REVISION, NAMESPACE, found["metadata"]["name"])
+        world.server.delete(place, PERSON)
+        kept = {key: value for key, value in found["metadata"].items() if key != "ownerReferences"}
+        world.server.create(place, {**found, "metadata": kept}, PERSON)
+        what = f"restores the ControllerRevision of version {version} without its owner"
+        world.note(Input(now(), PERSON, what))
+
+    return Act(moment, f"restore the revision of {version}", do, decides=True)
+
+
 def scales_by_hand(moment: Moment, version: str) -> Act:
     """The Deployment of a version is scaled by somebody who does not know whose it is."""
 

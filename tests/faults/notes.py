@@ -29,6 +29,8 @@ class Life:
     ended: float | None = None
     error: str | None = None
     transport: Transport | None = None
+    knows_from: float = 0.0
+    """When its lists and watches begin to show the present."""
     killed: asyncio.Event = field(default_factory=asyncio.Event)
     killed_by: Killed | None = None
 

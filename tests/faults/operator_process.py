@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from unittest.mock import patch
+from weakref import WeakSet
 
 from model_rollouts.cluster import requests as cluster_requests
 from model_rollouts.cluster.client import ClusterClient
@@ -35,7 +36,7 @@ from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout import PHASE_MS, Settings, make_plan, take_counts
 from model_rollouts.rollout.state.state import Pace as ShadowPace
 from tests.faults.transport import Transport
-from tests.faults.virtual_time import now
+from tests.faults.virtual_time import LIFE, now
 
 GRID = Grid()
 SETTINGS = Settings(
@@ -136,16 +137,25 @@ class OperatorProcess:
 
     async def run(self) -> None:
         """Work until cancelled; raises what ends a part, as the real process does."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._informer.run())
-            for ticker in self._tickers:
-                tasks.create_task(ticker.run())
-            tasks.create_task(self._recorder.run())
-            tasks.create_task(self._questions.run())
-            await self._informer.listed.wait()
-            tasks.create_task(self._reconciler.work(urgent=True))
-            for _ in range(WORKERS):
-                tasks.create_task(self._reconciler.work())
+        mine: WeakSet[asyncio.Task[object]] = WeakSet()
+        known = LIFE.set(mine)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._informer.run())
+                for ticker in self._tickers:
+                    tasks.create_task(ticker.run())
+                tasks.create_task(self._recorder.run())
+                tasks.create_task(self._questions.run())
+                await self._informer.listed.wait()
+                tasks.create_task(self._reconciler.work(urgent=True))
+                for _ in range(WORKERS):
+                    tasks.create_task(self._reconciler.work())
+        finally:
+            LIFE.reset(known)
+            left = [task for task in mine if not task.done()]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
 
 def requests_over(transport: Transport, dice: random.Random) -> Requests:

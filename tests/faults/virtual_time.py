@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 NOON = 1_800_000_000.0
 """The wall clock (Unix seconds) when a history begins."""
@@ -57,7 +59,19 @@ class VirtualLoop(asyncio.BaseEventLoop):
 def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     """What `work` gives, in a loop of its own that begins at 0. Raises StandstillError."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.get_loop().set_task_factory(_kept_by_life)
         return runner.run(work())
+
+
+LIFE: ContextVar[WeakSet[asyncio.Task[Any]] | None] = ContextVar("LIFE", default=None)
+"""The tasks of the process in which code runs: all of them end with it."""
+
+
+def _kept_by_life(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+    task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)
+    if (life := LIFE.get()) is not None:
+        life.add(task)
+    return task
 
 
 def now() -> float:

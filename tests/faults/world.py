@@ -262,6 +262,7 @@ class World:
         stale = None
         if killed is not None and killed.behind:
             stale = Stale(self.server.version - killed.behind, now() + killed.behind_s)
+            life.knows_from = stale.until
         life.transport = Transport(
             self.server,
             self.dice(f"wire {number}"),

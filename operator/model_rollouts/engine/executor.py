@@ -24,6 +24,7 @@ from model_rollouts.cluster.kinds import (
     kind_named,
     kind_of,
 )
+from model_rollouts.engine.failures import STILL_UNDER_WAY
 from model_rollouts.engine.lookup import look
 from model_rollouts.engine.outcome import Outcome, Undone, in_order, is_of_workloads, named
 from model_rollouts.engine.store import Key, Store
@@ -49,8 +50,6 @@ PATIENCE_S = 1.0
 
 ROUTE_TRIES = 3
 """How often a route that others annotate is read and written anew as it then is."""
-
-_STILL = "no answer yet"
 
 _log = logging.getLogger(__name__)
 
@@ -208,14 +207,14 @@ class Executor:
         if (answer := self._late.pop(name, None)) is not None:
             raise UnderWayError(answer)
         if name in self._under_way:
-            raise UnderWayError(_STILL)
+            raise UnderWayError(STILL_UNDER_WAY)
         doing = asyncio.ensure_future(self._do(run, action))
         try:
             while not (await asyncio.wait({doing}, timeout=PATIENCE_S))[0]:
                 if hurried():
                     self._under_way[name] = doing
                     doing.add_done_callback(partial(self._ended, name))
-                    raise UnderWayError(_STILL)
+                    raise UnderWayError(STILL_UNDER_WAY)
         except asyncio.CancelledError:
             doing.cancel()
             raise

@@ -12,6 +12,9 @@ MOST_TOLD = 5
 LONGEST_ANSWER = 500
 """Characters of an answer that are kept: it ends up in conditions and events."""
 
+STILL_UNDER_WAY = "no answer yet"
+"""The answer to a write that takes so long that nobody waits for it."""
+
 EVENT_TIMES = 2
 """So often in a row, and an event tells of a failure that the status cannot tell."""
 
@@ -52,6 +55,9 @@ class Failures:
         """It was not done, once more."""
         before = self._kept.pop(what, None)
         times = 1 if before is None else before.failure.times + 1
+        if answer == STILL_UNDER_WAY and before is not None:
+            # What came back last says more.
+            answer = before.failure.answer
         writes = origin not in (Origin.CHECK, Origin.READ)
         failure = Failure(what, _cut(answer), times, is_refusal, writes)
         self._kept[what] = _Kept(failure, origin)

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from tests.faults import spans
 from tests.faults.facts import Facts, RouteWritten
-from tests.faults.faults import WatchDisturbed
 from tests.faults.oracles.protection import REPAIRED_S, excused_from_repair
 from tests.faults.oracles.violation import Violation
 from tests.faults.spans import Span
@@ -38,8 +37,7 @@ def a_hand_towards_stable_counts(facts: Facts) -> Iterator[Violation]:
 
 def a_hand_towards_the_candidate_is_repaired(facts: Facts) -> Iterator[Violation]:
     """Weights that somebody has moved towards a candidate are as they were within 15 s."""
-    lost = facts.lasting(lambda fault: isinstance(fault, WatchDisturbed))
-    excused = spans.joined((*excused_from_repair(facts), *lost))
+    excused = excused_from_repair(facts)
     for before, edited in _edits(facts):
         revision, had = _candidate(before), before.share(_candidate(before))
         if edited.share(revision) <= had:

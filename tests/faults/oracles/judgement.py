@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from model_rollouts.metrics.sources import Listener
 from tests.faults.facts import Facts, RouteWritten
+from tests.faults.faults import ClockBehind
 from tests.faults.notes import NAME
 from tests.faults.oracles.violation import Violation
 from tests.faults.users import GOOD, Quality
@@ -52,11 +53,17 @@ def weight_rises_on_evidence(facts: Facts) -> Iterator[Violation]:
                 continue
             who = f"version {facts.revisions.get(revision, revision)}"
             rise = f"rises from {100 * before:.3g} to {100 * share:.3g} % of users"
-            if route.at - last < STEP_S - TOLERANCE_S:
+            if route.at - last < STEP_S - TOLERANCE_S and not _jumped(facts, last, route.at):
                 yield Violation(route.at, f"{who} {rise} after {route.at - last:.1f} s")
             if answered[revision] - had < 1 or answered[revision] < LEAST_REQUESTS:
                 new = answered[revision] - had
                 yield Violation(route.at, f"{who} {rise} on {new} new requests")
+
+
+def _jumped(facts: Facts, begun: float, ended: float) -> bool:
+    """Whether the clock that counts was set meanwhile."""
+    behind = facts.lasting(lambda fault: isinstance(fault, ClockBehind))
+    return any(begun <= each.ended <= ended for each in behind)
 
 
 @dataclass(frozen=True)

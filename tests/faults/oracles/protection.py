@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tests.faults import spans
-from tests.faults.facts import WRITE_ROUTE, Facts, RouteWritten
+from tests.faults.catalogue import WRITE_ROUTE
+from tests.faults.facts import Facts, RouteWritten
 from tests.faults.oracles.violation import Violation
 from tests.faults.spans import Span, Spans
 from tests.faults.transport import Requested
@@ -81,7 +82,8 @@ def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
         begun = max(tries[0].begun, needed[0].begun)
         yield from _told_in_time(facts, begun, needed[-1].ended)
         yield from _tried_often(facts, tries, spans.both(needed, (Span(begun, window.ended),)))
-        yield from _off_in_time(facts, window.ended)
+        # A try that gets no answer is one until its time is over.
+        yield from _off_in_time(facts, max(window.ended, tries[-1].ended))
 
 
 def _is_in(requested: Requested, window: Span) -> bool:
@@ -192,8 +194,8 @@ def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:
 
 
 def excused_from_repair(facts: Facts) -> Spans:
-    """When nobody could write the route, or nobody was to."""
-    return spans.joined((*facts.dead, *facts.paused, *_refused(facts)))
+    """When nobody could write the route, was to, or knew that it had changed."""
+    return spans.joined((*facts.dead, *facts.paused, *facts.unheard, *_refused(facts)))
 
 
 def rolled_back(route: RouteWritten) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """Nobody has to guess why nothing moves."""
 
 from collections.abc import Iterator
+from http import HTTPStatus
 
 from model_rollouts.cluster.kinds import EVENT
 from tests.faults import spans
+from tests.faults.catalogue import WRITE_STATUS
 from tests.faults.facts import Facts
 from tests.faults.notes import NAME, is_of
 from tests.faults.oracles.violation import Violation
@@ -61,12 +63,18 @@ def _runs(requests: list[Requested]) -> Iterator[list[Requested]]:
         if asked.place.kind is EVENT or not is_of(asked.place, NAME):
             continue
         key = asked.action, asked.place
-        if requested.trouble is None or requested.trouble.done:
-            yield from _long(open_runs.pop(key, []))
-        else:
+        if _is_refused(requested):
             open_runs.setdefault(key, []).append(requested)
+        else:
+            yield from _long(open_runs.pop(key, []))
     for run in open_runs.values():
         yield from _long(run)
+
+
+def _is_refused(requested: Requested) -> bool:
+    """Whether it was not done; that something is not there is an answer to a question."""
+    was_done = requested.trouble is not None and requested.trouble.done
+    return requested.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND) and not was_done
 
 
 def _long(run: list[Requested]) -> Iterator[list[Requested]]:
@@ -80,7 +88,8 @@ def available_means_answers(facts: Facts) -> Iterator[Violation]:
     conditions = {each["type"]: each["status"] for each in status.get("conditions", ())}
     if conditions.get("Available") != "True":
         return
-    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused))
+    untold = facts.refused(WRITE_STATUS)
+    excused = spans.joined((*facts.blind, *facts.dead, *facts.paused, *untold))
     for revision, version in facts.revisions.items():
         alone = [(each.at, set(each.weights) == {revision}) for each in facts.world.splits()]
         bad = spans.both(spans.where(alone, facts.ended), facts.terrible(version))

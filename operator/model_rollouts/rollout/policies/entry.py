@@ -67,8 +67,8 @@ def admit(state: RolloutState, proxy: ProxySettings) -> Entry:
             fault,
         )
     )
-    if not found and needs.lacks_checks(state):
-        found = (_unanswered(state),)
+    if needs.lacks_checks(state) and not any(each.stalls for each in found):
+        found = (_unanswered(state), *found)
     return Entry(found, stored, tries)
 
 

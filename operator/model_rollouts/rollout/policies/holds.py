@@ -186,6 +186,9 @@ def capacity(state: RolloutState) -> Hold | None:
         )
     if not state.phase.shares_traffic:
         return None
+    if state.clocks.step < seconds(state.spec.strategy.canary.min_step_duration):
+        # The step lasts in any case.
+        return None
     if state.promotion_verdict or (
         trial.judge.decide(trial.state, float(state.next_step.proof)) is not Decision.PASS
     ):
