@@ -61,7 +61,7 @@ class Controllers:
             self._route(change)
         elif kind is MODEL_DEPLOYMENT:
             self._model(change)
-        if change.before is None and change.after is not None:
+        if change.after is not None and _owners(change.before or {}) != _owners(change.after):
             self._later(2.0, lambda: self._collect_orphan(change.place))
 
     def _later(self, seconds: float, work: Callable[[], None]) -> None:
@@ -191,7 +191,7 @@ def version_of(deployment: Mapping[str, object]) -> str:
 
 
 def _owners(obj: Object) -> set[str]:
-    return {each["uid"] for each in obj["metadata"].get("ownerReferences") or ()}
+    return {each["uid"] for each in obj.get("metadata", {}).get("ownerReferences") or ()}
 
 
 def _generation(obj: Object | None) -> int | None:
