@@ -256,10 +256,12 @@ class Executor:
     async def _write(self, body: Object, request: Coroutine[Any, Any, Body]) -> None:
         metadata = body["metadata"]
         kind = kind_of(body)
+        place = kind, metadata["namespace"], metadata["name"]
+        known = self._known(*place)
         try:
             self._store.put(kind, await request)
         except ApiError as error:
-            await self._look_again(error, kind, metadata["namespace"], metadata["name"])
+            await self._look_again(error, *place, known)
 
     async def _write_route(self, run: _Run, action: WriteRoute) -> None:
         key, version = run.key, action.resource_version
@@ -281,7 +283,7 @@ class Executor:
             try:
                 self._store.put(HTTP_ROUTE, await self._client.apply(body, version))
             except ApiError as error:
-                found = await self._looked_at(error, HTTP_ROUTE, *run.key)
+                found = await self._looked_at(error, HTTP_ROUTE, *run.key, version)
                 if found is None or run.route is None or not reader.is_same(found, run.route):
                     raise OutdatedError(error.answer) from error
                 version = found["metadata"]["resourceVersion"]
@@ -295,16 +297,17 @@ class Executor:
         try:
             written = await self._client.replace_status(*key, status, version)
         except ApiError as error:
-            await self._look_again(error, MODEL_DEPLOYMENT, *key)
+            await self._look_again(error, MODEL_DEPLOYMENT, *key, version)
         self._store.put(MODEL_DEPLOYMENT, written)
         after: str = written["metadata"]["resourceVersion"]
         return after
 
     async def _scale(self, namespace: str, revision: str, replicas: int) -> None:
+        known = self._known(DEPLOYMENT, namespace, revision)
         try:
             scaled = await self._client.scale(namespace, revision, replicas)
         except ApiError as error:
-            await self._look_again(error, DEPLOYMENT, namespace, revision)
+            await self._look_again(error, DEPLOYMENT, namespace, revision, known)
         else:
             self._store.put(DEPLOYMENT, scaled)
 
@@ -314,7 +317,7 @@ class Executor:
         try:
             await self._client.delete(kind, namespace, name, uid)
         except ApiError as error:
-            await self._look_again(error, kind, namespace, name)
+            await self._look_again(error, kind, namespace, name, self._known(kind, namespace, name))
         if known is not None:
             self._store.remove(kind, known)
 
@@ -344,23 +347,32 @@ class Executor:
         severity = emit.severity.value
         self._record(Occurrence(model, severity, emit.reason, emit.action, emit.note, at))
 
-    async def _look_again(self, error: ApiError, kind: Kind, namespace: str, name: str) -> NoReturn:
+    def _known(self, kind: Kind, namespace: str, name: str) -> str | None:
+        """The version of an object that is known, None when there is none."""
+        known = self._store.get(kind, namespace, name)
+        return None if known is None else _version(known)
+
+    async def _look_again(
+        self, error: ApiError, kind: Kind, namespace: str, name: str, known: str | None
+    ) -> NoReturn:
         """Keep what is there in the place of a write that did not fit, and raise OutdatedError."""
-        await self._looked_at(error, kind, namespace, name)
+        await self._looked_at(error, kind, namespace, name, known)
         raise OutdatedError(error.answer) from error
 
     async def _looked_at(
-        self, error: ApiError, kind: Kind, namespace: str, name: str
+        self, error: ApiError, kind: Kind, namespace: str, name: str, known: str | None
     ) -> Body | None:
-        """What is there in the place of a write that did not fit; raises `error` if it did."""
+        """What is there in the place of a write that did not fit; raises `error` if it did.
+
+        `known` is the version that the write was made for.
+        """
         if not (error.is_conflict or error.is_missing):
             raise error
-        known = self._store.get(kind, namespace, name)
         try:
             found = await look(self._client, self._store, kind, namespace, name)
         except ApiError:
             raise error from None
-        if found is not None and known is not None and _version(found) == _version(known):
+        if found is not None and _version(found) == known:
             # Nothing has changed that a plan could follow: somebody answers so whatever is sent.
             raise error
         return found
