@@ -7,6 +7,7 @@ from typing import Any
 from model_rollouts.decision import Dispersion, Judge, Objective, Seen, State, Traffic
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.rollout.standing import Roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,8 @@ class Memory:
     repaired: Mapping[str, str] = field(default_factory=dict)
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
+    roles: Roles | None = None
+    """Those of the latest write of the route that this operator has seen or made."""
     route_repair: RouteRepair | None = None
     """The repair of the route that was tried last; None while the route is as it should be."""
     sound: Mapping[str, str] = field(default_factory=dict)

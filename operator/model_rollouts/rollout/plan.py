@@ -128,6 +128,9 @@ def _find(
     spec, metadata = deployment.spec, deployment.metadata
     stored = revisions.read(observed.children)
     today = read_roles(observed.children, stored, deployment.status)
+    if memory.roles is not None and memory.roles.sequence > today.sequence > 0:
+        # An older copy of the route was put back before the status told of the last write.
+        today = memory.roles
     if fault is None:
         wanted = revisions.wanted(spec, metadata.name, stored)
     stored = revisions.with_missing(
@@ -145,7 +148,7 @@ def _find(
     about = f"{judged}/{wanted.name}/{attempt}"
     memory = current_trial.since_write(memory, today.sequence)
     ticked = clocks.tick(memory, about, now, sequence=today.sequence, paused=spec.paused)
-    memory = replace(memory, clocks=ticked, written=_written(observed, memory, now))
+    memory = replace(memory, clocks=ticked, written=_written(observed, memory, now), roles=today)
     return RolloutState(
         observed,
         deployment,
@@ -223,6 +226,7 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
         protects=following.protects,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
+    memory = replace(memory, roles=roles)
     if following.move is Move.REPAIR:
         memory = replace(memory, route_repair=tried(state))
     measures = current_trial.measures(state)
