@@ -10,7 +10,7 @@ import pytest
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, Kind
 from model_rollouts.engine import executor
-from model_rollouts.engine.failures import LONGEST_ANSWER, MOST_TOLD
+from model_rollouts.engine.failures import LONGEST_ANSWER, MOST_TOLD, STILL_UNDER_WAY
 from model_rollouts.engine.reconciler import OUTDATED_TRIES, RESTLESS
 from model_rollouts.rollout.actions import (
     Action,
@@ -486,3 +486,49 @@ def test_what_protects_does_not_wait_for_an_adoption() -> None:
 
     assert writes(world)[:2] == ["apply HTTPRoute", "adopt Deployment"]
     assert world.session().memory == DONE
+
+
+def test_a_write_that_hangs_is_left_to_end_once_others_are_in_a_hurry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked for once at a time, and what came of it is told to who wants it next."""
+    monkeypatch.setattr(executor, "PATIENCE_S", 0.001)
+    world = wanting(lambda seen: ())
+    model = world.store.get(MODEL_DEPLOYMENT, *KEY)
+    assert model is not None
+    client: Any = world.cluster
+
+    async def story() -> None:
+        answered, ended = asyncio.Event(), asyncio.Event()
+
+        async def hang(verb: str, kind: Kind, name: str) -> None:
+            if verb == "scale":
+                await answered.wait()
+                ended.set()
+
+        world.cluster.hook = hang
+        world.cluster.faults["scale Deployment"] = error(403)
+        writer = executor.Executor(
+            client, world.store, record=world.events.append, clock=world.clock
+        )
+
+        async def tried() -> Any:
+            return await writer.carry_out(model, (Scale(NAME, 3),), hurried=lambda: True)
+
+        before = writes(world).count("scale Deployment")
+        for _ in range(2):
+            (left,) = (await tried()).undone
+            assert (left.answer, left.is_refusal) == (STILL_UNDER_WAY, False)
+        assert writes(world).count("scale Deployment") == before + 1
+
+        answered.set()
+        await ended.wait()
+        await asyncio.sleep(0)
+        (refused,) = (await tried()).undone
+        assert (refused.answer, refused.is_refusal) == ("HTTP 403: injected", True)
+        assert writes(world).count("scale Deployment") == before + 1
+
+        del world.cluster.faults["scale Deployment"]
+        assert (await tried()).is_whole
+
+    asyncio.run(story())

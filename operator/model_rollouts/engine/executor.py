@@ -112,8 +112,7 @@ class Executor:
         self._told = told
         self._progress = progress
         self._under_way: dict[str, asyncio.Future[None]] = {}
-        self._late: dict[str, str] = {}
-        """What came back for writes that nobody waited for."""
+        """Writes that nobody waits for: those that have not ended, and those that failed since."""
 
     async def carry_out(
         self,
@@ -204,10 +203,12 @@ class Executor:
         if isinstance(action, WriteRoute):
             await self._do(run, action)
             return
-        if (answer := self._late.pop(name, None)) is not None:
-            raise UnderWayError(answer)
-        if name in self._under_way:
-            raise UnderWayError(STILL_UNDER_WAY)
+        if (before := self._under_way.get(name)) is not None:
+            if not before.done():
+                raise UnderWayError(STILL_UNDER_WAY)
+            del self._under_way[name]
+            # It failed, and this is the first who is told.
+            await before
         doing = asyncio.ensure_future(self._do(run, action))
         try:
             while not (await asyncio.wait({doing}, timeout=PATIENCE_S))[0]:
@@ -221,11 +222,9 @@ class Executor:
         await doing
 
     def _ended(self, name: str, doing: asyncio.Future[None]) -> None:
-        """What nobody waited for has ended; what came back is in the store."""
-        del self._under_way[name]
-        if not doing.cancelled() and (error := doing.exception()) is not None:
-            # The next pass that wants it is told.
-            self._late[name] = error.answer if isinstance(error, ApiError) else str(error)
+        """What nobody waited for has ended; a failure is kept for the next pass that wants it."""
+        if doing.cancelled() or doing.exception() is None:
+            del self._under_way[name]
 
     async def _do(self, run: _Run, action: Action) -> None:
         key = run.key

@@ -212,7 +212,7 @@ class Memory:
     """How an object was when it was repaired last, by `Kind/name`: a repair that changes nothing is
     not tried again."""
     roles: Roles | None = None
-    """Those of the latest write of the route that this operator has seen or made."""
+    """Those of the latest write of the route that this operator has seen."""
     route_repair: RouteRepair | None = None
     """The repair of the route that was tried last; None while the route is as it should be."""
     sound: Mapping[str, str] = field(default_factory=dict)

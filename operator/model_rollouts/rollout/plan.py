@@ -127,10 +127,7 @@ def _find(
 ) -> RolloutState:
     spec, metadata = deployment.spec, deployment.metadata
     stored = revisions.read(observed.children)
-    today = read_roles(observed.children, stored, deployment.status)
-    if memory.roles is not None and memory.roles.sequence > today.sequence > 0:
-        # An older copy of the route was put back before the status told of the last write.
-        today = memory.roles
+    today = read_roles(observed.children, stored, deployment.status, memory.roles)
     if fault is None:
         wanted = revisions.wanted(spec, metadata.name, stored)
     stored = revisions.with_missing(
@@ -226,7 +223,6 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
         protects=following.protects,
     )
     told = Emit(following.severity, following.reason, following.move.value, following.note)
-    memory = replace(memory, roles=roles)
     if following.move is Move.REPAIR:
         memory = replace(memory, route_repair=tried(state))
     measures = current_trial.measures(state)

@@ -219,6 +219,19 @@ def test_a_record_of_the_status_may_name_what_is_not_stored() -> None:
     assert read_roles(Children(), REVISIONS, told) == lost
 
 
+@pytest.mark.parametrize(("sequence", "counts"), [(8, False), (9, False), (10, True)])
+def test_what_this_operator_has_seen_counts_before_an_older_record(
+    sequence: int, *, counts: bool
+) -> None:
+    """An older copy of the route may come before the status tells of the last write."""
+    children = Children(route=route({"m-a": 75, "m-b": 25}, text_of(CANARY._replace(sequence=9))))
+    seen = CANARY._replace(phase=Phase.ROLLED_BACK, weight=Fraction(0), sequence=sequence)
+
+    found = read_roles(children, REVISIONS, NOTHING, seen)
+
+    assert found == (seen if counts else CANARY._replace(sequence=9))
+
+
 def test_a_backend_that_is_not_stored_is_the_older_one() -> None:
     lost = "m-0123456789"
     children = Children(route=route({lost: 75, "m-b": 25}, None))

@@ -87,8 +87,9 @@ def follows_spec(state: RolloutState) -> bool:
         # A release wrote it that does not say what of the spec it followed.
         told = state.deployment.status.observed_generation
         changed = told != state.deployment.metadata.generation
-    wanted = desired_route(state.deployment, state.roles, _asked(state))
-    return changed and bool(_differing(state, wanted))
+    if not changed:
+        return False
+    return bool(_differing(state, desired_route(state.deployment, state.roles, _asked(state))))
 
 
 def _asked(state: RolloutState) -> RouteSpec:

@@ -13,22 +13,30 @@ from model_rollouts.routes import record
 from model_rollouts.routes.record import RouteRecord, RouteWrite
 
 
-def read_roles(children: Children, revisions: Mapping[str, Revision], status: Status) -> Roles:
+def read_roles(
+    children: Children,
+    revisions: Mapping[str, Revision],
+    status: Status,
+    known: Roles | None = None,
+) -> Roles:
     """The roles of today.
 
     From the record of the route, for it was written in one request with what users get. From that
-    of the status when the route is gone or has none, and when the status knows a later write:
-    somebody has put an older copy of the route back. Without any record they are `recovered`.
-    A route may name a revision that is not stored.
+    of the status when the route is gone or has none. A later write that the status tells of, or
+    that this operator has seen (`known`), counts before them: somebody has put an older copy of the
+    route back. Without any record they are `recovered`. A record may name a revision that is not
+    stored.
     """
     route = children.route
     found = None if route is None else record.read(route)
-    by_route, by_status = _roles(found), _roles(record.read_text(status.record))
-    if by_route is None:
-        return by_status or recovered(children, revisions, status)
-    if by_status is not None and by_status.sequence > by_route.sequence:
-        return by_status
-    return by_route
+    told = (_roles(found), _roles(record.read_text(status.record)))
+    recorded = [each for each in told if each is not None]
+    if not recorded:
+        return recovered(children, revisions, status)
+    if known is not None:
+        recorded.append(known)
+    # Of the same write, the route's.
+    return max(recorded, key=lambda each: each.sequence)
 
 
 def with_write(
