@@ -13,25 +13,19 @@ from e2e.cluster import tools
 from e2e.fixtures import ApiServer
 from model_rollouts.routes import record
 from model_rollouts.routes.record import RecordedVerdict
-from tests.engine.whole_operator import NAME, Story, Whole, play
+from tests.engine.whole_operator import MARKS, NAME, Play, Whole, play
 from tests.kubernetes_clients import until
 
-pytestmark = [
-    pytest.mark.whole,
-    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = MARKS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "night.md"
 LOOK, GIVE_BACK, GIVE_BACK_IN_WATCH, KEEP = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.S)
-
-Play = Callable[[Story], None]
 
 
 @pytest.fixture
 def playing(api_server: ApiServer, namespace: str) -> Play:
     """Plays a story in a namespace of its own."""
-    return lambda story: asyncio.run(play(api_server, namespace, story))
+    return lambda story: play(api_server, namespace, story)
 
 
 @pytest.fixture

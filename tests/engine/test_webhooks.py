@@ -4,7 +4,6 @@ The histories of tests/faults once more, where the API server, its webhooks and 
 real ones.
 """
 
-import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -15,14 +14,10 @@ import pytest
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import EVENT
 from tests.engine.admission_webhook import ALLOWED, Answer, Review, Webhook, denied, patched
-from tests.engine.whole_operator import Whole, play
+from tests.engine.whole_operator import MARKS, Whole, play
 from tests.kubernetes_clients import until
 
-pytestmark = [
-    pytest.mark.whole,
-    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = MARKS
 
 Story = Callable[[Whole, Webhook], Awaitable[None]]
 Play = Callable[[Story], None]
@@ -42,7 +37,7 @@ def playing(api_server: ApiServer, namespace: str) -> Play:
             async with webhook.running(api_server, namespace):
                 await story(whole, webhook)
 
-        asyncio.run(play(api_server, namespace, told))
+        play(api_server, namespace, told)
 
     return go
 

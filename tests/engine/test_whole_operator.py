@@ -1,27 +1,16 @@
 """The whole operator from the spec to the users, on a real API server."""
 
-import asyncio
 import json
-from collections.abc import Callable
 
 import pytest
 
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
 from model_rollouts.routes import reader
-from tests.engine.whole_operator import NAME, ON, Story, Whole, play
+from tests.engine.whole_operator import MARKS, NAME, ON, Play, Whole, play
 from tests.kubernetes_clients import until
 
-pytestmark = [
-    pytest.mark.whole,
-    # A request that is cancelled closes its connection by a goodbye over TLS, and asyncio has no
-    # way to wait for it: on a busy machine the loop of a test ends before the API server answers.
-    # `test_watching` holds the operator's own watches to leaving none open.
-    pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
-
-Play = Callable[[Story], None]
+pytestmark = MARKS
 
 MOST_WRITES = 18
 """Of one promotion, with the objects of the new version and what is only tried; Events apart, which
@@ -37,7 +26,7 @@ LONG = 3
 @pytest.fixture
 def playing(api_server: ApiServer, namespace: str) -> Play:
     """Plays a story in a namespace of its own."""
-    return lambda story: asyncio.run(play(api_server, namespace, story))
+    return lambda story: play(api_server, namespace, story)
 
 
 async def in_canary(whole: Whole, *, steps: tuple[str, ...] = ("50%",)) -> dict[str, int]:

@@ -58,6 +58,21 @@ UNTYPED = {
     }
 }
 
+
+def _fails_beside_invalid(template: Mapping[str, object]) -> Script:
+    """The watched version begins to fail while the next one cannot be started."""
+    return Script(
+        (
+            FIRST,
+            SECOND,
+            applies(at("Watch", "2", 5.0), "3", template=template),
+            turns(Moment(after=5.0), "2", FAILS),
+            Act(Moment(after=60.0), "wait", lambda world: None),
+        ),
+        is_timed=True,
+    )
+
+
 SCRIPTS: Mapping[str, Script] = {
     "promoted": Script((FIRST, SECOND, waits("Full", "2")), often=3),
     "first fails": Script((FIRST, waits("Full", "1")), {"1": FAILS}, tried="1"),
@@ -106,26 +121,8 @@ SCRIPTS: Mapping[str, Script] = {
         ),
         {"2": FAILS},
     ),
-    "reserved next in the watch": Script(
-        (
-            FIRST,
-            SECOND,
-            applies(at("Watch", "2", 5.0), "3", template=RESERVED_VOLUME),
-            turns(Moment(after=5.0), "2", FAILS),
-            Act(Moment(after=60.0), "wait", lambda world: None),
-        ),
-        is_timed=True,
-    ),
-    "untyped next in the watch": Script(
-        (
-            FIRST,
-            SECOND,
-            applies(at("Watch", "2", 5.0), "3", template=UNTYPED),
-            turns(Moment(after=5.0), "2", FAILS),
-            Act(Moment(after=60.0), "wait", lambda world: None),
-        ),
-        is_timed=True,
-    ),
+    "reserved next in the watch": _fails_beside_invalid(RESERVED_VOLUME),
+    "untyped next in the watch": _fails_beside_invalid(UNTYPED),
     "paused": Script(
         (
             FIRST,
