@@ -1,5 +1,7 @@
 """What a benchmark asks of the machine it runs on: processor, memory and time of a process."""
 
+import math
+import time
 from pathlib import Path
 
 
@@ -24,3 +26,12 @@ def rss_mib(pid: int | str = "self") -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"/proc/{pid}/status has no VmRSS")
+
+
+def reference_s() -> float:
+    """CPU seconds that a fixed piece of work takes now: a busy machine takes longer for all."""
+    begun = time.process_time()
+    counts: dict[int, float] = {}
+    for number in range(200_000):
+        counts[number % 997] = math.exp(-number % 7) + counts.get(number % 991, 0.0) / 2
+    return time.process_time() - begun

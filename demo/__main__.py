@@ -34,7 +34,7 @@ def main() -> None:
     "--scene",
     "wanted",
     multiple=True,
-    type=click.IntRange(1, 8),
+    type=click.IntRange(1, 10),
     help="Play this scene; may be given several times.",
 )
 @click.option(

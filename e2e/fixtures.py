@@ -30,8 +30,8 @@ from e2e.cluster.progress import StepError
 from e2e.cluster.provider import Provider, choose
 from e2e.waiting import wait_until
 from model_rollouts.metrics.series import Sample
-from model_rollouts.prometheus.client import ServerOptions
 from model_rollouts.prometheus.inspect import connect, raw_samples
+from model_rollouts.prometheus.server import ServerOptions
 
 READY_SECONDS = 60.0
 SETTING_UP: dict[str, float] = {}
@@ -67,7 +67,7 @@ class Cluster:
     @property
     def gateway_address(self) -> str:
         """Where pods reach the Gateway `models`."""
-        return f"http://models-gateway.{addons.GATEWAY_NAMESPACE}.svc.cluster.local"
+        return addons.chosen().url
 
     def route_accepted(self, name: str, namespace: str) -> bool:
         """Whether the gateway has accepted the HTTPRoute `name` as it stands now."""
@@ -175,11 +175,27 @@ def kubectl() -> Path:
 
 
 @pytest.fixture(scope="session")
+def controller_manager() -> Path:
+    """The program of the controllers of the cluster."""
+    if not tools.built(["kube-controller-manager"]):
+        _unavailable("kube-controller-manager is not built: run `make programs`")
+    return tools.binary("kube-controller-manager")
+
+
+@pytest.fixture(scope="session")
 def prometheus() -> Path:
     """The program of the Prometheus that the cluster runs too."""
     if not tools.built(["prometheus"]):
         _unavailable("Prometheus is not built: run `make tools`")
     return tools.binary("prometheus")
+
+
+@pytest.fixture(scope="session")
+def victoria_metrics() -> Path:
+    """The program of VictoriaMetrics, single-node; CI does not build it."""
+    if not tools.built(["victoria-metrics"]):
+        _unavailable("VictoriaMetrics is not built: run `make test-stores`")
+    return tools.binary("victoria-metrics")
 
 
 @pytest.fixture(scope="session")
@@ -216,7 +232,9 @@ def cluster() -> Cluster:
         provider = choose()
     except StepError as error:
         _unavailable(str(error))
-    progress.run([*provider.create(), *addons.install(provider)], Console(stderr=True))
+    second = addons.contour(provider) if addons.chosen() is addons.Gateway.CONTOUR else ()
+    steps = [*provider.create(), *addons.install(provider), *second]
+    progress.run(steps, Console(stderr=True))
     SETTING_UP["cluster"] = time.monotonic() - begun
     return Cluster(provider)
 

@@ -24,6 +24,7 @@ FOLDER = Path("manifests")
 INSTALL = FOLDER / "install.yaml"
 OPERATOR = FOLDER / "namespaced" / "operator" / "operator.yaml"
 WATCHED = FOLDER / "namespaced" / "watched" / "rights.yaml"
+MODELS = FOLDER / "models" / "network-policy.yaml"
 
 NAMESPACE = "model-rollouts"
 """Where the operator runs."""
@@ -35,12 +36,16 @@ _ORDER = (
     "Namespace",
     "CustomResourceDefinition",
     "ServiceAccount",
+    "ConfigMap",
     "ClusterRole",
     "ClusterRoleBinding",
     "Role",
     "RoleBinding",
     "Service",
+    "ResourceQuota",
+    "PodDisruptionBudget",
     "Deployment",
+    "NetworkPolicy",
 )
 _RIGHTS_IN_A_NAMESPACE = ("Role", "RoleBinding")
 
@@ -65,6 +70,15 @@ _KEEP = """\
     argocd.argoproj.io/sync-options: Prune=false,Delete=false
     kustomize.toolkit.fluxcd.io/prune: disabled
 """
+_WATCHED_LINE = f"  namespace: {WATCHED_NAMESPACE}\n"
+_NETWORK_POLICY: Values = {
+    "enabled": True,
+    **{
+        source: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}]
+        for source, name in (("gateway", "gateways"), ("prometheus", "monitoring"))
+    },
+}
+"""Examples of the namespaces in which gateway and Prometheus run."""
 _GENERATED = """\
 # Generated from helm/model-rollouts by `make manifests`. Change the chart, not this file.
 """
@@ -90,9 +104,11 @@ def generated() -> Mapping[Path, str]:
         StepError: Helm refused the values, or no place in the order is known for a kind.
     """
     everywhere = documents({})
-    here = documents({"watch": {"namespaces": [WATCHED_NAMESPACE]}})
-    rights = [each for each in here if each.kind in _RIGHTS_IN_A_NAMESPACE]
-    operator = [each for each in here if each.kind not in _RIGHTS_IN_A_NAMESPACE]
+    watch = {"namespaces": [WATCHED_NAMESPACE]}
+    here = documents({"watch": watch})
+    guarded = documents({"watch": watch, "modelNetworkPolicy": _NETWORK_POLICY})
+    rights = [each for each in here if _is_right_in_a_watched_namespace(each)]
+    operator = [each for each in here if not _is_right_in_a_watched_namespace(each)]
     return {
         INSTALL: _file("The operator, for the ModelDeployments of all namespaces.", everywhere),
         OPERATOR: _file(
@@ -101,6 +117,11 @@ def generated() -> Mapping[Path, str]:
         WATCHED: _file(
             "What the operator may do in a namespace that it watches, for each of them once.",
             rights,
+        ),
+        MODELS: _file(
+            "Who may connect to the pods of models. Apply it in each namespace that has some,\n"
+            "# with the namespaces of your gateway and your Prometheus in place of the two in it.",
+            [_anywhere(each) for each in guarded if each.kind == "NetworkPolicy"],
         ),
     }
 
@@ -131,6 +152,17 @@ def _rendered(values: Values) -> Iterator[Document]:
         if found is not None:
             plain = _HELMS_LABELS.sub("", ours).replace(_HELMS_KEEP, _KEEP)
             yield Document(found["kind"], plain)
+
+
+def _is_right_in_a_watched_namespace(document: Document) -> bool:
+    """Whether an object is a right for models, and not one beside the operator's own pod."""
+    where = yaml.safe_load(document.text)["metadata"].get("namespace")
+    return document.kind in _RIGHTS_IN_A_NAMESPACE and where != NAMESPACE
+
+
+def _anywhere(namespaced: Document) -> Document:
+    """The object without its namespace: whoever applies it says where."""
+    return Document(namespaced.kind, namespaced.text.replace(_WATCHED_LINE, ""))
 
 
 def _file(title: str, held: Sequence[Document]) -> str:

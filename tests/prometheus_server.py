@@ -8,10 +8,26 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from ephemeral_port_reserve import reserve
+from prometheus_client import CollectorRegistry, start_http_server
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@contextlib.contextmanager
+def exposed(registry: CollectorRegistry, port: int) -> Iterator[None]:
+    """Serve what a registry shows until the end of the context."""
+    server, thread = start_http_server(port, "127.0.0.1", registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +84,19 @@ def prometheus_server(
     *,
     honor_labels: bool = False,
     backfill: bool = False,
+    more: Mapping[str, Any] = NOTHING,
+    options: Sequence[str] = (),
 ) -> Iterator[PrometheusServer]:
     """Run the Prometheus `binary` to scrape `targets`; ended by its pid afterwards.
 
-    With `backfill` it takes samples of the past two days from pages that state their times.
+    With `backfill` it takes samples of the past two days from pages that state their times. `more`
+    are further sections of its configuration, `options` those of its command line.
     """
     port = reserve()
     config = directory / "prometheus.yml"
     settings = configuration(targets, interval, honor_labels=honor_labels)
+    for section, values in more.items():
+        settings[section] = values | settings[section] if section in settings else values
     if backfill:
         settings["storage"] = {"tsdb": {"out_of_order_time_window": "48h"}}
     config.write_text(yaml.safe_dump(settings))
@@ -88,6 +109,7 @@ def prometheus_server(
                 f"--storage.tsdb.path={directory / 'data'}",
                 f"--web.listen-address=127.0.0.1:{port}",
                 "--log.level=warn",
+                *options,
             ],
             stdout=output,
             stderr=subprocess.STDOUT,

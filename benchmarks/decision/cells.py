@@ -116,7 +116,7 @@ def run(cell: Cell, trials: int, seed: int) -> Result:
         outcome = run_trial(
             judge,
             draw,
-            scrape=cell.scrape,
+            look=cell.scrape,
             min_step=cell.min_step,
             horizon=cell.horizon,
             promotes=cell.promotes,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_rollouts.decision import Counts, Sample
-from model_rollouts.simulation.trial import Draw
+from model_rollouts.simulation.looks import Draw
 
 Floats = NDArray[np.float64]
 Timeline = Callable[[Floats], tuple[Floats, Floats]]

@@ -92,7 +92,9 @@ def main(
         with api_server_in(directory / "server", audit_log) as server:
             bench = measure.Bench(server, audit_log, directory, versions, console.print)
             for size, nothing_s in zip(sizes, idle, strict=True):
-                report["sizes"].append(bench.size(size, nothing_s, rates, seconds))
+                found = bench.size(size, nothing_s, rates, seconds)
+                found["standby"] = bench.standby(min(nothing_s, 60.0))
+                report["sizes"].append(found)
                 write(report, output)
     click.echo((output / "engine.md").read_text())
 

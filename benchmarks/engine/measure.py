@@ -21,6 +21,7 @@ from e2e.fixtures import ApiServer
 from e2e.scenes.operator_process import REQUESTS, WRITING, Operator
 from model_rollouts.cluster import connection
 from model_rollouts.cluster.client import ClusterClient
+from model_rollouts.cluster.kinds import LEASE as LEASE_KIND
 from model_rollouts.cluster.kinds import WATCHED
 from model_rollouts.cluster.requests import Requests
 
@@ -28,6 +29,8 @@ PASSES = "model_rollouts_pass_duration_seconds_count"
 NO_PROMETHEUS = "http://127.0.0.1:9"
 """Nobody answers there: each service is asked about once a minute, which is a part of what an idle
 operator costs; what answers cost is in benchmarks/results/settled.md."""
+
+LEASE = "default/model-rollouts"
 
 Say = Callable[[str], None]
 
@@ -91,22 +94,61 @@ class Bench:
         finally:
             operator.stop()
 
+    def standby(self, idle_s: float) -> dict[str, Any]:
+        """What one that stands by costs beside one that leads, with the ModelDeployments there."""
+        leader, other = (
+            Operator(self._server.kubeconfig, NO_PROMETHEUS, self._logs / "two.log", lease=LEASE)
+            for _ in range(2)
+        )
+        try:
+            leader.start()
+            while not (leader.leads and self._settled(leader, self._there)):
+                time.sleep(1)
+            other.start()
+            while not self._listens(other):
+                time.sleep(1)
+            before = cpu_of(leader.pid), cpu_of(other.pid)
+            # Time that has to pass is what is measured here.
+            time.sleep(idle_s)
+            after = cpu_of(leader.pid), cpu_of(other.pid)
+            assert leader.leads
+            assert not other.leads
+            return {
+                "seconds": idle_s,
+                "rss_mib": [round(rss_mib(each.pid), 1) for each in (leader, other)],
+                "cpu_percent": [
+                    round(100 * (end - begun) / idle_s, 2)
+                    for begun, end in zip(before, after, strict=True)
+                ],
+            }
+        finally:
+            other.stop()
+            leader.stop()
+
     def _settled(self, operator: Operator, models: int) -> bool:
         """Whether each model had a pass, and the list after the first watch is over."""
         passes = sum(operator.total(PASSES).values())
         waiting = sum(operator.total("model_rollouts_queue_depth").values())
+        return self._listens(operator) and passes >= models and not waiting
+
+    def _listens(self, operator: Operator) -> bool:
+        """Whether all its watches stand and the list after the first of them is over."""
         requests = _requests(operator)
         watches = sum(count for (verb, _), count in requests.items() if verb == "WATCH")
-        quiet, self._last = requests == self._last, requests
-        return passes >= models and not waiting and watches >= len(WATCHED) and quiet
+        # Who leads and who stands by look at their Lease all the time.
+        others = Counter({key: n for key, n in requests.items() if key[1] != LEASE_KIND.plural})
+        quiet, self._last = others == self._last, others
+        return watches >= len(WATCHED) and quiet
 
     def _idle(self, operator: Operator, seconds: float) -> dict[str, Any]:
         before, cpu = _requests(operator), cpu_of(operator.pid)
         begun, since = time.time(), time.monotonic()
         # Time that has to pass is what is measured here.
         time.sleep(seconds)
-        after, lasted = _requests(operator), time.monotonic() - since
-        own = after - before
+        # Before the page of metrics: what that costs is no idleness, and told apart.
+        spent, lasted = cpu_of(operator.pid) - cpu, time.monotonic() - since
+        own = _requests(operator) - before
+        page_s = cpu_of(operator.pid) - cpu - spent
         audited = Counter(_audited(self._audit_log, begun, time.time()))
         return {
             "seconds": round(lasted),
@@ -114,7 +156,8 @@ class Bench:
             "requests_by_kind": {" ".join(key): count for key, count in sorted(own.items())},
             "writes": _writes(own),
             "requests_by_audit_log": audited.total(),
-            "cpu_percent": round(100 * (cpu_of(operator.pid) - cpu) / lasted, 2),
+            "cpu_percent": round(100 * spent / lasted, 2),
+            "page_ms": round(1000 * page_s),
             "rss_mib": round(rss_mib(operator.pid), 1),
         }
 

@@ -33,6 +33,9 @@ def pods(revision: str) -> list[str]:
     return [f"{revision}-7c9d8f6b5-x{n}k2p" for n in range(PODS_PER_ARM)]
 
 
+_BY_STATUS = "envoy_cluster_upstream_rq"
+
+
 def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
     target = (
         f'namespace="{namespace(rollout)}",pod="{pod}",container="proxy",endpoint="metrics",'
@@ -45,7 +48,7 @@ def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
         f"{rq}completed{{{live}}} ",
         f"{rq}rx_reset{{{live}}} ",
         f'{rq}xx{{{live},envoy_response_code_class="5"}} ',
-        f'{rq}xx{{{live},envoy_response_code_class="4"}} ',
+        f'{_BY_STATUS}{{{target},envoy_cluster_name="live",envoy_response_code="404"}} ',
         f"{rq}time_count{{{live}}} ",
         f'{rq}time_bucket{{{live},le="299"}} ',
         f'{rq}time_bucket{{{live},le="379"}} ',

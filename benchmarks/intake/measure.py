@@ -22,10 +22,12 @@ from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import client_errors, errors, latency
-from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
+from model_rollouts.metrics.pods import KnownPods, Pod
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from tests.prometheus_server import Target, prometheus_server
 
 ROLLOUTS_PER_PAGE = 10
@@ -62,7 +64,7 @@ class Run:
         self._client = client
         self._bytes = self._queries = 0
         self.totals = Totals()
-        self._rollouts = [_rollout(number, started_ms) for number in range(rollouts)]
+        self._rollouts = [rollout(number, started_ms) for number in range(rollouts)]
         self._since: dict[str, Watermark] = {}
         self._reader = SampleReader(self._ask, Intake(Grid(step_s * 1000)))
 
@@ -93,8 +95,8 @@ class Run:
             intervals,
         )
 
-    async def _ask(self, text: str, at_ms: int) -> bytes:
-        body = await self._client.query(text, at_ms)
+    async def _ask(self, text: str, at_ms: int, namespace: str) -> bytes:
+        body = await self._client.query(text, at_ms, namespace)
         self._bytes += len(body)
         self._queries += 1
         return body
@@ -109,7 +111,8 @@ class Run:
                 self.totals.findings[finding.reason] = count + 1
 
 
-def _rollout(number: int, started_ms: int) -> MeasuredRollout:
+def rollout(number: int, started_ms: int) -> MeasuredRollout:
+    """What is counted of the rollout of that number."""
     stable, candidate = revisions(number)
     return MeasuredRollout(
         key=f"{namespace(number)}/arrival-delay-{number:05d}",
@@ -117,10 +120,12 @@ def _rollout(number: int, started_ms: int) -> MeasuredRollout:
         arms=(Arm("stable", stable), Arm("candidate", candidate)),
         objectives=(errors("errors"), client_errors("refused"), latency("latency", [0.3, 0.38])),
         started_ms=started_ms,
-        pods=tuple(
-            Pod(pod, revision, started_ms, started_ms)
-            for revision in (stable, candidate)
-            for pod in pods(revision)
+        pods=KnownPods(
+            tuple(
+                Pod(pod, revision, started_ms, started_ms)
+                for revision in (stable, candidate)
+                for pod in pods(revision)
+            )
         ),
     )
 

@@ -2,19 +2,20 @@
 
 import asyncio
 import gc
-import re
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmarks.engine.fleet import Pattern, place
+from benchmarks.made_up_prometheus import MadeUpPrometheus, Scraped
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Sessions
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.engine.ticker import Ticker
 from model_rollouts.engine.wiring import beats
+from model_rollouts.metrics.batching import Batching
 from model_rollouts.rollout import Memory, make_plan, take_counts
 from model_rollouts.rollout.observed import Children, Observed
 from tests.api.objects import LATENCY
@@ -26,7 +27,8 @@ WINDOW_BLOCKS = 73
 
 BLOCK_BYTES = 20
 
-_QUERY = re.compile(r'^(\w+)\{.*modelrollouts_revision=~?"([^"]*)".*\}\[(\d+)ms\]$')
+REQUESTS = 50
+"""Of each pod between two scrapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,68 +51,23 @@ class Cost:
     passes: int
 
 
-class Prometheus:
-    """Answers with the samples of healthy pods; what that takes is not the operator's."""
-
-    def __init__(self) -> None:
-        self.bytes = self.queries = 0
-        self.cpu_s = 0.0
-
-    async def ask(self, text: str, at_ms: int) -> bytes:
-        """The answer to a raw range selector."""
-        begun = time.process_time()
-        found = _QUERY.match(text)
-        assert found is not None, text
-        metric, revisions, range_ms = found.groups()
-        series = [
-            each
-            for revision in revisions.split("|")
-            for pod in range(PODS)
-            for each in _series(metric, text, revision, pod, at_ms, int(range_ms))
-        ]
-        body = (
-            '{"status":"success","data":{"resultType":"matrix","result":['
-            + ",".join(series)
-            + "]}}"
-        ).encode()
-        self.bytes += len(body)
-        self.queries += 1
-        self.cpu_s += time.process_time() - begun
-        return body
-
-
-def _series(
-    metric: str, text: str, revision: str, pod: int, at_ms: int, range_ms: int
-) -> Iterator[str]:
-    """One series, with the labels that a PodMonitor gives, one sample in 5 s."""
-    number = re.search(r"(\d{5})-", revision)
-    namespace, _ = place(int(number.group(1)) if number else 0)
-    edge = re.search(r'le=~"[^"]*?\(\?:(\d+)', text)
-    code = re.search(r'(envoy_response_code(?:_class)?)="(\w+)"', text)
-    listener = re.search(r'(envoy_http_conn_manager_prefix|envoy_cluster_name)="(\w+)"', text)
-    more = [f'"{m.group(1)}":"{m.group(2)}"' for m in (code, listener) if m]
-    more += [f'"le":"{edge.group(1)}"'] if edge else []
-    labels = ",".join(
-        [
-            f'"__name__":"{metric}","namespace":"{namespace}","pod":"{revision}-{pod}"',
-            f'"job":"{namespace}/models","instance":"10.0.{pod}.1:17090","container":"proxy"',
-            f'"endpoint":"metrics","modelrollouts_revision":"{revision}","prometheus":"m/k8s"',
-            *more,
-        ]
-    )
-    is_bad = "_xx" in metric or "reset" in metric or "upstream" in metric
-    first = (at_ms - range_ms) // 5_000 + 1
-    values = ",".join(
-        f'[{5 * n + 1.234},"{3 if is_bad else 50 * n}"]' for n in range(first, at_ms // 5_000)
-    )
-    yield f'{{"metric":{{{labels}}},"values":[{values}]}}'
+def prometheus_of(sessions: Sessions) -> MadeUpPrometheus:
+    """A Prometheus that has the samples of all of them."""
+    of: dict[str, Scraped] = {}
+    for key, session in sessions:
+        assert session.measures is not None
+        for arm in session.measures.rollout.arms:
+            pods = tuple(f"{arm.revision}-{number}" for number in range(PODS))
+            of[arm.revision] = Scraped(key.namespace, pods, REQUESTS)
+    return MadeUpPrometheus(of, NOON * 1000)
 
 
 def measure(services: int, say: Callable[[str], None]) -> Cost:
     """Plan for that many settled services, and let minutes pass."""
-    pattern, prometheus = Pattern(1), Prometheus()
+    pattern = Pattern(1)
     there = _sessions(pattern, services)
-    _minute(there, Prometheus())
+    prometheus = prometheus_of(there)
+    _minute(there, prometheus_of(there))
     begun = time.process_time()
     passes = _minute(there, prometheus)
     cpu_s = time.process_time() - begun - prometheus.cpu_s
@@ -118,10 +75,11 @@ def measure(services: int, say: Callable[[str], None]) -> Cost:
 
     tracemalloc.start()
     there = _sessions(pattern, services)
-    _minute(there, Prometheus())
+    asked = prometheus_of(there)
+    _minute(there, asked)
     counted = _traced()
     tracemalloc.reset_peak()
-    _minute(there, Prometheus())
+    _minute(there, asked)
     peak = tracemalloc.get_traced_memory()[1]
     _fill(there)
     full = _traced()
@@ -180,10 +138,10 @@ def _sessions(pattern: Pattern, services: int) -> Sessions:
 _KINDS = ("ControllerRevision", "Deployment", "Service", "HTTPRoute")
 
 
-def _minute(sessions: Sessions, prometheus: Prometheus) -> int:
+def _minute(sessions: Sessions, prometheus: MadeUpPrometheus) -> int:
     """Read every phase of the slow pace once; how many passes follow."""
     queue = KeyedQueue(lambda: 0.0)
-    _, beat = beats(SETTINGS, prometheus.ask)
+    _, beat = beats(SETTINGS, prometheus.ask, Batching())
     clock = max(
         (s.memory.service.until_ms for _, s in sessions if s.memory.service), default=0
     ) // 1000 or int(NOON + 7_200)

@@ -18,6 +18,7 @@ from uuid import uuid4
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer, model_server
 from kserve.errors import InferenceError, InvalidInput
 
+from demo.model.clock import in_utc
 from demo.model.explanation import LONG_HAUL_MILES, because
 from demo.model.features import DATATYPES
 from demo.model.memory import Memory
@@ -70,6 +71,8 @@ class Arrival(Model):  # type: ignore[misc]  # KServe comes without types
         return known
 
     def _predicted(self, flight: dict[str, Any]) -> float:
+        if self._options.utc:
+            flight = in_utc(flight)
         return float(self._predictor.late({name: [value] for name, value in flight.items()})[0])
 
     async def _because(self, flight: dict[str, Any]) -> str:
@@ -122,6 +125,7 @@ def options() -> argparse.Namespace:
         help=f"also say why, for flights longer than that, such as {LONG_HAUL_MILES:.0f}",
     )
     parser.add_argument("--remember", action="store_true", help="remember answers, to spare work")
+    parser.add_argument("--utc", action="store_true", help="take hours in UTC")
     parser.add_argument("--errors", type=float, default=0.0, help="share of requests that fail")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds that every answer waits")
     parser.add_argument("--seed", type=int, default=1, help="of the draws which requests fail")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from demo import images
 from demo.flights.prepared import Prepared, prepare
+from demo.story import observer
 from demo.story.manifests import Manifests, values
+from demo.story.observer import Observer
 from e2e.chart import Release, image
 from e2e.cluster import addons
-from e2e.cluster.images import OURS, Image
+from e2e.cluster.images import OBSERVER, OURS, Image
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.progress import Step
 from e2e.cluster.provider import Provider, choose
@@ -59,8 +61,9 @@ class Setting:
             *addons.install(self.provider),
             Step("image flights-model", lambda: self._load(images.model(self.prepared))),
             Step("image flights-load", lambda: self._load(images.load(self.prepared))),
+            Step("image observer", lambda: self._load(OBSERVER)),
             Step("empty namespaces", self._emptied),
-            Step("operator, from its Helm chart", self._operator),
+            Step("operator and observer, from the Helm chart", self._operator),
         ]
 
     def parts(self) -> Sequence[Step]:
@@ -69,6 +72,7 @@ class Setting:
             Step("models trained on January to March", self._trained),
             Step("image flights-model", lambda: self.provider.build(images.model(self.prepared))),
             Step("image flights-load", lambda: self.provider.build(images.load(self.prepared))),
+            Step("image observer", lambda: self.provider.build(OBSERVER)),
         ]
 
     def _trained(self) -> str:
@@ -86,6 +90,11 @@ class Setting:
         self.kubectl("delete", *where, "--ignore-not-found", "--timeout=180s")
 
     @property
+    def observer(self) -> Observer:
+        """What compares answers."""
+        return Observer(self.provider, OPERATOR, f"{self._release.fullname}-observer-0")
+
+    @property
     def _release(self) -> Release:
         return Release(self.provider.kubeconfig, OPERATOR, "demo")
 
@@ -98,6 +107,7 @@ class Setting:
     def _operator(self) -> str:
         (ours,) = (each for each in OURS if each.name == "operator")
         self.kubectl.apply(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {OPERATOR}}}}}")
+        observer.certify(self.kubectl, OPERATOR)
         self._release.apply(
             {
                 "image": image(ours.reference),
@@ -106,12 +116,15 @@ class Setting:
                     "url": "http://prometheus.monitoring:9090",
                     "scrapeInterval": f"{SCRAPE_SECONDS}s",
                 },
+                "observer": observer.values(),
                 # It leaves the rest of the cluster alone.
                 "watch": {"namespaces": [NAMESPACE]},
             }
         )
-        # The tag of the image stays the same when the image does not.
-        deployment = ("deployment", self._release.fullname, "-n", OPERATOR)
-        self.kubectl("rollout", "restart", *deployment)
-        self.kubectl("rollout", "status", *deployment, "--timeout=120s")
+        # The tag of an image stays the same when the image does not.
+        of_observer = f"statefulset/{self._release.fullname}-observer"
+        workloads = (f"deployment/{self._release.fullname}", of_observer)
+        self.kubectl("rollout", "restart", *workloads, "-n", OPERATOR)
+        for each in workloads:
+            self.kubectl("rollout", "status", each, "-n", OPERATOR, "--timeout=120s")
         return "model-rollouts"

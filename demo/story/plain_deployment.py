@@ -81,7 +81,7 @@ def _apply(stage: Stage, version: str) -> None:
         host=HOST,
         arguments=json.dumps(ARGUMENTS[version]),
     )
-    stage.teller.line(f"kubectl apply -f {path.name}", "bold")
+    stage.teller.line(f"kubectl apply --server-side -f {path.name}", "bold")
     stage.kubectl("apply", "-f", path)
     if version == "2":
         stage.kubectl("rollout", "status", "deployment/arrival", "-n", PLAIN, "--timeout=120s")

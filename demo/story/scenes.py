@@ -1,24 +1,39 @@
 """The scenes. Each begins where the one before ended, and knows how it should end itself."""
 
+import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from demo.load.replay import Count
+from demo.story import text
+from demo.story.environment import NAMESPACE
 from demo.story.followed_rollout import Course, Rollout, roll_out
+from demo.story.observer import Arm
+from demo.story.observer import Row as Case
 from demo.story.plain_deployment import Plain, rolling_update
 from demo.story.side_by_side import Row, rows
 from demo.story.stage import Stage
 from demo.story.users import RATE
 from e2e.scenes.outage import prometheus_away
+from model_rollouts.text import count
 
 SETTLED_SECONDS = 5.0
 """How long all users must get answers in time before they count as served."""
 AWAY_SECONDS = 40.0
+COMPARED = "answers"
+"""The objective of the type Disagreement."""
+MIRRORED = 0.5
+"""The share of requests that is mirrored to a version whose answers are compared."""
+WORST = 3
+"""Cases that are shown."""
+HELD_FOR_RECORDS = ("RecordsLost", "ObserverUnavailable", "ObserverBehind", "InsufficientPairs")
+"""Why a version stays in shadow when the observer was killed."""
 GOOD, BAD = "2", "4"
 """The versions that are put side by side."""
-NEEDS = {5: (2, 4), 8: (2,)}
+NEEDS = {5: (2, 4), 8: (2,), 9: (2,), 10: (2,)}
 """What a scene takes up of earlier ones, besides the first."""
 
 
@@ -56,11 +71,17 @@ class Ending:
 
 @dataclass
 class Memory:
-    """What later scenes and the end need: courses by version, the plain update, side by side."""
+    """What later scenes and the end need.
+
+    Courses by version, the plain update, side by side, the rows on which version 7 disagrees most
+    (each beside the one of stable), and what the observer lacked before it was killed.
+    """
 
     courses: dict[str, Course] = field(default_factory=dict)
     plain: Plain | None = None
     rows: list[Row] = field(default_factory=list)
+    worst: list[Case] = field(default_factory=list)
+    lost_before: Counter[Arm] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -162,6 +183,52 @@ def git_reverted(stage: Stage, memory: Memory) -> Ending:
     return ending
 
 
+def hours_in_utc(stage: Stage, memory: Memory) -> Ending:
+    """A version that answers in time and without errors, and wrongly: no user gets it."""
+    course = _remembered(memory, _compared(stage, "7", "--utc").end())
+    revision = next(one.revisions[1] for one in course.seen if one.revisions[1])
+    observer = stage.setting.observer
+    stage.teller.line(observer.worst_command(NAMESPACE, revision, WORST), "bold")
+    memory.worst = list(observer.worst(NAMESPACE, revision, WORST))
+    for pair in zip(memory.worst[::2], memory.worst[1::2], strict=True):
+        # That two rows differ is said in the one that came second.
+        stage.teller.line(text.case(*sorted(pair, key=lambda row: row["arm"])))
+    expected = course.rolled_back_in == "Shadow" and course.end.failed == (COMPARED,)
+    return Ending.of(course, expected and course.got.total == 0)
+
+
+def observer_killed(stage: Stage, memory: Memory) -> Ending:
+    """The observer is killed in the middle of the shadow of a version that says the same."""
+    rollout, observer = _compared(stage, "8"), stage.setting.observer
+    rollout.until(
+        lambda one: one.mirror == MIRRORED and one.judged(COMPARED).total > 0,
+        "answers of version 8 are compared",
+    )
+    memory.lost_before = observer.lost()
+    observer.kill()
+    stage.teller.line("The observer is killed", "bold")
+    held = rollout.until(lambda one: one.reason in HELD_FOR_RECORDS, "a hold for want of records")
+    freed = rollout.until(
+        lambda one: one.at > held.at and one.reason not in HELD_FOR_RECORDS, "the end of the hold"
+    )
+    met_users = any(one.weight for one in rollout.seen() if one.at < freed.at)
+    lost = observer.lost().total()
+    stage.teller.line(f"The observer is back and lacks {count(lost)} records", "bold")
+    course = _remembered(memory, rollout.end())
+    ending = Ending.of(course, course.was_promoted and not met_users and lost > 0)
+    ending.happened = f"held for {count(lost)} lost records, then {ending.happened}"
+    return ending
+
+
+def _compared(stage: Stage, version: str, *options: str) -> Rollout:
+    """The model of version 2 once more, with its answers compared."""
+    arguments = [f"--version={version}", "--artifact=/app/artifacts/v2.joblib", *options]
+    path = stage.setting.manifests.write(
+        "compared", f"v{version}", version=version, arguments=json.dumps(arguments)
+    )
+    return Rollout(stage, path, version)
+
+
 def _remembered(memory: Memory, course: Course) -> Course:
     memory.courses[course.version] = course
     return course
@@ -223,5 +290,19 @@ SCENES = (
         "The manifest of version 2 is applied again. Version 2 served all users before and did not "
         "fail, so it is not judged again.",
         git_reverted,
+    ),
+    Scene(
+        9,
+        "Hours in UTC",
+        "Version 7 is version 2 with hours in UTC, and the model was trained on local ones. It is "
+        "as fast, and fails nothing. Its answers are compared with those of stable.",
+        hours_in_utc,
+    ),
+    Scene(
+        10,
+        "The observer is killed",
+        "Version 8 is version 2 once more, and says the same. While its answers are compared, the "
+        "observer is killed. What was not compared is no pass: version 8 waits.",
+        observer_killed,
     ),
 )

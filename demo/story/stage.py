@@ -81,7 +81,7 @@ class Stage:
 
     def apply(self, manifest: Path) -> int:
         """Apply a manifest with kubectl, and return the generation of the resource."""
-        self.teller.line(f"kubectl apply -f {_short(manifest)}", "bold")
+        self.teller.line(f"kubectl apply --server-side -f {_short(manifest)}", "bold")
         applied = json.loads(self.kubectl("apply", "-f", manifest, "-o", "json"))
         return int(applied["metadata"]["generation"])
 

@@ -47,6 +47,11 @@ class Seen:
     objectives: tuple[Judged, ...]
     rolled_back: tuple[str, ...] = ()
 
+    def judged(self, name: str) -> Judged:
+        """How it stands in one objective; nothing is counted while the status does not list it."""
+        found = (each for each in self.objectives if each.name == name)
+        return next(found, Judged(name, "Inconclusive", 0, 0))
+
     @property
     def failed(self) -> tuple[str, ...]:
         """The objectives that failed."""

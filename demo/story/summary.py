@@ -51,8 +51,8 @@ def look_around(setting: Setting) -> list[str]:
         f"{kubectl} get httproute arrival -o yaml",
         f"{kubectl} logs -f job/users",
         f"{kubectl} apply -f {setting.manifests.folder}/v2.yaml",
-        f"kubectl --kubeconfig {setting.provider.kubeconfig} -n {OPERATOR} logs deployment/"
-        "demo-model-rollouts",
+        f"kubectl --kubeconfig {setting.provider.kubeconfig} -n {OPERATOR} logs --prefix --selector"
+        " app.kubernetes.io/instance=demo",
         ".venv/bin/python -m demo picture",
         "make cluster-down",
     ]

@@ -1,5 +1,8 @@
 """The story's words: what is new between two looks at the resource, in one line."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from demo.load.replay import Count
 from demo.story.status_view import Seen
 from model_rollouts.text import count
@@ -15,7 +18,7 @@ STYLES = {
 
 
 _VERDICTS = {"Pass": "passed", "Fail": "failed", "Inconclusive": "undecided"}
-_BAD = {"latency": "slow"}
+_BAD = {"latency": "slow", "answers": "disagreed"}
 """What a bad request is called, by the name of the objective."""
 
 
@@ -52,6 +55,19 @@ def verdicts(now: Seen) -> str:
         f"({count(each.bad)} of {count(each.total)} {_BAD.get(each.name, 'failed')})"
         for each in now.objectives
         if each.total
+    )
+
+
+def case(stable: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
+    """A flight about which two versions say something else, e.g. `EWR-SFO at 17: .31, .09`."""
+    flight = {**stable["inputs"], **candidate["inputs"]}
+    said = ", ".join(
+        f"version {each['version']} {each['outputs']['late']:.3f}" for each in (stable, candidate)
+    )
+    return (
+        f"{flight['carrier']} {flight['origin']}-{flight['destination']} at "
+        f"{flight['scheduled_hour']:.0f} h, left {flight['departure_delay']:+.0f} min: {said} "
+        f"(request {candidate['request_id']})"
     )
 
 

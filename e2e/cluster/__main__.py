@@ -66,6 +66,12 @@ def programs() -> None:
 
 
 @main.command()
+def stores() -> None:
+    """Build the stores of samples that `make test-stores` asks; CI needs none of them."""
+    _build(tools.STORES_OF_SAMPLES)
+
+
+@main.command()
 def parts() -> None:
     """Fetch and build what else the cluster needs."""
     progress.run(choose().parts(), console)

@@ -44,6 +44,7 @@ class Image:
         requirements: what it installs with pip, in the form of a requirements.txt; empty when it
             installs nothing.
         constraints: the versions of everything that is installed so.
+        target: the stage of the Dockerfile that it is; empty for the last one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Image:
     files: Mapping[str, Callable[[], Path]] = field(default_factory=dict)
     requirements: str = ""
     constraints: Path = REPOSITORY / "constraints.txt"
+    target: str = ""
 
     @property
     def reference(self) -> str:
@@ -64,6 +66,10 @@ class Image:
     def uses_base(self) -> bool:
         """Whether its Dockerfile starts from the base image."""
         return "FROM ${BASE}" in (self.folder / "Dockerfile").read_text()
+
+    def chosen(self) -> list[str]:
+        """What tells a builder which stage it is."""
+        return ["--target", self.target] if self.target else []
 
 
 def _envoy() -> Path:
@@ -89,16 +95,20 @@ def _python(name: str, program: str) -> Image:
     return Image(name, folder, files, (folder / "requirements.txt").read_text())
 
 
-def _operator() -> Image:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    needed = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+def _project(target: str, *extras: str) -> Image:
+    """One of the images of the project's own Dockerfile, with the libraries of `extras`."""
+    told = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    project = told["project"]
+    needed = [*told["build-system"]["requires"], *project["dependencies"]]
+    for extra in extras:
+        needed += project["optional-dependencies"][extra]
     parts = ("pyproject.toml", "README.md", "LICENSE", "operator")
     files = {part: partial(REPOSITORY.joinpath, part) for part in parts}
-    return Image("operator", REPOSITORY, files, "\n".join(needed))
+    return Image(target, REPOSITORY, files, "\n".join(needed), target=target)
 
 
 OURS = (
-    _operator(),
+    _project("operator"),
     _python("model-server", "server.py"),
     _python("load-generator", "load.py"),
 )
@@ -112,6 +122,12 @@ NODE = (
     _go("prometheus"),
 )
 """Images that come from a registry elsewhere and are made here where there is none."""
+
+OBSERVER = _project("observer", "observer")
+"""For what compares answers; it is large, and most lanes need none."""
+
+CONTOUR = _go("contour")
+"""For the lane that tests that gateway."""
 
 
 def archive(image: Image) -> Path:
@@ -127,7 +143,10 @@ def docker_build(image: Image) -> str:
     """Build `image` with the Docker engine and return its reference."""
     with tempfile.TemporaryDirectory(prefix="model-rollouts-") as scratch:
         context = _context(image, Path(scratch), offline=False)
-        run(["docker", "build", "-q", "-t", image.reference, context], log=BUILD_LOG)
+        run(
+            ["docker", "build", "-q", *image.chosen(), "-t", image.reference, context],
+            log=BUILD_LOG,
+        )
     return image.reference
 
 
@@ -199,7 +218,7 @@ def _buildah(image: Image, context: Path, base: Path | None, unfinished: Path) -
     run(
         [
             *(*_BUILDAH, "build", "--isolation", "chroot", "-t", image.reference),
-            *("--iidfile", str(image_id), *arguments, str(context)),
+            *("--iidfile", str(image_id), *image.chosen(), *arguments, str(context)),
         ],
         log=BUILD_LOG,
         hint=_NEEDS_BUILDAH,

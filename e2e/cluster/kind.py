@@ -72,6 +72,11 @@ class KindProvider:
             log=LOG,
         )
 
+    def kill(self, container: str) -> None:
+        """End the first process of a container by SIGKILL."""
+        client = ("docker", "exec", f"{NAME}-control-plane", "ctr", "-n", "k8s.io")
+        run([*client, "tasks", "kill", "--signal", "SIGKILL", container], log=LOG)
+
     def delete(self) -> Sequence[Step]:
         """The step that deletes the cluster."""
         return [Step("delete the kind cluster", self._delete)]

@@ -56,6 +56,9 @@ class Provider(Protocol):
     def load(self, image: Image) -> None:
         """Build `image` and bring it to the node."""
 
+    def kill(self, container: str) -> None:
+        """End the first process of a container on the node by SIGKILL; `container` is its id."""
+
     def delete(self) -> Sequence[Step]:
         """The steps after which nothing of the cluster is left."""
 

@@ -77,10 +77,17 @@ def pods(cluster: Cluster, release: Release) -> list[Any]:
     return list(cluster.kubectl.get("pods", "-n", release.namespace)["items"])
 
 
+def leader(cluster: Cluster, release: Release) -> str:
+    """The pod that leads, by the Lease; none while nobody does."""
+    lease = cluster.kubectl.get("lease", release.fullname, "-n", release.namespace)
+    holder: str = lease["spec"].get("holderIdentity", "")
+    return holder.partition("_")[0]
+
+
 def ask(cluster: Cluster, release: Release, path: str) -> str:
-    """What the operator answers at its port."""
-    (pod,) = pods(cluster, release)
-    where = f"namespaces/{release.namespace}/pods/{pod['metadata']['name']}:8080"
+    """What the operator that leads answers at its port."""
+    wait_until(lambda: bool(leader(cluster, release)), "nobody leads")
+    where = f"namespaces/{release.namespace}/pods/{leader(cluster, release)}:8080"
     return cluster.kubectl("get", "--raw", f"/api/v1/{where}/proxy{path}")
 
 
@@ -92,9 +99,12 @@ def left(cluster: Cluster, namespace: str) -> set[str]:
 
 
 def test_the_operator_runs(cluster: Cluster, release: Release) -> None:
-    (pod,) = pods(cluster, release)
-    assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
-    assert ask(cluster, release, "/readyz")
+    running = pods(cluster, release)
+    restarts = [
+        each["restartCount"] for pod in running for each in pod["status"]["containerStatuses"]
+    ]
+    assert restarts == [0, 0]
+    assert ask(cluster, release, "/readyz") == "ok: leading"
     assert "modeldeployment_spec_not_serving" in ask(cluster, release, "/metrics")
     crd = cluster.kubectl.get("crd", CRD)
     assert {"Established": "True"}.items() <= {
@@ -108,8 +118,9 @@ def test_it_rolls_out_with_the_rights_that_it_has(
     ready = ("--for=condition=Ready", "--timeout=150s")
     cluster.kubectl("wait", MODEL, "-n", cluster_namespace, *ready)
 
-    logs = cluster.kubectl("logs", f"deployment/{release.fullname}", "-n", release.namespace)
-    assert "forbidden" not in logs
+    for pod in pods(cluster, release):
+        logs = cluster.kubectl("logs", pod["metadata"]["name"], "-n", release.namespace)
+        assert "forbidden" not in logs
     events = cluster.kubectl.get("events.events.k8s.io", "-n", cluster_namespace)["items"]
     assert "ModelDeployment" in {event["regarding"]["kind"] for event in events}
 
@@ -136,13 +147,21 @@ def test_the_roles_of_the_cluster_have_it(
 def test_an_upgrade_replaces_the_operator(
     cluster: Cluster, values: Values, release: Release
 ) -> None:
-    (before,) = pods(cluster, release)
+    wait_until(lambda: bool(leader(cluster, release)), "nobody leads")
+    before = {pod["metadata"]["uid"] for pod in pods(cluster, release)}
 
     release.apply({**values, "podAnnotations": {"upgraded": "yes"}}, "--wait", "--timeout=2m")
 
-    (after,) = pods(cluster, release)
-    assert after["metadata"]["annotations"]["upgraded"] == "yes"
-    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    def replaced() -> bool:
+        after = pods(cluster, release)
+        return (
+            len(after) == len(before)
+            and before.isdisjoint(pod["metadata"]["uid"] for pod in after)
+            and leader(cluster, release) in [pod["metadata"]["name"] for pod in after]
+        )
+
+    wait_until(replaced, "the pods were not replaced, or none of the new ones leads")
+    assert {pod["metadata"]["annotations"]["upgraded"] for pod in pods(cluster, release)} == {"yes"}
 
 
 def test_only_the_resource_outlives_the_chart(
@@ -158,7 +177,12 @@ def test_only_the_resource_outlives_the_chart(
     wait_until(
         lambda: (
             left(cluster, release.namespace)
-            == {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+            == {
+                "configmap/kube-root-ca.crt",
+                "serviceaccount/default",
+                # The operator made it: one that starts again knows by it that nobody leads.
+                f"lease.coordination.k8s.io/{release.fullname}",
+            }
         ),
         "something stayed in the operator's namespace",
     )

@@ -10,7 +10,7 @@ from e2e.cluster import images
 from e2e.cluster.kubectl import Kubectl
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
-from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.resources.pod import USER, ProxySettings
 from model_rollouts.resources.revision import RevisionInput, new_name
 from model_rollouts.routes.http_route import Backend, RouteSpec, http_route
 from model_rollouts.routes.record import RouteRecord
@@ -24,7 +24,6 @@ TEMPLATE = f"""\
 spec:
   securityContext:
     runAsNonRoot: true
-    runAsUser: 65532
     seccompProfile: {{type: RuntimeDefault}}
   containers:
     - name: model
@@ -41,17 +40,22 @@ class Revision:
     host: str
 
 
-def start(kubectl: Kubectl, namespace: str) -> Revision:
-    """Apply a revision and its route, and wait until its pods are ready."""
+def start(kubectl: Kubectl, namespace: str, user: int = USER) -> Revision:
+    """Apply a revision and its route, and wait until its pods are ready.
+
+    Its containers run as `user`; with another one than the proxy's own the pod says it for all.
+    """
     # Something must own the objects, or they would be collected as garbage.
     kubectl("create", "configmap", MODEL, "-n", namespace)
     uid = kubectl.get("configmap", MODEL, "-n", namespace)["metadata"]["uid"]
     owner = Owner("v1", "ConfigMap", MODEL, uid)
     template = yaml.safe_load(TEMPLATE)
     template["spec"]["containers"][0]["command"] = ["python3", "-c", SERVER.read_text()]
+    template["spec"]["securityContext"]["runAsUser"] = user
     given = RevisionInput(version="3", port=8080, template=template)
     name, _ = new_name(MODEL, given, ())
-    rendered = render(MODEL, name, given, [300], ProxySettings(IMAGES["envoy"]))
+    settings = ProxySettings(IMAGES["envoy"], user=USER if user == USER else None)
+    rendered = render(MODEL, name, given, [300], settings, namespace=namespace)
     stored = controller_revision(
         MODEL, name, given, rendered, namespace=namespace, owner=owner, number=1
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,8 @@ from e2e.jobs import LOAD, Jobs
 from e2e.proxy.revision import REPLICAS, Revision, start
 from e2e.waiting import wait_until
 
+HOSTILE = Path(__file__).with_name("hostile_model.py")
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 RATE = 25
 REQUESTS = 1_200
 """For each of two ways to the pods: 50 requests per second for 48 s, longer than a pod takes to
@@ -48,13 +51,13 @@ class Serving:
     def jobs(self) -> Jobs:
         return Jobs(self.kubectl, self.namespace)
 
-    def ask(self) -> str:
+    def ask(self, job: str = "ask") -> str:
         """What the first answer through the gateway said about its revision."""
         accepted = partial(self.cluster.route_accepted, "arrival-delay", self.namespace)
         wait_until(accepted, "the route was not accepted")
         ask = ASK.replace("URL", self.cluster.gateway_address).replace("HOST", self.revision.host)
-        self.jobs.run("ask", "python3", "-c", ask)
-        return self.jobs.told("ask")
+        self.jobs.run(job, "python3", "-c", ask)
+        return self.jobs.told(job)
 
     def counted(self, listener: str) -> float:
         """Answers that Prometheus knows of, of pods that it still sees."""
@@ -80,14 +83,52 @@ class Serving:
 @pytest.fixture
 def serving(cluster: Cluster, cluster_namespace: str) -> Iterator[Serving]:
     """A revision whose pods are ready."""
-    enforce = "pod-security.kubernetes.io/enforce=restricted"
-    cluster.kubectl("label", "namespace", cluster_namespace, enforce)
+    cluster.kubectl("label", "namespace", cluster_namespace, RESTRICTED)
     yield Serving(cluster, cluster_namespace, start(cluster.kubectl, cluster_namespace))
 
 
 def test_answers_and_metrics_say_which_revision_it_was(serving: Serving) -> None:
     assert serving.ask().split() == [serving.revision.name]
     wait_until(lambda: serving.counted("live") == 1, "the answer was not counted")
+    assert serving.counted("shadow") == 0
+
+
+def test_users_that_the_platform_assigns_serve_and_are_counted(
+    cluster: Cluster, cluster_namespace: str
+) -> None:
+    """As on OpenShift: proxy and model run as a user that no image knows."""
+    cluster.kubectl("label", "namespace", cluster_namespace, RESTRICTED)
+    revision = start(cluster.kubectl, cluster_namespace, user=1_000_660_000)
+    serving = Serving(cluster, cluster_namespace, revision)
+
+    assert serving.ask().split() == [revision.name]
+    wait_until(lambda: serving.counted("live") == 1, "the answer was not counted")
+    for pod in serving.pods():
+        inside = ("exec", pod, "-n", cluster_namespace, "-c", "model", "--")
+        assert serving.kubectl(*inside, "id", "-u").strip() == "1000660000"
+
+
+def test_a_model_server_cannot_change_what_is_counted(serving: Serving) -> None:
+    """From inside a model's container nothing resets, ends or pads the counts of its proxy."""
+    serving.ask()
+    wait_until(lambda: serving.counted("live") == 1, "the answer was not counted")
+
+    for pod in serving.pods():
+        inside = ("exec", pod, "-n", serving.namespace, "-c", "model", "--")
+        told = serving.kubectl(*inside, "python3", "-c", HOSTILE.read_text())
+        assert json.loads(told) == {
+            "padded": [],
+            "admin": ["404"],
+            "listening": [8080, 17080, 17081, 17090],
+            "taken": [],
+            "sockets": [],
+            "programs": ["python3"],
+            # Reading is allowed, and shows that the proxy still serves.
+            "served": 200,
+        }
+
+    serving.ask("again")
+    wait_until(lambda: serving.counted("live") == 2, "what was counted was lost, or padded")
     assert serving.counted("shadow") == 0
 
 

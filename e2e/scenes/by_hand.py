@@ -36,7 +36,9 @@ class ByHand:
         template = wanted.manifest(self._namespace, self._host)["spec"]["template"]
         given = RevisionInput(version=wanted.version, port=PORT, template=template)
         name, _ = new_name(NAME, given, ())
-        rendered = render(NAME, name, given, [300], ProxySettings(_PROXY.reference))
+        rendered = render(
+            NAME, name, given, [300], ProxySettings(_PROXY.reference), namespace=self._namespace
+        )
         stored = controller_revision(
             NAME, name, given, rendered, namespace=self._namespace, owner=self._owner, number=1
         )

@@ -31,6 +31,11 @@ class Change:
         """Where the object is."""
         return str(self.object["metadata"].get("namespace", ""))
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the object is gone, or asked to go."""
+        return self.type == "DELETED" or "deletionTimestamp" in self.object["metadata"]
+
 
 class Chronicle:
     """The changes of one kind in all namespaces; a context manager.
@@ -97,7 +102,12 @@ class Chronicle:
         def found() -> Change | None:
             return next((each for each in self.of(namespace, since) if holds(each.object)), None)
 
-        wait_until(lambda: found() is not None, complaint, seconds)
+        try:
+            wait_until(lambda: found() is not None, complaint, seconds)
+        except AssertionError as error:
+            for last in self.of(namespace)[-1:]:
+                error.add_note(f"seen last: {json.dumps(last.object.get('status'))}")
+            raise
         change = found()
         assert change is not None
         return change

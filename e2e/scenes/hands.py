@@ -63,8 +63,7 @@ def hands(stage: Stage, rate: float = 20) -> Hands:
     resumed_at = now()
     resumed = rollout.apply(second)
     rollout.wait_for_phase("Canary", resumed, since=resumed_at)
-    candidate = rollout.now()["status"]["candidate"]["revision"]
-    order = {"revision": candidate, "action": "Rollback", "reason": WHY}
+    order = {"version": "2", "action": "Rollback", "reason": WHY}
     generation = rollout.apply(replace(second, override=order))
     overridden = rollout.wait_for_phase("RolledBack", generation).object
 

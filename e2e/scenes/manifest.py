@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e.cluster import images
+from e2e.cluster import addons, images
 from model_rollouts.resources import names
 
 NAME = "arrival"
 PORT = 8080
+ACCELERATOR = "example.com/accelerator"
 (_MODEL_SERVER,) = (each for each in images.OURS if each.name == "model-server")
 
 
@@ -21,6 +22,9 @@ class Wanted:
     steps: tuple[str, ...] = ("10%", "50%")
     step_duration: str = "10s"
     replicas: int = 1
+    extra_replicas: int | None = None
+    accelerators: int = 0
+    """Of those that `scarcity.py` gives the node."""
     paused: bool = False
     attempt: int = 1
     override: dict[str, str] | None = None
@@ -30,11 +34,17 @@ class Wanted:
         strategy: dict[str, Any] = {
             # These scenes are about users: none of them waits for a shadow.
             "shadow": {"percent": 0},
-            "canary": {"steps": list(self.steps), "minStepDuration": self.step_duration},
+            "canary": {
+                "steps": list(self.steps),
+                "minStepDuration": self.step_duration,
+                "warmup": "20s",
+            },
             "watch": {"duration": "10m"},
             "progressDeadline": "3m",
             "attempt": self.attempt,
         }
+        if self.extra_replicas is not None:
+            strategy["maxExtraReplicas"] = self.extra_replicas
         if self.override is not None:
             strategy["override"] = self.override
         return {
@@ -49,7 +59,7 @@ class Wanted:
                 "port": PORT,
                 "template": self._template(),
                 "route": {
-                    "parentRefs": [{"name": "models", "namespace": "gateways"}],
+                    "parentRefs": [addons.chosen().parent],
                     "hostnames": [host],
                 },
                 "objectives": [
@@ -66,6 +76,7 @@ class Wanted:
 
     def _template(self) -> dict[str, Any]:
         environment = {"MODEL_VERSION": self.version, **self.switches}
+        limits = {ACCELERATOR: str(self.accelerators)} if self.accelerators else {}
         return {
             "spec": {
                 "securityContext": {
@@ -81,6 +92,7 @@ class Wanted:
                         "env": [
                             {"name": name, "value": value} for name, value in environment.items()
                         ],
+                        "resources": {"limits": limits},
                         "readinessProbe": {
                             "httpGet": {"path": "/healthz", "port": PORT},
                             "periodSeconds": 1,

@@ -41,12 +41,21 @@ class Operator:
     """One operator, started again as often as a scene wants; `log` keeps what all of them said."""
 
     def __init__(
-        self, kubeconfig: Path, prometheus_url: str, log: Path, namespace: str | None = None
+        self,
+        kubeconfig: Path,
+        prometheus_url: str,
+        log: Path,
+        *namespaces: str,
+        lease: str | None = None,
     ) -> None:
-        """Prepare one that serves `namespace` and no other; all of them when there is none."""
+        """Prepare one that serves `namespaces` and no other; all of them when none is given.
+
+        With a `lease`, namespace and name, it stands by while another one leads.
+        """
         self._kubeconfig = kubeconfig
         self._prometheus_url = prometheus_url
-        self._namespaces = () if namespace is None else ("--namespace", namespace)
+        self._namespaces = [f"--namespace={each}" for each in namespaces]
+        self._lease = [] if lease is None else [f"--lease={lease}"]
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
@@ -62,6 +71,7 @@ class Operator:
         command = [
             *(sys.executable, "-m", "model_rollouts.cli.main", "run"),
             *self._namespaces,
+            *self._lease,
             *("--kubeconfig", str(self._kubeconfig)),
             *("--prometheus-url", self._prometheus_url),
             *("--proxy-image", _PROXY.reference),
@@ -93,6 +103,11 @@ class Operator:
         """The exit code of the last one; None while it runs."""
         assert self._process is not None
         return self._process.poll()
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is the one that may write."""
+        return self.running and self.total("model_rollouts_is_leader") == {(): 1.0}
 
     def _ready(self) -> bool:
         try:

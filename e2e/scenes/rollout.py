@@ -69,7 +69,8 @@ class Rollout:
                 status.get("phase") == phase and status.get("observedGeneration", 0) >= generation
             )
 
-        return self._wait(holds, f"phase {phase} at generation {generation}", since, seconds)
+        wanted = f"phase {phase} at generation {generation}"
+        return self.wait_for(holds, wanted, since=since, seconds=seconds)
 
     def wait_for_reason(
         self, condition: str, reason: str, *, since: float = 0.0, seconds: float = 120
@@ -79,11 +80,18 @@ class Rollout:
         def holds(obj: Object) -> bool:
             return conditions(obj).get(condition, {}).get("reason") == reason
 
-        return self._wait(holds, f"condition {condition} with reason {reason}", since, seconds)
+        wanted = f"condition {condition} with reason {reason}"
+        return self.wait_for(holds, wanted, since=since, seconds=seconds)
 
-    def _wait(
-        self, holds: Callable[[Object], bool], wanted: str, since: float, seconds: float
+    def wait_for(
+        self,
+        holds: Callable[[Object], bool],
+        wanted: str,
+        *,
+        since: float = 0.0,
+        seconds: float = 120,
     ) -> Change:
+        """The first change of the resource that `holds`; `wanted` says it for a complaint."""
         return self.chronicles.objects.wait_for(
             self.namespace,
             holds,
@@ -139,7 +147,7 @@ class Rollout:
     def pods_started(self, version: str) -> dict[str, int]:
         """Starts of the model container of `version`, by pod: 1 each when nothing restarted."""
         starts: dict[str, int] = {}
-        for change in self._pods(version):
+        for change in self.pods(version):
             for status in change.object.get("status", {}).get("containerStatuses", []):
                 if status["name"] == names.MODEL_CONTAINER:
                     name = change.object["metadata"]["name"]
@@ -151,22 +159,27 @@ class Rollout:
 
         def left() -> set[str]:
             found: set[str] = set()
-            for change in self._pods(version):
+            for change in self.pods(version):
                 name = {change.object["metadata"]["name"]}
                 found = found - name if change.type == "DELETED" else found | name
             return found
 
         wait_until(lambda: not left(), f"{self.namespace}: pods of {version} did not end", 120)
 
-    def _pods(self, version: str) -> Iterator[Change]:
-        for change in self.chronicles.pods.of(self.namespace):
-            containers = change.object["spec"]["containers"]
-            model: Object = next(
-                (each for each in containers if each["name"] == names.MODEL_CONTAINER), {}
-            )
-            environment = {each["name"]: each.get("value") for each in model.get("env", [])}
-            if environment.get("MODEL_VERSION") == version:
+    def pods(self, *versions: str, since: float = 0.0) -> Iterator[Change]:
+        """The changes of pods of models, in their order; of these `versions` if any are given."""
+        for change in self.chronicles.pods.of(self.namespace, since):
+            version = version_of(change.object)
+            if version is not None and (not versions or version in versions):
                 yield change
+
+
+def version_of(pod: Object) -> str | None:
+    """The version that the model of a pod was told to be; None for a pod without a model."""
+    containers = pod["spec"]["containers"]
+    model: Object = next((each for each in containers if each["name"] == names.MODEL_CONTAINER), {})
+    environment = {each["name"]: each.get("value") for each in model.get("env", [])}
+    return environment.get("MODEL_VERSION")
 
 
 def conditions(obj: Object) -> dict[str, Object]:

@@ -29,7 +29,8 @@ class Serving:
 
 def first_version(stage: Stage, wanted: Wanted, rate: float, patience: float = 10) -> Serving:
     """Apply a first version, wait until it is Ready as people would, and send users."""
-    stage.operator.start()
+    if not stage.operator.running:
+        stage.operator.start()
     stage.rollout.apply(wanted)
     stage.rollout.wait_for_condition("Ready")
     traffic = stage.traffic(rate, patience)

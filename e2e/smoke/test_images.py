@@ -2,6 +2,8 @@
 
 from importlib.metadata import version
 
+import pytest
+
 from e2e.cluster import images
 from e2e.fixtures import Cluster
 
@@ -11,7 +13,7 @@ kind: Pod
 metadata: {{name: operator}}
 spec:
   restartPolicy: Never
-  securityContext: {{runAsNonRoot: true, seccompProfile: {{type: RuntimeDefault}}}}
+  securityContext: {{runAsNonRoot: true, {user}seccompProfile: {{type: RuntimeDefault}}}}
   containers:
     - name: operator
       image: {image}
@@ -24,15 +26,18 @@ spec:
 """
 
 
+@pytest.mark.parametrize(
+    "user", ["", "runAsUser: 1000660000, "], ids=["its own user", "a user of the platform"]
+)
 def test_the_operators_image_runs_under_restricted_pod_security(
-    cluster: Cluster, cluster_namespace: str
+    cluster: Cluster, cluster_namespace: str, user: str
 ) -> None:
     kubectl, namespace = cluster.kubectl, f"--namespace={cluster_namespace}"
     enforce = "pod-security.kubernetes.io/enforce=restricted"
     kubectl("label", "namespace", cluster_namespace, enforce)
     (image,) = (image for image in images.OURS if image.name == "operator")
 
-    kubectl("apply", namespace, "-f", "-", stdin=POD.format(image=image.reference))
+    kubectl("apply", namespace, "-f", "-", stdin=POD.format(image=image.reference, user=user))
     done = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("wait", "pod/operator", namespace, done, "--timeout=90s")
 

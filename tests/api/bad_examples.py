@@ -9,6 +9,7 @@ from tests.api.objects import (
     COUNTERS,
     DATASET,
     DIGEST,
+    DISAGREEMENT,
     ERRORS,
     LATENCY,
     MINIMAL,
@@ -21,6 +22,10 @@ RATIO = "write a percentage such as 99.9% or 25%, with at most four decimals"
 TARGET_RATIO = "write a percentage such as 99.9%, with at most four decimals"
 RATE_RATIO = "write a percentage such as 1%, with at most four decimals"
 COMMIT = "write the full commit hash, 40 digits from 0-9 and a-f (64 in a SHA-256 repository)"
+VERSION = (
+    "write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
+    "starting and ending with a letter or digit"
+)
 LABEL = "write lower-case letters, digits and '-', starting and ending with a letter or digit"
 NAME = (
     "write at most 45 lower-case letters, digits and '-', beginning with a letter: "
@@ -51,14 +56,20 @@ LESS_FOR_LONGER = (
     "found a latency Gate that another one with the same or a shorter time already covers, "
     "write a higher share for the longer time, or remove it"
 )
+TOLERANCE = (
+    "write more than 0% and at most 45%; "
+    'role: "Off" turns the guard off, role: Report only shows it'
+)
+CRASHES = 'write a decimal number in quotes with at most four decimals, such as "0.01"'
+CRASH_LIMIT = 'write a number above 0 and at most 1; role: "Off" turns the guard off'
 METRIC = "write the name of a counter without labels, such as my_answers_total"
 ROOM = (
     "write a bad limit that is larger than the good one: "
     "without a gap between them no number of requests decides"
 )
 NO_GATE = (
-    "found no objective with the role Gate, write at least one: "
-    "without a Gate nothing is checked before promotion"
+    "found no objective with the role Gate, write at least one of another type than "
+    "Disagreement: without a Gate nothing is checked before promotion"
 )
 NO_SHADOW = (
     "found no shadow, write {sideEffects: None} if answering a request changes nothing else, "
@@ -80,12 +91,11 @@ TAG = (
     "found no digest in the image of the container 'model', write registry/name@sha256:…, "
     "because a tag can be moved to another image; with provenance.mode Warn this is only reported"
 )
+SAMPLE = "write a percentage such as 10%, with at most four decimals"
+SIZE = "write a size such as 64Ki, from 1Ki to 999Ki, or 1Mi"
 PLAIN_PATH = "write a plain path, without '//', elements '.' or '..', %2F, '#', '?' and spaces"
 
 ONE_ARTIFACT = "write a new version: this one already has a different artifact"
-ATTEMPTS = (
-    "found a smaller number than before, write the same or a larger one: attempts only count up"
-)
 
 Row = tuple[str, Any, str, str]
 
@@ -132,8 +142,7 @@ MODEL: list[Row] = [
         "spec.model.version",
         "3 beta",
         "spec.model.version",
-        "found '3 beta', write letters, digits, '-', '_' and '.', such as 3 or 2026-03-31.1, "
-        "starting and ending with a letter or digit",
+        f"found '3 beta', {VERSION}",
     ),
     ("spec.model.version", 3, "spec.model.version", "must be of type string"),
     ("spec.model.version", "3" * 64, "spec.model.version", "may not be more than 63 bytes"),
@@ -225,7 +234,7 @@ PROVENANCE: list[Row] = [
     ),
 ]
 PODS: list[Row] = [
-    ("spec.replicas", 0, "spec.replicas", "greater than or equal to 1"),
+    ("spec.replicas", -1, "spec.replicas", "greater than or equal to 0"),
     ("spec.replicas", 10_001, "spec.replicas", "less than or equal to 10000"),
     ("spec.port", ABSENT, "spec.port", "Required value"),
     ("spec.port", 65_536, "spec.port", "less than or equal to 65535"),
@@ -363,6 +372,193 @@ ROUTE: list[Row] = [
         "found 1m with a `request` of 10s, write at most the time of `request`, which includes it",
     ),
 ]
+RULES = "spec.route.rules"
+PREFIX = [{"path": {"value": "/v1"}}]
+
+
+def filtered(type: str, **members: Any) -> list[dict[str, Any]]:
+    """One rule with one filter."""
+    return [{"filters": [{"type": type, **members}]}]
+
+
+def rewritten(**path: str) -> list[dict[str, Any]]:
+    """One rule that rewrites paths."""
+    return filtered("URLRewrite", urlRewrite={"path": path})
+
+
+FILTER = f"{RULES}[0].filters[0]"
+EXTENSION = {"group": "example.com", "kind": "Limit", "name": "a"}
+
+ROUTE_RULES: list[Row] = [
+    (
+        "spec.route",
+        {**MINIMAL["spec"]["route"], "rules": [{}], "matches": PREFIX},
+        RULES,
+        "found rules beside matches or timeouts, write these inside the rules",
+    ),
+    (
+        "spec.route",
+        {**MINIMAL["spec"]["route"], "rules": [{}], "timeouts": {"request": "1s"}},
+        RULES,
+        "found rules beside matches or timeouts, write these inside the rules",
+    ),
+    (
+        "spec.route",
+        {"parentRefs": [PARENT], "rules": [{"matches": PREFIX}, {}]},
+        "spec.route",
+        "found neither hostnames nor matches, write at least one: "
+        "without them the model would get every request of its Gateway",
+    ),
+    (
+        RULES,
+        [{"name": "a"}, {"name": "a"}],
+        RULES,
+        "found the same name twice, write a different name for each rule",
+    ),
+    (
+        RULES,
+        [{"name": "A"}],
+        f"{RULES}[0].name",
+        "found 'A', write a lower-case DNS name, such as models.example.com",
+    ),
+    *(
+        (RULES, [{field: value}], f"{RULES}[0].{field}", f"found {field}, {advice}")
+        for field, value, advice in (
+            (
+                "backendRefs",
+                [{"name": "a"}],
+                "leave it out: the operator sends requests to the revisions of this "
+                "ModelDeployment",
+            ),
+            (
+                "sessionPersistence",
+                {"sessionName": "a"},
+                "leave it out: a session that stays with one version would not follow the weights",
+            ),
+            (
+                "retry",
+                {"attempts": 2},
+                "leave it out: a failed request that is sent again hides the failure of a version",
+            ),
+        )
+    ),
+    *(
+        (RULES, filtered(type), f"{FILTER}.type", '"RequestHeaderModifier"')
+        for type in ("RequestMirror", "RequestRedirect", "ExternalAuth")
+    ),
+    (
+        RULES,
+        [{"filters": [{"type": "CORS", "cors": {}}, {"type": "CORS", "cors": {}}]}],
+        f"{RULES}[0].filters",
+        "found two filters of the same type, write one with all changes",
+    ),
+    *(
+        (
+            RULES,
+            found,
+            FILTER,
+            f"{said}, write `{field}` with {what} if the type is {type}, and only then",
+        )
+        for type, field, what in (
+            ("RequestHeaderModifier", "requestHeaderModifier", "`set`, `add` or `remove`"),
+            ("ResponseHeaderModifier", "responseHeaderModifier", "`set`, `add` or `remove`"),
+            ("URLRewrite", "urlRewrite", "`hostname` or `path`"),
+            ("CORS", "cors", "`allowOrigins`"),
+            ("ExtensionRef", "extensionRef", "`group`, `kind` and `name`"),
+        )
+        for found, said in ((filtered(type), f"found type {type} without {field}"),)
+    ),
+    *(
+        (
+            RULES,
+            rewritten(type=type),
+            f"{FILTER}.urlRewrite.path",
+            f"found type {type} without {field}, "
+            f"write `{field}` with a path if the type is {type}, and only then",
+        )
+        for type, field in (
+            ("ReplaceFullPath", "replaceFullPath"),
+            ("ReplacePrefixMatch", "replacePrefixMatch"),
+        )
+    ),
+    *(
+        (
+            RULES,
+            [{**rewritten(type="ReplacePrefixMatch", replacePrefixMatch="/")[0], **matching}],
+            f"{RULES}[0].filters",
+            "found ReplacePrefixMatch, write exactly one match in this rule, with a path of type "
+            "PathPrefix",
+        )
+        for matching in (
+            {},
+            {"matches": [*PREFIX, *PREFIX]},
+            {"matches": path("/v1", "Exact")},
+        )
+    ),
+    *(
+        (
+            RULES,
+            filtered(f"{which}HeaderModifier", **{member: {change: [value]}}),
+            f"{FILTER}.{member}.{change}[0]{field}",
+            "found 'a b', write a name that HTTP allows, such as x-tenant",
+        )
+        for which in ("Request", "Response")
+        for member in (f"{which.lower()}HeaderModifier",)
+        for change, value, field in (
+            ("set", {"name": "a b", "value": "1"}, ".name"),
+            ("add", {"name": "a b", "value": "1"}, ".name"),
+            ("remove", "a b", ""),
+        )
+    ),
+    (
+        RULES,
+        filtered("URLRewrite", urlRewrite={"hostname": "A"}),
+        f"{FILTER}.urlRewrite.hostname",
+        "found 'A', write a lower-case DNS name, such as models.example.com",
+    ),
+    *(
+        (
+            RULES,
+            filtered("ExtensionRef", extensionRef={**EXTENSION, field: value}),
+            f"{FILTER}.extensionRef.{field}",
+            f"found '{value}', {advice}",
+        )
+        for field, value, advice in (
+            ("group", "a/b", "write an API group, such as gateway.networking.k8s.io"),
+            ("kind", "a/b", "write the kind of a resource, such as Gateway"),
+        )
+    ),
+    # What the short form refuses is refused in rules.
+    *(
+        (
+            RULES,
+            [{part: value}],
+            field.replace(f"spec.route.{part}", f"{RULES}[0].{part}"),
+            message,
+        )
+        for where, value, field, message in ROUTE
+        for part in ("matches", "timeouts")
+        if where == f"spec.route.{part}"
+    ),
+    *(
+        (
+            RULES,
+            filtered("CORS", cors={field: [value]}),
+            f"{FILTER}.cors.{field}[0]",
+            f"found '{value}', {advice}",
+        )
+        for field, value, advice in (
+            (
+                "allowOrigins",
+                "example.com",
+                "write an origin such as https://app.example.com, or *",
+            ),
+            ("allowMethods", "post", "write an HTTP method such as POST, or *"),
+            ("allowHeaders", "a b", "write a name that HTTP allows, such as x-tenant"),
+            ("exposeHeaders", "a b", "write a name that HTTP allows, such as x-tenant"),
+        )
+    ),
+]
 OBJECTIVES: list[Row] = [
     ("spec.objectives", [], "spec.objectives", NO_GATE),
     ("spec.objectives", objective(role="Guard"), "spec.objectives", NO_GATE),
@@ -399,7 +595,7 @@ OBJECTIVES: list[Row] = [
         "spec.objectives",
         objective(type="Cost"),
         "spec.objectives[0].type",
-        '"Availability", "Latency", "Counters"',
+        '"Availability", "Latency", "Counters", "Disagreement"',
     ),
     *(
         (
@@ -440,12 +636,22 @@ OBJECTIVES: list[Row] = [
                 "with counters, write `counters` with the metrics `bad` and `total`",
             ),
             (
-                "Counters",
+                "Disagreement",
+                {"name": "answers", "type": "Disagreement", "limits": DISAGREEMENT["limits"]},
+                "without disagreement, write `disagreement` with what is compared",
+            ),
+            (
+                "Disagreement",
+                {**ERRORS, "disagreement": DISAGREEMENT["disagreement"]},
+                "with disagreement, write `disagreement` with what is compared",
+            ),
+            (
+                "Counters or Disagreement",
                 {"name": "own", "type": "Counters", "counters": COUNTERS["counters"]},
                 "without limits, write `limits` with the shares `good` and `bad`",
             ),
             (
-                "Counters",
+                "Counters or Disagreement",
                 {**LATENCY, "limits": COUNTERS["limits"]},
                 "with limits, write `limits` with the shares `good` and `bad`",
             ),
@@ -471,6 +677,69 @@ OBJECTIVES: list[Row] = [
             ("9%", TARGET),
             ("8.5%", TARGET),
             ("0%", TARGET),
+        )
+    ),
+]
+COMPARED = "spec.objectives[1].disagreement"
+COMPARISONS: list[Row] = [
+    ("spec.objectives", [DISAGREEMENT], "spec.objectives", NO_GATE),
+    ("spec.objectives", [{**DISAGREEMENT, "role": "Gate"}], "spec.objectives", NO_GATE),
+    (
+        "spec.objectives",
+        [ERRORS, DISAGREEMENT],
+        "spec.strategy.shadow.percent",
+        "found an objective of type Disagreement and no shadow, write a percent above 0 or remove "
+        "the objective: answers to mirrored requests are compared",
+    ),
+    (
+        "spec.objectives",
+        [ERRORS, DISAGREEMENT],
+        "spec.capture",
+        "found an objective of type Disagreement and no sample, write {sample: 10%} or another "
+        "share: the observer compares answers that are captured; stable needs it too, so add "
+        "capture one version before the objective",
+    ),
+    (
+        "spec.objectives",
+        [ERRORS, {**DISAGREEMENT, "compare": "Stable"}],
+        "spec.objectives[1].compare",
+        "found compare Stable with type Disagreement, remove compare: "
+        "a disagreement is a comparison with stable already",
+    ),
+    *(
+        ("spec.objectives", [ERRORS, {**DISAGREEMENT, "disagreement": block}], field, message)
+        for block, field, message in (
+            ({"of": "Rank"}, f"{COMPARED}.of", '"Label", "Score"'),
+            ({"output": "species"}, f"{COMPARED}.of", "Required value"),
+            (
+                {"of": "Score"},
+                COMPARED,
+                "found of Score without tolerance, write `tolerance` if `of` is Score, "
+                "and only then",
+            ),
+            (
+                {"of": "Label", "tolerance": "0.1"},
+                COMPARED,
+                "found of Label with tolerance, write `tolerance` if `of` is Score, and only then",
+            ),
+            (
+                {"of": "Score", "tolerance": "-1"},
+                f"{COMPARED}.tolerance",
+                "found '-1', write a number in quotes, such as \"0.01\", "
+                'or a percentage such as "1%"',
+            ),
+            (
+                {"of": "Score", "tolerance": "0.0%"},
+                f"{COMPARED}.tolerance",
+                "found '0.0%', write more than zero: "
+                "two servers can round the last digit differently",
+            ),
+            (
+                {"of": "Label", "output": " species"},
+                f"{COMPARED}.output",
+                "found ' species', "
+                "write the name of an output without space around it, such as species",
+            ),
         )
     ),
 ]
@@ -610,6 +879,18 @@ STRATEGY: list[Row] = [
         "spec.strategy.canary.minStepDuration",
         f"found '1 minute', {TIME}",
     ),
+    (
+        "spec.strategy.canary.warmup",
+        "a while",
+        "spec.strategy.canary.warmup",
+        f"found 'a while', {TIME}",
+    ),
+    (
+        "spec.strategy.canary.warmup",
+        "5m",
+        "spec.strategy.canary.warmup",
+        "found '5m', write a time from 0s to 2m",
+    ),
     ("spec.strategy.watch.duration", "6", "spec.strategy.watch.duration", f"found '6', {TIME}"),
     ("spec.strategy.deadline", "1d", "spec.strategy.deadline", f"found '1d', {TIME}"),
     ("spec.strategy.deadline", "0s", "spec.strategy.deadline", "found '0s', write more than zero"),
@@ -687,6 +968,37 @@ STRATEGY: list[Row] = [
             ("10.01", "write a number above 1 and at most 10"),
         )
     ),
+    *(
+        (
+            "spec.strategy.guards",
+            {guard: {"tolerance": tolerance}},
+            f"spec.strategy.guards.{guard}.tolerance",
+            f"found '{tolerance}', {advice}",
+        )
+        for guard in ("clientErrors", "latencyAgainstStable")
+        for tolerance, advice in (
+            ("0.01", RATE_RATIO),
+            ("0%", TOLERANCE),
+            ("45.0001%", TOLERANCE),
+            ("46%", TOLERANCE),
+            ("100%", TOLERANCE),
+        )
+    ),
+    *(
+        (
+            "spec.strategy.guards",
+            {"restarts": {"limit": limit}},
+            "spec.strategy.guards.restarts.limit",
+            f"found '{limit}', {advice}",
+        )
+        for limit, advice in (
+            ("1%", CRASHES),
+            (".1", CRASHES),
+            ("0.00001", CRASHES),
+            ("0.0", CRASH_LIMIT),
+            ("1.1", CRASH_LIMIT),
+        )
+    ),
     ("spec.strategy.onDeadline", "Promote", "spec.strategy.onDeadline", '"PromoteWithBound"'),
     (
         "spec.strategy.progressDeadline",
@@ -702,9 +1014,9 @@ STRATEGY: list[Row] = [
     ),
     (
         "spec.strategy.maxExtraReplicas",
-        0,
+        -1,
         "spec.strategy.maxExtraReplicas",
-        "greater than or equal to 1",
+        "greater than or equal to 0",
     ),
     (
         "spec.strategy.maxExtraReplicas",
@@ -729,7 +1041,9 @@ STRATEGY: list[Row] = [
             ("60%", "write more than 0% and at most 50%"),
         )
     ),
-    ("spec.strategy.override", {}, "spec.strategy.override.revision", "Required value"),
+    ("spec.strategy.restart", "a b", "spec.strategy.restart", f"found 'a b', {VERSION}"),
+    ("spec.strategy.restart", "", "spec.strategy.restart", f"found '', {VERSION}"),
+    ("spec.strategy.override", {}, "spec.strategy.override.version", "Required value"),
     (
         "spec.strategy.override",
         {**OVERRIDE, "action": "Abort"},
@@ -744,18 +1058,50 @@ STRATEGY: list[Row] = [
     ),
     (
         "spec.strategy.override",
-        {**OVERRIDE, "revision": "departure-0123456789"},
-        "spec.strategy.override.revision",
-        "found 'departure-0123456789', "
-        "write the name of a revision of this ModelDeployment, as its status shows it",
-    ),
-    (
-        "spec.strategy.override",
-        {**OVERRIDE, "revision": "arrival-0123456789-"},
-        "spec.strategy.override.revision",
-        f"found 'arrival-0123456789-', {LABEL}",
+        {**OVERRIDE, "version": "3 beta"},
+        "spec.strategy.override.version",
+        f"found '3 beta', {VERSION}",
     ),
     ("spec.paused", "yes", "spec.paused", "must be of type boolean"),
+]
+CAPTURE: list[Row] = [
+    ("spec.capture", {"sample": "10"}, "spec.capture.sample", f"found '10', {SAMPLE}"),
+    (
+        "spec.capture",
+        {"sample": "0%"},
+        "spec.capture.sample",
+        "found '0%', write more than 0%, or remove sample: without it no bodies are captured",
+    ),
+    *(
+        ("spec.capture", {"maxBody": size}, "spec.capture.maxBody", f"found '{size}', {SIZE}")
+        for size in ("0Ki", "65536", "2Mi", "1000Ki")
+    ),
+    (
+        "spec.capture",
+        {"include": {"outputs": ["*"]}},
+        "spec.capture.sample",
+        "found include without sample, write sample: 10% or another share: "
+        "values are kept of requests whose bodies are captured",
+    ),
+    (
+        "spec.capture",
+        {"retention": "1 week"},
+        "spec.capture.retention",
+        f"found '1 week', {TIME}",
+    ),
+    (
+        "spec.capture",
+        {"retention": "0s"},
+        "spec.capture.retention",
+        "found '0s', write more than zero",
+    ),
+    (
+        "spec.capture",
+        {"slice": {"header": "x tenant"}},
+        "spec.capture.slice.header",
+        "found 'x tenant', write the name of a request header, such as x-tenant",
+    ),
+    ("spec.capture", {"slice": {}}, "spec.capture.slice.header", "Required value"),
 ]
 ROWS = [
     *METADATA,
@@ -763,8 +1109,11 @@ ROWS = [
     *PROVENANCE,
     *PODS,
     *ROUTE,
+    *ROUTE_RULES,
     *OBJECTIVES,
+    *COMPARISONS,
     *LATENCIES,
     *OWN,
     *STRATEGY,
+    *CAPTURE,
 ]

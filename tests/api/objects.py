@@ -28,7 +28,13 @@ COUNTERS = {
     "counters": {"bad": {"metric": "my_wrong_total"}, "total": {"metric": "my_answers_total"}},
     "limits": {"good": "1%", "bad": "2%"},
 }
-OVERRIDE = {"revision": "arrival-0123456789", "action": "Promote", "reason": "INC-42"}
+DISAGREEMENT = {
+    "name": "answers",
+    "type": "Disagreement",
+    "disagreement": {"of": "Label", "output": "species"},
+    "limits": {"good": "1%", "bad": "2%"},
+}
+OVERRIDE = {"version": "3", "action": "Promote", "reason": "INC-42"}
 
 MINIMAL: Object = {
     "apiVersion": f"{GROUP}/{VERSION}",

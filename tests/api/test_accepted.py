@@ -1,16 +1,24 @@
 """What the API server accepts and writes, and that the operator reads it as it was meant."""
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from model_rollouts.api.crd import object_schema
 from model_rollouts.api.deployment import read
+from model_rollouts.api.schema import Schema
 from model_rollouts.api.status import Status
+from model_rollouts.resources.names import Owner
+from model_rollouts.routes import reader
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.record import RouteRecord
 from tests.api.objects import (
     ARTIFACT,
     BENCHMARK,
     COUNTERS,
     DATASET,
+    DISAGREEMENT,
     ERRORS,
     IMAGE,
     LATENCY,
@@ -24,6 +32,42 @@ from tests.api.objects import (
 
 OFF = {"percent": 0}
 
+EVERY_FILTER = [
+    {
+        "type": "RequestHeaderModifier",
+        "requestHeaderModifier": {"set": [{"name": "x-tenant", "value": "a"}]},
+    },
+    {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {
+            "add": [{"name": "x-served-by", "value": "models"}],
+            "remove": ["server"],
+        },
+    },
+    {
+        "type": "URLRewrite",
+        "urlRewrite": {
+            "hostname": "models.internal",
+            "path": {"type": "ReplaceFullPath", "replaceFullPath": "/v2/models/arrival/infer"},
+        },
+    },
+    {
+        "type": "CORS",
+        "cors": {
+            "allowOrigins": ["https://app.example.com"],
+            "allowMethods": ["POST"],
+            "allowHeaders": ["content-type"],
+            "exposeHeaders": ["x-model-revision"],
+            "allowCredentials": True,
+            "maxAge": 600,
+        },
+    },
+    {
+        "type": "ExtensionRef",
+        "extensionRef": {"group": "example.com", "kind": "Limit", "name": "a"},
+    },
+]
+
 DEFAULTS: Object = {
     "provenance": {"mode": "Enforce", "require": ["image"]},
     "replicas": 1,
@@ -32,19 +76,17 @@ DEFAULTS: Object = {
             "name": "errors",
             "type": "Availability",
             "availability": {"target": "99.9%"},
-            "role": "Gate",
-            "compare": "Auto",
         }
     ],
     "strategy": {
         "mode": "Progressive",
         "assurance": "Standard",
         "shadow": {"percent": 0, "minRequests": 1000, "minDuration": "5m"},
-        "canary": {"steps": ["5%", "25%", "50%"], "minStepDuration": "1m"},
+        "canary": {"steps": ["5%", "25%", "50%"], "minStepDuration": "1m", "warmup": "1m"},
         "watch": {"duration": "6h"},
         "deadline": "24h",
         "onDeadline": "PromoteWithBound",
-        "progressDeadline": "10m",
+        "progressDeadline": "30m",
         "attempt": 1,
         "advanced": {"falseRollback": "1%", "falsePromotion": "5%"},
     },
@@ -115,6 +157,34 @@ GOOD: dict[str, dict[str, Any]] = {
         ],
         "spec.route.hostnames": ["*.example.com"],
     },
+    "rules as in an HTTPRoute": {
+        "spec.route.rules": [
+            {
+                "name": "predict",
+                "matches": [{"path": {"value": "/v1"}}],
+                "filters": EVERY_FILTER,
+                "timeouts": {"request": "10s", "backendRequest": "5s"},
+            },
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/v1/"}, "method": "GET"}],
+                "filters": [
+                    {
+                        "type": "URLRewrite",
+                        "urlRewrite": {
+                            "path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+                        },
+                    }
+                ],
+            },
+        ]
+    },
+    "rules beside empty matches": {"spec.route.rules": [{}], "spec.route.matches": []},
+    "rules with matches in place of hostnames": {
+        "spec.route": {
+            "parentRefs": [{"name": "models"}],
+            "rules": [{"matches": [{"path": {"value": "/v1"}}]}],
+        }
+    },
     "no limit of time": {"spec.route.timeouts": {"request": "0s", "backendRequest": "1h"}},
     "equal times": {"spec.route.timeouts": {"request": "1m", "backendRequest": "60s"}},
     "several objectives": {
@@ -163,6 +233,24 @@ GOOD: dict[str, dict[str, Any]] = {
         "spec.objectives": [{**LATENCY, "latency": {"within": "300ms", "share": "55%"}}],
         "spec.strategy.assurance": "Fast",
     },
+    "answers compared by label and by score, also as a gate": {
+        "spec.capture": {"sample": "10%"},
+        "spec.strategy.shadow": {"sideEffects": "None"},
+        "spec.objectives": [
+            ERRORS,
+            {**DISAGREEMENT, "disagreement": {"of": "Label"}, "compare": "Target"},
+            {
+                **DISAGREEMENT,
+                "name": "scores",
+                "role": "Gate",
+                "disagreement": {"of": "Score", "output": "délai/0", "tolerance": "0.5%"},
+            },
+        ],
+    },
+    "answers compared, for a version that is not judged": {
+        "spec.strategy": {"mode": "Immediate"},
+        "spec.objectives": [ERRORS, DISAGREEMENT],
+    },
     "own counters alone": {"spec.objectives": [COUNTERS]},
     "any name that a metric can have": {
         "spec.objectives": [
@@ -204,6 +292,26 @@ GOOD: dict[str, dict[str, Any]] = {
             "deadline": "3m1ms",
         }
     },
+    "guards turned off, and shown": {
+        "spec.strategy.guards": {
+            "clientErrors": {"role": "Off"},
+            "restarts": {"role": "Report"},
+            "latencyAgainstStable": {},
+        }
+    },
+    "limits of guards": {
+        "spec.strategy.guards": {
+            "clientErrors": {"tolerance": "0.0001%"},
+            "restarts": {"limit": "0.0001"},
+            "latencyAgainstStable": {"tolerance": "45.00%", "role": "Report"},
+        }
+    },
+    "highest limits of guards": {
+        "spec.strategy.guards": {
+            "clientErrors": {"tolerance": "44.9999%"},
+            "restarts": {"limit": "1.0000"},
+        }
+    },
     "no watch": {"spec.strategy.watch.duration": "0s"},
     "deadline just long enough": {"spec.strategy.deadline": "3m1ms"},
     "immediate needs no time and no shadow": {
@@ -223,8 +331,20 @@ GOOD: dict[str, dict[str, Any]] = {
     "smallest error rates": {
         "spec.strategy.advanced": {"falseRollback": "0.0001%", "falsePromotion": "05%"}
     },
+    "no pod": {"spec.replicas": 0},
+    "no pod to spare": {"spec.strategy.maxExtraReplicas": 0},
     "one pod to spare": {"spec.strategy.maxExtraReplicas": 1},
     "most pods to spare": {"spec.strategy.maxExtraReplicas": 10_000},
+    "capture without bodies": {"spec.capture": {}},
+    "capture of everything": {
+        "spec.capture": {
+            "sample": "100%",
+            "maxBody": "1Mi",
+            "include": {"inputs": ["*"], "outputs": ["species"]},
+            "retention": "24h",
+            "slice": {"header": "X-Tenant"},
+        }
+    },
     "paused": {"spec.paused": True},
     "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},
 }
@@ -234,10 +354,6 @@ def test_the_minimal_resource_is_stored_with_its_defaults(dry: Client) -> None:
     stored = dry.create(MINIMAL, dry_run=True)
 
     expected = changed({f"spec.{field}": value for field, value in DEFAULTS.items()})
-    expected["spec"]["route"]["parentRefs"][0] |= {
-        "group": "gateway.networking.k8s.io",
-        "kind": "Gateway",
-    }
     assert stored["spec"] == expected["spec"]
     assert "status" not in stored
 
@@ -248,28 +364,62 @@ def test_what_is_accepted_is_read_as_it_is_stored(dry: Client, changes: dict[str
 
     stored = dry.create(written, dry_run=True, strict=True)
 
-    # The defaults of the models are those of the API server.
+    # The defaults of the models are those of the API server, and those that it does not write.
     written["metadata"]["namespace"] = "default"
     assert read(stored).spec == read(written).spec
     dumped = read(stored).spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    assert without_empty(dumped) == without_empty(stored["spec"])
+    assert without_known(dumped, object_schema()["properties"]["spec"]) == without_known(
+        stored["spec"], object_schema()["properties"]["spec"]
+    )
+
+
+@pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD.keys())
+def test_what_is_stored_differs_from_a_manifest_by_whole_fields_only(
+    dry: Client, changes: dict[str, Any]
+) -> None:
+    """Argo CD takes the fields of a manifest from what is stored, and lists as a whole."""
+    written = changed(changes)
+
+    stored = dry.create(written, dry_run=True)
+
+    assert fields_of(written, stored) == written
+
+
+def test_what_a_tool_compares_is_told_from_what_differs() -> None:
+    written = {"a": [{"b": 1}], "c": {"d": 1}}
+
+    assert fields_of(written, {"a": [{"b": 1}], "c": {"d": 1, "e": 2}, "f": 3}) == written
+    assert fields_of(written, {"a": [{"b": 1, "g": 4}], "c": {"d": 1}}) != written
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD.keys())
 def test_a_route_that_is_accepted_can_be_an_httproute(
     routes: Client, changes: dict[str, Any]
 ) -> None:
-    route = changed(changes)["spec"]["route"]
-    rule = {field: route[field] for field in ("matches", "timeouts") if field in route}
-    spec = {field: route[field] for field in ("parentRefs", "hostnames") if field in route}
+    model = read(changed({"metadata.namespace": "default", **changes}))
+    spec = RouteSpec.of(model.spec.route, marks_backends=True)
+    mirror, record = Mirror("m-2", 10), RouteRecord("m-1", "m-2", "Shadow", "0%", 1, None, 7)
+    written = http_route(
+        *("arrival", spec, [Backend("m-1", 1)], record),
+        namespace="default",
+        owner=Owner(model.api_version, model.kind, "arrival", "1"),
+        mirror=mirror,
+    )
 
-    httproute = {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "HTTPRoute",
-        "metadata": {"name": "arrival"},
-        "spec": {**spec, "rules": [rule]},
-    }
-    routes.create(httproute, dry_run=True, strict=True)
+    stored = routes.create(written, dry_run=True, strict=True)
+
+    # What the API server fills in is no edit of somebody else's.
+    assert reader.differences(stored, written) == ()
+    found = RouteSpec.found(stored, keeps_places=True, most_weight=spec.most_weight)
+    again = http_route(
+        *("arrival", found, [Backend("m-1", 1)], record),
+        namespace="default",
+        owner=Owner(model.api_version, model.kind, "arrival", "1"),
+        mirror=mirror,
+    )
+    assert reader.differences(stored, again) == ()
+    assert reader.mirror(stored) == ("m-2-shadow", 10)
+    assert reader.shares(stored) == {"m-1": Fraction(1)}
 
 
 @pytest.mark.parametrize(
@@ -296,6 +446,14 @@ def test_a_version_may_change_with_its_artifact(client: Client) -> None:
     client.replace(changed(changes, stored))
 
     assert client.get("arrival")["spec"]["model"]["version"] == "4"
+
+
+def test_a_lower_attempt_is_accepted_as_git_revert_writes_it(client: Client) -> None:
+    stored = client.create(changed({"spec.strategy.attempt": 2}))
+
+    client.replace(changed({"spec.strategy.attempt": 1}, stored))
+
+    assert client.get("arrival")["spec"]["strategy"]["attempt"] == 1
 
 
 def test_an_artifact_may_be_declared_later(client: Client) -> None:
@@ -345,10 +503,23 @@ def test_fields_of_a_newer_release_are_ignored() -> None:
     assert read(newer).spec == read(changed({"metadata.namespace": "default"})).spec
 
 
-def without_empty(value: Any) -> Any:
-    """Without empty lists: absent and empty mean the same."""
+def fields_of(written: Any, stored: Any) -> Any:
+    """What is stored of the fields that were written; lists are taken as they are."""
+    if isinstance(written, dict) and isinstance(stored, dict):
+        return {key: fields_of(written[key], stored[key]) for key in written if key in stored}
+    return stored
+
+
+def without_known(value: Any, schema: Schema, *, inside: bool = False) -> Any:
+    """Without empty lists and, inside items of lists, without what is the default anyway."""
     if isinstance(value, dict):
-        return {key: without_empty(inner) for key, inner in value.items() if inner != []}
+        known = schema.get("properties", {})
+        kept = {
+            key: without_known(inner, known.get(key, {}), inside=inside)
+            for key, inner in value.items()
+            if not (inside and known.get(key, {}).get("default") == inner)
+        }
+        return {key: inner for key, inner in kept.items() if inner != [] and (inner or not inside)}
     if isinstance(value, list):
-        return [without_empty(inner) for inner in value]
+        return [without_known(each, schema.get("items", {}), inside=True) for each in value]
     return value

@@ -1,5 +1,6 @@
 """What the page of the first rollout shows is accepted, and its health check tells the truth."""
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,17 @@ def test_the_resource_of_the_page_is_accepted(dry: Client) -> None:
     resource["metadata"]["namespace"] = "default"
 
     dry.create(resource, dry_run=True, strict=True)
+
+
+PAGES = [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_applied_is_applied_on_the_servers_side(page: Path) -> None:
+    """What is applied otherwise is kept in an annotation, which has no room for all of it."""
+    applied = re.findall(r"kubectl (?:-n \S+ )?apply .*(?:-f|-k) .*", page.read_text())
+
+    assert [line for line in applied if "--server-side" not in line] == []
 
 
 def conditions(**of_types: str) -> list[dict[str, str]]:

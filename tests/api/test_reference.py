@@ -81,7 +81,9 @@ def test_a_field_tells_its_type_default_bounds_and_rules() -> None:
     assert section == (
         "\n*string, default `24h`, at most 32 characters*\n"
         "\nTime limit for a rollout that stays undecided. Defaults to `24h`. "
-        "The timer stops while the rollout is paused. "
+        "The timer counts the time in which the version could be judged: it stops while the "
+        "rollout is paused or held, while Prometheus has no samples, and while the operator does "
+        "not run. "
         "Raise it for a service with little traffic.\n"
         "\nRefused with:\n\n"
         "- found …, write a time longer than the shortest shadow and canary together, "

@@ -8,7 +8,7 @@ import pytest
 
 from model_rollouts.api.base import VALIDATIONS
 from model_rollouts.api.crd import object_schema
-from tests.api.bad_examples import ATTEMPTS, ONE_ARTIFACT, ROWS
+from tests.api.bad_examples import ONE_ARTIFACT, ROWS
 from tests.api.objects import ARTIFACT, OTHER_DIGEST, Client, RefusedError, changed
 
 
@@ -57,18 +57,9 @@ def test_a_version_has_one_artifact(client: Client) -> None:
     assert f"found {OTHER_DIGEST} for version 3, {ONE_ARTIFACT}" in message
 
 
-def test_attempts_are_only_counted_up(client: Client) -> None:
-    stored = client.create(changed({"spec.strategy.attempt": 2}))
-
-    with pytest.raises(RefusedError) as refused:
-        client.replace(changed({"spec.strategy.attempt": 1}, stored))
-
-    assert ATTEMPTS in refused.value.causes["spec.strategy.attempt"]
-
-
 def test_every_rule_has_a_bad_example() -> None:
     tried = {(re.sub(r"\[\d+\]", "[]", field), message) for _, _, field, message in ROWS}
-    tried |= {("spec.model.artifact.digest", ONE_ARTIFACT), ("spec.strategy.attempt", ATTEMPTS)}
+    tried.add(("spec.model.artifact.digest", ONE_ARTIFACT))
 
     untried = [
         (blamed, advice)

@@ -1,5 +1,6 @@
 """From pydantic's JSON Schema to what a CRD takes, form by form."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -7,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from model_rollouts.api.base import Part, Word
+from model_rollouts.api.crd import custom_resource_definition, object_schema
 from model_rollouts.api.schema import Schema, SchemaError, convert, structural
 
 Text = Annotated[str, Field(max_length=9)]
@@ -108,6 +110,34 @@ INNER_SCHEMA: Schema = {
 )
 def test_each_form_has_a_structural_one(field: str, expected: Schema) -> None:
     assert structural(Forms)["properties"][field] == expected
+
+
+def defaults_in_items(schema: Schema, path: str = "", *, inside: bool = False) -> Iterator[str]:
+    """The fields below items of lists that have a default."""
+    if inside and "default" in schema:
+        yield path
+    for name, field in schema.get("properties", {}).items():
+        yield from defaults_in_items(field, f"{path}.{name}".lstrip("."), inside=inside)
+    for below in ("items", "additionalProperties"):
+        if isinstance(schema.get(below), dict):
+            yield from defaults_in_items(schema[below], f"{path}[]", inside=True)
+
+
+def test_the_api_server_writes_no_default_into_an_item_of_a_list() -> None:
+    """A tool that compares a manifest with what is stored would show a difference for ever."""
+    (version,) = custom_resource_definition()["spec"]["versions"]
+    written = version["schema"]["openAPIV3Schema"]
+
+    assert list(defaults_in_items(written)) == []
+    assert "spec.route.parentRefs[].kind" in list(defaults_in_items(object_schema()))
+
+
+def test_the_default_of_a_list_says_what_people_would_write() -> None:
+    default = object_schema()["properties"]["spec"]["properties"]["objectives"]["default"]
+
+    assert default == [
+        {"name": "errors", "type": "Availability", "availability": {"target": "99.9%"}}
+    ]
 
 
 def test_only_fields_without_default_are_required() -> None:

@@ -1,5 +1,6 @@
 """`model-rollouts run`: its command line, and a process that starts, answers and stops."""
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from click.testing import CliRunner
 from ephemeral_port_reserve import reserve
 
@@ -18,7 +20,10 @@ from model_rollouts.cli.main import main
 from model_rollouts.cli.run import run
 from model_rollouts.engine import wiring as engine_run
 from model_rollouts.engine.executor import CrashPoint
+from model_rollouts.engine.outage import OwnPod
 from model_rollouts.engine.wiring import Options
+from model_rollouts.resources.capture import Observer
+from model_rollouts.resources.pod import ProxySettings
 
 NEEDED = ["--prometheus-url", "http://prometheus:9090", "--proxy-image", "envoy:1"]
 
@@ -59,6 +64,41 @@ def test_the_environment_says_the_same(started: list[Options]) -> None:
     assert started[0].settings.grid.step_ms == 15_000
 
 
+def test_the_proxy_is_as_the_administrator_says(started: list[Options]) -> None:
+    limits = {"limits": {"memory": "1Gi"}}
+    more = ("--proxy-user", "0", "--proxy-address", "::", "--proxy-concurrency", "4")
+
+    invoke(*NEEDED)
+    invoke(*NEEDED, *more, "--address", "::", MODEL_ROLLOUTS_PROXY_RESOURCES=json.dumps(limits))
+
+    usual, other = (each.settings.proxy for each in started)
+    assert usual == ProxySettings("envoy:1")
+    assert other == ProxySettings(
+        "envoy:1", user=None, address="::", concurrency=4, resources=limits
+    )
+    assert started[1].address == "::"
+
+
+def test_the_observer_is_where_the_administrator_says(
+    started: list[Options], tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.crt"
+    trustme.CA().cert_pem.write_to_path(f"{ca}")
+
+    invoke(*NEEDED, "--observer-address", "o-{shard}.svc:9800", "--observer-ca-file", f"{ca}")
+
+    assert started[0].settings.proxy.observer == Observer("o-{shard}.svc:9800", ca.read_text())
+
+
+def test_it_knows_its_pod_where_the_downward_api_tells_it(started: list[Options]) -> None:
+    known = {"POD_NAMESPACE": "operators", "POD_NAME": "rollouts-0", "POD_UID": "u-1"}
+
+    for environment in (known, {**known, "POD_UID": ""}):
+        assert invoke(*NEEDED, **environment).exit_code == 0
+
+    assert [each.pod for each in started] == [OwnPod("operators", "rollouts-0", "u-1"), None]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -71,6 +111,24 @@ def test_the_environment_says_the_same(started: list[Options]) -> None:
             "write the path of a PEM file of certificates",
         ),
         ([*NEEDED, "--scrape-interval", "0s"], "write a time such as"),
+        ([*NEEDED, "--most-weight", "1000"], "found '1000', write CONTROLLER=NUMBER"),
+        ([*NEEDED, "--most-weight", "a=9"], "found 'a=9', write CONTROLLER=NUMBER"),
+        ([*NEEDED, "--most-weight", "a=1000001"], "from 10 to 1,000,000"),
+        ([*NEEDED, "--address", "localhost"], "write an IP address such as 0.0.0.0 or ::"),
+        ([*NEEDED, "--proxy-address", "1.2.3"], "write an IP address such as 0.0.0.0 or ::"),
+        ([*NEEDED, "--proxy-user", "-1"], "is not in the range x>=0"),
+        ([*NEEDED, "--proxy-resources", "cpu"], "found 'cpu', write JSON such as"),
+        ([*NEEDED, "--proxy-resources", '{"cpu": "1"}'], "write JSON such as"),
+        ([*NEEDED, "--proxy-resources", '{"limits": 1}'], "write JSON such as"),
+        (
+            [*NEEDED, "--observer-address", "observer:9800"],
+            "found 'observer:9800', write HOST:PORT with {shard} in the host",
+        ),
+        ([*NEEDED, "--observer-address", "o-{shard}:0"], "write HOST:PORT with {shard}"),
+        (
+            [*NEEDED, "--observer-address", "o-{shard}:9800"],
+            "--observer-address: found no --observer-ca-file, write both",
+        ),
         ([*NEEDED, "--crash-at", "somewhere"], "write one of after-evidence, after-route"),
         ([*NEEDED, "--crash-at", "after-route:0"], "a count from 1"),
     ],

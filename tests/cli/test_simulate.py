@@ -42,6 +42,24 @@ def test_slow_answers_are_judged_too() -> None:
     assert slow["badLimits"] == {"errors": 0.002, "latency": 0.015}
 
 
+def test_a_version_that_refuses_what_stable_accepts_is_rolled_back() -> None:
+    beyond = ends("--errors", "0.02%", "--refused", "10%")
+    as_stable = ends("--errors", "0.02%", "--refused", "10%", "--stable-refused", "10%")
+
+    assert beyond["ends"]["RolledBack"] == 20
+    assert as_stable["ends"]["Promoted"] >= 19
+    assert beyond["badLimits"] == {"errors": 0.002}
+
+
+def test_a_longer_tail_is_rolled_back_where_nobody_promised_a_time() -> None:
+    longer, same = ends("--errors", "0.02%", "--tail", "12%"), ends("--errors", "0.02%")
+
+    assert longer["ends"]["RolledBack"] == 20
+    # Nothing counts for it before the pods are warm.
+    assert longer["rollbackSeconds"]["median"] > 60
+    assert same["ends"]["Promoted"] >= 19
+
+
 def test_the_deadline_ends_what_is_undecided() -> None:
     few = ("--rate", "1", *FEW, "--deadline", "30m", "--output", "json")
 
@@ -70,6 +88,7 @@ def test_the_table_fits_a_terminal_and_has_no_colour_in_a_pipe() -> None:
     assert result.exit_code == 0
     assert [name for name in ("Fast", "Standard", "Strict") if name in result.stdout]
     assert all(len(line) <= 80 for line in lines[1:])
+    assert lines[-1].endswith("of 5 rollouts each.")
     assert "\x1b" not in result.stdout
     assert "…" not in result.stdout
 
@@ -96,18 +115,41 @@ def test_a_missing_plotting_library_is_named_before_the_long_run(
     assert run("--rate", "50", *FEW, "--errors", "5%").exit_code == 0
 
 
+def test_a_candidate_is_good_by_its_target_unless_another_rate_is_assumed() -> None:
+    result = run("--rate", "500", "--target", "99.99%", "--trials", "5", "-o", "json")
+
+    assert json.loads(result.stdout)["scenario"]["errors"] == pytest.approx(0.00005)
+
+
+def test_bursts_that_are_told_and_not_simulated_are_said_to_be() -> None:
+    told = run("--rate", "50", "--trials", "2", "--errors", "5%", "--dispersion", "5")
+    independent = run("--rate", "50", "--trials", "2", "--errors", "5%")
+
+    assert "errors come in bursts (dispersion 5); the simulated ones do not" in told.stdout
+    assert "dispersion" not in independent.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "Missing option '--rate'"),
         (("--rate", "0"), "0.0 is not in the range"),
         (("--rate", "1", "--target", "0.999"), "found '0.999', write a percentage such as 99.9%"),
-        (("--rate", "1", "--target", "100%"), "target: found 1, write a share between 0 and 1"),
-        (("--rate", "1", "--target", "30%"), "too low to rule out a worse version"),
+        (
+            ("--rate", "1", "--target", "100%"),
+            "found '100%', write more than 0% and less than 100%",
+        ),
+        (("--rate", "1", "--target", "30%"), "found 0.3 (30 %), too low to rule out a worse"),
         (("--rate", "1", "--deadline", "1d"), "found '1d', write a time such as 24h"),
         (("--rate", "1", "--deadline", "0s"), "found '0s', write a time such as 24h"),
         (("--rate", "1", "--steps", "5%,x"), "found 'x', write a percentage such as 99.9%"),
-        (("--rate", "1", "--steps", "50%,5%"), "steps: found [0.5, 0.05], write each share larger"),
+        (("--rate", "1", "--steps", "50%,5%"), "found '50%,5%', write ascending shares above 0%"),
+        (("--rate", "1", "--steps", "5%,100%"), "found '5%,100%', write ascending shares"),
+        (("--rate", "1", "--slow", "2%"), "--slow needs --within, such as --within 300ms"),
+        (("--rate", "1", "--share", "95%"), "--share needs --within, such as --within 300ms"),
+        (("--rate", "1", "--stable-slow", "2%"), "--stable-slow needs --within"),
+        (("--rate", "1", "--within", "300ms", "--tail", "2%"), "--tail needs no --within"),
+        (("--rate", "1", "--min-step", "8h"), "found 24 h for 3 steps of at least 8 h, write"),
         (("--rate", "1", "--plot", "a.pdf"), "write a file name that ends in .png or .svg"),
         (("--rate", "1", "--assurance", "Sure"), "'Sure' is not one of"),
     ],

@@ -253,6 +253,36 @@ def test_a_list_comes_in_pages_of_one_moment(
     with_client(test)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "pages"),
+    [
+        pytest.param([100] * 8, [2, 5, 1], id="small ones fill pages"),
+        pytest.param([4_000] * 5, [2, 1, 1, 1], id="large ones come one by one"),
+        pytest.param([4_000, 4_000, 10, 10, 10, 10], [2, 1, 3], id="as the last page was"),
+    ],
+)
+def test_pages_are_bounded_in_bytes(
+    with_client: Run,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    sizes: list[int],
+    pages: list[int],
+) -> None:
+    for name, value in (("PAGE", 5), ("FIRST_PAGE", 2), ("PAGE_BYTES", 4_500)):
+        monkeypatch.setattr(client_module, name, value)
+
+    async def test(client: ClusterClient) -> None:
+        for number, size in enumerate(sizes):
+            body = revision(namespace, f"r{number}")
+            await client.create({**body, "data": {"text": size * "x"}})
+
+        found = [page async for page in client.pages(CONTROLLER_REVISION, namespace)]
+
+        assert [len(page.texts) for page in found] == pages
+
+    with_client(test)
+
+
 def test_only_the_object_that_is_meant_is_deleted(with_client: Run, namespace: str) -> None:
     async def test(client: ClusterClient) -> None:
         made = await client.create(revision(namespace, "one"))
@@ -286,6 +316,31 @@ def test_an_orphan_is_adopted_once(with_client: Run, namespace: str) -> None:
 
         assert adopted["metadata"]["ownerReferences"] == [reference]
         assert refused.value.is_conflict
+
+    with_client(test)
+
+
+def test_a_controller_revision_can_be_adopted_and_set_free_whatever_it_holds(
+    with_client: Run, api_server: ApiServer, namespace: str
+) -> None:
+    """`kubectl delete --cascade=orphan` ends once the garbage collector has set all of it free."""
+    letters = "\x7f\x85\u2028\ufeff é 😀 <a href='b'>&\\ud83d\\ude00\n\t\"#: -"
+    data = {"z": {"y": [1, {"x": 1.0, "w": 0.25}], letters: letters}, "a": [True, "no", "0x1"]}
+
+    async def test(client: ClusterClient) -> None:
+        kept = await client.create({**revision(namespace, "one"), "data": data})
+        reference = {"apiVersion": "v1", "kind": "X", "name": "x", "uid": "u", "controller": True}
+        adopted = await client.adopt(kept, reference)
+        # The form in which the garbage collector asks for it.
+        free = {"metadata": {"ownerReferences": [{"$patch": "delete", "uid": "u"}]}}
+        place = ("controllerrevision", "one", "-n", namespace)
+        api_server.kubectl("patch", *place, "--type=strategic", "-p", json.dumps(free))
+        freed = await client.get(CONTROLLER_REVISION, namespace, "one")
+
+        assert adopted["metadata"]["ownerReferences"] == [reference]
+        assert freed is not None
+        assert "ownerReferences" not in freed["metadata"]
+        assert kept["data"] == freed["data"] == data
 
     with_client(test)
 

@@ -10,15 +10,26 @@ import pytest
 from kubernetes.aio.config import incluster_config
 
 from e2e.fixtures import ApiServer
+from model_rollouts.cluster import client as client_module
 from model_rollouts.cluster import connection
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import CONTROLLER_REVISION, SERVICE
+from model_rollouts.cluster.requests import LONGEST_DELAY_S, LONGEST_ROUTE_DELAY_S, Requests
 from tests.api.objects import changed
-from tests.cluster.test_client import revision
+from tests.cluster.test_client import revision, route
 from tests.engine.planners import deployment
 from tests.fault_proxy import FaultProxy, fault_proxy
-from tests.kubernetes_clients import connected
+from tests.kubernetes_clients import connected, until
+
+SILENT = """
+apiVersion: v1
+kind: Config
+current-context: silent
+contexts: [{{name: silent, context: {{cluster: silent, user: silent}}}}]
+clusters: [{{name: silent, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+users: [{{name: silent, user: {{token: none}}}}]
+"""
 
 Setting = Callable[[], contextlib.AbstractAsyncContextManager[tuple[FaultProxy, ClusterClient]]]
 
@@ -44,28 +55,59 @@ def tried(proxy: FaultProxy, method: str) -> int:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_read_is_asked_again(setting: Setting, namespace: str, status: int) -> None:
+def test_the_rest_of_a_list_is_asked_for_again(
+    setting: Setting, namespace: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has come of it would be lost."""
+    monkeypatch.setattr(client_module, "PAGE", 1)
+
     async def test() -> None:
         async with setting() as (proxy, client):
-            proxy.fail("GET", "controllerrevisions", status, times=4)
+            names = ["one", "two"]
+            for name in names:
+                await client.create(revision(namespace, name))
+            found = []
+            async for page in client.pages(CONTROLLER_REVISION, namespace):
+                found += [each["metadata"]["name"] for each in page.items]
+                if len(found) == 1:
+                    proxy.fail("GET", "controllerrevisions", status, times=4)
 
-            pages = [page async for page in client.pages(CONTROLLER_REVISION, namespace)]
+            assert found == names
+            assert tried(proxy, "GET") == 6
 
-            assert [list(page.items) for page in pages] == [[]]
+    asyncio.run(test())
+
+
+def test_a_read_is_sent_again_when_the_server_has_too_much_to_do(
+    setting: Setting, namespace: str
+) -> None:
+    async def test() -> None:
+        async with setting() as (proxy, client):
+            proxy.fail("GET", "controllerrevisions", 429, times=4)
+
+            assert await client.get(CONTROLLER_REVISION, namespace, "one") is None
             assert tried(proxy, "GET") == 5
 
     asyncio.run(test())
 
 
-def test_a_read_gives_up_after_some_time(setting: Setting, namespace: str) -> None:
+@pytest.mark.parametrize("lists", [False, True])
+def test_another_read_that_failed_is_for_its_asker(
+    setting: Setting, namespace: str, *, lists: bool
+) -> None:
+    """Whoever asks asks again, and tells meanwhile what came back."""
+
     async def test() -> None:
         async with setting() as (proxy, client):
             proxy.fail("GET", "controllerrevisions", 500, times=99)
 
             with pytest.raises(ApiError, match="HTTP 500: injected"):
-                await client.get(CONTROLLER_REVISION, namespace, "one")
+                if lists:
+                    await anext(client.pages(CONTROLLER_REVISION, namespace))
+                else:
+                    await client.get(CONTROLLER_REVISION, namespace, "one")
 
-            assert tried(proxy, "GET") == 5
+            assert tried(proxy, "GET") == 1
 
     asyncio.run(test())
 
@@ -81,6 +123,30 @@ def test_a_write_waits_when_the_server_has_too_much_to_do(setting: Setting, name
             assert tried(proxy, "POST") == 3
 
     asyncio.run(test())
+
+
+def test_a_route_is_tried_again_soon_whatever_the_server_asks_for(
+    api_server: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    """It may take users off a bad version; what else is written waits for longer."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def test() -> None:
+        async with fault_proxy(api_server, tmp_path) as proxy:
+            configuration = await connection.load(proxy.kubeconfig)
+            requests = Requests(configuration, user_agent="test", sleep=sleep)
+            async with ClusterClient(requests) as client:
+                proxy.fail("PATCH", "httproutes", 429, times=2, Retry_After="30")
+                await client.apply(route(namespace, ["a.example.com"]))
+                proxy.fail("POST", "controllerrevisions", 429, Retry_After="30")
+                await client.create(revision(namespace, "one"))
+
+    asyncio.run(test())
+
+    assert slept == [LONGEST_ROUTE_DELAY_S, LONGEST_ROUTE_DELAY_S, LONGEST_DELAY_S]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -207,6 +273,36 @@ def test_what_is_no_object_of_its_kind_is_refused(
     asyncio.run(test())
 
 
+def test_a_write_that_is_given_up_is_not_delivered_later(tmp_path: Path) -> None:
+    """Its connection is reset: what the network has swallowed is not sent again by the kernel."""
+    ended: list[type[Exception] | None] = []
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.read(1024):
+                pass
+            ended.append(None)
+        except ConnectionResetError as error:
+            ended.append(type(error))
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_text(SILENT.format(port=port))
+        configuration = await connection.load(kubeconfig)
+        requests = Requests(configuration, user_agent="test", allowed=lambda: 1.0)
+        async with server, ClusterClient(requests) as client:
+            with pytest.raises(ApiError, match="no answer"):
+                await client.create(revision("somewhere", "one"))
+            await until(lambda: ended, "the connection stands")
+
+    asyncio.run(test())
+
+    assert ended == [ConnectionResetError]
+
+
 def test_a_write_that_failed_is_not_repeated(setting: Setting, namespace: str) -> None:
     async def test() -> None:
         async with setting() as (proxy, client):
@@ -243,14 +339,14 @@ def test_every_answer_is_counted(api_server: ApiServer, tmp_path: Path, namespac
             fault_proxy(api_server, tmp_path) as proxy,
             connected(proxy.kubeconfig, lambda *answer: answers.append(answer)) as client,
         ):
-            proxy.fail("GET", "controllerrevisions", 503)
+            proxy.fail("GET", "controllerrevisions", 429)
             await client.get(CONTROLLER_REVISION, namespace, "one")
             proxy.lose_answer_to = "POST"
             with contextlib.suppress(ApiError):
                 await client.create(revision(namespace, "one"))
 
         assert answers == [
-            ("GET", "controllerrevisions", "503"),
+            ("GET", "controllerrevisions", "429"),
             ("GET", "controllerrevisions", "404"),
             ("POST", "controllerrevisions", "none"),
         ]

@@ -1,6 +1,7 @@
 """Writes have a pace, and those that protect users do not wait for it."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -38,6 +39,13 @@ def waits(count: int, every: float, start: float = 0.0) -> list[float]:
 )
 def test_a_burst_goes_at_once_and_the_rest_at_the_rate(every: float, expected: list[float]) -> None:
     assert waits(8, every) == expected
+
+
+def test_a_full_bucket_lets_through_whatever_the_time_is() -> None:
+    draw = random.Random(1)
+    clocks = [draw.uniform(0.0, 10.0 ** draw.randint(1, 10)) for _ in range(1_000)]
+
+    assert {Pace(rate=0.001, burst=1, clock=lambda at=at: at).take() for at in clocks} == {0.0}  # type: ignore[misc]
 
 
 def test_the_bucket_is_full_again_after_a_while_and_not_fuller() -> None:

@@ -1,5 +1,6 @@
 """Objectives, intervals and made-up traffic that several tests share."""
 
+import dataclasses
 import random
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ from model_rollouts.decision import (
     latency,
     restarts,
 )
+from model_rollouts.simulation.traffic import binomial
 
 EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
@@ -61,8 +63,25 @@ def interval(
     return Interval(start, start + length, {name: sample}, arm=arm)
 
 
-def binomial(rng: random.Random, total: int, share: float) -> int:
-    return sum(rng.random() < share for _ in range(total))
+def in_looks(one: Interval, looks: int = 8) -> list[Interval]:
+    """The counts of an interval as so many looks show them, of which none wins much."""
+    length = (one.end - one.start) / looks
+
+    def part(counts: Counts) -> Counts:
+        return Counts(*(number / looks for number in dataclasses.astuple(counts)))
+
+    samples = {
+        name: Sample(part(each.candidate), part(each.stable)) for name, each in one.samples.items()
+    }
+    return [
+        dataclasses.replace(
+            one,
+            start=one.start + index * length,
+            end=one.start + (index + 1) * length,
+            samples=samples,
+        )
+        for index in range(looks)
+    ]
 
 
 def intervals(

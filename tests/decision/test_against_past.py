@@ -87,10 +87,10 @@ def test_a_stable_that_is_as_it_was_is_seldom_called_worse(rate: float) -> None:
     assert alarms < 20
 
 
-def test_a_stable_that_answers_worse_is_found_within_two_intervals() -> None:
+def test_a_stable_that_answers_worse_is_found_within_three_intervals() -> None:
     judge = judge_of(Seen(15_000, 15))
 
-    assert (fails_after(judge, [(250, 8)] * 10) or 99) <= 2
+    assert (fails_after(judge, [(250, 8)] * 10) or 99) <= 3
 
 
 def test_worse_than_it_was_counts_although_the_target_is_kept() -> None:

@@ -11,12 +11,14 @@ from model_rollouts.decision.burn_rate import (
     BLOCK,
     CHANCE,
     PAIRS,
+    RECENT_BLOCKS,
     BurnBlock,
     burn_is_over,
     count_burn,
     fast_burn,
     is_rate_above,
     lasting_burn,
+    may_burn,
 )
 
 BUDGET = 0.001
@@ -137,3 +139,23 @@ def test_the_bound_is_never_below_the_chance_itself(total: int, bad: int, share:
         math.comb(total, k) * share**k * (1 - share) ** (total - k) for k in range(bad, total + 1)
     )
     assert tail <= CHANCE * (1 + 1e-9)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 4), st.integers(1, 900), st.floats(0, 1)), min_size=1, max_size=74
+    ),
+    st.sampled_from([0.0001, 0.001, 0.01, 0.05]),
+)
+def test_the_latest_blocks_tell_that_nothing_burns(
+    drawn: list[tuple[int, int, float]], budget: float
+) -> None:
+    number, blocks = 0, []
+    for gap, total, share in drawn:
+        number += gap
+        blocks.append(BurnBlock(number, total, round(total * share**4)))
+    whole, recent, limit = tuple(blocks), tuple(blocks[-RECENT_BLOCKS:]), 1.5 * budget
+
+    burns = fast_burn(whole, budget) is not None or lasting_burn(whole, limit) is not None
+    assert may_burn(recent, budget, limit) or not burns
+    assert burn_is_over(recent, budget) == burn_is_over(whole, budget)

@@ -14,7 +14,7 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
-from tests.decision.made_up import EDGES, after, errors_judge, interval, judge_of
+from tests.decision.made_up import EDGES, after, errors_judge, in_looks, interval, judge_of
 
 BOUND = DeadlinePolicy.PROMOTE_WITH_BOUND
 
@@ -34,7 +34,7 @@ BOUND = DeadlinePolicy.PROMOTE_WITH_BOUND
 )
 def test_policies(bad: int, total: int, policy: DeadlinePolicy, action: DeadlineAction) -> None:
     judge = errors_judge(Compare.TARGET)
-    state = after(judge, interval(0, bad, total)) if total else judge.start()
+    state = after(judge, *in_looks(interval(0, bad, total))) if total else judge.start()
 
     assert at_deadline(judge, state, policy).action is action
 

@@ -104,11 +104,15 @@ def test_six_hours_are_fewer_blocks_when_blocks_are_longer() -> None:
     assert measure(past, (past[1:], past[1:]), block=60).stable == measure(past, block=60).target
 
 
-def test_a_history_without_errors_shows_no_burst() -> None:
+def test_a_history_with_next_to_no_errors_shows_nothing_of_bursts() -> None:
     quiet = [(1500.0, 0.0)] * BLOCKS
+    some = [(1500.0, float(index % 600 == 0)) for index in range(BLOCKS)]
 
-    assert measure(quiet, (quiet, quiet)) == Dispersion(1, 1)
-    assert measure([(0.0, 0.0)] * BLOCKS) == Dispersion(1, 1)
+    assert measure(quiet, (quiet, quiet)) is UNKNOWN
+    assert measure([(0.0, 0.0)] * BLOCKS) is UNKNOWN
+    assert sum(bad for _, bad in some) == 4
+    assert measure(some) is UNKNOWN
+    assert measure([*some[1:], (1500.0, 2.0)]) == Dispersion(1, 1)
 
 
 def test_halves_of_different_length_are_refused() -> None:

@@ -1,8 +1,18 @@
 """Forecasts before the first request."""
 
+from fractions import Fraction
+
 import pytest
 
-from model_rollouts.decision import Decision, errors, forecast_decision, latency
+from model_rollouts.decision import (
+    Decision,
+    Forecast,
+    Step,
+    allowed_steps,
+    errors,
+    forecast_decision,
+    latency,
+)
 from tests.decision.made_up import EDGES, all_kinds, errors_judge, judge_of
 
 DAY = 86_400.0
@@ -10,8 +20,8 @@ DAY = 86_400.0
 
 @pytest.mark.parametrize(
     ("rate", "earliest", "latest"),
-    # Simulated medians at half the good limit: 7 min, 32 min, 5 h (docs/decisions.md).
-    [(50, 300, 600), (10, 25 * 60, 45 * 60), (1, 4 * 3600, 7 * 3600)],
+    # Simulated medians at half the good limit: 8 min, 40 min, 7 h (docs/decisions.md).
+    [(50, 300, 600), (10, 25 * 60, 45 * 60), (1, 4 * 3600, 8 * 3600)],
 )
 def test_time_to_promotion_is_near_the_simulated_median(
     rate: float, earliest: float, latest: float
@@ -69,13 +79,12 @@ def test_smaller_shares_on_the_steps_take_longer() -> None:
     judge = errors_judge()
     whole = forecast_decision(judge, 20, deadline=DAY)
 
-    same = forecast_decision(judge, 20, deadline=DAY, weights=(*judge.rules.steps, 1.0))
-    smaller = forecast_decision(judge, 20, deadline=DAY, weights=(0.05, 0.08, 0.08, 1.0))
+    asked = [Fraction(str(step)) for step in judge.rules.steps]
+    same = forecast_decision(judge, 20, deadline=DAY, steps=allowed_steps(asked, 1, None))
+    smaller = forecast_decision(judge, 20, deadline=DAY, steps=allowed_steps(asked, 10, 1))
 
     assert same == whole
     assert smaller.seconds > whole.seconds
-    with pytest.raises(ValueError, match="weights: found 2"):
-        forecast_decision(judge, 20, deadline=DAY, weights=(0.05, 1.0))
 
 
 @pytest.mark.parametrize(("rate", "deadline"), [(0, DAY), (-1, DAY), (float("nan"), DAY), (1, 0)])
@@ -91,11 +100,17 @@ def test_a_guess_for_no_objective_is_refused() -> None:
 
 def test_latency_is_proven_for_promotion_where_the_load_is_comparable() -> None:
     judge = judge_of(latency("latency", 0.3, 0.99, EDGES), steps=(0.1, 0.5))
-    everywhere = forecast_decision(judge, 5, deadline=DAY)
+    tenth, half = Fraction("0.1"), Fraction("0.5")
+    busy = Step(half, (half,), Fraction(1, 2)), Step(Fraction(1), (Fraction(1),))
 
-    at_the_end = forecast_decision(judge, 5, deadline=DAY, comparable_from=0.4)
-    nowhere = forecast_decision(judge, 5, deadline=DAY, comparable_from=0.6)
+    def forecast(*steps: Step) -> Forecast:
+        return forecast_decision(judge, 5, deadline=DAY, steps=steps)
+
+    everywhere = forecast(Step(tenth, (tenth,), tenth), *busy)
+    at_the_end = forecast(Step(tenth, (tenth,)), *busy)
+    nowhere = forecast(Step(tenth, (tenth,)), busy[0]._replace(pods=Fraction(2)), busy[1])
 
     assert everywhere.decision is at_the_end.decision is Decision.PASS
-    assert everywhere.seconds < at_the_end.seconds
+    # The last step has to show all of it in any case.
+    assert everywhere.seconds == at_the_end.seconds
     assert nowhere.underpowered

@@ -12,7 +12,8 @@ import random
 import pytest
 
 from model_rollouts.decision import Compare, Decision, Dispersion, Interval, Judge, Rules, errors
-from tests.decision.made_up import binomial, errors_judge, interval, intervals
+from model_rollouts.simulation.traffic import binomial
+from tests.decision.made_up import errors_judge, interval, intervals
 
 TRIALS = 300
 FALSE_ALARM = 1e-4
@@ -31,7 +32,9 @@ def rolled_back(judge: Judge, rollout: list[Interval]) -> bool:
     state = judge.start()
     for one in rollout:
         state = judge.update(state, one)
-    return state.failed_at is not None
+        if state.failed_at is not None:
+            return True
+    return False
 
 
 def promoted(judge: Judge, rollout: list[Interval]) -> bool:
@@ -172,3 +175,37 @@ def test_bursts_promote_no_more_bad_versions_when_dispersion_is_known() -> None:
 
     assert promotions(5, seed=51) <= allowed(TRIALS, 0.05)
     assert promotions(1, seed=51) > allowed(TRIALS, 0.05)
+
+
+def seldom(rng: random.Random, share: float, stable_share: float, number: int) -> list[Interval]:
+    """Half of the intervals have a request of the candidate, and one in five some of stable."""
+    made = []
+    for index in range(number):
+        total, stable_total = int(rng.random() < 0.5), 3 * int(rng.random() < 0.2)
+        bad = binomial(rng, total, share)
+        stable_bad = binomial(rng, stable_total, stable_share)
+        if total or stable_total:
+            made.append(interval(5.0 * index, bad, total, stable_bad, stable_total))
+    return made
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3])
+def test_counts_that_wait_for_the_other_version_roll_back_as_few(share: float) -> None:
+    judge, rng = errors_judge(Compare.STABLE, target=0.9), random.Random(13)
+
+    def failed(times: float) -> int:
+        rollouts = (seldom(rng, min(times * share, 1.0), share, 100) for _ in range(TRIALS))
+        return sum(rolled_back(judge, rollout) for rollout in rollouts)
+
+    assert failed(1.0) <= allowed(TRIALS, 0.01)
+    assert failed(3.0) > allowed(TRIALS, 0.01)
+
+
+def test_counts_that_wait_for_the_other_version_promote_as_few() -> None:
+    judge, rng = errors_judge(Compare.STABLE, target=0.9), random.Random(14)
+
+    def ends(share: float) -> int:
+        return sum(promoted(judge, seldom(rng, share, 0.2, 150)) for _ in range(TRIALS))
+
+    assert ends(0.41) <= allowed(TRIALS, 0.05)  # twice stable's, and the slack
+    assert ends(0.02) > allowed(TRIALS, 0.05)

@@ -38,7 +38,7 @@ from tests.decision.made_up import EDGES
         ),
         (lambda: errors("e", 0.0), "'e', target: found 0, write a share between 0 and 1"),
         (lambda: errors("e", math.nan), "'e', target: found nan"),
-        (lambda: errors("e", 0.4), "'e', target: found 0.4, .*write more than 0.55"),
+        (lambda: errors("e", 0.4), "'e', target: found 0.4 .*write more than 0.55"),
         (lambda: errors("", 0.999), "objective, name: found ''"),
         (lambda: latency("l", 0, 0.99, EDGES), "'l', within: found 0 s, write a time above 0 s"),
         (lambda: latency("l", 0.3, 99, EDGES), "'l', share: found 99, write a share .* 0.99"),

@@ -9,6 +9,7 @@ import yaml
 from demo.flights.training import Card
 from demo.story.breaking import scenes_of
 from demo.story.manifests import HERE, Manifests, values
+from demo.story.scenes import COMPARED
 from e2e.cluster.paths import REPOSITORY
 from model_rollouts.api.deployment import ModelDeployment
 
@@ -44,6 +45,20 @@ def test_versions_differ_in_what_they_are_and_in_nothing_else() -> None:
         return [line for line in lines if not line.strip().startswith(own)]
 
     assert all(rest(name) == rest("v2") for name in VERSIONS)
+
+
+def test_a_version_whose_answers_are_compared_is_captured_as_stable_is(
+    manifests: Manifests,
+) -> None:
+    written = manifests.write("compared", version="7", arguments='["--version=7", "--utc"]')
+
+    compared, stable = (
+        ModelDeployment.model_validate(yaml.safe_load(each.read_text())).spec
+        for each in (written, manifests.write("v2"))
+    )
+
+    assert compared.capture == stable.capture
+    assert [each.name for each in compared.objectives] == ["errors", "latency", COMPARED]
 
 
 @pytest.mark.parametrize("name", ["users", "plain"])

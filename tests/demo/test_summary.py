@@ -87,7 +87,7 @@ def test_a_story_without_rollouts_has_no_picture(tmp_path: Path) -> None:
 
 
 def test_scenes_are_numbered_and_need_earlier_ones() -> None:
-    assert [scene.number for scene in SCENES] == list(range(1, 9))
+    assert [scene.number for scene in SCENES] == list(range(1, 11))
     assert all(other < number for number, others in NEEDS.items() for other in others)
 
 

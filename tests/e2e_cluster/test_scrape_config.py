@@ -19,19 +19,29 @@ def documented(name: str = "install.md") -> Any:
     return job
 
 
-def test_the_cluster_scrapes_as_documented() -> None:
+def scraped() -> list[Any]:
     manifests = yaml.safe_load_all((Path(addons.__file__).parent / "prometheus.yaml").read_text())
     config = next(obj for obj in manifests if obj["kind"] == "ConfigMap")
-    jobs = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
+    jobs: list[Any] = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
+    return jobs
 
-    assert [job for job in jobs if job["job_name"] == documented()["job_name"]] == [documented()]
+
+def test_the_cluster_scrapes_as_documented() -> None:
+    job = documented()
+
+    assert [each for each in scraped() if each["job_name"] == job["job_name"]] == [job]
+
+
+def test_the_cluster_scrapes_the_observer_as_documented() -> None:
+    job = documented("observer.md")
+    # Tests install the chart in namespaces of their own.
+    del job["kubernetes_sd_configs"][0]["namespaces"]
+
+    assert [each for each in scraped() if each["job_name"] == job["job_name"]] == [job]
 
 
 def test_the_cluster_tells_whose_counters_they_are_as_documented() -> None:
-    manifests = yaml.safe_load_all((Path(addons.__file__).parent / "prometheus.yaml").read_text())
-    config = next(obj for obj in manifests if obj["kind"] == "ConfigMap")
-    jobs = yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]
-    (pods,) = (job for job in jobs if job["job_name"] == "pods")
+    (pods,) = (job for job in scraped() if job["job_name"] == "pods")
 
     *_, tells = documented("metrics.md")["relabel_configs"]
 

@@ -12,19 +12,20 @@ import pytest
 from e2e.fixtures import ApiServer
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
-from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
+from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, POD, Kind
 from model_rollouts.cluster.watch import KopfSource
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import Reach
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.planning import Planner
+from model_rollouts.engine.rights import Rights
 from model_rollouts.engine.ticker import Beat
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.rollout.observed import History
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout.observed import History, MirroredSizes
+from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
 from tests.api.objects import changed
 from tests.engine.planners import take
 from tests.fault_proxy import FaultProxy, fault_proxy
@@ -33,6 +34,8 @@ from tests.kubernetes_clients import connected, until
 
 class BlindReader:
     """A Prometheus that is away: what serves is watched, and may be asked about at any time."""
+
+    delay_ms = 0
 
     async def tick(
         self, requests: Sequence[Request], now_ms: int
@@ -49,9 +52,17 @@ class NoHistory:
         """Fails."""
         raise AssertionError((namespace, query))
 
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+    async def usual(self, namespace: str, query: HistoryQuery) -> float | None:
         """Fails."""
-        raise AssertionError((namespace, revision))
+        raise AssertionError((namespace, query))
+
+    async def scraped_ms(self, namespace: str, query: HistoryQuery) -> int | None:
+        """Fails."""
+        raise AssertionError((namespace, query))
+
+    async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
+        """Fails."""
+        raise AssertionError((namespace, query))
 
 
 class Cluster:
@@ -71,11 +82,15 @@ class Cluster:
         """An engine that is at work behind the proxy, and has ended gracefully after that."""
         stop = asyncio.Event()
         self.instruments = OperatorMetrics("test")
+        rights = Rights(self.instruments)
         async with connected(self.proxy.kubeconfig, self._observe) as client:
             engine = Engine(
                 core=Core(planner, take),
                 client=client,
-                source=KopfSource(self.proxy.kubeconfig, (self.namespace,)),
+                source=KopfSource(
+                    self.proxy.kubeconfig, (self.namespace,), leaves_out=rights.is_unread
+                ),
+                pod_source=KopfSource(self.proxy.kubeconfig, (self.namespace,), kinds=(POD,)),
                 recorder=EventRecorder(client, "test"),
                 beats=(
                     Beat(Grid(), {0: BlindReader()}),
@@ -83,6 +98,7 @@ class Cluster:
                 ),
                 historian=NoHistory(),
                 instruments=self.instruments,
+                rights=rights,
                 namespaces=(self.namespace,),
                 reach=reach,
             )

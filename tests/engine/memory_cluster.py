@@ -28,6 +28,15 @@ class Page:
     items: Iterable[Body]
 
 
+class Silent:
+    """A watch of what never changes, as an `EventSource`."""
+
+    async def run(self, sink: Sink) -> None:
+        """Listen for ever."""
+        sink(Listening())
+        await asyncio.Event().wait()
+
+
 class MemoryCluster:
     """Objects by kind and name, in one namespace; it is its own `ClusterClient` and watch."""
 
@@ -63,7 +72,7 @@ class MemoryCluster:
             sink(await self._happened.get())
 
     async def pages(
-        self, kind: Kind, namespace: str | None, selector: str = ""
+        self, kind: Kind, namespace: str | None, selector: str = "", *, fields: str = ""
     ) -> AsyncIterator[Page]:
         """All objects of a kind."""
         await self._asked("list", kind, "")

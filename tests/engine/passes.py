@@ -12,11 +12,13 @@ from model_rollouts.engine.executor import Executor
 from model_rollouts.engine.lookup import look
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.planning import Planner, Planning
+from model_rollouts.engine.pods import Pods
 from model_rollouts.engine.questions import AsksHistory, Questions
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reconciler import Reconciler
 from model_rollouts.engine.reports import Reports
 from model_rollouts.engine.sessions import Session, Sessions
+from model_rollouts.engine.sight import Sight
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.rollout.actions import Need
 from model_rollouts.rollout.observed import Observed
@@ -60,6 +62,7 @@ class Passes:
         self.planner = planner
         self.cluster = MemoryCluster()
         self.store = Store()
+        self.sight = Sight(self.clock)
         self.events: list[Occurrence] = []
         client: Any = self.cluster
         self.queue = KeyedQueue(self.clock, jitter=lambda: 1.0)
@@ -72,10 +75,13 @@ class Passes:
             ticks=self.clock,
             jitter=lambda: 1.0,
         )
+        self.pods = Pods(self.queue, self.clock, jitter=lambda: 1.0)
         planning = Recorded(
             self.store,
+            self.sight,
             lambda observed, memory, now: self.planner(observed, memory, now),
             self.questions,
+            self.pods,
             self.clock,
         )
         self.seen = planning.seen
@@ -84,7 +90,6 @@ class Passes:
             queue=self.queue,
             rollouts=self.sessions,
             planning=planning,
-            questions=self.questions,
             executor=Executor(client, self.store, record=self.events.append, clock=self.clock),
             look=partial(look, client, self.store),
             reports=Reports(self.events.append, self.clock),

@@ -19,12 +19,16 @@ STEP_S = 1.0
 KEPT_S = 300.0
 JOB = "models"
 
-_SELECTOR = re.compile(r"(\w+)\{(.*)\}\[(\d+)ms\]")
+_SELECTOR = re.compile(r"(\w*)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
-_PAST = re.compile(r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\) / 2\)\)")
+_PAST = re.compile(
+    r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\)+ / 2\).*|sum by \(le\) \(.*\{.*\}\)+"
+)
 _LISTENER = "envoy_http_conn_manager_prefix"
 
 Labels = tuple[tuple[str, str], ...]
+Split = tuple[dict[str, int], tuple[str, int]]
+"""Weights by revision, and the revision that gets copies with its percent."""
 
 
 @dataclass
@@ -42,11 +46,12 @@ class Pod:
     bad_copies: float = 0.0
     slow: dict[tuple[str, float], float] = field(default_factory=dict)
     """By listener and seconds: answers that took so long; all others took none."""
+    known_as: str = ""
 
     @property
     def name(self) -> str:
         """Its name as a target."""
-        return f"{self.revision}-pod"
+        return self.known_as or f"{self.revision}-pod"
 
     def counters(self, now: float) -> Iterator[tuple[str, Mapping[str, str], int]]:
         """Metrics with labels and value, as its proxy shows them."""
@@ -88,7 +93,7 @@ class StandinPrometheus:
 
     namespace: str
     rate: float = 1_000.0
-    """Requests per second of all users."""
+    """Requests per second of all users of a route."""
     errors: dict[str, float] = field(default_factory=dict)
     """Share of bad answers by version; none when it is not named."""
     slow: dict[str, dict[float, float]] = field(default_factory=dict)
@@ -107,8 +112,7 @@ class StandinPrometheus:
     def __post_init__(self) -> None:
         self.pods: dict[str, Pod] = {}
         self.ended: list[Pod] = []
-        self._weights: dict[str, int] = {}
-        self._copied: tuple[str, int] = ("", 0)
+        self._splits: dict[str, Split] = {}
         self._served_until = time.time()
         self._samples: dict[Labels, list[tuple[float, int]]] = {}
         self.url = ""
@@ -127,14 +131,22 @@ class StandinPrometheus:
         if pod is not None:
             self.ended.append(pod)
 
-    def splits(self, weights: Mapping[str, int], copied: tuple[str, int] = ("", 0)) -> None:
-        """Users are split by these weights from now on; a revision gets copies of so many percent.
+    def splits(
+        self, weights: Mapping[str, int], copied: tuple[str, int] = ("", 0), *, route: str = ""
+    ) -> None:
+        """Users of a route are split by these weights from now on; no weights are no users.
 
-        A revision is given by the name of its Deployment.
+        A revision, given by the name of its Deployment, gets copies of so many percent.
         """
-        if (dict(weights), copied) != (self._weights, self._copied):
+        split = dict(weights), copied
+        if split != self._splits.get(route):
             self._serve()
-            self._weights, self._copied = dict(weights), copied
+            self._splits[route] = split
+
+    def split_of(self, route: str) -> dict[str, int]:
+        """The weights by which users of a route are split now."""
+        weights, _ = self._splits.get(route, ({}, None))
+        return weights
 
     def requests_of(self, version: str) -> float:
         """How many requests a version has answered."""
@@ -151,8 +163,12 @@ class StandinPrometheus:
     def _serve(self) -> None:
         now = time.time()
         due, self._served_until = self.rate * (now - self._served_until), now
-        total = sum(self._weights.values())
-        for revision, weight in self._weights.items():
+        for split in self._splits.values():
+            self._serve_split(due, *split)
+
+    def _serve_split(self, due: float, weights: dict[str, int], copied: tuple[str, int]) -> None:
+        total = sum(weights.values())
+        for revision, weight in weights.items():
             requests, pod = due * weight / total, self.pods.get(revision)
             if pod is None:
                 self.unanswered += requests
@@ -160,8 +176,8 @@ class StandinPrometheus:
             pod.requests += requests
             pod.bad += requests * self.errors.get(pod.version, 0.0)
             self._slow_down(pod, "live", requests)
-        shadowed, percent = self._copied
-        if self._weights and (pod := self.pods.get(shadowed)) is not None:
+        shadowed, percent = copied
+        if weights and (pod := self.pods.get(shadowed)) is not None:
             copies = due * percent / 100
             pod.copies += copies
             pod.bad_copies += copies * self.errors.get(pod.version, 0.0)
@@ -219,7 +235,9 @@ class StandinPrometheus:
         found = []
         for series, samples in self._samples.items():
             labels = dict(series)
-            if labels["__name__"] != metric or not all(_matches(labels, *m) for m in matchers):
+            if metric and labels["__name__"] != metric:
+                continue
+            if not all(_matches(labels, *m) for m in matchers):
                 continue
             values = [(when, str(value)) for when, value in samples if after < when <= at]
             if values:

@@ -35,11 +35,14 @@ class World:
         self.server = server
         self.namespace = namespace
 
-    def gateway(self, name: str, *features: str) -> None:
-        """A Gateway whose class claims these features; none is a class without a status."""
+    def gateway(self, name: str, *features: str, of: str = "example.com/gateway") -> None:
+        """A Gateway whose class claims these features; none is a class without a status.
+
+        `of` is the name of its controller.
+        """
         kubectl = self.server.kubectl
         of_class = f"class-{uuid.uuid4().hex[:8]}"
-        controller = {"controllerName": "example.com/gateway"}
+        controller = {"controllerName": of}
         listener = {"name": "http", "port": 80, "protocol": "HTTP"}
         for obj in (
             {"kind": "GatewayClass", "metadata": {"name": of_class}, "spec": controller},
@@ -63,14 +66,29 @@ class World:
         obj = {"apiVersion": GATEWAY_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
         self.server.kubectl.apply(json.dumps(obj))
 
-    def check(self, changes: dict[str, Any], tries: Apply | None = None) -> Checked:
+    def check(
+        self,
+        changes: dict[str, Any],
+        tries: Apply | None = None,
+        alike: dict[str, Any] | None = None,
+        before: Checked | None = None,
+    ) -> Checked:
         """The answers for a ModelDeployment with these changes."""
         place = {"metadata.namespace": self.namespace, "metadata.generation": 7}
         model = changed({**place, **changes})
 
         async def go() -> Checked:
             async with connected(self.server.kubeconfig) as client:
-                return await Checker(client).check(Observed(model), tries)
+                return await Checker(client).check(Observed(model), tries, before, alike=alike)
+
+        return asyncio.run(go())
+
+    def absent(self, *names: str) -> frozenset[str]:
+        """Those Gateways that do not exist."""
+
+        async def go() -> frozenset[str]:
+            async with connected(self.server.kubeconfig) as client:
+                return await Checker(client).absent(names)
 
         return asyncio.run(go())
 
@@ -98,12 +116,30 @@ def test_a_class_that_claims_nothing_leaves_it_unknown(world: World) -> None:
     assert world.check(parents("one", "silent")).gateway.features is None
 
 
-def test_a_gateway_that_does_not_exist_is_named(world: World) -> None:
+def test_gateways_of_which_none_exists_are_named(world: World) -> None:
+    gateway = world.check(parents("none", "nor")).gateway
+
+    assert gateway.missing == (f"{world.namespace}/none", f"{world.namespace}/nor")
+
+
+def test_one_gateway_that_exists_is_enough(world: World) -> None:
+    names = [f"{world.namespace}/{name}" for name in ("one", "none")]
     world.gateway("one", "HTTPRoute")
 
     gateway = world.check(parents("one", "none")).gateway
 
-    assert gateway.missing == (f"{world.namespace}/none",)
+    assert (gateway.missing, gateway.features) == ((), frozenset({"HTTPRoute"}))
+    assert world.absent(*names) == {names[1]}
+
+
+def test_of_gateways_that_were_missing_the_first_that_comes_is_enough(world: World) -> None:
+    before = world.check(parents("none", "nor"))
+    again = world.check(parents("none", "nor"), before=before)
+    world.gateway("nor", "HTTPRoute")
+    after = world.check(parents("none", "nor"), before=before)
+
+    assert again.gateway == before.gateway
+    assert (after.gateway.missing, after.gateway.features) == ((), frozenset({"HTTPRoute"}))
 
 
 def test_a_parent_that_is_no_gateway_leaves_it_unknown(world: World) -> None:
@@ -166,6 +202,53 @@ def test_many_checks_of_the_same_moment_share_one_list_of_routes(world: World) -
     asyncio.run(go())
 
 
+@pytest.mark.parametrize("cause", ["conflict", "gateway", "refusal"])
+def test_what_is_in_the_way_is_asked_alone_until_it_is_gone(
+    world: World, tmp_path: Path, cause: str
+) -> None:
+    """A list of all routes of a cluster is long, and somebody may take days to give way."""
+    kubectl, where = world.server.kubectl, ("-n", world.namespace)
+    place = {"metadata.namespace": world.namespace, "metadata.generation": 7}
+    model = changed({**place, **parents("models"), "metadata.uid": "u"})
+    body = deployment(model, 1)
+    if cause != "gateway":
+        world.gateway("models")
+    if cause == "conflict":
+        world.route("theirs", "arrival.example.com")
+    if cause == "refusal":
+        body["spec"]["template"]["spec"]["containers"][0]["image"] = ""
+
+    async def go() -> None:
+        async with (
+            fault_proxy(world.server, tmp_path) as proxy,
+            connected(proxy.kubeconfig) as client,
+        ):
+            checker = Checker(client, (world.namespace,), clock=lambda: len(proxy.requests) * 10.0)
+
+            def lists() -> int:
+                return sum("/httproutes?" in url for _, url in proxy.requests)
+
+            first = await checker.check(Observed(model), Apply(body))
+            assert lists() == 1
+            again = await checker.check(Observed(model), Apply(body), first)
+            assert (again, lists()) == (first, 1)
+            other = changed({"metadata.generation": 8}, model)
+            await checker.check(Observed(other), Apply(body), first)
+            assert lists() == 2, "another generation asks anew"
+
+            if cause == "conflict":
+                kubectl("delete", "httproute", "theirs", *where)
+            elif cause == "gateway":
+                world.gateway("models")
+            else:
+                body["spec"]["template"]["spec"]["containers"][0]["image"] = "example.com/model"
+            gone = await checker.check(Observed(model), Apply(body), again)
+            assert (gone.refusal, gone.gateway.missing, gone.gateway.conflicts) == (None, (), ())
+            assert lists() == 3
+
+    asyncio.run(go())
+
+
 @pytest.mark.parametrize(
     ("url", "what"),
     [
@@ -200,3 +283,55 @@ def test_a_question_that_is_not_answered_says_which_it_was(
             assert (await checker.check(Observed(model), tries)).refusal is None
 
     asyncio.run(go())
+
+
+def pods(namespace: str, **fields: Any) -> Apply:
+    """A Deployment whose pods have these fields."""
+    body = deployment(changed({"metadata.namespace": namespace, "metadata.uid": "1"}))
+    body["spec"]["template"]["spec"] |= fields
+    return Apply(body, why="")
+
+
+SECRET = {"name": "s", "secret": {"secretName": "s"}}
+SIZED = {"name": "s", "secret": {"secretName": "s", "defaultMode": 420}}
+PRIVATE = {"name": "s", "secret": {"secretName": "s", "defaultMode": 256}}
+FIELD = {"fieldPath": "metadata.name"}
+NAMED = {"name": "N", "valueFrom": {"fieldRef": FIELD}}
+VERSIONED = {"name": "N", "valueFrom": {"fieldRef": {**FIELD, "apiVersion": "v1"}}}
+
+
+def container(**fields: Any) -> list[dict[str, Any]]:
+    return [{"name": "model", "image": "registry.example.com/m:1", **fields}]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"volumes": [SECRET]}, {"volumes": [SIZED]}, True),
+        ({"volumes": [SECRET]}, {"volumes": [PRIVATE]}, False),
+        ({"containers": container(env=[NAMED])}, {"containers": container(env=[VERSIONED])}, True),
+        (
+            {"containers": container(resources={"limits": {"nvidia.com/gpu": "1"}})},
+            {"containers": container(resources={"limits": {"nvidia.com/gpu": 1}})},
+            True,
+        ),
+        ({"serviceAccountName": "a"}, {"serviceAccountName": "a", "serviceAccount": "a"}, True),
+        ({"serviceAccountName": "a"}, {"serviceAccountName": "b"}, False),
+        ({}, {"terminationGracePeriodSeconds": 30}, True),
+    ],
+)
+def test_what_the_api_server_would_store_alike_is_found(
+    world: World, one: dict[str, Any], other: dict[str, Any], same: bool
+) -> None:
+    tries, known = pods(world.namespace, **one), pods(world.namespace, **other)
+
+    stranger = pods(world.namespace, hostname="stranger")
+    found = world.check({}, tries, {"stranger": stranger.body, "it": known.body})
+
+    assert found.same_as == ("it" if same else None)
+
+
+def test_a_stored_revision_that_is_refused_now_is_another_one(world: World) -> None:
+    tries, bad = pods(world.namespace), pods(world.namespace, containers=[])
+
+    assert world.check({}, tries, {"it": bad.body}).same_as is None

@@ -73,6 +73,23 @@ def test_an_object_that_lost_our_label_is_a_child_all_the_same(place: tuple[str,
     assert found(world.seen[-1].children, place) == obj
 
 
+def test_a_route_that_is_replaced_by_what_a_repository_holds_is_a_child_all_the_same() -> None:
+    """It has no label, no owner and no record, and is taken back as the version that was read."""
+    world = serving()
+    route = copy.deepcopy(world.cluster.objects["HTTPRoute", "arrival"])
+    route["spec"]["rules"] = [{"backendRefs": [{"name": NAME}]}]
+    for key in ("labels", "annotations", "ownerReferences"):
+        route["metadata"].pop(key, None)
+    world.cluster.put(route)
+    world.lost(route)
+    world.run(1)
+
+    children = world.seen[-1].children
+    assert children.route is not None
+    assert children.route["spec"] == route["spec"]
+    assert not children.strangers
+
+
 @pytest.mark.parametrize("place", OBJECTS, ids=lambda place: place[0])
 def test_nothing_tells_of_what_has_no_label_so_that_it_is_read_before_each_plan(
     place: tuple[str, str],
@@ -118,6 +135,8 @@ def test_what_cannot_be_read_is_taken_for_what_it_was_and_told_and_tried_again_s
     failure = world.seen[-1].failures[0]
     assert (failure.what, failure.lasts) == (f"read {place[0]} shop/{place[1]}", True)
     assert len(world.cluster.requests) >= 60 / 5
+    (event,) = (each for each in world.events if each.reason == "WriteRefused")
+    assert event.note.startswith(f"Cannot read {place[0]} shop/{place[1]}: HTTP 500: ")
 
     world.cluster.faults.clear()
     world.run(5)
@@ -192,10 +211,12 @@ def test_what_the_record_names_is_looked_for_too() -> None:
     }
 
 
-def test_a_first_version_is_looked_for_nowhere() -> None:
+def test_a_first_version_is_looked_for_nowhere_until_its_route_is_made() -> None:
     world = Passes().model().run()
 
-    assert [each for each in world.cluster.requests if each.startswith("get")] == []
+    read = [each for each in world.cluster.requests if each.startswith("get")]
+    assert len(read) == 1
+    assert "ModelDeployment" in read[0]
 
 
 def test_the_next_write_brings_the_label_back() -> None:

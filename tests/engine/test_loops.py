@@ -29,7 +29,7 @@ from model_rollouts.rollout.plan import Plan
 from tests.api.objects import changed
 from tests.engine import planners
 from tests.engine.conftest import NoHistory
-from tests.engine.memory_cluster import MemoryCluster
+from tests.engine.memory_cluster import MemoryCluster, Silent
 from tests.kubernetes_clients import until
 
 ARRIVAL, DEPARTURE = Key("shop", "arrival"), Key("shop", "departure")
@@ -37,6 +37,8 @@ ARRIVAL, DEPARTURE = Key("shop", "arrival"), Key("shop", "departure")
 
 class Reader:
     """One interval more for everybody at each tick."""
+
+    delay_ms = 0
 
     def __init__(self) -> None:
         self.at_ms = 0
@@ -80,6 +82,7 @@ def plan(observed: Observed, memory: Memory, now: float) -> Plan:
         needs=needs,
         tries=Apply(planners.deployment(model)),
         measures=Request(rollout),
+        follows_pods=True,
     )
 
 
@@ -96,6 +99,7 @@ class Operator:
             core=Core(lambda *seen: self.planner(*seen), self.judge.take),
             client=client,
             source=client,
+            pod_source=Silent(),
             recorder=EventRecorder(client, "test", self.instruments.events_dropped.inc),
             beats=(Beat(Grid(step_ms=50), {0: self.reader}),),
             historian=NoHistory(),
@@ -174,6 +178,11 @@ PARTS: dict[str, Callable[[Engine], tuple[object, str]]] = {
     "questions": lambda engine: (engine.questions, "run"),
     "worker": lambda engine: (engine.queue, "get"),
     "informer": lambda engine: (engine.supervisor, "run"),
+    "pod lists": lambda engine: (engine._pod_reader, "_is_listed"),
+    "pod watch": lambda engine: (engine._pod_reader, "_keep_watching"),
+    "pod events": lambda engine: (engine.pods.unexplained, "get"),
+    "pods": lambda engine: (engine._pod_reader, "run"),
+    "budgets": lambda engine: (engine.budgets, "_list"),
 }
 
 

@@ -109,6 +109,20 @@ def test_users_are_given_back_and_it_stays_so(
     playing(story)
 
 
+def test_the_version_before_comes_back_where_a_version_alone_has_one_backend(
+    api_server: ApiServer, namespace: str, typed: Callable[[str], str]
+) -> None:
+    async def story(whole: Whole) -> None:
+        async with whole.operator():
+            one, _ = await in_phase(whole, "Full")
+            assert len((await whole.route())["spec"]["rules"][0]["backendRefs"]) == 1
+            await run(typed, GIVE_BACK_IN_WATCH)
+            await whole.told("RolledBack", "v2")
+            await only(whole, one)
+
+    play(api_server, namespace, story, "example.com/gateway")
+
+
 def test_a_rollout_is_looked_at_and_kept_where_it_is(
     playing: Play, typed: Callable[[str], str]
 ) -> None:

@@ -208,11 +208,15 @@ def test_a_status_of_a_spec_that_has_changed_is_not_written(
     async def test(cluster: Cluster) -> None:
         def interrupted(observed: Observed, memory: Memory, now: float) -> Plan:
             planned.append(observed.obj["metadata"]["generation"])
-            if len(planned) == 1:
-                patch = json.dumps({"spec": {"replicas": 5}})
-                place = ("mdep/arrival", "-n", cluster.namespace)
-                api_server.kubectl("patch", *place, "--type=merge", "-p", patch)
-            return plan(observed, memory, now)
+            found = plan(observed, memory, now)
+            if len(planned) > 1:
+                return found
+            patch = json.dumps({"spec": {"replicas": 5}})
+            place = ("mdep/arrival", "-n", cluster.namespace)
+            api_server.kubectl("patch", *place, "--type=merge", "-p", patch)
+            # Before a route is made the object is read, and a status would not be tried.
+            others = (each for each in found.actions if not isinstance(each, WriteRoute))
+            return replace(found, actions=tuple(others))
 
         async with cluster.running(interrupted):
             await cluster.create_model()
@@ -240,11 +244,14 @@ def test_after_a_failed_write_what_is_known_stays_and_what_was_to_follow_did_not
         async with cluster.running(remembering):
             cluster.proxy.fail("PATCH", "httproutes", 500)
             await cluster.create_model()
-            await cluster.await_message(TWO)
+            await until(
+                lambda: bool(memories) and memories[-1].unscraped_since is not None,
+                "what was to follow the writes did not",
+            )
 
-        first, second, third = memories[:3]
+        first, second = memories[:2]
         assert (first.last_request_ms, second.last_request_ms) == (None, 1)
-        assert (second.unscraped_since, third.unscraped_since is None) == (None, False)
+        assert second.unscraped_since is None
 
     with_cluster(test)
 

@@ -1,13 +1,15 @@
 """What a plan needs is asked beside the passes: when, how often, and what becomes of the answer."""
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from model_rollouts import decision
 from model_rollouts.cluster.kinds import DEPLOYMENT
 from model_rollouts.decision import INDEPENDENT
 from model_rollouts.engine.cluster_checks import UnansweredError
@@ -15,12 +17,20 @@ from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import QueryError
+from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.rollout.actions import Apply, Need, WriteStatus
 from model_rollouts.rollout.memory import Memory
-from model_rollouts.rollout.observed import Checked, Failure, Gateway, History, Observed
+from model_rollouts.rollout.observed import (
+    Checked,
+    Failure,
+    Gateway,
+    History,
+    MirroredSizes,
+    Observed,
+)
 from model_rollouts.rollout.plan import Plan
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
+from model_rollouts.rollout.trial.trial import begin_trial
 from tests.engine.passes import KEY, Passes
 from tests.engine.planners import bare
 from tests.engine.test_ticker import measured
@@ -41,6 +51,7 @@ class Asker:
         self.says = list(says)
         self.asked: list[float] = []
         self.pasts = 0
+        self.known: float | None = None
         self.until: asyncio.Event | None = None
         """What every answer waits for."""
 
@@ -53,27 +64,48 @@ class Asker:
             raise answer
         return answer
 
-    async def check(self, observed: Observed, tries: Apply | None) -> Checked:
+    async def check(
+        self,
+        observed: Observed,
+        tries: Apply | None,
+        before: Checked | None = None,
+        alike: Mapping[str, Any] | None = None,
+    ) -> Checked:
         """The next answer, for the generation that is seen; the last one again and again."""
         return Checked(observed.obj["metadata"]["generation"], await self._next())
+
+    async def absent(self, names: Collection[str]) -> frozenset[str]:
+        """The next answer; the last one again and again."""
+        found: frozenset[str] = await self._next()
+        return found
 
     async def past(self, namespace: str, query: HistoryQuery) -> History:
         """The past of what serves."""
         self.pasts += 1
-        return History(INDEPENDENT, None)
+        return History(INDEPENDENT, None, usual=self.known)
 
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
+    async def usual(self, namespace: str, query: HistoryQuery) -> float | None:
+        """What is usual by now."""
+        return self.known
+
+    async def scraped_ms(self, namespace: str, query: HistoryQuery) -> int | None:
         """The next answer; the last one again and again."""
         found: int | None = await self._next()
         return found
+
+    async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
+        """The next answer; the last one again and again."""
+        return MirroredSizes(query.since_ms, query.looked, users=await self._next())
 
 
 class Needing:
     """A planner that needs answers until it has them."""
 
-    def __init__(self, *needs: Need) -> None:
+    def __init__(self, *needs: Need, edges: tuple[float, ...] = ()) -> None:
         self.needs = needs
-        self.query = HistoryQuery(CANDIDATE, ("arrival-1",))
+        self.query = HistoryQuery(CANDIDATE, ("arrival-1",), edges=edges)
+        self.looked = 7
+        self.silent: tuple[str, ...] = ("gateways/inside",)
 
     def __call__(self, observed: Observed, memory: Memory, now: float) -> Plan:
         """A plan that only asks, as long as it lacks an answer."""
@@ -83,7 +115,13 @@ class Needing:
         needs = {Need.CHECK} if lacks_check else {Need.HISTORY} if lacks_past else set()
         tries = Apply({"kind": "Deployment"}) if lacks_check else None
         history = self.query if Need.HISTORY in needs else None
-        return Plan((), memory, needs=frozenset(needs), tries=tries, history=history)
+        known = observed.sizes
+        sizes = None
+        if Need.SIZES in self.needs and (known is None or known.looked != self.looked):
+            needs, sizes = {Need.SIZES}, SizesQuery("arrival-1", CANDIDATE, 0, self.looked)
+        needed = frozenset(needs)
+        plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
+        return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
 def gateways(world: Passes) -> list[Gateway | None]:
@@ -105,7 +143,7 @@ def gaps(times: list[float]) -> list[float]:
     return [round(2 * (after - before)) / 2 for before, after in pairwise(times)]
 
 
-@pytest.mark.parametrize("need", Need)
+@pytest.mark.parametrize("need", [Need.CHECK, Need.HISTORY])
 def test_a_pass_ends_and_acts_while_its_questions_are_open(need: Need) -> None:
     world, asker = asking(need, Gateway())
     needing = world.planner
@@ -261,20 +299,21 @@ def test_what_prometheus_does_not_answer_is_told_and_asked_again_ever_more_slowl
     assert len(told) <= 4, "a pass for each of the same answers"
 
 
-def test_counts_that_come_again_end_the_error_of_the_past_as_of_any_other_question() -> None:
-    world, _ = asking(Need.HISTORY, QueryError("HTTP 503"))
-    world.run()
+def test_the_error_of_the_past_ends_with_its_question_and_not_with_counts() -> None:
+    """Counts come every few seconds: a reason that they end would be told anew each time."""
+    world, _ = asking(Need.HISTORY, QueryError("HTTP 503"), 999_000)
+    world.run(0.2)
     session = world.session()
     session.measures = measured()
     assert session.deliver(measured(), Counted((), Watermark(5_000), behind=False), 0.0)
     world.queue.add(KEY)
-    world.run()
+    world.run(0.1)
 
-    assert world.seen[-1].metrics_error is None
-    # And the question is still open.
-    assert world.seen[-1].asked_since is not None
-    world.run(0.5)
     assert world.seen[-1].metrics_error == "HTTP 503"
+    assert world.seen[-1].asked_since is not None
+    world.run(5)
+    assert world.seen[-1].metrics_error is None
+    assert world.seen[-1].history == SCRAPED
 
 
 def test_the_first_scrape_is_awaited_eagerly_and_then_ever_more_slowly() -> None:
@@ -284,6 +323,37 @@ def test_the_first_scrape_is_awaited_eagerly_and_then_ever_more_slowly() -> None
     assert gaps(asker.asked)[:12] == [2, 2, 2, 2, 2, 2, 4, 8, 16, 32, 60, 60]
     assert asker.pasts == 1
     assert world.seen[-1].history == UNSCRAPED
+
+
+def test_the_usual_time_of_a_service_that_has_just_begun_is_asked_for_until_it_is_known() -> None:
+    world, asker = asking(Need.HISTORY, 999_000)
+    world.planner = Needing(Need.HISTORY, edges=(0.1, 0.3))
+    world.run(20)
+    assert world.seen[-1].history == SCRAPED
+    assert asker.pasts == 1
+
+    asker.known = 0.3
+    world.run(16)
+    times = len(asker.asked)
+    world.run(300)
+
+    assert world.seen[-1].history == replace(SCRAPED, usual=0.3)
+    assert asker.pasts == 2, "how bursty slow ones are is asked once the time is known"
+    assert len(asker.asked) == times
+
+
+def test_the_usual_time_is_asked_for_no_more_once_the_trial_has_begun() -> None:
+    world, asker = asking(Need.HISTORY, 999_000)
+    world.planner = Needing(Need.HISTORY, edges=(0.1, 0.3))
+    world.run(4)
+    before, session = len(asker.asked), world.session()
+    trial = begin_trial(CANDIDATE, 1, decision.Rules((decision.errors("errors", 0.99),)), None, 0)
+    session.memory = replace(session.memory, trial=trial)
+    asker.known = 0.3
+    world.run(300)
+
+    assert len(asker.asked) - before <= 1, "the one that was open"
+    assert world.seen[-1].history is not None
 
 
 def deployed(world: Passes, ready: int) -> None:
@@ -314,7 +384,7 @@ def test_a_change_asks_at_once_what_was_asked_slowly(changed: Callable[[Passes],
     assert world.seen[-1].history == SCRAPED
 
 
-@pytest.mark.parametrize("need", Need)
+@pytest.mark.parametrize("need", [Need.CHECK, Need.HISTORY])
 def test_an_error_of_ours_in_a_question_touches_one_rollout(need: Need) -> None:
     world, asker = asking(need, ZeroDivisionError("by 0"))
     world.run(3)
@@ -342,3 +412,61 @@ def test_a_model_that_is_gone_is_asked_about_no_more() -> None:
     assert len(asker.asked) == asked
     assert world.sessions.get(KEY) is None
     assert DEPLOYMENT.name not in str(world.cluster.requests)
+
+
+def test_sizes_are_asked_once_for_each_question_and_nobody_waits_for_them() -> None:
+    sizes = ((1_000_000, 90.0), (math.inf, 100.0))
+    world, asker = asking(Need.SIZES, sizes)
+    needing = world.planner
+    assert isinstance(needing, Needing)
+    world.run(3)
+
+    assert len(asker.asked) == 1
+    assert world.session(KEY).sizes == MirroredSizes(0, 7, sizes)
+    assert all(each.asked_since is None for each in world.seen)
+
+    needing.looked += 1
+    world.queue.add(KEY)
+    world.run(3)
+    assert len(asker.asked) == 2
+
+
+@pytest.mark.parametrize("error", [QueryError("it is away"), ZeroDivisionError("by 0")])
+def test_sizes_that_nobody_knows_hold_nothing_and_are_not_asked_again(error: Exception) -> None:
+    world, asker = asking(Need.SIZES, error)
+    world.run(5)
+    world.queue.add(KEY)
+    world.run(5)
+
+    assert len(asker.asked) == 1
+    assert world.seen[-1].sizes == MirroredSizes(0, 7)
+    assert world.seen[-1].metrics_error is None
+    assert world.seen[-1].failures == ()
+
+
+def test_whether_silent_gateways_exist_is_asked_again_at_a_slower_pace() -> None:
+    gone = frozenset({"gateways/inside"})
+    world, asker = asking(Need.PARENTS, gone)
+    world.run(200)
+
+    assert world.seen[-1].absent == gone
+    assert all(each.asked_since is None and each.failures == () for each in world.seen)
+    assert gaps(asker.asked) == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+
+    needing = world.planner
+    assert isinstance(needing, Needing)
+    needing.silent = ()
+    world.run(100)
+    assert world.session(KEY).absent is None
+    assert len(asker.asked) == 8
+
+
+def test_a_gateway_that_cannot_be_read_is_taken_for_slow() -> None:
+    away = UnansweredError("read Gateway gateways/inside", "HTTP 500: etcd is away")
+    world, _ = asking(Need.PARENTS, away, away, frozenset({"gateways/inside"}))
+    world.run(1)
+    assert world.seen[-1].absent == frozenset()
+    assert world.seen[-1].failures == ()
+
+    world.run(60)
+    assert world.seen[-1].absent == {"gateways/inside"}

@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from model_rollouts.engine.queue import (
+from model_rollouts.engine.backoff import (
     FIRST_BACKOFF_S,
     LONGEST_BACKOFF_S,
     LONGEST_URGENT_BACKOFF_S,
-    KeyedQueue,
 )
+from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.store import Key
 
 A, B, C = (Key("shop", name) for name in "abc")

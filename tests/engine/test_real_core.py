@@ -97,6 +97,7 @@ def test_a_first_version_serves_once_its_pods_and_its_route_are_ready(
             "controllerrevisions": 1,
             "deployments": 2,
             "services": 2,
+            "poddisruptionbudgets": 1,
             "httproutes": 1,
         }
 

@@ -14,8 +14,11 @@ from model_rollouts.metrics.objectives import errors
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
+from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
+from model_rollouts.rollout import HistoryQuery
 from tests.engine.standin_prometheus import StandinPrometheus
 from tests.kubernetes_clients import until
 from tests.prometheus_server import Target, prometheus_server
@@ -105,8 +108,10 @@ async def compare(standin: StandinPrometheus, real: Operator, made_up: Operator)
             return await operator.read() == truth
 
         await until(complete, f"{operator.totals} is not {truth}")
-        assert await operator.historian.scraped_ms("shop", "arrival-2") is not None
-        assert await operator.historian.scraped_ms("shop", "arrival-3") is None
+        assert (
+            await operator.historian.scraped_ms("shop", HistoryQuery("arrival-2", ())) is not None
+        )
+        assert await operator.historian.scraped_ms("shop", HistoryQuery("arrival-3", ())) is None
         # A service that is as young as this one has no past in either.
         unknown = await operator.historian.dispersion("shop", ["arrival-1"])
         assert not unknown.known

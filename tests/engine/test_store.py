@@ -209,6 +209,36 @@ def test_who_is_in_the_way_is_dying_when_its_model_is_no_more() -> None:
     assert dying == {"Deployment/of-one-deleted"}
 
 
+@pytest.mark.parametrize(
+    ("backend", "is_ours"),
+    [
+        ("arrival-0123456789", True),
+        ("arrival-0123456789-shadow", False),
+        ("arrival", False),
+        ("another-0123456789", False),
+    ],
+)
+def test_a_route_without_labels_and_owner_is_of_the_model_whose_revision_it_names(
+    backend: str, is_ours: bool
+) -> None:
+    store = Store()
+    store.put(MODEL_DEPLOYMENT, model(1))
+    route = child(2, owner=None, name="arrival")
+    del route["metadata"]["labels"]
+    route |= {"kind": "HTTPRoute", "spec": {"rules": [{"backendRefs": [{"name": backend}]}]}}
+    store.put(HTTP_ROUTE, route)
+
+    assert [each["kind"] for each in store.orphans(SHOP)] == ["HTTPRoute"] * is_ours
+    assert bool(store.strangers(SHOP, "u1").living) is not is_ours
+    # Of another owner it would not be.
+    route["metadata"] |= {
+        "resourceVersion": "3",
+        "ownerReferences": [{"controller": True, "uid": "u9"}],
+    }
+    store.put(HTTP_ROUTE, route)
+    assert store.orphans(SHOP) == []
+
+
 def test_an_odd_object_leaves_what_was_known_before_it() -> None:
     store = Store()
     store.put(DEPLOYMENT, child(5))
@@ -220,11 +250,19 @@ def test_an_odd_object_leaves_what_was_known_before_it() -> None:
     assert version_of(store) == "5"
 
 
-def test_managed_fields_are_not_kept() -> None:
+def test_of_managed_fields_only_who_has_the_replicas_is_kept() -> None:
+    has = {"manager": "kubectl", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    other = {"manager": "helm", "fieldsV1": {"f:spec": {"f:port": {}}}}
     store = Store()
-    store.put(MODEL_DEPLOYMENT, model(1, managedFields=[{"manager": "kubectl"}]))
+    store.put(MODEL_DEPLOYMENT, model(1, managedFields=[has, other]))
+    assert store.get(MODEL_DEPLOYMENT, "shop", "arrival") == model(1, managedFields=[has])
 
-    assert store.get(MODEL_DEPLOYMENT, "shop", "arrival") == model(1)
+    store.put(
+        DEPLOYMENT, {**child(2), "metadata": {**child(2)["metadata"], "managedFields": [has]}}
+    )
+    assert (
+        "managedFields" not in (store.get(DEPLOYMENT, "shop", "arrival-1") or child(2))["metadata"]
+    )
 
 
 NEWS = st.lists(st.tuples(st.sampled_from(["put", "remove"]), st.integers(1, 20)), max_size=12)

@@ -28,6 +28,8 @@ def instruments() -> OperatorMetrics:
         ],
         depth=lambda: 3.0,
         event_age=lambda: 7.0,
+        unseen=lambda: ["list HTTPRoutes"],
+        leads=lambda: True,
     )
     return made
 

@@ -53,6 +53,8 @@ UNAVAILABLE = Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), "prometheu
 class Reader:
     """Answers in turn, and remembers what it was asked."""
 
+    delay_ms = 0
+
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[Sequence[Request], int]] = []
@@ -103,6 +105,60 @@ class World:
     def tick(self, phase_ms: int = 0) -> bool:
         """One tick of a phase."""
         return asyncio.run(self.ticker.tick(phase_ms))
+
+
+class Resting:
+    """A plan that holds for all counts, or for none."""
+
+    def __init__(self, *, holds: bool) -> None:
+        self._holds = holds
+
+    def holds(self, memory: Memory, now: float) -> bool:
+        """Whether it holds."""
+        return self._holds
+
+
+@pytest.mark.parametrize(
+    ("rest", "answer", "passes"),
+    [
+        pytest.param(Resting(holds=True), counted(1_000_000), 0, id="they change nothing"),
+        pytest.param(Resting(holds=False), counted(1_000_000), 1, id="they change something"),
+        pytest.param(None, counted(1_000_000), 1, id="any may change something"),
+        pytest.param(Resting(holds=True), UNAVAILABLE, 1, id="there are none"),
+    ],
+)
+def test_a_pass_follows_counts_that_change_something(rest: Any, answer: Any, passes: int) -> None:
+    world = World(answer, measures=measured())
+    world.rollout.rest = rest
+
+    world.tick()
+
+    assert len(world.taken) == 1
+    assert world.queue.depth == passes
+
+
+def test_counts_that_come_during_a_pass_have_one_of_their_own() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    world.rollout.begin()
+    world.rollout.rest = Resting(holds=True)  # type: ignore[assignment]
+
+    world.tick()
+
+    assert world.queue.depth == 1
+
+
+def test_counts_that_cannot_be_judged_end_the_rest() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    world.rollout.rest = Resting(holds=True)  # type: ignore[assignment]
+
+    def refuses(memory: Memory, counts: Any, weight: float) -> Memory:
+        raise ValueError("counts")
+
+    world.rollout.take = refuses
+
+    world.tick()
+
+    assert world.queue.depth == 1
 
 
 def test_without_rollouts_nothing_is_asked() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from e2e.fixtures import ApiServer
-from model_rollouts.cluster.kinds import EVENT
+from model_rollouts.cluster.kinds import DEPLOYMENT, EVENT
 from tests.engine.admission_webhook import ALLOWED, Answer, Review, Webhook, denied, patched
-from tests.engine.whole_operator import MARKS, Whole, play
+from tests.engine.whole_operator import MARKS, Whole, play, promoted
 from tests.kubernetes_clients import until
 
 pytestmark = MARKS
@@ -193,5 +193,55 @@ def test_trouble_with_the_next_version_does_not_delay_a_rollback(playing: Play) 
             assert await whole.weights() == given, "nothing is known of version 3 yet"
             whole.prometheus.errors = {"v2": 1.0}
             await gone(whole)
+
+    playing(story)
+
+
+def test_what_a_webhook_adds_to_the_pods_is_left_alone(playing: Play) -> None:
+    """An agent, its volume, variables of every container, and other limits than were written."""
+
+    def rule(review: Review) -> Answer:
+        if resource(review) != "deployments":
+            return ALLOWED
+        pod = review["object"]["spec"]["template"]["spec"]
+        if any(each["name"] == "agent" for each in pod["containers"]):
+            return ALLOWED
+        path, variable = "/spec/template/spec", {"name": "AGENT_HOST", "value": "127.0.0.1"}
+        agent = {"name": "agent", "image": "agent:1", "volumeMounts": []}
+        return patched(
+            {"op": "add", "path": f"{path}/containers/-", "value": agent},
+            {"op": "add", "path": f"{path}/containers/0/env", "value": [variable]},
+            {"op": "add", "path": f"{path}/volumes/-", "value": {"name": "agent", "emptyDir": {}}},
+            {
+                "op": "add",
+                "path": f"{path}/containers/0/resources",
+                "value": {"limits": {"memory": "1Gi"}},
+            },
+            {
+                "op": "add",
+                "path": "/spec/template/metadata/annotations",
+                "value": {"agent.example.com/injected": "true"},
+            },
+        )
+
+    async def story(whole: Whole, webhook: Webhook) -> None:
+        webhook.rule = rule
+        async with whole.operator() as first:
+            await two_in_canary(whole)
+            await promoted(whole)
+            await whole.reads(3)
+            before = await first.writes()
+            await whole.reads(5)
+            assert await first.writes() == before
+            deployments = await whole.direct.all(DEPLOYMENT)
+            assert len(deployments) == 2
+            for each in deployments:
+                pod = each["spec"]["template"]["spec"]
+                assert [each["name"] for each in pod["containers"]] == ["model", "agent"]
+        async with whole.operator() as second:
+            await whole.reads(3)
+            assert (await second.writes())["deployments"] == 0
+            status = await whole.status()
+            assert [past.version for past in status.history] == ["v2", "v1"]
 
     playing(story)

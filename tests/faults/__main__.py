@@ -7,26 +7,16 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import click
 
 from tests.faults import story
-from tests.faults.catalogue import SWITCHED_OFF
 from tests.faults.examine import Examined, examine
 from tests.faults.summary import Summary
 
 EVERY = 50
 """Histories between two lines of progress."""
-
-
-ALSO = click.option(
-    "--also",
-    multiple=True,
-    type=click.Choice(sorted(SWITCHED_OFF)),
-    help="Faults that are switched off: " + "; ".join(f"{k}: {v}" for k, v in SWITCHED_OFF.items()),
-)
 
 
 @click.group()
@@ -38,12 +28,11 @@ def main() -> None:
 @click.option("--from", "first", default=0, show_default=True, help="The first seed.")
 @click.option("--count", default=10_000, show_default=True, help="How many histories.")
 @click.option("--workers", default=os.cpu_count() or 1, show_default=True, help="Processes.")
-@ALSO
 @click.option("--json", "target", type=click.Path(path_type=Path), help="Write the results here.")
-def run(first: int, count: int, workers: int, also: tuple[str, ...], target: Path | None) -> None:
+def run(first: int, count: int, workers: int, target: Path | None) -> None:
     """Play many seeds; exit code 1 when a promise was not kept."""
     summary, everything = Summary(), []
-    for examined in _all(range(first, first + count), workers, also):
+    for examined in _all(range(first, first + count), workers):
         summary.add(examined)
         everything.append(examined)
         if summary.histories % EVERY == 0 or examined.found:
@@ -60,11 +49,16 @@ def run(first: int, count: int, workers: int, also: tuple[str, ...], target: Pat
 
 
 @main.command()
-@click.argument("seed", type=int)
-@ALSO
-def replay(seed: int, also: tuple[str, ...]) -> None:
-    """Print the story of one seed, and what was not kept; exit code 1 when something was not."""
-    examined, history = examine(seed, also)
+@click.argument("seeds", metavar="SEED...", type=int, nargs=-1, required=True)
+def replay(seeds: tuple[int, ...]) -> None:
+    """Print the story of a seed, and what was not kept; exit code 1 when something was not."""
+    kept = [_tell(seed) for seed in seeds]
+    sys.exit(0 if all(kept) else 1)
+
+
+def _tell(seed: int) -> bool:
+    """Print the story of a seed; whether everything was kept."""
+    examined, history = examine(seed)
     click.echo(f"seed {seed}: {examined.script}")
     for each in examined.trouble:
         click.echo(f"  {each}")
@@ -73,16 +67,15 @@ def replay(seed: int, also: tuple[str, ...]) -> None:
     for oracle, found in examined.found.items():
         for at, words in found:
             click.echo(f"{at:8.2f}  NOT KEPT     {oracle}: {words}")
-    sys.exit(1 if examined.found else 0)
+    return not examined.found
 
 
-def _all(seeds: range, workers: int, also: tuple[str, ...]) -> Iterator[Examined]:
-    work = partial(_examined, also=also)
+def _all(seeds: range, workers: int) -> Iterator[Examined]:
     if workers == 1:
-        yield from map(work, seeds)
+        yield from map(_examined, seeds)
         return
     with multiprocessing.Pool(workers, _settle_down) as pool:
-        yield from pool.imap_unordered(work, seeds, chunksize=4)
+        yield from pool.imap_unordered(_examined, seeds, chunksize=4)
 
 
 def _settle_down() -> None:
@@ -90,9 +83,9 @@ def _settle_down() -> None:
     gc.set_threshold(50_000, 50, 50)
 
 
-def _examined(seed: int, also: tuple[str, ...]) -> Examined:
+def _examined(seed: int) -> Examined:
     try:
-        return examine(seed, also)[0]
+        return examine(seed)[0]
     except Exception:
         # Not every exception finds its way between processes.
         raise RuntimeError(f"seed {seed}: {traceback.format_exc()}") from None

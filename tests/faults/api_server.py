@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from model_rollouts.cluster.kinds import (
-    CONTROLLER_REVISION,
     DEPLOYMENT,
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
+    POD_DISRUPTION_BUDGET,
     Kind,
 )
 from tests.faults import field_owners, refusals
@@ -22,7 +22,7 @@ from tests.faults.field_owners import ConflictError, Manager, Object, Owners
 from tests.faults.refusals import Place
 from tests.faults.virtual_time import now, wall_ms
 
-_GENERATIONS = (DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT)
+_GENERATIONS = (DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD_DISRUPTION_BUDGET)
 """Kinds that count the changes of their spec, and have a status of its own."""
 
 _CUSTOM = (HTTP_ROUTE, MODEL_DEPLOYMENT)
@@ -121,10 +121,14 @@ class ApiServer:
     ) -> Object:
         """Server-side apply; makes the object when there is none."""
         before = self._objects.get(place)
-        wanted = body["metadata"].get("resourceVersion")
+        wanted, uid = (body["metadata"].get(key) for key in ("resourceVersion", "uid"))
+        if uid is not None and before is None:
+            raise refusals.without_uid(place, uid)
         # Of an object that is gone the version says nothing: a real one makes it anew.
         if wanted is not None and before is not None and wanted != _version(before):
             raise refusals.outdated(place)
+        if uid is not None and before is not None and uid != before["metadata"]["uid"]:
+            raise refusals.another_uid(place, uid)
         if place.kind is DEPLOYMENT:
             refusals.require_typed(place, body)
         live = before or {"apiVersion": body["apiVersion"], "kind": body["kind"]}
@@ -144,8 +148,6 @@ class ApiServer:
         wanted = (patch.get("metadata") or {}).get("resourceVersion")
         if wanted is not None and wanted != _version(before):
             raise refusals.outdated(place)
-        if place.kind is CONTROLLER_REVISION and before.get("data"):
-            raise refusals.immutable(place, before["data"])
         return self._update(place, before, _merged(before, patch), manager)
 
     def replace(self, place: Place, body: Object, manager: str) -> Object:
@@ -185,7 +187,7 @@ class ApiServer:
             return self._commit(place, before, None, {}, manager)
         marked = {
             **before["metadata"],
-            "deletionTimestamp": _time(),
+            "deletionTimestamp": time_now(),
             "finalizers": ["foregroundDeletion"],
         }
         if place.kind in _GENERATIONS:
@@ -234,7 +236,7 @@ class ApiServer:
             "name": place.name,
             "namespace": place.namespace,
             "uid": str(uuid.UUID(int=self._made)),
-            "creationTimestamp": _time(),
+            "creationTimestamp": time_now(),
         }
         if place.kind in _GENERATIONS:
             metadata["generation"] = 1
@@ -268,7 +270,8 @@ class ApiServer:
         return kept
 
 
-def _time() -> str:
+def time_now() -> str:
+    """The time, as objects have it."""
     at = datetime.fromtimestamp(wall_ms() // 1000, UTC)
     return at.isoformat().replace("+00:00", "Z")
 
@@ -279,11 +282,12 @@ def _with_replicas(deployment: Object) -> Object:
 
 
 def is_selected(obj: Object | None, selector: str) -> bool:
-    """Whether an object carries the label `selector` (`name=value`); all do without one."""
+    """Whether an object carries the labels `selector` (`name=value,...`); all do without one."""
     if obj is None or not selector:
         return obj is not None
-    name, _, value = selector.partition("=")
-    return (obj["metadata"].get("labels") or {}).get(name) == value
+    labels = obj["metadata"].get("labels") or {}
+    wanted = (each.partition("=") for each in selector.split(","))
+    return all(labels.get(name) == value for name, _, value in wanted)
 
 
 def _version(obj: Object) -> str:

@@ -1,7 +1,7 @@
 """The scenario of a seed: a script, and what goes wrong beside it, all drawn from the seed."""
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -67,14 +67,15 @@ ANSWERS: Sequence[tuple[int | None, str]] = (
     (None, "the server did not answer"),
 )
 
-SAMPLED = 0.1
-"""Part of the histories that are read sample by sample: they take longer."""
+SAMPLED = 0.05
+"""Part of the histories that are read sample by sample though nothing is wrong with their samples:
+they take longer."""
 
 STAGES = ("Wanted", "Starting", "Canary", "Watch")
 
 
-def scenario(seed: int, also: Collection[str] = ()) -> Scenario:
-    """What happens in the history of a seed; `also` names faults that are switched off."""
+def scenario(seed: int) -> Scenario:
+    """What happens in the history of a seed."""
     dice = random.Random(f"{seed}/scenario")
     often = [each.often for each in SCRIPTS.values()]
     (name,) = dice.choices(list(SCRIPTS), often)
@@ -92,11 +93,8 @@ def scenario(seed: int, also: Collection[str] = ()) -> Scenario:
         meddling = tuple(_hands(dice, script) for _ in range(dice.choice((1, 1, 2))))
         if dice.random() < 0.2:
             noise = (Noise(dice.choice((MODEL, ROUTE)), dice.uniform(1.0, 7.0)),)
-    extra = [_SWITCHED_OFF[name](dice, script) for name in sorted(also)]
-    if extra:
+    if any(isinstance(each.fault, ScrapesDisturbed) for each in faults):
         sampled = True
-        lasts = dice.choice((15.0, 60.0))
-        faults = (*faults, Planned(dice.choice(extra), _moment(dice, script), lasts))
     slow_past = any(isinstance(each.fault, PastSlow) for each in faults)
     determined = not (
         script.is_timed
@@ -126,6 +124,9 @@ def _neighbours(script: Script) -> tuple[tuple[Act, ...], ...]:
 
 
 def _decides(planned: Planned) -> bool:
+    if isinstance(planned.fault, ScrapesDisturbed):
+        # What is counted right for ever is judged as if nothing were.
+        return planned.lasts == FOR_EVER and planned.fault.twice
     return planned.lasts == FOR_EVER or isinstance(planned.fault, MirrorsRefused)
 
 
@@ -165,7 +166,15 @@ def _fault(dice: random.Random, script: Script) -> Planned:
     return Planned(fault, moment, 200.0 if isinstance(fault, Killed) else lasts)
 
 
-_PASSING = (PrometheusAway, SecondOperator, ClockBehind, GatewaySlow, WatchDisturbed, AnswersLost)
+_PASSING = (
+    PrometheusAway,
+    SecondOperator,
+    ClockBehind,
+    GatewaySlow,
+    WatchDisturbed,
+    AnswersLost,
+    NodeDrained,
+)
 _LASTING = (Webhook, PodsSlow)
 
 
@@ -190,6 +199,18 @@ def _watch(dice: random.Random, script: Script) -> Fault:
     return WatchDisturbed(dice.choice(list(Wire)), dice.uniform(2.0, 30.0), dice.choice((0.5, 1.0)))
 
 
+def _scrapes(dice: random.Random, script: Script) -> Fault:
+    """Samples as services have them."""
+    return dice.choice(
+        (
+            ScrapesDisturbed(split=True),
+            ScrapesDisturbed(visible_after_s=dice.uniform(0.5, 8.0)),
+            ScrapesDisturbed(twice=True),
+            ScrapesDisturbed(partial=0.3),
+        )
+    )
+
+
 _FAULTS: Sequence[tuple[Callable[[random.Random, Script], Fault], int]] = (
     (_refused, 10),
     (_killed, 5),
@@ -203,29 +224,11 @@ _FAULTS: Sequence[tuple[Callable[[random.Random, Script], Fault], int]] = (
     (lambda dice, script: Webhook("Deployment", dice.random() < 0.5), 1),
     (lambda dice, script: PodsSlow(script.tried, dice.choice((40.0, 100.0, FOR_EVER))), 1),
     (lambda dice, script: ClockBehind(dice.uniform(1.0, 120.0)), 1),
+    (lambda dice, script: ClockAhead(dice.uniform(1.0, 120.0)), 1),
     (lambda dice, script: SecondOperator(), 1),
+    (lambda dice, script: NodeDrained(script.tried, dice.choice((8.0, 30.0))), 2),
+    (_scrapes, 4),
 )
-
-
-SWITCHED_OFF = {
-    "scrapes": "samples that are split, late, double or partial are taken for what users got",
-    "drains": "a drained node is taken for a fault of the version",
-    "clock": "a clock that steps back stops all counting",
-}
-"""Faults that are here, and whose oracles wait for later work: why each is switched off."""
-
-_SWITCHED_OFF: Mapping[str, Callable[[random.Random, Script], Fault]] = {
-    "scrapes": lambda dice, script: dice.choice(
-        (
-            ScrapesDisturbed(split=True),
-            ScrapesDisturbed(visible_after_s=dice.uniform(0.5, 8.0)),
-            ScrapesDisturbed(twice=True),
-            ScrapesDisturbed(partial=0.3),
-        )
-    ),
-    "drains": lambda dice, script: NodeDrained(script.tried),
-    "clock": lambda dice, script: ClockAhead(dice.uniform(1.0, 120.0)),
-}
 
 
 def _hands(dice: random.Random, script: Script) -> tuple[Act, ...]:

@@ -11,8 +11,10 @@ from model_rollouts.resources.names import REVISION_LABEL, SHADOW_SUFFIX
 from model_rollouts.routes import reader
 from tests.faults.api_server import ApiServer, Change
 from tests.faults.field_owners import Object
+from tests.faults.kubelet import Kubelet
 from tests.faults.refusals import Place
 from tests.faults.users import Users
+from tests.gateways import ENVOY_GATEWAY
 from tests.rollout.simulated_cluster import parent_status
 
 READY_S = 8.0
@@ -31,8 +33,8 @@ class Condition:
     accepts_s: float = 0.2
     """How long the gateway takes for a route."""
     refuses_mirrors: bool = False
-    drain: Callable[[str], None] = lambda version: None
-    """Evicts the pods of a version."""
+    drain: Callable[[str, float], None] = lambda version, seconds: None
+    """Evicts the pods of a version, for so many seconds."""
 
 
 class Controllers:
@@ -49,6 +51,7 @@ class Controllers:
         self._dice = dice
         self._condition = condition
         self._users = users
+        self._kubelet = Kubelet(server)
         self._asked: dict[Place, tuple[int, int]] = {}
         server.listeners.append(self._hear)
         condition.drain = self._drain
@@ -74,6 +77,7 @@ class Controllers:
         if after is None:
             self._asked.pop(place, None)
             self._ready(place, change.before or {}, 0)
+            self._kubelet.follows(change.before or {}, 0, 0)
             return
         generation, asked = after["metadata"]["generation"], after["spec"]["replicas"]
         if generation == self._asked.get(place, (0, 0))[0]:
@@ -87,16 +91,19 @@ class Controllers:
             if takes < float("inf"):
                 self._later(takes, lambda: self._tell(place, asked))
 
-    def _drain(self, version: str) -> None:
+    def _drain(self, version: str, seconds: float) -> None:
         for found in self._server.all(DEPLOYMENT):
-            if version_of(found) == version and found["spec"]["replicas"]:
+            # A Deployment that was just written has no pods yet, and no status.
+            if version_of(found) == version and found.get("status") and found["spec"]["replicas"]:
                 place = Place(
                     DEPLOYMENT, *(found["metadata"][key] for key in ("namespace", "name"))
                 )
                 status = {**found["status"], "readyReplicas": 0, "availableReplicas": 0}
                 self._ready(place, found, 0)
+                self._kubelet.evict(found)
+                self._kubelet.follows(found, found["spec"]["replicas"], 0)
                 self._server.set_status(place, status, CONTROLLER)
-                self._later(READY_S, partial(self._tell, place, found["spec"]["replicas"]))
+                self._later(seconds, partial(self._tell, place, found["spec"]["replicas"]))
 
     def _tell(self, place: Place, ready: int) -> None:
         """Write the status with so many ready pods, no more than are asked for by now."""
@@ -114,6 +121,7 @@ class Controllers:
             "availableReplicas": ready,
         }
         self._ready(place, found, ready)
+        self._kubelet.follows(found, asked, ready)
         self._server.set_status(place, status, CONTROLLER)
 
     def _ready(self, place: Place, deployment: Object, pods: int) -> None:
@@ -143,7 +151,7 @@ class Controllers:
         if not refused:
             service, percent = mirror or ("", 0)
             users.splits(reader.weights(present), (service.removesuffix(SHADOW_SUFFIX), percent))
-        parent = parent_status(present, refused=refused)
+        parent = parent_status(present, ENVOY_GATEWAY, refused=refused)
         self._server.set_status(place, {"parents": [parent]}, GATEWAY)
 
     # Garbage collection

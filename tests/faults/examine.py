@@ -1,7 +1,6 @@
 """One seed, played and held against every promise."""
 
 import time
-from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
@@ -33,13 +32,10 @@ class Examined:
         return asdict(self)
 
 
-def examine(seed: int, also: Collection[str] = ()) -> tuple[Examined, History | None]:
-    """Play a seed and ask every oracle; there is no history of one that never ends.
-
-    `also` names faults of the catalogue that are switched off.
-    """
+def examine(seed: int) -> tuple[Examined, History | None]:
+    """Play a seed and ask every oracle; there is no history of one that never ends."""
     begun = time.process_time()
-    given = scenario(seed, also)
+    given = scenario(seed)
     try:
         history = play(str(seed), given)
     except StandstillError as error:

@@ -40,10 +40,11 @@ class RouteWritten:
 
 @dataclass(frozen=True)
 class Told:
-    """Something that the operator told people, in a condition or an event."""
+    """Something that the operator told people, in an event or a condition that stood `until`."""
 
     at: float
     text: str
+    until: float
 
 
 class Facts:
@@ -91,16 +92,32 @@ class Facts:
 
     @cached_property
     def told(self) -> list[Told]:
-        """Everything that was told of conditions and in events."""
+        """Everything that was told of the model, in conditions and events."""
+        return self._told(lambda name: name == NAME)
+
+    @cached_property
+    def told_of_any(self) -> list[Told]:
+        """Everything that was told of any model."""
+        return self._told(lambda name: True)
+
+    def _told(self, of: Callable[[str], bool]) -> list[Told]:
+        statuses: dict[str, list[tuple[float, Object]]] = {}
+        for each in self.changes(lambda change: change.place.kind is MODEL.kind):
+            if of(each.place.name) and each.by in OPERATOR and each.after:
+                status = each.after.get("status") or {}
+                statuses.setdefault(each.place.name, []).append((each.at, status))
         conditions = [
-            Told(at, f"{each['reason']} {each['message']}")
-            for at, status in self.statuses
+            Told(at, f"{each['reason']} {each['message']}", until)
+            for written in statuses.values()
+            for (at, status), (until, _) in zip(
+                written, [*written[1:], (self.ended, {})], strict=True
+            )
             for each in status.get("conditions", ())
         ]
         events = [
-            Told(each.at, f"{each.after['reason']} {each.after['note']}")
+            Told(each.at, f"{each.after['reason']} {each.after['note']}", each.at)
             for each in self.changes(lambda change: change.place.kind is EVENT)
-            if each.after is not None and each.after["regarding"]["name"] == NAME
+            if each.after is not None and of(each.after["regarding"]["name"])
         ]
         return conditions + events
 
@@ -118,6 +135,40 @@ class Facts:
         states = [(at, of.errors >= TERRIBLE) for at, named, of in log if named == version]
         return spans.where(states, self.ended)
 
+    def without_pods(self, revision: str) -> Spans:
+        """When a revision had no ready pod."""
+        log = self.world.users_of(NAME).pods_since
+        return spans.where(
+            [(at, not pods) for at, named, pods in log if named == revision], self.ended
+        )
+
+    def in_canary(self, revision: str) -> Spans:
+        """When the operator had a revision in its canary, with users."""
+        return self._by_roles(
+            lambda route, roles: (
+                roles.phase == "Canary"
+                and roles.candidate == revision
+                and route.share(revision) > 0
+            )
+        )
+
+    def watched(self, revision: str) -> Spans:
+        """When the operator watched a revision with all users, the one before it beside it."""
+        return self._by_roles(
+            lambda _, roles: (
+                roles.phase == "Full" and roles.stable == revision and roles.previous is not None
+            )
+        )
+
+    def _by_roles(self, holds: Callable[[RouteWritten, RouteRecord], bool]) -> Spans:
+        """When the route that the operator wrote last, with its roles, `holds`."""
+        states = [
+            (each.at, holds(each, each.roles))
+            for each in self.routes
+            if each.by_operator and each.roles is not None
+        ]
+        return spans.where(states, self.ended)
+
     def lasting(self, of: Callable[[Fault], bool]) -> Spans:
         """When a fault was there that is so."""
         return spans.joined(
@@ -128,7 +179,10 @@ class Facts:
 
     @cached_property
     def dead(self) -> Spans:
-        """When no operator ran, or one had just begun and did not see the present yet."""
+        """When no operator ran or led, or one had just begun and did not see the present yet."""
+        if self.scenario.operators > 1:
+            led = spans.joined(each._replace(begun=each.begun + STARTS_S) for each in self.led)
+            return spans.without((Span(0.0, self.ended),), led)
         alive = spans.joined(
             Span(
                 max(each.begun, each.knows_from) + STARTS_S,
@@ -137,6 +191,17 @@ class Facts:
             for each in self.world.lives
         )
         return spans.without((Span(0.0, self.ended),), alive)
+
+    @cached_property
+    def led(self) -> Spans:
+        """When one of several operators could write."""
+        return spans.joined(
+            span
+            for life in self.world.lives
+            for span in spans.where(
+                life.may_write, self.ended if life.ended is None else life.ended
+            )
+        )
 
     @cached_property
     def paused(self) -> Spans:

@@ -30,6 +30,12 @@ class Surroundings:
 class Fault:
     """Nothing, so far."""
 
+    whom = ""
+    """Which operator it hits, `leader` or `standby` by who leads when it begins; none is all."""
+
+    cuts = False
+    """Whether that operator gets no answer of the API server, and hears nothing of it."""
+
     @property
     def words(self) -> str:
         """What it is, for the story."""
@@ -257,35 +263,54 @@ class ClockAhead(Fault):
         around.clock.ahead -= self.seconds
 
 
+_UNDISTURBED = prometheus.Condition()
+
+
 @dataclass(frozen=True)
 class ScrapesDisturbed(Fault):
-    """Samples are split over two replicas, late, double, or not all there."""
+    """Samples are split over two replicas, late, double, of others, or not all there."""
 
     split: bool = False
     visible_after_s: float = 0.0
     twice: bool = False
     partial: float = 0.0
+    other_cluster: bool = False
+    unscraped_pods: int = 0
 
     def begin(self, around: Surroundings) -> None:
         """They are."""
-        condition = around.prometheus
-        condition.is_split, condition.visible_after_s = self.split, self.visible_after_s
-        condition.scrapes_twice, condition.partial = self.twice, self.partial
+        for name, how in self._disturbed.items():
+            setattr(around.prometheus, name, how)
 
     def end(self, around: Surroundings) -> None:
-        """They are whole again."""
-        ScrapesDisturbed().begin(around)
+        """They are whole again, as far as nothing else disturbs them."""
+        for name in self._disturbed:
+            setattr(around.prometheus, name, getattr(_UNDISTURBED, name))
+
+    @property
+    def _disturbed(self) -> dict[str, object]:
+        """What is otherwise with Prometheus."""
+        said = {
+            "is_split": self.split,
+            "visible_after_s": self.visible_after_s,
+            "scrapes_twice": self.twice,
+            "partial": self.partial,
+            "other_cluster": self.other_cluster,
+            "unscraped_pods": self.unscraped_pods,
+        }
+        return {name: how for name, how in said.items() if how}
 
 
 @dataclass(frozen=True)
 class NodeDrained(Fault):
-    """The pods of a version are gone from their node, and start again on another one."""
+    """The pods of a version are gone from their node, and ready again on another one."""
 
     version: str
+    seconds: float
 
     def begin(self, around: Surroundings) -> None:
         """They are evicted."""
-        around.cluster.drain(self.version)
+        around.cluster.drain(self.version, self.seconds)
 
 
 FOR_EVER = math.inf

@@ -173,10 +173,7 @@ def spoils_revision(moment: Moment, version: str, *, deletes: bool) -> Act:
 
 
 def restores_revision(moment: Moment, version: str) -> Act:
-    """The ControllerRevision of a version comes back from a backup, without its owner.
-
-    No patch of it is taken, for its data are immutable (`refusals.immutable`).
-    """
+    """The ControllerRevision of a version comes back from a backup, without its owner."""
 
     def do(world: World) -> None:
         found = world.server.find(CONTROLLER_REVISION, NAMESPACE, world.revision_of(version) or "")

@@ -15,7 +15,7 @@ from tests.faults.hands import annotates
 from tests.faults.notes import NAME, OPERATOR
 from tests.faults.people import Act, Moment
 from tests.faults.refusals import Place
-from tests.faults.users import Quality
+from tests.faults.users import SCRAPE_S, Quality
 from tests.faults.virtual_time import now
 from tests.faults.world import Variant, World
 
@@ -24,6 +24,9 @@ LEAST_S = 150.0
 
 QUIET_S = 100.0
 """How long nothing must have been written before it ends."""
+
+QUIET_SCRAPES = 4
+"""Scrapes of a pod within that: the last step needs evidence of its own."""
 
 MOST_S = 900.0
 """How long is waited for that."""
@@ -65,8 +68,13 @@ class Scenario:
     shadows: bool = False
     sampled: bool = False
     """Whether Prometheus is there at the level of samples."""
+    scrape_s: float = SCRAPE_S
+    """How often it scrapes; the operator is set to 5 s."""
     is_determined: bool = True
     """Whether what is asked for decides where it ends, whatever goes wrong on the way."""
+
+    operators: int = 1
+    """With several, one leads by a Lease."""
 
     neighbours: tuple[tuple[Act, ...], ...] = ()
     """What is asked for of other ModelDeployments, each sequence by itself."""
@@ -123,10 +131,20 @@ async def _played(seed: str, scenario: Scenario, variant: Variant, errors: list[
 
     loop.set_exception_handler(note)
     common = dict(scenario.common)
-    world = World(seed, scenario.rate, common, variant, replicas=scenario.replicas)
+    world = World(
+        seed,
+        scenario.rate,
+        common,
+        variant,
+        replicas=scenario.replicas,
+        scrape_s=scenario.scrape_s,
+        operators=scenario.operators,
+    )
     for version, quality in scenario.qualities.items():
         world.users_of(NAME).becomes(version, quality)
-    background = [asyncio.create_task(world.operate())]
+    background = [
+        asyncio.create_task(world.operate(number)) for number in range(scenario.operators)
+    ]
     background += [asyncio.create_task(_annotate(world, each)) for each in scenario.noise]
     lasting = [each for each in scenario.faults if each.lasts == FOR_EVER]
     background += [asyncio.create_task(_disturb(world, each)) for each in lasting]
@@ -137,7 +155,7 @@ async def _played(seed: str, scenario: Scenario, variant: Variant, errors: list[
         for planned in passing:
             tasks.create_task(_disturb(world, planned))
     calm_at = now()
-    await _settle(world)
+    await _settle(world, max(QUIET_S, QUIET_SCRAPES * scenario.scrape_s))
     for users in world.users.values():
         users.settle()
     for task in background:
@@ -180,14 +198,14 @@ async def _come(world: World, moment: Moment) -> None:
         await asyncio.sleep(moment.after)
 
 
-async def _settle(world: World) -> None:
+async def _settle(world: World, quiet_s: float) -> None:
     begun = now()
     await asyncio.sleep(LEAST_S)
     while now() - begun < MOST_S:
         quiet = now() - last_write(world)
-        if quiet >= QUIET_S:
+        if quiet >= quiet_s:
             return
-        await asyncio.sleep(QUIET_S - quiet)
+        await asyncio.sleep(quiet_s - quiet)
 
 
 def last_write(world: World) -> float:

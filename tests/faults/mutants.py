@@ -49,6 +49,35 @@ def _never(plan: Plan, observed: Observed, at: float) -> Plan:
 NEVER_ROLLS_BACK = Variant(_planner(_never))
 
 
+def _never_eases(plan: Plan, observed: Observed, at: float) -> Plan:
+    if not any(isinstance(each, WriteRoute) and each.move is Move.EASE for each in plan.actions):
+        return plan
+    return replace(plan, actions=(), wake_at=None)
+
+
+NEVER_EASES = Variant(_planner(_never_eases))
+
+
+def _judges_drains(plan: Plan, observed: Observed, at: float) -> Plan:
+    """A candidate that loses its pods has failed."""
+    return replace(plan, actions=tuple(map(_as_verdict, plan.actions)))
+
+
+def _as_verdict(action: Action) -> Action:
+    if not isinstance(action, WriteRoute) or action.move is not Move.EASE:
+        return action
+    metadata = action.body["metadata"]
+    text = str(metadata["annotations"][RECORD_ANNOTATION])
+    text = text.replace('"phase":"Canary"', '"phase":"RolledBack"')
+    text = text.replace('"verdict":null', '"verdict":"Unready"')
+    annotations = {**metadata["annotations"], RECORD_ANNOTATION: text}
+    body = {**action.body, "metadata": {**metadata, "annotations": annotations}}
+    return replace(action, body=body, move=Move.ROLL_BACK)
+
+
+JUDGES_DRAINS = Variant(_planner(_judges_drains))
+
+
 def _seldom() -> Planner:
     real, tried = plan_for_real(), [0.0]
 
@@ -209,13 +238,34 @@ class _Slow(Executor):
         failing: Sequence[str] = (),
         skip: Collection[str] = (),
         hurried: Callable[[], bool] = lambda: False,
+        late: Callable[[str], None] = lambda name: None,
     ) -> Outcome:
         """Take half a minute for it."""
         await asyncio.sleep(30.0)
-        return await super().carry_out(model, actions, failing=failing, skip=skip, hurried=hurried)
+        return await super().carry_out(
+            model, actions, failing=failing, skip=skip, hurried=hurried, late=late
+        )
 
 
 WAITS_IN_PASSES = Variant(executor=_Slow)
+
+
+class _Patient(Executor):
+    async def carry_out(
+        self,
+        model: Mapping[str, Any],
+        actions: Sequence[Action],
+        *,
+        failing: Sequence[str] = (),
+        skip: Collection[str] = (),
+        hurried: Callable[[], bool] = lambda: False,
+        late: Callable[[str], None] = lambda name: None,
+    ) -> Outcome:
+        """Tell nobody of a write that takes long."""
+        return await super().carry_out(model, actions, failing=failing, skip=skip, hurried=hurried)
+
+
+TELLS_LATE = Variant(executor=_Patient)
 
 
 def _keeps_pods(plan: Plan, observed: Observed, at: float) -> Plan:
@@ -229,3 +279,19 @@ def _keeps_pods(plan: Plan, observed: Observed, at: float) -> Plan:
 
 
 KEEPS_PODS = Variant(_planner(_keeps_pods))
+
+
+class _Blind:
+    """A rest that no counts end."""
+
+    def holds(self, memory: Memory, at: float) -> bool:
+        """Always."""
+        return True
+
+
+def _rests_blindly(plan: Plan, observed: Observed, at: float) -> Plan:
+    rests = not (plan.actions or plan.needs)
+    return replace(plan, rest=_Blind()) if rests else plan  # type: ignore[arg-type]
+
+
+RESTS_BLINDLY = Variant(_planner(_rests_blindly))

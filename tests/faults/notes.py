@@ -16,9 +16,13 @@ OPERATOR = frozenset((MANAGER, SCALER))
 
 
 def is_of(place: Place, model: str) -> bool:
-    """Whether an object is that ModelDeployment, one of its children, or nobody's."""
-    shared = place.kind in (GATEWAY, HTTP_ROUTE) and place.name in ("", "models")
-    return shared or place.name == model or place.name.startswith(f"{model}-")
+    """Whether an object is that ModelDeployment, one of its children, or everybody's."""
+    return is_shared(place) or place.name == model or place.name.startswith(f"{model}-")
+
+
+def is_shared(place: Place) -> bool:
+    """Whether every ModelDeployment asks about an object: the Gateway, and all routes."""
+    return place.kind in (GATEWAY, HTTP_ROUTE) and place.name in ("", "models")
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Life:
     """One life of the operator, in seconds of the history; `error` is what it ended of."""
 
     begun: float
+    number: int = 1
     ended: float | None = None
     error: str | None = None
     transport: Transport | None = None
@@ -33,6 +38,13 @@ class Life:
     """When its lists and watches begin to show the present."""
     killed: asyncio.Event = field(default_factory=asyncio.Event)
     killed_by: Killed | None = None
+    operator: int = 0
+    """Which of several operators lives."""
+    may_write: list[tuple[float, bool]] = field(default_factory=list)
+    """From when on it may write or not, where that depends on a Lease."""
+    is_warm: list[tuple[float, bool]] = field(default_factory=list)
+    """From when on it had listed everything."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass
@@ -42,6 +54,8 @@ class Lasting:
     fault: Fault
     begun: float
     ended: float | None = None
+    operator: int | None = None
+    """Which operator it hits, None for all."""
 
 
 @dataclass(frozen=True)

@@ -140,11 +140,10 @@ def turns(moment: Moment, version: str, quality: Quality) -> Act:
 
 
 def overrides(moment: Moment, version: str, action: str, **more: Any) -> Act:
-    """A person decides about the revision of a version, by the name that the cluster shows."""
+    """A person decides about a version."""
 
     def do(world: World) -> None:
-        revision = world.revision_of(version) or f"{NAME}-0000000000"
-        asked = {"revision": revision, "action": action, "reason": "INC-1"}
+        asked = {"version": version, "action": action, "reason": "INC-1"}
         applies(moment, version, strategy__override=asked, **more).do(world)
 
     return Act(moment, f"override {action} {version}", do)

@@ -13,8 +13,9 @@ from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import QueryError
-from model_rollouts.rollout import History, HistoryQuery
+from model_rollouts.prometheus.errors import QueryError
+from model_rollouts.prometheus.history import LATELY_MS
+from model_rollouts.rollout import History, HistoryQuery, MirroredSizes, SizesQuery
 from tests.faults.users import Sample, Users
 from tests.faults.virtual_time import NOON, now
 from tests.rollout.simulated_cluster import Answered
@@ -43,12 +44,19 @@ class Condition:
         self.visible_after_s = 0.0
         """How old a sample is before a query sees it."""
         self.scrapes_twice = False
+        self.other_cluster = False
+        """Whether it has samples of another cluster with equal revisions, all of whose answers are
+        bad."""
+        self.unscraped_pods = 0
+        """How many pods of each version are not scraped, of those that were not asked."""
         self.partial = 0.0
         """How often an answer lacks the newest samples."""
 
 
 class CountingReader:
     """What every rollout counted, made of what its users got."""
+
+    delay_ms = 0
 
     def __init__(
         self,
@@ -78,7 +86,9 @@ class CountingReader:
         if measured.sparing:
             # The last minute alone is read.
             begins = max(begins, now_ms - 2 * step)
-        closed = (now_ms - step - begins) // step
+        # What is to be scraped yet closes nothing, however far ahead the operator's clock is.
+        reached_ms = min(now_ms, round(1000 * (NOON + now())) + step)
+        closed = (reached_ms - step - begins) // step
         taken = max(0, min(closed, _SPAN))
         intervals = tuple(
             self._interval(measured, begins + index * step, begins + (index + 1) * step)
@@ -145,15 +155,26 @@ class Past:
         others = tuple((each.key, INDEPENDENT) for each, _ in query.others)
         return History(INDEPENDENT, scraped_ms=None, rate=rate, others=others)
 
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
-        """When a revision was scraped last, None when it was not lately."""
+    async def usual(self, namespace: str, query: HistoryQuery) -> float | None:
+        """Nothing: no time is measured here."""
         await self._answers()
-        users = self._of(revision)
+        return None
+
+    async def scraped_ms(self, namespace: str, query: HistoryQuery) -> int | None:
+        """When the candidate was scraped last, None when it was not lately."""
+        await self._answers()
+        assert query.candidate is not None
+        users = self._of(query.candidate)
         users.settle()
-        sample = users.sample((revision, Listener.LIVE), now())
-        if sample is None or now() - sample.at > 15.0:
+        sample = users.sample((query.candidate, Listener.LIVE), now())
+        if sample is None or now() - sample.at > LATELY_MS / 1000:
             return None
         return round((NOON + sample.at) * 1000)
+
+    async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
+        """Nothing: no sizes are measured here."""
+        await self._answers()
+        return MirroredSizes(query.since_ms, query.looked)
 
     async def _answers(self) -> None:
         await asyncio.sleep(self._condition.past_takes_s)

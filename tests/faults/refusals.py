@@ -1,6 +1,5 @@
 """What an API server answers instead of an object, in its own words."""
 
-import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -54,20 +53,25 @@ def another(place: Place, uid: str, found: str) -> RefusalError:
     return RefusalError(409, "Conflict", message)
 
 
+def without_uid(place: Place, uid: str) -> RefusalError:
+    """The one that is meant is gone, and is not made anew."""
+    message = (
+        f"Operation cannot be fulfilled on {named(place)}: uid mismatch: the provided object "
+        f"specified uid {uid}, and no existing object was found"
+    )
+    return RefusalError(409, "Conflict", message)
+
+
+def another_uid(place: Place, uid: str) -> RefusalError:
+    """Another object of that name is in the place of the one that is meant."""
+    message = f'metadata.uid: Invalid value: "{uid}": field is immutable'
+    return RefusalError(422, "Invalid", f"{_of_kind(place)} is invalid: {message}")
+
+
 def without_version(place: Place) -> RefusalError:
     """A custom resource is replaced by one that does not say what it replaces."""
     message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
     return RefusalError(422, "Invalid", f"{named(place)} is invalid: {message}")
-
-
-def immutable(place: Place, data: object) -> RefusalError:
-    """A ControllerRevision cannot be patched at all, not even its labels.
-
-    Its data are compared as the bytes that came, blanks and all, which no patch gives back.
-    """
-    shown = json.dumps(data, separators=(",", ":"))
-    message = f"data: Invalid value: {shown}: field is immutable"
-    return RefusalError(422, "Invalid", f"{_of_kind(place)} is invalid: {message}")
 
 
 def _of_kind(place: Place) -> str:
@@ -125,6 +129,7 @@ _CONTAINER_FIELDS = frozenset(
         "resources",
         "securityContext",
         "startupProbe",
+        "terminationMessagePolicy",
         "volumeMounts",
     )
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.sources import Listener
-from model_rollouts.prometheus.client import QueryError
+from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.reader import SampleReader
 from tests.engine.standin_prometheus import Pod, StandinPrometheus
 from tests.faults.prometheus import AWAY, Condition, CountedMs, difference
@@ -31,7 +31,10 @@ class Scraped:
         condition: Condition,
         counted_ms: CountedMs,
         dice: random.Random,
+        pods: Callable[[str], Sequence[str]],
     ) -> None:
+        """`pods` gives the names of the pods of a revision, the oldest first."""
+        self._pods = pods
         self._users = users
         self._condition = condition
         self._counted_ms = counted_ms
@@ -78,9 +81,18 @@ class Scraped:
         )
         standin = self._replicas[replica]
         standin.doubled = {version} if self._condition.scrapes_twice else set()
-        standin.take(pod, round(NOON + at, 3))
+        # One pod shows what all of them counted.
+        first, *others = self._pods(revision) or [pod.name]
+        shown = [replace(pod, known_as=first)]
+        shown += [
+            Pod(revision, version, pod.born, pod.counted_ms, known_as=name) for name in others
+        ]
+        if self._condition.other_cluster:
+            shown.append(_elsewhere(pod))
+        for each in shown[: len(shown) - self._condition.unscraped_pods]:
+            standin.take(each, round(NOON + at, 3))
 
-    async def _ask(self, text: str, at_ms: int) -> bytes:
+    async def _ask(self, text: str, at_ms: int, namespace: str) -> bytes:
         await asyncio.sleep(_QUERY_S)
         if self._condition.is_away:
             raise QueryError(AWAY)
@@ -97,3 +109,19 @@ class Scraped:
         ]
         data = {"resultType": "matrix", "result": [each for each in kept if each["values"]]}
         return msgspec.json.encode({"status": "success", "data": data})
+
+
+def _elsewhere(pod: Pod) -> Pod:
+    """A pod of an equal revision in another cluster: it answers as many, and fails them all."""
+    asked, copies = 2 * pod.requests, 2 * pod.copies
+    return Pod(
+        pod.revision,
+        pod.version,
+        pod.born,
+        pod.counted_ms,
+        asked,
+        asked,
+        copies,
+        copies,
+        known_as=f"{pod.revision}-elsewhere",
+    )

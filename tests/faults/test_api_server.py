@@ -325,6 +325,23 @@ async def a_route_that_is_gone_has_no_version(see: Observed) -> None:
     await see(client.scale(namespace, "none", 1))
 
 
+async def a_route_of_this_uid_is_written(see: Observed) -> None:
+    client, namespace = see.side.client, see.side.namespace
+    made = await see(client.apply(route(namespace, (90, 10))))
+    version, uid = made["metadata"]["resourceVersion"], made["metadata"]["uid"]
+    meant = route(namespace, (50, 50))
+    meant["metadata"]["uid"] = uid
+    await see(client.apply(meant, version))
+    await see(client.apply(meant))
+    await see(client.delete(HTTP_ROUTE, namespace, "m", uid))
+    await see(client.apply(meant, version))
+    await see(client.apply(meant))
+    await see(client.get(HTTP_ROUTE, namespace, "m"))
+    await see(client.apply(route(namespace, (90, 10))))
+    await see(client.apply(meant, version))
+    await see(client.apply(meant))
+
+
 async def statuses_are_replaced(see: Observed) -> None:
     client, namespace = see.side.client, see.side.namespace
     made = await see(client.create(model(namespace)))
@@ -410,6 +427,7 @@ CALLS: tuple[Calls, ...] = (
     rules_that_others_changed_are_taken_back,
     an_older_copy_is_put_back,
     a_route_that_is_gone_has_no_version,
+    a_route_of_this_uid_is_written,
     statuses_are_replaced,
     kinds_without_generations,
     orphans_are_adopted,

@@ -5,13 +5,12 @@ from collections import Counter
 import pytest
 
 from tests.faults import faults
-from tests.faults.catalogue import ACTIONS, SWITCHED_OFF, scenario
+from tests.faults.catalogue import ACTIONS, scenario
 from tests.faults.examine import trouble
 from tests.faults.faults import Fault
 from tests.faults.scripts import SCRIPTS
 
 SEEDS = range(3_000)
-OFF = {"ScrapesDisturbed", "NodeDrained", "ClockAhead"}
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +31,14 @@ def test_every_script_is_drawn(drawn: Counter[str]) -> None:
     assert all(drawn[name] >= 10 for name in SCRIPTS)
 
 
-def test_every_fault_is_drawn_unless_it_is_switched_off(drawn: Counter[str]) -> None:
+def test_every_fault_is_drawn(drawn: Counter[str]) -> None:
     kinds = {each.__name__ for each in vars(faults).values() if _is_fault(each)}
 
-    assert {kind for kind in kinds if not drawn[kind]} == OFF
+    assert {kind for kind in kinds if not drawn[kind]} == set()
 
 
 def test_every_action_is_refused(drawn: Counter[str]) -> None:
     assert all(drawn[action] >= 10 for action in ACTIONS)
-
-
-@pytest.mark.parametrize("name", sorted(SWITCHED_OFF))
-def test_a_fault_that_is_switched_off_is_drawn_when_asked_for(name: str) -> None:
-    kinds = {
-        type(each.fault).__name__ for seed in range(50) for each in scenario(seed, [name]).faults
-    }
-
-    assert kinds & OFF
 
 
 def test_a_seed_always_draws_the_same() -> None:

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from model_rollouts.cluster.events import EventRecorder
-from tests.faults import mutants
+from tests.faults import mutants, test_leaders
 from tests.faults.catalogue import undisturbed
 from tests.faults.examine import Examined, violations
-from tests.faults.faults import Fault, Refused
+from tests.faults.faults import Fault, NodeDrained, Refused
 from tests.faults.hands import weighs
 from tests.faults.history import Planned, Scenario, play
 from tests.faults.oracles import ORACLES
 from tests.faults.oracles.judgement import Judgement
-from tests.faults.oracles.stability import it_ends_as_asked
+from tests.faults.oracles.stability import end_of, it_ends_as_asked
 from tests.faults.people import at
 from tests.faults.summary import Summary
 from tests.faults.world import Variant
@@ -40,6 +40,18 @@ def by_hand(share: int) -> Scenario:
 
 
 ROUTE_REFUSED = Refused("apply HTTPRoute", 500, "the webhook is away")
+# Later than the pods that come for the next step.
+DRAINED = replace(
+    alone("promoted"),
+    faults=(Planned(NodeDrained("2", 30.0), at("Canary", "2", 12.0), 60.0),),
+    is_determined=False,
+)
+DRAINED_IN_WATCH = replace(
+    alone("promoted"),
+    faults=(Planned(NodeDrained("2", 30.0), at("Watch", "2", 5.0), 60.0),),
+    is_determined=False,
+)
+ROUTE_UNANSWERED = Refused("apply HTTPRoute", None, "the webhook does not answer")
 PODS_REFUSED = Refused("apply Deployment", 403, "not on Fridays: Deployment")
 
 BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
@@ -49,9 +61,17 @@ BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
         beside("fails", ROUTE_REFUSED),
         mutants.TRIES_SELDOM,
     ),
+    (
+        "a_refused_route_is_tried_and_told",
+        beside("fails", ROUTE_UNANSWERED),
+        mutants.TELLS_LATE,
+    ),
     ("failed_versions_stay_without_users", alone("fails"), mutants.FORGETS_ROLLBACKS),
     ("a_hand_towards_stable_counts", by_hand(0), mutants.INSISTS),
     ("a_hand_towards_the_candidate_is_repaired", by_hand(80), mutants.REPAIRS_NOTHING),
+    ("users_leave_what_has_no_pods", DRAINED, mutants.NEVER_EASES),
+    ("users_leave_what_has_no_pods", DRAINED_IN_WATCH, mutants.NEVER_EASES),
+    ("a_drained_node_is_no_verdict", DRAINED, mutants.JUDGES_DRAINS),
     ("weight_rises_on_evidence", alone("promoted"), mutants.HASTENS),
     (
         "what_is_refused_is_told",
@@ -64,6 +84,7 @@ BROKEN: tuple[tuple[str, Scenario, Variant], ...] = (
     ("few_writes_are_enough", alone("promoted"), mutants.WRITES_MUCH),
     ("passes_end_in_order", alone("promoted"), mutants.FAILS_IN_PASSES),
     ("passes_wait_for_nobody", alone("promoted"), mutants.WAITS_IN_PASSES),
+    ("spared_passes_had_nothing_to_do", alone("fails"), mutants.RESTS_BLINDLY),
     (it_ends_as_asked.__name__, alone("fails"), mutants.KEEPS_PODS),
 )
 
@@ -75,6 +96,14 @@ def test_a_broken_promise_is_noticed(oracle: str, scenario: Scenario, variant: V
     history = play("1", scenario, variant)
 
     assert oracle in violations(history)
+
+
+@pytest.mark.parametrize("scenario", [DRAINED, DRAINED_IN_WATCH], ids=["canary", "watch"])
+def test_a_version_whose_node_is_drained_is_promoted(scenario: Scenario) -> None:
+    history = play("1", scenario)
+
+    assert violations(history) == {}
+    assert end_of(history).phase == "Full"
 
 
 @pytest.mark.parametrize("name", ["promoted", "fails"])
@@ -99,6 +128,7 @@ def test_the_end_of_the_process_is_noticed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_every_oracle_has_an_operator_that_breaks_it() -> None:
     tried = {oracle for oracle, _, _ in BROKEN} | {"the_process_lives"}
+    tried |= {oracle for oracle, _, _ in test_leaders.BROKEN}
 
     assert tried == {*ORACLES, it_ends_as_asked.__name__}
 

@@ -5,6 +5,7 @@ repetition, limits in time, errors in words.
 """
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,13 +24,15 @@ from model_rollouts.cluster.kinds import (
     GATEWAY_CLASS,
     HTTP_ROUTE,
     MODEL_DEPLOYMENT,
+    POD,
+    POD_DISRUPTION_BUDGET,
     SERVICE,
 )
-from model_rollouts.cluster.requests import APPLY, JSON_PATCH, READ_TIMEOUT, WRITE_TIMEOUT
+from model_rollouts.cluster.requests import APPLY, JSON_PATCH, READ_TIMEOUT, WRITE_TIMEOUT, YAML
 from tests.faults.api_server import ApiServer
 from tests.faults.field_owners import Object
 from tests.faults.refusals import Place, RefusalError
-from tests.faults.virtual_time import now
+from tests.faults.virtual_time import date, now
 
 _PLURALS = {
     kind.plural: kind
@@ -42,8 +45,12 @@ _PLURALS = {
         GATEWAY,
         GATEWAY_CLASS,
         EVENT,
+        POD,
+        POD_DISRUPTION_BUDGET,
     )
 }
+
+HAIR_S = 0.1
 
 _FASTEST_S, _SLOWEST_S = 0.002, 0.03
 """What a request takes."""
@@ -124,6 +131,8 @@ class Requested:
     status: int | None
     message: str
     trouble: Trouble | None
+    life: int = 0
+    """Which life of the operator asked: another one knows nothing of it."""
 
 
 class Transport:
@@ -146,6 +155,8 @@ class Transport:
         self._kept = kept
         self._listed_at = listed_at
         self._is_cut = False
+        self.unanswered: list[float] = []
+        """When requests began that meet trouble, of those that have no answer yet."""
 
     def cut(self) -> None:
         """The process at the other end is dead."""
@@ -172,7 +183,13 @@ class Transport:
         begun = now()
         await self._wait(self._dice.uniform(_FASTEST_S, _SLOWEST_S))
         trouble = self._meet(asked)
-        answer = await self._answered(asked, trouble)
+        if trouble is not None:
+            self.unanswered.append(begun)
+        try:
+            answer = await self._answered(asked, trouble, _request_timeout)
+        finally:
+            if trouble is not None:
+                self.unanswered.remove(begun)
         status = None if answer is None else answer.status
         message = str((trouble and trouble.message) or "")
         if answer is not None and answer.status >= 400:
@@ -183,13 +200,16 @@ class Transport:
             raise aiohttp.ClientError(message or "the connection was closed")
         return answer
 
-    async def _answered(self, asked: Asked, trouble: Trouble | None) -> Answer | None:
+    async def _answered(
+        self, asked: Asked, trouble: Trouble | None, timeout: aiohttp.ClientTimeout
+    ) -> Answer | None:
         if trouble is None or trouble.done:
             answer = self._done(asked)
             return answer if trouble is None else None
         if trouble.status is None:
-            timeout = READ_TIMEOUT if asked.verb is Verb.GET else WRITE_TIMEOUT
-            await self._wait(timeout.total or 0.0)
+            # A hair before the caller gives it up, where that depends on a Lease.
+            is_usual = timeout in (READ_TIMEOUT, WRITE_TIMEOUT)
+            await self._wait((timeout.total or 0.0) - (0.0 if is_usual else HAIR_S))
             return None
         return _failure(trouble.status, "", trouble.message)
 
@@ -200,7 +220,7 @@ class Transport:
 
     def _done(self, asked: Asked) -> Answer:
         try:
-            return Answer(200, self._content(asked))
+            return Answer(200, self._content(asked), {"Date": date()})
         except RefusalError as refusal:
             return _failure(refusal.status, refusal.reason, refusal.message)
 
@@ -235,7 +255,11 @@ class Transport:
         at = self._listed_at()
         namespace = asked.place.namespace or None
         selector = asked.query.get("labelSelector", "")
-        items = self._server.all(asked.place.kind, namespace, selector, at)
+        items = [
+            each
+            for each in self._server.all(asked.place.kind, namespace, selector, at)
+            if _has_fields(each, asked.query.get("fieldSelector", ""))
+        ]
         version = self._server.version if at is None else at
         # Lists leave out what all of their items share.
         bare = [
@@ -243,6 +267,18 @@ class Transport:
             for each in items
         ]
         return {"metadata": {"resourceVersion": str(version)}, "items": bare}
+
+
+def _has_fields(obj: Object, selector: str) -> bool:
+    """Whether an object has the fields `selector` (`path=value,...`)."""
+    for each in filter(None, selector.split(",")):
+        path, _, value = each.partition("=")
+        found: Any = obj
+        for part in path.split("."):
+            found = (found or {}).get(part)
+        if found != value:
+            return False
+    return True
 
 
 def _asked(method: str, path: str, query: Mapping[str, str], content_type: str, body: Any) -> Asked:
@@ -253,6 +289,7 @@ def _asked(method: str, path: str, query: Mapping[str, str], content_type: str, 
     kind, name = _PLURALS[parts[0]], parts[1] if len(parts) > 1 else ""
     verb = _verb(method, name, query, content_type, is_status="status" in parts[2:])
     if verb is Verb.CREATE:
+        body = json.loads(body) if content_type == YAML else body
         name = body["metadata"]["name"]
     return Asked(verb, Place(kind, namespace, name), query, body)
 
@@ -284,4 +321,4 @@ def _failure(status: int, reason: str, message: str) -> Answer:
         "reason": reason,
         "code": status,
     }
-    return Answer(status, content)
+    return Answer(status, content, {"Date": date()})

@@ -58,11 +58,14 @@ class Split:
 class Users:
     """All users of one ModelDeployment. Times are seconds of the history."""
 
-    def __init__(self, rate: float, dice: random.Random) -> None:
+    def __init__(self, rate: float, dice: random.Random, scrape_s: float = SCRAPE_S) -> None:
         self.rate = rate
+        self.scrape_s = scrape_s
         self.weights: Mapping[str, int] = {}
         self.mirror: tuple[str, int] = ("", 0)
         self.pods: dict[str, int] = {}
+        self.pods_since: list[tuple[float, str, int]] = []
+        """Since when a revision has so many ready pods."""
         self.started: dict[str, float] = {}
         """Since when a revision has its pods."""
         self.versions: dict[str, str] = {}
@@ -90,8 +93,9 @@ class Users:
         if pods and not self.pods.get(revision):
             self.started[revision] = now()
         self.pods[revision] = pods
+        self.pods_since.append((now(), revision, pods))
         for replica in range(self.replicas):
-            self._offsets.setdefault((revision, replica), self._dice.uniform(0.0, SCRAPE_S))
+            self._offsets.setdefault((revision, replica), self._dice.uniform(0.0, self.scrape_s))
 
     def splits(self, weights: Mapping[str, int], mirror: tuple[str, int]) -> None:
         """The gateway sends users by these weights, and mirrors so many percent to a revision."""
@@ -116,7 +120,7 @@ class Users:
         until = now()
         while self._at < until:
             scrapes = {
-                (revision, replica): _next(self._at, offset)
+                (revision, replica): _next(self._at, offset, self.scrape_s)
                 for (revision, replica), offset in self._offsets.items()
                 if self.pods.get(revision)
             }
@@ -163,11 +167,11 @@ class Users:
             samples.append(Sample(at, self.counted[revision, listener], self.pods[revision]))
 
 
-def _next(after: float, offset: float) -> float:
+def _next(after: float, offset: float, every: float) -> float:
     """The first scrape after a time."""
     # By the wall clock, as Prometheus does: intervals lie on it too.
-    beats = math.floor((NOON + after - offset) / SCRAPE_S + 1e-6) + 1
-    return beats * SCRAPE_S + offset - NOON
+    beats = math.floor((NOON + after - offset) / every + 1e-6) + 1
+    return beats * every + offset - NOON
 
 
 def binomial(dice: random.Random, requests: int, share: float) -> int:

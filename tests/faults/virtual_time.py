@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from email.utils import formatdate
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -89,6 +90,11 @@ class Clock:
     def __call__(self) -> float:
         """Unix seconds."""
         return NOON + now() + self.ahead
+
+
+def date() -> str:
+    """The time as a server says it with each answer."""
+    return formatdate(NOON + now(), usegmt=True)
 
 
 def wall_ms() -> int:

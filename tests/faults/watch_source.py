@@ -3,11 +3,11 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from model_rollouts.cluster.kinds import CHILDREN, WATCHED
+from model_rollouts.cluster.kinds import CHILDREN, POD, WATCHED, Kind
 from model_rollouts.cluster.watch import (
     MANAGED_SELECTOR,
     Changed,
@@ -56,7 +56,9 @@ class WatchSource:
         dice: random.Random,
         stale: Stale | None,
         disturbed: Callable[[Change], tuple[Wire, float] | None],
+        kinds: Sequence[Kind] = WATCHED,
     ) -> None:
+        self._kinds = kinds
         self._server = server
         self._dice = dice
         self._stale = stale
@@ -69,7 +71,8 @@ class WatchSource:
         await asyncio.sleep(self._dice.uniform(_FASTEST_S, _SLOWEST_S))
         stale, self._stale = self._stale, None
         if stale is not None and stale.until > now():
-            for change in self._server.since(stale.version):
+            missed = self._server.since(stale.version)
+            for change in (each for each in missed if each.place.kind in self._kinds):
                 self._pending.append(_Pending(change, stale.until))
         self._server.listeners.append(self._hear)
         try:
@@ -80,7 +83,7 @@ class WatchSource:
             self._server.listeners.remove(self._hear)
 
     def _hear(self, change: Change) -> None:
-        if change.place.kind not in WATCHED:
+        if change.place.kind not in self._kinds:
             return
         delay = self._dice.uniform(_FASTEST_S, _SLOWEST_S)
         match self._disturbed(change):
@@ -113,7 +116,7 @@ class WatchSource:
 def happening_of(change: Change) -> Happening | None:
     """What a watch of our labels makes of a change; None when it tells nothing."""
     kind, before, after = change.place.kind, change.before, change.after
-    selector = MANAGED_SELECTOR if kind in CHILDREN else ""
+    selector = MANAGED_SELECTOR if kind in (*CHILDREN, POD) else ""
     if after is not None and is_selected(after, selector):
         return Changed(kind, after)
     if not is_selected(before, selector):

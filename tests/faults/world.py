@@ -3,15 +3,17 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from model_rollouts.cluster.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     GATEWAY,
+    POD,
 )
 from model_rollouts.engine.executor import Executor
+from model_rollouts.engine.leadership import Alone, Leadership
 from model_rollouts.engine.planning import Planner
 from model_rollouts.engine.ticker import Beat
 from model_rollouts.metrics.grid import Grid
@@ -19,14 +21,18 @@ from model_rollouts.resources.controller_revision import counted_ms
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.routes import record
 from model_rollouts.routes.record import RouteRecord
+from tests.engine.shared_lease import SharedLease
+from tests.engine.shared_lease import Wire as LeaseWire
 from tests.faults import controllers, prometheus
 from tests.faults.api_server import ApiServer, Change
 from tests.faults.controllers import Controllers, version_of
 from tests.faults.faults import Fault, Killed, SecondOperator, Surroundings
 from tests.faults.field_owners import Object
+from tests.faults.kubelet import pod_names
 from tests.faults.notes import MODEL, NAME, NAMESPACE, ROUTE, Input, Lasting, Life
 from tests.faults.operator_process import (
     GRID,
+    INSTRUMENTS,
     PHASES_MS,
     Machine,
     OperatorProcess,
@@ -36,9 +42,12 @@ from tests.faults.prometheus import CountingReader, Past
 from tests.faults.refusals import Place
 from tests.faults.scraped import Scraped
 from tests.faults.transport import Asked, Requested, Transport, Trouble
-from tests.faults.users import Split, Users
+from tests.faults.users import SCRAPE_S, Split, Users
 from tests.faults.virtual_time import Clock, now
 from tests.faults.watch_source import Stale, WatchSource, Wire
+
+LEADS_S = 0.25
+"""How often is looked who may write."""
 
 LOOK_S, LONG_S = 5.0, 5.0
 """How often is looked for a pass that takes long, and how long that is."""
@@ -48,22 +57,44 @@ RESTART_S = 5.0
 
 
 @dataclass(frozen=True)
+class LongPass:
+    """A pass that had been running for some seconds `at` a time.
+
+    `unanswered` is when the requests began that had met trouble and had no answer then.
+    """
+
+    at: float
+    seconds: float
+    unanswered: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Variant:
     """An operator with another plan or executor than the real one: a test of the tests."""
 
     planner: Callable[[], Planner] = plan_for_real
     """Makes the planner of one life of the operator."""
     executor: type[Executor] = Executor
+    leadership: type[Leadership] = Leadership
 
 
 class World:
     """Everything of one history. `seed` decides all dice, each for its own purpose."""
 
     def __init__(
-        self, seed: str, rate: float, common: Object, variant: Variant, *, replicas: int
+        self,
+        seed: str,
+        rate: float,
+        common: Object,
+        variant: Variant,
+        *,
+        replicas: int,
+        scrape_s: float = SCRAPE_S,
+        operators: int = 1,
     ) -> None:
         self._seed = seed
         self._rate = rate
+        self._scrape_s = scrape_s
         self.common = common
         """Fields that every spec of this history has, by their path with dots."""
         self._variant = variant
@@ -75,20 +106,30 @@ class World:
             Clock(),
             self.dice("faults"),
         )
+        self.clocks = [self.around.clock, *(Clock() for _ in range(1, operators))]
+        """That of the machine of each operator."""
+        self.lease = SharedLease()
+        self._is_leased = operators > 1
         self.users: dict[str, Users] = {}
         self.requests: list[Requested] = []
         self.faults: list[Lasting] = []
         self.inputs: list[Input] = []
         self.lives: list[Life] = []
-        self.long_passes: list[tuple[float, float]] = []
-        """When a pass had been running for how long, of those that are long."""
+        self.long_passes: list[LongPass] = []
+        self.spared: list[tuple[float, str]] = []
+        """What passes would have done that were not made, and when."""
         self._writes = 0
         self._scraped: Scraped | None = None
         if replicas:
             users = self.users_of(NAME)
             users.replicas = replicas
             self._scraped = Scraped(
-                NAMESPACE, users, self.around.prometheus, self._counted_ms, self.dice("queries")
+                NAMESPACE,
+                users,
+                self.around.prometheus,
+                self._counted_ms,
+                self.dice("queries"),
+                lambda revision: pod_names(self.server, NAMESPACE, revision),
             )
         self._extra: asyncio.Task[None] | None = None
         self._stale: Killed | None = None
@@ -109,7 +150,7 @@ class World:
         """The users of a ModelDeployment."""
         key = f"{NAMESPACE}/{name}"
         if key not in self.users:
-            self.users[key] = Users(self._rate, self.dice(f"users of {name}"))
+            self.users[key] = Users(self._rate, self.dice(f"users of {name}"), self._scrape_s)
         return self.users[key]
 
     # What is there
@@ -192,9 +233,9 @@ class World:
 
     def begin(self, fault: Fault) -> Lasting:
         """A fault is there from now on."""
-        lasting = Lasting(fault, now())
+        lasting = Lasting(fault, now(), operator=self._hit(fault))
         self.faults.append(lasting)
-        fault.begin(self.around)
+        fault.begin(self._around(lasting))
         if isinstance(fault, SecondOperator):
             self._extra = asyncio.create_task(self.operate())
         return lasting
@@ -202,27 +243,54 @@ class World:
     def end(self, lasting: Lasting) -> None:
         """It is over."""
         lasting.ended = now()
-        lasting.fault.end(self.around)
+        lasting.fault.end(self._around(lasting))
         if isinstance(lasting.fault, SecondOperator) and self._extra is not None:
             self._extra.cancel()
 
-    def _present(self) -> list[Fault]:
-        return [each.fault for each in self.faults if each.ended is None]
+    def _hit(self, fault: Fault) -> int | None:
+        """Which operator a fault hits."""
+        if not fault.whom:
+            return None
+        leader = next((life.operator for life in self.lives if self._leads(life)), 0)
+        return leader if fault.whom == "leader" else len(self.clocks) - 1 - leader
 
-    def _meet(self, asked: Asked) -> Trouble | None:
-        found = (fault.meets(asked, self.around) for fault in self._present())
+    def _leads(self, life: Life) -> bool:
+        return life.ended is None and bool(life.may_write) and life.may_write[-1][1]
+
+    def _around(self, lasting: Lasting) -> Surroundings:
+        if lasting.operator is None:
+            return self.around
+        return replace(self.around, clock=self.clocks[lasting.operator])
+
+    def hit_by(self, whom: str) -> Life | None:
+        """The life of the leader, or of the standby, as `Fault.whom`; None while it is away."""
+        living = [each for each in self.lives if each.ended is None]
+        return next((each for each in living if self._leads(each) is (whom == "leader")), None)
+
+    def _present(self, operator: int) -> list[Fault]:
+        return [
+            each.fault
+            for each in self.faults
+            if each.ended is None and each.operator in (None, operator)
+        ]
+
+    def _meet(self, operator: int, asked: Asked) -> Trouble | None:
+        found = (fault.meets(asked, self.around) for fault in self._present(operator))
         return next((each for each in found if each is not None), None)
 
-    def _disturbed(self, change: Change) -> tuple[Wire, float] | None:
-        found = (fault.disturbs(change, self.around) for fault in self._present())
+    def _disturbed(self, operator: int, change: Change) -> tuple[Wire, float] | None:
+        found = (fault.disturbs(change, self.around) for fault in self._present(operator))
         return next((each for each in found if each is not None), None)
+
+    def _is_cut(self, operator: int) -> bool:
+        return any(fault.cuts for fault in self._present(operator))
 
     # The operator
 
-    async def operate(self) -> None:
-        """One life of the operator after the other, until cancelled."""
+    async def operate(self, operator: int = 0) -> None:
+        """One life of an operator after the other, until cancelled."""
         while True:
-            life = Life(now())
+            life = Life(now(), number=len(self.lives) + 1, operator=operator)
             self.lives.append(life)
             away, stale = await self._live(life)
             life.ended = now()
@@ -234,11 +302,14 @@ class World:
         process = OperatorProcess(self._machine(life))
         work = asyncio.create_task(process.run())
         killed = asyncio.create_task(life.killed.wait())
-        looked_at = asyncio.create_task(self._look(process))
+        assert life.transport is not None
+        looks = [self._look(process, life)]
+        if self._is_leased:
+            looks.append(self._look_who_leads(process, life))
+        looked_at = asyncio.gather(*looks)
         try:
             await asyncio.wait({work, killed}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            assert life.transport is not None
             life.transport.cut()
             ended = work.done()
             for task in (work, killed, looked_at):
@@ -247,17 +318,28 @@ class World:
         if life.killed_by is not None:
             return life.killed_by.away, life.killed_by
         assert ended
-        life.error = repr(work.exception())
+        if (error := work.exception()) is not None:
+            life.error = repr(error)
         return RESTART_S, None
 
-    async def _look(self, process: OperatorProcess) -> None:
+    async def _look(self, process: OperatorProcess, life: Life) -> None:
+        transport = life.transport
+        assert transport is not None
         while True:
             await asyncio.sleep(LOOK_S)
             if (seconds := process.queue.longest_running) > LONG_S:
-                self.long_passes.append((now(), seconds))
+                unanswered = tuple(transport.unanswered)
+                self.long_passes.append(LongPass(now(), seconds, unanswered))
+
+    async def _look_who_leads(self, process: OperatorProcess, life: Life) -> None:
+        while True:
+            life.may_write.append((now(), process.leadership.left() > 0))
+            life.is_warm.append((now(), process.is_warm))
+            await asyncio.sleep(LEADS_S)
 
     def _machine(self, life: Life) -> Machine:
-        number = len(self.lives)
+        number = life.number
+        disturbed = partial(self._disturbed, life.operator)
         killed, self._stale = self._stale, None
         stale = None
         if killed is not None and killed.behind:
@@ -266,20 +348,32 @@ class World:
         life.transport = Transport(
             self.server,
             self.dice(f"wire {number}"),
-            meet=self._meet,
+            meet=partial(self._meet, life.operator),
             kept=partial(self._kept, life),
             listed_at=lambda: None if stale is None or now() > stale.until else stale.version,
         )
         return Machine(
             transport=life.transport,
-            source=WatchSource(self.server, self.dice(f"watch {number}"), stale, self._disturbed),
-            wall=self.around.clock,
+            source=WatchSource(self.server, self.dice(f"watch {number}"), stale, disturbed),
+            pod_source=WatchSource(
+                self.server, self.dice(f"watch of pods {number}"), None, disturbed, (POD,)
+            ),
+            wall=self.clocks[life.operator],
             dice=self.dice(f"operator {number}"),
             beats=[self._beat(grid) for grid in PHASES_MS],
             historian=Past(self.around.prometheus, self.users),
             planner=self._variant.planner(),
             executor=self._variant.executor,
+            leadership=self._leadership(life) if self._is_leased else Alone(),
+            spared=self.spared,
+            stopping=life.stopping,
         )
+
+    def _leadership(self, life: Life) -> Leadership:
+        wire = LeaseWire(self.lease, cut=partial(self._is_cut, life.operator))
+        identity = f"operator-{life.operator}_{life.number}"
+        wall = self.clocks[life.operator]
+        return self._variant.leadership(wire, identity, INSTRUMENTS, clock=now, wall=wall)
 
     def _beat(self, grid: Grid) -> Beat:
         phases, sparing = range(0, grid.step_ms, PHASES_MS[grid]), grid is not GRID
@@ -298,7 +392,7 @@ class World:
 
     def _kept(self, life: Life, requested: Requested) -> None:
         """Keep a request; a write may be the last that this life does."""
-        self.requests.append(requested)
+        self.requests.append(replace(requested, life=life.number))
         if not requested.asked.verb.writes or requested.status != 200:
             return
         self._writes += 1

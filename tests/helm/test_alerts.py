@@ -1,15 +1,74 @@
 """The alerts of the chart are PromQL that a real Prometheus understands."""
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
 import yaml
+from ephemeral_port_reserve import reserve
 
 from e2e.chart import REQUIRED, render
-from model_rollouts.prometheus.client import QueryError, ServerOptions
+from e2e.waiting import wait_until
+from model_rollouts.engine.operator_metrics import OperatorMetrics
+from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.inspect import connect
-from tests.prometheus_server import prometheus_server
+from model_rollouts.prometheus.server import ServerOptions
+from tests.prometheus_server import Target, exposed, prometheus_server
+
+
+class Replica:
+    """The metrics of one replica of the operator."""
+
+    def __init__(self, name: str, *, leads: bool) -> None:
+        self.target = Target(reserve(), {"namespace": "operators", "pod": name}, "operator")
+        self.leads = leads
+        self._instruments = OperatorMetrics("test")
+        self._instruments.follow(
+            shown=lambda: (),
+            depth=lambda: 0,
+            event_age=lambda: 0,
+            unseen=lambda: (),
+            leads=lambda: self.leads,
+        )
+
+    def running(self) -> AbstractContextManager[None]:
+        """It is there."""
+        return exposed(self._instruments.registry, self.target.port)
+
+
+@pytest.mark.usefixtures("helm")
+def test_it_is_told_that_nobody_leads_and_that_the_standby_is_missing(
+    prometheus: Path, tmp_path: Path
+) -> None:
+    objects = yaml.safe_load_all(render({**REQUIRED, "prometheusRule": {"enabled": True}}))
+    (group,) = next(obj for obj in objects if obj["kind"] == "PrometheusRule")["spec"]["groups"]
+    expressions = {rule["alert"]: rule["expr"] for rule in group["rules"]}
+    one = Replica("model-rollouts-5f-abcde", leads=True)
+    other = Replica("model-rollouts-5f-fghij", leads=False)
+    # Another operator, of other models, is none of these.
+    foreign = Replica("another-5f-klmno", leads=True)
+    targets = [each.target for each in (one, other, foreign)]
+
+    with (
+        prometheus_server(prometheus, tmp_path, targets, "1s") as server,
+        closing(connect(ServerOptions(server.url))) as asked,
+        one.running(),
+        foreign.running(),
+    ):
+
+        def firing() -> set[str]:
+            names = ("OperatorDown", "NoLeader", "StandbyMissing")
+            alerts = [f"ModelRollouts{each}" for each in names]
+            return {each for each in alerts if asked.custom_query(expressions[each])}
+
+        with other.running():
+            wait_until(lambda: firing() == set(), "two are well", 30.0)
+            one.leads = False
+            wait_until(lambda: firing() == {"ModelRolloutsNoLeader"}, "nobody leads", 30.0)
+            other.leads = True
+            wait_until(lambda: firing() == set(), "the other leads", 30.0)
+        one.leads = True
+        wait_until(lambda: firing() == {"ModelRolloutsStandbyMissing"}, "one is missing", 30.0)
 
 
 @pytest.mark.usefixtures("helm")

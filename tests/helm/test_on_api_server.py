@@ -17,7 +17,7 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.fixtures import ApiServer
-from e2e.rights import MAY, MAY_NOT, Right, allowed
+from e2e.rights import LEASES, MAY, MAY_NOT, Right, allowed, own
 from model_rollouts.api.crd import NAME, custom_resource_definition
 from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
 
@@ -77,6 +77,20 @@ def test_the_operator_may_not(api_server: ApiServer, everywhere: Release) -> Non
     assert ids(allowed(api_server.kubectl, everywhere.user, MAY_NOT)) == []
 
 
+@pytest.mark.parametrize("watches", ["everywhere", "somewhere"])
+def test_of_leases_it_may_use_its_own_alone(
+    api_server: ApiServer, request: pytest.FixtureRequest, watches: str
+) -> None:
+    release = request.getfixturevalue(watches)
+    lease = release.fullname
+    others = [Right(verb, LEASES, "leases", "another") for verb in ("get", "patch", "delete")]
+    asked = [*own(lease), *others, Right("list", LEASES, "leases"), Right("delete", LEASES, lease)]
+
+    there = allowed(api_server.kubectl, release.user, asked, release.namespace)
+
+    assert ids(there) == ids(own(lease))
+
+
 def test_with_names_it_may_the_same_in_these_namespaces(
     api_server: ApiServer, somewhere: Release
 ) -> None:
@@ -122,8 +136,12 @@ def test_the_api_server_accepts_every_object(api_server: ApiServer, names: list[
         "proxyMetrics": {},
         "modelMetrics": {},
         "prometheusRule": {},
+        "observer": {**everything["observer"], "podMonitor": {}},
         "crds": {"enabled": False},
     }
+    if not names:
+        # Those of model pods need namespaces that are known.
+        off["modelNetworkPolicy"] = {}
     values = {**everything, **off, "watch": {"namespaces": names}}
 
     text = render(values).replace("namespace: operators", "namespace: default")

@@ -38,7 +38,8 @@ async def model(**switches: str) -> AsyncIterator[aiohttp.ClientSession]:
             await _healthy(session)
             yield session
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # one that crashes may be gone already
+            process.terminate()
         await process.wait()
 
 
@@ -102,3 +103,47 @@ def test_latency_is_added_to_every_answer() -> None:
             return asyncio.get_running_loop().time() - begun
 
     assert asyncio.run(slow()) >= 0.2
+
+
+def test_refusals_come_at_the_given_share_beside_errors() -> None:
+    found = Counter(asyncio.run(_statuses(ERRORS="0.25", REFUSES="0.5")))
+
+    assert found.keys() == {200, 422, 500}
+    assert 60 < found[500] < 145 < found[422] < 255
+
+
+def test_a_share_of_answers_takes_a_second() -> None:
+    async def slow() -> list[float]:
+        async with model(SLOW="0.5") as session:
+            loop = asyncio.get_running_loop()
+
+            async def took() -> float:
+                begun = loop.time()
+                async with session.post("/predict") as answer:
+                    assert answer.ok
+                return loop.time() - begun
+
+            return await asyncio.gather(*(took() for _ in range(40)))
+
+    times = asyncio.run(slow())
+
+    # 20 expected; outside of this range for one seed in 10,000. The seed is fixed.
+    assert 8 < sum(each >= 1 for each in times) < 32
+
+
+MOST_ANSWERS = 64
+
+
+def test_it_crashes_at_the_share_that_it_is_told() -> None:
+    async def crashes() -> int:
+        async with model(CRASHES="0.5") as session:
+            answers = 0
+            with contextlib.suppress(aiohttp.ClientError):
+                while answers < MOST_ANSWERS:
+                    async with session.post("/predict") as answer:
+                        assert answer.ok
+                        answers += 1
+        return answers
+
+    # As many answers in a row come once in 2 ** 64 times.
+    assert asyncio.run(crashes()) < MOST_ANSWERS

@@ -18,6 +18,7 @@ from e2e.cluster.shell import run
 from e2e.manifests import (
     FOLDER,
     INSTALL,
+    MODELS,
     NAMESPACE,
     OPERATOR,
     WATCHED,
@@ -59,7 +60,7 @@ def build(program: Path, folder: Path) -> list[Any]:
 def environment(found: Sequence[Any]) -> dict[str, str]:
     """The variables of the operator."""
     (container,) = deployment(found)["spec"]["template"]["spec"]["containers"]
-    return {each["name"]: each["value"] for each in container["env"]}
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
 
 
 def deployment(found: Sequence[Any]) -> Any:
@@ -134,10 +135,18 @@ def test_what_is_needed_comes_before_what_needs_it(path: Path) -> None:
     assert kinds[-1] == "Deployment"
 
 
+def test_the_network_policy_of_models_can_be_applied_in_any_namespace() -> None:
+    (policy,) = objects([MODELS])
+
+    assert policy["kind"] == "NetworkPolicy"
+    assert "namespace" not in policy["metadata"]
+    assert all(rule["from"] for rule in policy["spec"]["ingress"])
+
+
 @pytest.mark.usefixtures("helm")
 def test_a_kind_without_a_place_in_that_order_is_refused() -> None:
-    with pytest.raises(StepError, match="renders NetworkPolicy, which has no place"):
-        documents({"networkPolicy": {"enabled": True}})
+    with pytest.raises(StepError, match="renders PrometheusRule, which has no place"):
+        documents({"prometheusRule": {"enabled": True}})
 
 
 @pytest.mark.parametrize("path", [INSTALL, OPERATOR], ids=str)
@@ -217,6 +226,27 @@ def test_the_overlay_on_the_page_says_the_image_and_where_prometheus_is(
     assert found == expected
 
 
+def test_the_overlay_on_the_page_replaces_how_prometheus_is_asked(
+    kubectl: Path, tmp_path: Path
+) -> None:
+    (text,) = (each for each in PAGE.split("```yaml\n")[1:] if each.startswith("configMapGen"))
+    base = os.path.relpath(REPOSITORY / FOLDER, tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(
+        f"resources: [{base}]\n" + text.partition("```")[0]
+    )
+
+    found = build(kubectl, tmp_path)
+
+    pod = deployment(found)["spec"]["template"]["spec"]
+    config, secret = pod["volumes"][0]["projected"]["sources"]
+    (replaced,) = (each for each in found if each["kind"] == "ConfigMap")
+    assert replaced["metadata"]["name"] == config["configMap"]["name"]
+    assert yaml.safe_load(replaced["data"]["config.yaml"]) == {
+        "headers": {"X-Scope-OrgID": "models"},
+        "headerFiles": {"X-Api-Key": secret["secret"]["items"][0]["path"]},
+    }
+
+
 def test_sed_as_on_the_page_says_the_same_as_the_overlay(kubectl: Path, tmp_path: Path) -> None:
     _, _, section = PAGE.partition("\n### With kubectl\n")
     command = section.split("```sh\n")[1].partition(" | kubectl apply")[0]
@@ -233,10 +263,13 @@ def test_the_overlay_on_the_page_for_some_namespaces_gives_rights_there(
     found = build(kubectl, written(PAGE, "For some namespaces only", tmp_path))
 
     assert environment(found)["MODEL_ROLLOUTS_NAMESPACE"] == "flights shop"
-    placed = {(kind, namespace) for kind, namespace, _ in by_name(found) if kind.startswith("Role")}
-    assert placed == {
-        (kind, namespace) for kind in ("Role", "RoleBinding") for namespace in ("flights", "shop")
-    }
+    placed = {place for place in by_name(found) if place[0].startswith("Role")}
+    given = (
+        *((namespace, "model-rollouts") for namespace in ("flights", "shop")),
+        (NAMESPACE, "model-rollouts-leader"),
+        (NAMESPACE, "model-rollouts-own-events"),
+    )
+    assert placed == {(kind, *place) for kind in ("Role", "RoleBinding") for place in given}
     assert subjects(found) == {(NAMESPACE, "model-rollouts")}
 
 

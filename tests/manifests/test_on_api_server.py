@@ -16,7 +16,7 @@ from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.fixtures import ApiServer
 from e2e.manifests import FOLDER, INSTALL, NAMESPACE, OPERATOR, WATCHED, WATCHED_NAMESPACE
-from e2e.rights import MAY, MAY_NOT, Right, allowed
+from e2e.rights import LEASES, MAY, MAY_NOT, Right, allowed, rights
 from model_rollouts.api.crd import NAME
 from model_rollouts.cli.crd import CRD
 
@@ -88,11 +88,14 @@ def test_with_names_it_may_read_gateways_elsewhere_and_nothing_else(
     api_server: ApiServer, somewhere: None
 ) -> None:
     gateways = [right for right in MAY if "gateway" in right.resource]
+    # Beside its own pod it also tells of what concerns all models, and its Lease is there.
+    besides = rights("create patch", "events.k8s.io", "events")
+    besides += rights("create", LEASES, "leases")
 
-    for namespace in ("default", NAMESPACE):
+    for namespace, own in (("default", []), (NAMESPACE, besides)):
         elsewhere = allowed(api_server.kubectl, USER, [*MAY, *MAY_NOT], namespace)
 
-        assert ids(elsewhere) == ids(gateways), namespace
+        assert ids(elsewhere) == ids([*gateways, *own]), namespace
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_the_api_server_takes_every_object(
 
 def test_a_field_that_does_not_exist_would_be_found(api_server: ApiServer) -> None:
     exists(api_server, NAMESPACE)
-    text = (REPOSITORY / INSTALL).read_text().replace("  replicas: 1\n", "  replica: 1\n")
+    text = (REPOSITORY / INSTALL).read_text().replace("  replicas: 2\n", "  replica: 2\n")
 
     with pytest.raises(StepError, match=r"\.spec\.replica: field not declared|unknown field"):
         api_server.kubectl(*DRY, "-f", "-", stdin=text)

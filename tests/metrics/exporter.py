@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 
 FROM_START = ("completed", "rx_reset", "5xx", "4xx", "timed", "within")
-"""Counters that are exported at zero; "429" appears with its first request."""
+"""Counters that are exported at zero; a code such as "429" appears with its first request."""
 
 
 class Pod:
@@ -56,8 +56,8 @@ class Pod:
 
 def _line(name: str, value: int, listener: str, tag: str) -> str:
     labels = f'{tag},envoy_http_conn_manager_prefix="{listener}"'
-    if name == "429":
-        labels = f'{tag},envoy_cluster_name="{listener}",envoy_response_code="429"'
+    if name.isdigit():
+        labels = f'{tag},envoy_cluster_name="{listener}",envoy_response_code="{name}"'
         return f"envoy_cluster_upstream_rq{{{labels}}} {value}"
     if name.endswith("xx"):
         return (

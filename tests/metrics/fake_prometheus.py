@@ -1,17 +1,19 @@
 """A Prometheus in memory: series that tests write down, and answers to the intake's queries."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from model_rollouts.metrics.answers import Answer
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.histogram_edges import edge_of
-from model_rollouts.metrics.intake import Answer, Intake
+from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import CountedObjective, errors
-from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
+from model_rollouts.metrics.pods import KnownPods, Pod
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.series import LabelNames, Sample, Series, read_series
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
@@ -25,10 +27,24 @@ START = 1_000_000
 COMPLETED = "envoy_http_downstream_rq_completed"
 GIVEN_UP = "envoy_http_downstream_rq_rx_reset"
 CLASS = "envoy_http_downstream_rq_xx"
+GRPC = "envoy_cluster_grpc"
 THROTTLED = "envoy_cluster_upstream_rq"
 UPTIME = "envoy_server_uptime"
 TIMED = "envoy_http_downstream_rq_time_count"
 BUCKET = "envoy_http_downstream_rq_time_bucket"
+
+
+_TARGET = frozenset(
+    {
+        "namespace",
+        "modelrollouts_revision",
+        "job",
+        "instance",
+        "pod",
+        "replica",
+        "prometheus_replica",
+    }
+)
 
 
 def at(seconds: float) -> float:
@@ -44,6 +60,8 @@ class World:
     names: LabelNames = field(default_factory=LabelNames)
     left_open: bool = False
     """Whether a sample on the older end of a range is left out, as Prometheus 3 does."""
+    whole: bool = True
+    """Whether a process also shows, at zero, what its exporter shows from the start."""
 
     def write(
         self,
@@ -55,10 +73,14 @@ class World:
         listener: Listener = Listener.LIVE,
         job: str = "models",
         namespace: str = "shop",
+        more: Mapping[str, str] = MappingProxyType({}),
         **labels: str,
     ) -> None:
-        """Add samples, by seconds after counting began, to the series with these labels."""
-        labels |= {
+        """Add samples, by seconds after counting began, to the series with these labels.
+
+        `more` are labels whose names the test computes.
+        """
+        labels |= dict(more) | {
             "__name__": metric,
             "namespace": namespace,
             "modelrollouts_revision": revision,
@@ -71,8 +93,11 @@ class World:
             labels["envoy_http_conn_manager_prefix"] = listener
         if metric == CLASS:
             labels.setdefault("envoy_response_code_class", "5")
+        if metric == GRPC:
+            labels["envoy_cluster_name"] = listener
         if metric == THROTTLED:
-            labels |= {"envoy_cluster_name": listener, "envoy_response_code": "429"}
+            labels["envoy_cluster_name"] = listener
+            labels.setdefault("envoy_response_code", "429")
         pairs = samples.items() if isinstance(samples, Mapping) else samples
         kept = self.series.setdefault(tuple(sorted(labels.items())), [])
         kept += [(at(seconds), str(value)) for seconds, value in pairs]
@@ -83,40 +108,57 @@ class World:
         found = re.search(r"\[(\d+)ms\]$", query.text)
         assert found is not None
         oldest = query.at_ms - int(found.group(1)) + self.left_open
-        template = query.template
-        wanted = {"__name__": template.counter.metric, **dict(template.counter.labels)}
-        if template.listener is not None and template.counter.listener_label is not None:
-            wanted[template.counter.listener_label] = template.listener
         result = []
+        for labels, samples in self._shown(query):
+            inside = [s for s in samples if oldest <= round(s[0] * 1000) <= query.at_ms]
+            if not inside:
+                continue
+            for template in query.templates:
+                series = read_series(template, labels, self.names)
+                if series is not None:
+                    result.append((series, inside))
+        return result
+
+    def _shown(self, query: Query) -> Iterator[tuple[dict[str, str], list[Sample]]]:
+        """All series, and those that a test did not write down because nothing is in them."""
+        has: dict[tuple[tuple[str, str], ...], set[str]] = {}
+        times: dict[tuple[tuple[str, str], ...], dict[float, str]] = {}
         for pairs, samples in self.series.items():
             labels = dict(pairs)
-            if any(labels.get(label) != value for label, value in wanted.items()):
-                continue
-            if template.edge is not None and edge_of(labels["le"]) != template.edge:
-                continue
-            series = read_series(template, labels, self.names)
-            inside = [s for s in samples if oldest <= round(s[0] * 1000) <= query.at_ms]
-            if series is not None and inside:
-                result.append((series, inside))
-        return result
+            yield labels, samples
+            target = tuple(pair for pair in pairs if pair[0] in _TARGET)
+            shown = times.setdefault(target, {})
+            for at, value in samples:
+                # A target that was gone is marked so in all of its series.
+                shown[at] = "NaN" if value == "NaN" and shown.get(at, "NaN") == "NaN" else "0"
+            for template in query.templates:
+                if read_series(template, labels, self.names) is not None:
+                    has.setdefault(target, set()).add(template.group)
+        for target, seen in has.items() if self.whole else ():
+            for template in query.templates:
+                if template.counter.from_start and template.group not in seen:
+                    edge = {} if template.edge is None else {"le": f"{template.edge:g}"}
+                    named = {"__name__": template.counter.metric, **template.fixed, **edge}
+                    yield dict(target) | named, sorted(times[target].items())
 
 
 def rollout(
     *,
     objectives: Iterable[CountedObjective] = (errors("errors"),),
     arms: Sequence[Arm] = (Arm("candidate", "new"),),
-    pods: Sequence[Pod] = (),
+    pods: Sequence[Pod] | KnownPods = (),
     started_ms: int = START,
-    warmup_ms: int = 60_000,
+    warmup_ms: int = 0,
 ) -> MeasuredRollout:
-    """A rollout with one arm unless said otherwise."""
+    """A rollout with one arm unless said otherwise; without pods nobody knows any."""
+    known = pods if isinstance(pods, KnownPods) else KnownPods(tuple(pods))
     return MeasuredRollout(
         "shop/model",
         "shop",
         tuple(arms),
         tuple(objectives),
         started_ms,
-        tuple(pods),
+        known if known.there or known.gone else None,
         warmup_ms,
     )
 

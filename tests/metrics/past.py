@@ -15,9 +15,11 @@ SERIES = {
 }
 
 
-def line(pod: str, name: str, value: float, at_ms: int, *, listener: str = "live") -> str:
-    """One sample of revision `m-1`, in the form that Envoy has."""
-    target = f'namespace="shop",pod="{pod}",modelrollouts_revision="m-1"'
+def line(
+    pod: str, name: str, value: float, at_ms: int, *, listener: str = "live", more: str = ""
+) -> str:
+    """One sample of revision `m-1`, in the form that Envoy has; `more` are labels of the target."""
+    target = f'namespace="shop",pod="{pod}",modelrollouts_revision="m-1"{more}'
     if name == "429":
         metric, more = "cluster_upstream_rq", ',envoy_response_code="429"'
         labels = f'envoy_cluster_name="{listener}"{more}'
@@ -27,18 +29,29 @@ def line(pod: str, name: str, value: float, at_ms: int, *, listener: str = "live
     return f"envoy_http_{metric}{{{target},{labels}}} {value:g} {at_ms}"
 
 
-def page(pods: Mapping[str, Mapping[str, Sequence[float | None]]], times: Sequence[int]) -> bytes:
-    """The counters of each pod by name at `times` (Unix milliseconds); None is no sample."""
+def page(
+    pods: Mapping[str, Mapping[str, Sequence[float | None]]],
+    times: Sequence[int],
+    copies: Sequence[str] = ("",),
+) -> bytes:
+    """The counters of each pod by name at `times` (Unix milliseconds); None is no sample.
+
+    Each of `copies` is further labels of a target that shows the same once more, each of them one
+    sample later than the one before it.
+    """
     lines = []
     for index, at_ms in enumerate(times):
         for pod, counters in pods.items():
             for name, values in counters.items():
-                value = values[index]
-                if value is not None:
-                    lines.append(line(pod, name, value, at_ms))
+                for late, more in enumerate(copies):
+                    value = values[index - late] if index >= late else None
+                    if value is None:
+                        continue
+                    lines.append(line(pod, name, value, at_ms, more=more))
                     if name != "429":
                         # What mirrored copies got is no part of what users got.
-                        lines.append(line(pod, name, 7 * value, at_ms, listener="shadow"))
+                        shadow = line(pod, name, 7 * value, at_ms, listener="shadow", more=more)
+                        lines.append(shadow)
     return "\n".join([*lines, ""]).encode()
 
 

@@ -27,8 +27,9 @@ from model_rollouts.metrics.objectives import client_errors, errors, latency
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from tests.prometheus_server import Target, prometheus_server
 
 pytestmark = [pytest.mark.prometheus, pytest.mark.timeout(90)]
@@ -162,6 +163,7 @@ class Users:
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
         self._session = session
+        self._port = port
         self._url = f"http://127.0.0.1:{port}"
 
     async def ask(self, status: int, delay: float = 0.0, times: int = 1) -> None:
@@ -169,6 +171,15 @@ class Users:
             async with self._session.get(f"{self._url}/{status}/{delay}") as response:
                 assert response.status == status
                 await response.read()
+
+    async def malform(self, times: int) -> None:
+        """Ask what the proxy answers itself: no model sees a request without a host."""
+        for _ in range(times):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+            writer.write(b"GET /200/0 HTTP/1.1\r\n\r\n")
+            assert b" 400 " in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
 
     async def give_up(self, times: int) -> None:
         limit = aiohttp.ClientTimeout(total=GIVES_UP_AFTER_S)
@@ -260,6 +271,8 @@ async def _scenario(tmp_path: Path, prometheus: Path) -> None:
             await live.ask(200, delay=0.15)
             await live.ask(200, delay=0.35)
             await live.ask(404)
+            await live.ask(422, times=2)
+            await live.malform(times=4)
             await live.ask(429, times=2)
             await live.ask(503)
             await live.give_up(3)
@@ -267,7 +280,7 @@ async def _scenario(tmp_path: Path, prometheus: Path) -> None:
             await shadow.ask(500)
             await count_until(
                 {
-                    "candidate": {"errors": (14, 6), "refused": (14, 1), "latency": (14, 4, 5)},
+                    "candidate": {"errors": (20, 6), "refused": (20, 3), "latency": (20, 4, 5)},
                     "shadow": {"errors": (3, 1), "refused": (3, 0), "latency": (3, 0, 0)},
                 }
             )
@@ -277,10 +290,10 @@ async def _scenario(tmp_path: Path, prometheus: Path) -> None:
             await live.leave_midway()
             await count_until(
                 {
-                    "candidate": {"errors": (20, 7), "refused": (20, 1), "latency": (19, 5, 6)},
+                    "candidate": {"errors": (26, 7), "refused": (26, 3), "latency": (25, 5, 6)},
                     "shadow": {"errors": (3, 1), "refused": (3, 0), "latency": (3, 0, 0)},
                 }
             )
         reasons = {each.reason for interval in intervals for each in interval.findings}
-        assert Reason.RESTARTED in reasons
-        assert reasons <= {Reason.RESTARTED, Reason.NO_TRAFFIC, Reason.METRICS_UNAVAILABLE}
+        assert Reason.COUNTERS_RESET in reasons
+        assert reasons <= {Reason.COUNTERS_RESET, Reason.NO_TRAFFIC, Reason.METRICS_UNAVAILABLE}

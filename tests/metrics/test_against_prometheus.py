@@ -23,8 +23,9 @@ from model_rollouts.metrics.objectives import client_errors, errors, latency
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from tests.metrics.exporter_pod import PATIENCE_S, ExporterPod, wait_for_scrapes
 from tests.prometheus_server import Target, prometheus_server
 
@@ -88,7 +89,7 @@ def expected(pods: list[ExporterPod], listener: str) -> dict[str, tuple[int, ...
     total = truth["completed"] + given_up
     return {
         "errors": (total, truth["5xx"] + truth["429"] + given_up),
-        "refused": (total, truth["4xx"] - truth["429"]),
+        "refused": (total, truth["404"] + truth["422"]),
         "latency": (truth["timed"] + given_up, truth["timed"] - truth["within"] + given_up),
     }
 
@@ -119,7 +120,7 @@ def _traffic(rng: random.Random, pods: list[ExporterPod]) -> None:
             counts = {
                 "completed": ok + bad + refused + late,
                 "5xx": bad,
-                "4xx": refused,
+                "422": refused,
                 "rx_reset": rng.randrange(0, 2),
                 "timed": ok + bad + refused + late,
                 "within": ok + bad + refused,
@@ -161,7 +162,7 @@ def test_counts_equal_the_truth_through_restarts_and_lost_pods(
         second.crash()  # gone for good
         _traffic(rng, [*stable, first, joins])
         for pod in (stable[0], first):
-            pod.count({"completed": 3, "4xx": 3, "429": 2, "timed": 3, "within": 3})
+            pod.count({"completed": 3, "404": 1, "429": 2, "timed": 3, "within": 3})
         wait_for_scrapes([*stable, first, joins])
         for _ in range(3):
             _traffic(rng, [*stable, first, joins])
@@ -174,7 +175,7 @@ def test_counts_equal_the_truth_through_restarts_and_lost_pods(
         }
         operator.run_until(lambda: operator.totals() == wanted, f"the truth, {wanted}")
         assert wanted["candidate"]["errors"][1] > 10
-        assert sum(each.arms["candidate"].restarts for each in operator.intervals) == 1
+        assert sum(each.arms["candidate"].resets for each in operator.intervals) == 1
         assert Reason.HISTORY_LOST not in operator.reasons()
         assert Reason.DUPLICATE_TARGETS not in operator.reasons()
 

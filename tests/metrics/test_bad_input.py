@@ -9,11 +9,12 @@ from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import CountedObjective, Term, errors, latency, own_counters
-from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
+from model_rollouts.metrics.pods import Pod
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.series import LabelNames
 from model_rollouts.metrics.sources import PROXY, Counter
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import ServerOptions
+from model_rollouts.prometheus.server import ServerOptions
 from tests.metrics.fake_prometheus import rollout
 
 
@@ -58,6 +59,8 @@ from tests.metrics.fake_prometheus import rollout
         (lambda: Watermark.from_json({"at": 1.5}), "watermark.at"),
         (lambda: Watermark.from_json({"at": 1, "carry": 3}), "watermark.carry"),
         (lambda: Watermark.from_json({"at": 1, "carry": {"a": "b"}}), "watermark.carry.a"),
+        (lambda: Watermark.from_json({"at": 1, "behind": 3}), "watermark.behind"),
+        (lambda: Watermark.from_json({"at": 1, "behind": {"a": -1}}), "watermark.behind.a"),
         (lambda: ServerOptions("prometheus:9090"), "url"),
         (lambda: ServerOptions("http://[oops"), "url"),
         (lambda: ServerOptions("http://me:secret@prometheus"), "url"),

@@ -2,22 +2,29 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from model_rollouts.metrics.answers import Samples
+from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.counts import Counted, Unavailable
-from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import COMPLETED, Template
+from model_rollouts.metrics.intake import Intake, Tick
+from model_rollouts.metrics.objectives import COMPLETED, GIVEN_UP, SERVER_ERRORS, WITHIN, Template
 from model_rollouts.metrics.requests import Request
 from model_rollouts.metrics.series import LabelNames
-from model_rollouts.metrics.sources import PROXY, Listener
-from model_rollouts.prometheus.client import PrometheusClient, QueryError, ServerOptions
-from model_rollouts.prometheus.decode import AnswerError, SeriesCache
+from model_rollouts.metrics.sources import MODEL_SERVER, PROXY, Listener
+from model_rollouts.metrics.sources import Counter as CounterMetric
+from model_rollouts.prometheus.client import PrometheusClient
+from model_rollouts.prometheus.decode import SeriesCache
+from model_rollouts.prometheus.errors import AnswerError, QueryError, Smaller
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from tests.metrics.fake_prometheus import GRID, START, STEP, rollout
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -51,6 +58,7 @@ def _labels(pod: str) -> dict[str, str]:
         "__name__": COMPLETED.metric,
         "namespace": "shop",
         "modelrollouts_revision": "new",
+        "envoy_http_conn_manager_prefix": "live",
         "pod": pod,
     }
 
@@ -71,7 +79,7 @@ def test_a_file_without_a_token_is_told_and_not_shown(tmp_path: Path, content: b
     async def never(request: web.Request) -> web.Response:
         raise AssertionError(request)
 
-    with pytest.raises(QueryError, match="a token is one line of ASCII text") as failure:
+    with pytest.raises(QueryError, match="found no token, write it on one line") as failure:
         _ask(never, token=None, token_file=path)
     assert "same" not in str(failure.value).removeprefix(str(path))
 
@@ -137,6 +145,7 @@ def test_an_answer_beyond_the_limit_is_not_read() -> None:
         (_matrix({"metric": {}, "values": [[1, 2]]}), "not an answer from Prometheus"),
         (_matrix({"metric": {"a": 1}, "values": []}), "not an answer from Prometheus"),
         (_matrix(warnings=["store b is down"]), "incomplete answer: store b is down"),
+        (_matrix(isPartial=True), "incomplete answer: VictoriaMetrics says isPartial"),
         (
             json.dumps({"status": "error", "errorType": "execution", "error": "boom"}).encode(),
             "execution: boom",
@@ -146,7 +155,60 @@ def test_an_answer_beyond_the_limit_is_not_read() -> None:
 )
 def test_an_answer_that_cannot_be_counted_on(body: bytes, says: str) -> None:
     with pytest.raises(AnswerError, match=says):
-        SeriesCache(LabelNames()).decode(LIVE, body)
+        SeriesCache(LabelNames()).decode({LIVE}, body)
+
+
+def test_a_series_is_read_by_what_its_labels_say_whatever_else_was_asked() -> None:
+    bucket = Template(PROXY, WITHIN, Listener.LIVE, 299.0)
+    labels = {**_labels("a"), "__name__": WITHIN.metric}
+    body = _matrix(
+        {"metric": _labels("a"), "values": [[1, "7"]]},
+        {"metric": {**labels, "le": "299.0"}, "values": [[1, "5"]]},
+        {"metric": {**labels, "le": "379"}, "values": [[1, "6"]]},
+        {"metric": {**labels, "envoy_http_conn_manager_prefix": "shadow"}, "values": [[1, "9"]]},
+    )
+
+    found = SeriesCache(LabelNames()).decode({LIVE, bucket}, body)
+
+    assert [(each.template, samples) for each, samples in found] == [
+        (LIVE, [(1, "7")]),
+        (bucket, [(1, "5")]),
+    ]
+
+
+def test_what_another_rollout_did_not_need_is_read_once_one_does() -> None:
+    cache, edges = SeriesCache(LabelNames()), (299.0, 379.0)
+    first, second = (Template(PROXY, WITHIN, Listener.LIVE, edge) for edge in edges)
+    labels = {**_labels("a"), "__name__": WITHIN.metric}
+    shown: list[dict[str, object]] = [
+        {"metric": {**labels, "le": f"{edge:g}"}, "values": [[1, "5"]]} for edge in edges
+    ]
+    body = _matrix(*shown)
+
+    before = cache.decode({first}, body)
+    after = cache.decode({second}, body)
+
+    assert [each.template for each, _ in before] == [first]
+    assert {each.template for each, _ in after} == {first, second}
+
+
+def test_a_series_may_count_for_two_templates() -> None:
+    every = Template(MODEL_SERVER, CounterMetric("answers_total"))
+    bad = Template(MODEL_SERVER, CounterMetric("answers_total", (("code", "500"),)))
+    labels = {**_labels("a"), "__name__": "answers_total"}
+    body = _matrix(
+        {"metric": {**labels, "code": "200"}, "values": [[1, "5"]]},
+        {"metric": {**labels, "code": "500"}, "values": [[1, "2"]]},
+    )
+
+    found = SeriesCache(LabelNames()).decode({every, bad}, body)
+
+    assert sorted((each.template is bad, samples) for each, samples in found) == [
+        (False, [(1, "2")]),
+        (False, [(1, "5")]),
+        (True, [(1, "2")]),
+    ]
+    assert len({each.counter for each, _ in found}) == 3
 
 
 def test_known_series_are_the_same_objects_until_they_are_not_seen_for_a_generation() -> None:
@@ -156,9 +218,9 @@ def test_known_series_are_the_same_objects_until_they_are_not_seen_for_a_generat
         {"metric": {"__name__": "other"}, "values": []},
     )
 
-    ((first, samples),) = cache.decode(LIVE, body)
+    ((first, samples),) = cache.decode({LIVE}, body)
     cache.turn()
-    ((again, _),) = cache.decode(LIVE, body)
+    ((again, _),) = cache.decode({LIVE}, body)
     cache.turn()
     cache.turn()
 
@@ -168,7 +230,7 @@ def test_known_series_are_the_same_objects_until_they_are_not_seen_for_a_generat
 
 
 def test_no_answer_is_no_data() -> None:
-    async def away(text: str, at_ms: int) -> bytes:
+    async def away(text: str, at_ms: int, namespace: str) -> bytes:
         raise QueryError("http://prometheus:9090: no answer within 10 s")
 
     reader = SampleReader(away, Intake(GRID))
@@ -180,11 +242,16 @@ def test_no_answer_is_no_data() -> None:
 
 
 def test_a_tick_reads_counts_and_moves_the_watermark() -> None:
-    async def answers(text: str, at_ms: int) -> bytes:
-        if not text.startswith(COMPLETED.metric):
-            return _matrix()
+    async def answers(text: str, at_ms: int, namespace: str) -> bytes:
         values = [[START / 1000 - 0.5, "7"], [START / 1000 + 0.5, "9"]]
-        return _matrix({"metric": _labels("a"), "values": values})
+        none = [[at, "0"] for at, _ in values]
+        shown = {COMPLETED: values, GIVEN_UP: none, SERVER_ERRORS: none}
+        labels = {**_labels("a"), "envoy_response_code_class": "5"}
+        series: list[dict[str, object]] = [
+            {"metric": {**labels, "__name__": counter.metric}, "values": samples}
+            for counter, samples in shown.items()
+        ]
+        return _matrix(*series)
 
     reader = SampleReader(answers, Intake(GRID))
 
@@ -193,3 +260,114 @@ def test_a_tick_reads_counts_and_moves_the_watermark() -> None:
     assert isinstance(result, Counted)
     assert [each.arms["candidate"].tallies["errors"].total for each in result.intervals] == [2]
     assert result.watermark.at_ms == START + STEP
+
+
+def test_others_have_their_turn_while_many_rollouts_are_counted() -> None:
+    async def nothing(text: str, at_ms: int, namespace: str) -> bytes:
+        return _matrix()
+
+    many = [
+        Request(replace(rollout(), key=f"shop/{number}", namespace=f"team-{number}"))
+        for number in range(60)
+    ]
+    intake, turn, counted_in = Intake(GRID), 0, Counter[int]()
+    count = intake._counted
+
+    def counts(key: str, tick: Tick, series: Samples) -> Counted:
+        counted_in[turn] += 1
+        return count(key, tick, series)
+
+    intake._counted = counts  # type: ignore[method-assign]
+
+    async def play() -> None:
+        nonlocal turn
+        tick = asyncio.create_task(SampleReader(nothing, intake).tick(many, START + 2 * STEP))
+        while not tick.done():
+            turn += 1
+            await asyncio.sleep(0)
+        assert len(await tick) == len(many)
+
+    asyncio.run(play())
+
+    assert counted_in.total() == len(many)
+    assert max(counted_in.values()) <= 20
+
+
+def test_what_goes_wrong_in_counting_is_raised_once_all_are_answered() -> None:
+    answered = []
+
+    async def nothing(text: str, at_ms: int, namespace: str) -> bytes:
+        await asyncio.sleep(0)
+        answered.append(namespace)
+        return _matrix()
+
+    many = [
+        Request(replace(rollout(), key=f"{name}/arrival", namespace=name)) for name in ("a", "b")
+    ]
+    batching = Batching(apart=lambda namespace: namespace)
+    reader = SampleReader(nothing, Intake(GRID, batching))
+    counters = reader._intake
+
+    def breaks(key: str, tick: Tick, series: Samples) -> Counted:
+        raise ZeroDivisionError(key)
+
+    counters._counted = breaks  # type: ignore[method-assign]
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(reader.tick(many, START + 2 * STEP))
+    assert sorted(answered) == ["a", "b"]
+
+
+async def _too_long(_: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 2_000)
+
+
+async def _hangs(_: web.Request) -> web.Response:
+    await asyncio.sleep(30)
+    return web.Response()
+
+
+async def _ends(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Length": "100"})
+    await answer.prepare(request)
+    assert request.transport is not None
+    request.transport.abort()
+    return answer
+
+
+def _says(status: int) -> Handler:
+    async def says(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    return says
+
+
+@pytest.mark.parametrize(
+    ("handler", "smaller"),
+    [
+        (_too_long, Smaller.HELPS),
+        *((_says(status), Smaller.HELPS) for status in (400, 413, 414, 422)),
+        *((_says(status), Smaller.MAY_HELP) for status in (500, 502, 503, 504)),
+        (_hangs, Smaller.MAY_HELP),
+        (_ends, Smaller.MAY_HELP),
+        *((_says(status), Smaller.NO_HELP) for status in (302, 401, 403, 404, 429)),
+    ],
+)
+def test_a_failure_says_whether_a_smaller_question_helps(
+    handler: Handler, smaller: Smaller
+) -> None:
+    with pytest.raises(QueryError) as failure:
+        _ask(handler, answer_limit=1_000, timeout_s=0.5)
+
+    assert failure.value.smaller is smaller
+
+
+def test_a_server_that_is_away_is_not_helped_by_a_smaller_question() -> None:
+    async def ask() -> None:
+        async with PrometheusClient(ServerOptions("http://127.0.0.1:9", retries=0)) as client:
+            await client.query("up[5s]", 0)
+
+    with pytest.raises(QueryError) as failure:
+        asyncio.run(ask())
+
+    assert failure.value.smaller is Smaller.NO_HELP

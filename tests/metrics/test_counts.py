@@ -6,11 +6,12 @@ import pytest
 
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.cursor import Cursor
-from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.findings import HOLDS, Reason
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import client_errors, errors, latency, own_counters
+from model_rollouts.metrics.pods import Pod
 from model_rollouts.metrics.process import Process
-from model_rollouts.metrics.requests import Arm, MeasuredRollout, Pod, Request
+from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from tests.metrics.fake_prometheus import (
     BUCKET,
@@ -18,6 +19,7 @@ from tests.metrics.fake_prometheus import (
     COMPLETED,
     GIVEN_UP,
     GRID,
+    GRPC,
     START,
     STEP,
     THROTTLED,
@@ -46,10 +48,8 @@ def _steady(since: float = -4.5, until: float = 5.0, up: float = 1000) -> Row:
         pytest.param({-0.5: 100, 0.5: 103, 1.5: 107}, [3, 4, 0], id="differences per interval"),
         pytest.param({-0.5: 100, 2.5: 107}, [0, 0, 7], id="missing scrapes: caught up, not lost"),
         pytest.param({-0.5: 100, 0.2: 101, 0.8: 104}, [4, 0, 0], id="two scrapes in an interval"),
-        pytest.param(
-            {-1: 100, 0: 103, 1: 105}, [2, 0, 0], id="a sample at the start counts before"
-        ),
-        pytest.param({-0.5: 100, 0.5: "NaN", 1.5: 107}, [0, 7, 0], id="NaN is passed over"),
+        pytest.param({-1: 100, 0: 103, 1: 105}, [2, 0], id="a sample at the start counts before"),
+        pytest.param({-0.5: 100, 0.5: "nan", 1.5: 107}, [0, 7, 0], id="NaN is passed over"),
         pytest.param({-0.5: 100, 0.5: "+Inf", 1.5: 107}, [0, 7, 0], id="infinity too"),
         pytest.param({-0.5: 100, 0.5: "-Inf", 1.5: -3, 2.5: 107}, [0, 0, 7], id="negatives too"),
         pytest.param({-0.5: 100, 0.5: 103.5, 1.5: 107}, [0, 7, 0], id="fractions too"),
@@ -104,17 +104,17 @@ def test_increments_of_a_known_process(completed: Row, expected: list[int]) -> N
         ),
         pytest.param(
             {-0.5: 100, 0.5: 30, 1.5: 103},
-            _steady(),
+            _steady(-0.5, 1.5),
             [0, 3, 0],
             [0, 0, 0],
             id="with a clock any fall of a living process is a flap",
         ),
         pytest.param(
             {-0.5: 100, 0.5: 6, 1.5: 8},
-            {-0.5: 500, 0.5: "NaN", 1.5: 1.4},
+            {-0.5: 500, 0.5: "+Inf", 1.5: 1.4},
             [6, 2, 0],
             [1, 0, 0],
-            id="clock missing at the restart: counted once, not again when it is back",
+            id="no clock at the restart: counted once, not again when it is back",
         ),
     ],
 )
@@ -128,7 +128,41 @@ def test_restarts_and_flaps(
     records = count(world, rollout(), 3)
 
     assert totals(records) == expected
-    assert [record.arms["candidate"].restarts for record in records] == restarts
+    assert [record.arms["candidate"].resets for record in records] == restarts
+
+
+@pytest.mark.parametrize(
+    ("uptime", "expected", "restarts"),
+    [
+        pytest.param(1.8, [0, 130, 0], [0, 1, 0], id="it began anew before the scrape that failed"),
+        pytest.param(502, [0, 30, 0], [0, 0, 0], id="it lives"),
+    ],
+)
+def test_a_marker_of_staleness_is_no_scrape_and_hides_nothing(
+    uptime: float, expected: list[int], restarts: list[int]
+) -> None:
+    world = World()
+    world.write(COMPLETED, {-0.5: 100, 0.5: "NaN", 1.5: 130, 2.5: 130})
+    world.write(UPTIME, {-0.5: 500, 0.5: "NaN", 1.5: uptime, 2.5: uptime + 1})
+
+    records = count(world, rollout(), 3)
+
+    assert totals(records) == expected
+    assert [record.arms["candidate"].resets for record in records] == restarts
+    assert [record.arms["candidate"].pods for record in records] == [0, 1, 1]
+    assert Reason.NOT_A_COUNT not in {each.reason for each in findings(records)}
+
+
+def test_a_series_that_is_gone_is_marked_in_a_scrape_of_others_and_that_is_no_sample() -> None:
+    world = World()
+    world.write(UPTIME, {-0.5: 500, 0.5: 0.4, 1.5: 1.4, 2.5: 2.4})
+    world.write(COMPLETED, {-0.5: 100, 0.5: 3, 1.5: 3, 2.5: 6})
+    world.write(THROTTLED, {-0.5: 9, 0.5: "NaN", 2.5: 2})
+
+    records = count(world, rollout(), 3)
+
+    assert bads(records) == [0, 0, 2]
+    assert Reason.NOT_A_COUNT not in {each.reason for each in findings(records)}
 
 
 def test_a_restart_of_the_process_restarts_counters_that_did_not_fall() -> None:
@@ -212,7 +246,7 @@ def test_a_histogram_that_a_young_process_shows_after_its_first_flush_counts_who
 
     records = count(world, rollout(objectives=[errors("e"), latency("p99", [0.3])]), 2)
 
-    assert totals(records, objective="p99") == [0, 5]
+    assert totals(records, objective="p99") == [5]
     assert findings(records) == []
 
 
@@ -255,27 +289,18 @@ def test_requests_given_up_are_bad_and_count_in_the_total() -> None:
     assert (tallies["p99"].total, tallies["p99"].bad) == (8, (4,))
 
 
-def test_client_errors_leave_out_what_was_throttled() -> None:
+def test_client_errors_are_answers_of_the_model_but_for_what_was_throttled() -> None:
     world = World()
-    world.write(COMPLETED, {-0.5: 0, 0.5: 10})
-    world.write(CLASS, {-0.5: 0, 0.5: 6}, envoy_response_code_class="4")
-    world.write(THROTTLED, {0.5: 4})
+    world.write(COMPLETED, {-0.5: 0, 0.5: 20})
+    # Three of them the proxy has answered itself.
+    world.write(CLASS, {-0.5: 0, 0.5: 9}, envoy_response_code_class="4")
+    for code, times in (("400", 1), ("422", 1), ("429", 4), ("499", 2), ("503", 5)):
+        world.write(THROTTLED, {0.5: times}, envoy_response_code=code)
 
     (record,) = count(world, rollout(objectives=[errors("e"), client_errors("c")]), 1)
 
     assert record.arms["candidate"].tallies["e"].bad == (4,)
-    assert record.arms["candidate"].tallies["c"].bad == (2,)
-
-
-def test_what_was_taken_away_too_early_is_made_up_for() -> None:
-    world = World()
-    world.write(COMPLETED, {-0.5: 0, 0.5: 10, 1.5: 20})
-    world.write(CLASS, {-0.5: 0, 0.5: 0, 1.5: 3}, envoy_response_code_class="4")
-    world.write(THROTTLED, {-0.5: 0, 0.5: 2, 1.5: 2})
-
-    records = count(world, rollout(objectives=[client_errors("refused")]), 2)
-
-    assert bads(records, objective="refused") == [0, 1]
+    assert record.arms["candidate"].tallies["c"].bad == (4,)
 
 
 @pytest.mark.parametrize("spelling", ["299", "299.0", "2.99e+02", "0299.00", "+2.99E2"])
@@ -350,16 +375,46 @@ def test_live_and_shadow_are_counted_apart() -> None:
     assert [totals(records, arm) for arm in ("stable", "candidate", "shadow")] == [[100], [5], [95]]
 
 
-def test_the_first_two_seconds_of_a_pod_are_left_out_of_its_shadow() -> None:
-    expected = [0, 0, 3, 4]
+def test_answers_of_grpc_are_found_by_the_interval_and_the_arm_that_had_them() -> None:
+    """Two of them failed, which no counter of HTTP tells: they were answers 200."""
+    world = World()
+    for revision, pod in (("new", "p"), ("old", "s")):
+        world.write(
+            COMPLETED, {-0.5: 100, 0.5: 106, 1.5: 112, 2.5: 118}, revision=revision, pod=pod
+        )
+        world.write(UPTIME, _steady(), revision=revision, pod=pod)
+    for status, row in {
+        "0": {-0.5: 7, 0.5: 7, 1.5: 11, 2.5: 11},
+        "13": {1.5: 2, 2.5: 2},
+    }.items():
+        world.write(GRPC, row, envoy_grpc_status=status)
+    world.write(GRPC, {1.5: 3, 2.5: 4}, listener=Listener.SHADOW, envoy_grpc_status="0")
+
+    records = count(world, rollout(arms=_arms()), 3)
+
+    found = [
+        [(each.arm, each.message) for each in record.findings if each.reason is Reason.GRPC_ANSWERS]
+        for record in records
+    ]
+    assert found == [
+        [],
+        [
+            ("candidate", "6 answers of candidate were gRPC, which is not judged"),
+            ("shadow", "3 answers of shadow were gRPC, which is not judged"),
+        ],
+        [("shadow", "1 answers of shadow were gRPC, which is not judged")],
+    ]
+    # What failed otherwise counts all the same.
+    assert Reason.GRPC_ANSWERS not in HOLDS
+
+
+def test_copies_to_a_pod_count_once_it_was_asked_for_two_seconds() -> None:
+    expected = [0, 0, 0, 4]
     world = World()
     world.write(UPTIME, {0.5: 0.4, 1.5: 1.4, 2.5: 2.4, 3.5: 3.4})
     world.write(COMPLETED, {0.5: 1, 1.5: 3, 2.5: 6, 3.5: 10}, listener=Listener.SHADOW)
     world.write(COMPLETED, {0.5: 1, 1.5: 3, 2.5: 6, 3.5: 10})
-    measured = rollout(
-        arms=_arms()[1:],
-        warmup_ms=1_900,
-    )
+    measured = rollout(arms=_arms()[1:], warmup_ms=2_000)
 
     records = count(world, measured, 4)
 
@@ -370,13 +425,56 @@ def test_the_first_two_seconds_of_a_pod_are_left_out_of_its_shadow() -> None:
     assert not any(record.arms["candidate"].warming for record in records)
 
 
+def _slow_at_first(world: World, pod: str, first: float) -> None:
+    """A pod that is up before and asked twice a second from `first` on, slowly for 2 s."""
+    times = [n + 0.5 for n in range(-3, 8)]
+    asked = {at: max(0, round(2 * (at - first))) for at in times}
+    world.write(UPTIME, {at: 100 + at for at in times}, pod=pod)
+    world.write(COMPLETED, asked, pod=pod)
+    world.write(CLASS, asked, pod=pod)
+    world.write(TIMED, asked, pod=pod)
+    world.write(BUCKET, {at: max(0, asked[at] - 4) for at in times}, pod=pod, le="299")
+
+
+def test_how_long_answers_take_counts_once_a_pod_was_asked_for_a_while() -> None:
+    """It was up for long before: what makes it warm are requests."""
+    world = World()
+    _slow_at_first(world, "a", 0.5)
+    _slow_at_first(world, "b", 4.5)
+    measured = rollout(objectives=[errors("e"), latency("p99", [0.3])], warmup_ms=2_000)
+
+    records = count(world, measured, 8)
+
+    assert totals(records, objective="e") == [0, 2, 2, 2, 2, 4, 4, 4]
+    assert bads(records, objective="e") == totals(records, objective="e"), "errors always count"
+    # Requests of the first are seen from 1.5 s on, and in what begins 2 s later or more it is warm;
+    # those of the other from 5.5 s on.
+    assert totals(records, objective="p99") == [0, 0, 0, 0, 2, 2, 2, 2]
+    assert bads(records, objective="p99") == [0] * 8
+
+
+def test_a_crash_makes_no_pod_cold() -> None:
+    world = World()
+    times = [n + 0.5 for n in range(-4, 4)]
+    asked = {at: round(20 + 2 * at) if at < 2 else round(2 * at - 4) for at in times}
+    world.write(UPTIME, {at: 100 + at if at < 2 else at - 1.9 for at in times})
+    world.write(COMPLETED, asked)
+    world.write(TIMED, asked)
+    world.write(BUCKET, asked, le="299")
+    measured = rollout(objectives=[errors("e"), latency("p99", [0.3])], warmup_ms=2_000)
+
+    records = count(world, measured, 4)
+
+    assert totals(records, objective="p99") == totals(records, objective="e") == [2, 2, 1, 2]
+
+
 def test_an_arm_that_is_left_out_while_it_warms_up_is_not_without_traffic() -> None:
     world = World()
     world.write(COMPLETED, {-0.5: 0, 0.5: 100}, revision="old", pod="s")
     world.write(UPTIME, {0.5: 0.4})
     world.write(COMPLETED, {0.5: 90}, listener=Listener.SHADOW)
 
-    (record,) = count(world, rollout(arms=[_arms()[0], _arms()[2]]), 1)
+    (record,) = count(world, rollout(arms=[_arms()[0], _arms()[2]], warmup_ms=1_000), 1)
 
     assert totals([record], "shadow") == [0]
     assert record.findings == ()
@@ -401,7 +499,7 @@ def test_an_arm_without_traffic_and_an_arm_without_metrics_are_told_apart() -> N
     ]
 
 
-def test_a_ready_pod_that_nobody_scrapes_is_missing_after_two_intervals() -> None:
+def test_a_ready_pod_that_was_never_scraped_is_missing_after_three_intervals() -> None:
     world = World()
     world.write(COMPLETED, {at + 0.5: 0 for at in range(-1, 5)})
     pods = [
@@ -415,7 +513,7 @@ def test_a_ready_pod_that_nobody_scrapes_is_missing_after_two_intervals() -> Non
     assert [("ScrapeMissing", "candidate") in each for each in reasons] == [
         False,
         False,
-        True,
+        False,
         True,
     ]
 
@@ -454,7 +552,7 @@ def test_a_pod_scraped_twice_is_found_and_not_counted_twice() -> None:
         {Reason.DUPLICATE_TARGETS}
     ] * 3
     assert "job=again" in records[0].findings[0].message
-    assert records[0].held_arms == {"candidate"}
+    assert not any(record.held_arms for record in records)
 
 
 def test_two_processes_in_one_pod_are_never_mixed() -> None:
@@ -468,6 +566,41 @@ def test_two_processes_in_one_pod_are_never_mixed() -> None:
 
     assert totals(records) == [0, 0, 0]
     assert all(record.held_arms == {"candidate"} for record in records)
+    assert {each.reason for each in records[-1].findings} >= {Reason.UNLIKE_TARGETS}
+
+
+def test_two_processes_that_began_together_are_told_from_one_by_their_counters() -> None:
+    world = World()
+    for job, offset, rate in (("models", 0.2, 10), ("sidecar", 0.7, 7)):
+        world.write(COMPLETED, {n + offset: rate * (90 + n) for n in range(-2, 4)}, job=job)
+        world.write(UPTIME, {n + offset: 1000 + n + offset for n in range(-2, 4)}, job=job)
+
+    assert all(record.held_arms == {"candidate"} for record in count(world, rollout(), 3))
+
+
+def test_two_targets_without_a_clock_may_be_two_processes() -> None:
+    world = World()
+    for job, offset in (("models", 0.2), ("again", 0.7)):
+        world.write(COMPLETED, {at + offset: 100 + 10 * at for at in range(-2, 4)}, job=job)
+
+    records = count(world, rollout(), 3)
+
+    assert totals(records) == [0, 0, 0]
+    assert all(record.held_arms == {"candidate"} for record in records)
+
+
+def test_a_pod_scraped_twice_that_begins_again_is_counted_once() -> None:
+    world = World()
+    for job, offset in (("models", 0.2), ("again", 0.7)):
+        values = {-2: 70, -1: 80, 0: 90, 1: 3, 2: 13, 3: 23}
+        world.write(COMPLETED, {at + offset: value for at, value in values.items()}, job=job)
+        ups = {at: (1000 + at if at < 1 else at - 0.9) for at in values}
+        world.write(UPTIME, {at + offset: up + offset for at, up in ups.items()}, job=job)
+
+    records = count(world, rollout(), 4)
+
+    assert totals(records) == [10, 3, 10, 10]
+    assert not any(record.held_arms for record in records)
 
 
 def test_a_target_that_is_renamed_goes_on_counting() -> None:
@@ -494,15 +627,14 @@ def test_a_renamed_target_without_a_clock_begins_afresh_and_says_so() -> None:
     assert [each.reason for each in records[1].findings] == [Reason.HISTORY_LOST]
 
 
-def test_replicas_of_prometheus_are_not_two_targets() -> None:
+@pytest.mark.parametrize("label", ["prometheus_replica", "replica"])
+def test_replicas_of_prometheus_are_not_two_targets(label: str) -> None:
+    """The first is what the Prometheus operator calls it, the second what Thanos' pages do."""
     world = World()
     for replica, offset in (("a", 0.2), ("b", 0.7)):
         for metric, base in ((COMPLETED, 100), (UPTIME, 1000)):
-            world.write(
-                metric,
-                {at + offset: base + 10 * at for at in range(-1, 3)},
-                prometheus_replica=replica,
-            )
+            row: Row = {at + offset: base + 10 * at for at in range(-1, 3)}
+            world.write(metric, row, more={label: replica})
 
     records = count(world, rollout(), 2)
 

@@ -38,6 +38,12 @@ def test_a_high_that_is_not_reached_again_is_given_up_after_the_lookback() -> No
     assert cursor.rise(11, 75, horizon=1) == 5  # 100 is forgotten, 70 is the highest left
 
 
+def test_the_last_value_is_gone_on_from_however_old_it_is() -> None:
+    cursor = _cursor([(0, 100), (4, 60)])
+
+    assert cursor.rise(9, 75, horizon=6) == 15
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20)), min_size=2, max_size=30),
     st.integers(0, 60),

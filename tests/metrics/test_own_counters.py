@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import re
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +18,12 @@ from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import own_counters
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
-from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.reader import SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from tests.kubernetes_clients import until
+from tests.metrics.pages import served
 from tests.prometheus_server import Target, prometheus_server
 
 GRID = Grid(1_000)
@@ -39,7 +39,7 @@ class Model:
         self._claims = claims
         self._born = time.time()
 
-    def page(self) -> str:
+    def page(self, _path: str) -> str:
         claim = f'modelrollouts_revision="{self._claims}",namespace="other"'
         return (
             f'my_answers_total{{{claim},route="a"}} {self.answers // 2}\n'
@@ -47,33 +47,6 @@ class Model:
             f"my_wrong_total{{{claim}}} {self.wrong}\n"
             f"process_start_time_seconds {self._born}\n"
         )
-
-
-@contextlib.contextmanager
-def served(model: Model) -> Iterator[int]:
-    """The port at which the metrics of a model are."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = model.page().encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def documented() -> list[dict[str, Any]]:
@@ -106,7 +79,7 @@ def test_each_revision_has_its_own_counts_whatever_its_pods_claim(
 ) -> None:
     models = {STABLE: Model(CANDIDATE), CANDIDATE: Model(STABLE), STRANGER: Model(CANDIDATE)}
     with contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(served(model)) for name, model in models.items()}
+        ports = {name: stack.enter_context(served(model.page)) for name, model in models.items()}
         targets = [
             target(ports[STABLE], STABLE),
             target(ports[CANDIDATE], CANDIDATE),

@@ -1,31 +1,41 @@
-"""The PromQL that is asked: escaping, edges in any spelling, one query per template, chunks."""
+"""The PromQL that is asked: escaping, edges in any spelling, one query for everything, chunks."""
 
 import math
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.answers import Failed
+from model_rollouts.metrics.batching import Batching, Query
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of, spellings
-from model_rollouts.metrics.intake import Failed, Intake
+from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import (
     COMPLETED,
+    SERVER_ERRORS,
+    THROTTLED,
     WITHIN,
     CountedObjective,
     Template,
     errors,
     latency,
+    own_counters,
 )
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
-from model_rollouts.metrics.selector import range_selector
+from model_rollouts.metrics.selector import range_selector, snapshot_selector
 from model_rollouts.metrics.series import LabelNames
-from model_rollouts.metrics.sources import PROXY, Listener
+from model_rollouts.metrics.slots import Slots
+from model_rollouts.metrics.sources import MODEL_SERVER, PROXY, Counter, Listener
 from model_rollouts.metrics.watermark import Watermark
 from tests.metrics.fake_prometheus import GRID, LOOKBACK, START, STEP, World
+
+_LIVE = {"envoy_http_conn_manager_prefix": "live"}
+_CODE, _CLASS = "envoy_response_code", "envoy_response_code_class"
 
 
 @pytest.mark.parametrize(
@@ -108,23 +118,54 @@ def _many(number: int, objectives: tuple[CountedObjective, ...]) -> list[Request
                 arms=(Arm("stable", f"m{n}-1"), Arm("candidate", f"m{n}-2")),
                 objectives=objectives,
                 started_ms=START,
+                warmup_ms=0,
             )
         )
         for n in range(number)
     ]
 
 
-def test_one_query_per_template_however_many_rollouts_ask() -> None:
-    one = (errors("errors"), latency("latency", [0.3]))
-    requests = _many(150, one)
-
-    queries = Intake(GRID).plan(requests, START + 3 * STEP).queries
-
-    assert len(queries) == len({query.template for query in queries}) == 7
-    assert all(len(query.keys) == 150 for query in queries)
+LARGE = Batching(answer_bytes=2**25)
 
 
-def test_an_edge_is_asked_only_for_those_who_use_it() -> None:
+def _edges(queries: Iterable[Query]) -> list[tuple[set[float], int]]:
+    return [
+        ({each.edge for each in query.templates if each.edge is not None}, len(query.keys))
+        for query in queries
+    ]
+
+
+def test_one_query_for_everything_however_many_rollouts_ask() -> None:
+    requests = _many(150, (errors("errors"), latency("latency", [0.3])))
+
+    (query,) = Intake(GRID, LARGE).plan(requests, START + 3 * STEP).queries
+
+    assert (len(query.templates), len(query.keys)) == (9, 150)
+    assert query.text.startswith('{__name__=~"envoy_cluster_grpc|envoy_cluster_sessions_upstream_')
+
+
+def test_rollouts_with_equal_objectives_share_the_sums_of_their_layout() -> None:
+    one, other = (Slots(each.rollout) for each in _many(2, (errors("errors"),)))
+
+    for ours, theirs in zip(one.arms, other.arms, strict=True):
+        assert ours.revision != theirs.revision
+        assert all(a is b for a, b in zip(ours.objectives, theirs.objectives, strict=True))
+    assert one.by_source[0][0] is other.by_source[0][0]
+
+
+def test_each_source_is_asked_on_its_own() -> None:
+    own = own_counters("own", bad="wrong_total", total="answers_total")
+
+    queries = Intake(GRID).plan(_many(3, (errors("errors"), own)), START + 3 * STEP).queries
+
+    assert sorted(len({each.source for each in query.templates}) for query in queries) == [1, 1]
+    assert '{__name__=~"answers_total|process_start_time_seconds|wrong_total",' in {
+        query.text[: len('{__name__=~"answers_total|process_start_time_seconds|wrong_total",')]
+        for query in queries
+    }
+
+
+def test_few_rollouts_with_other_edges_share_a_query() -> None:
     requests = [
         *_many(3, (latency("latency", [0.3]),))[:2],
         *_many(3, (latency("latency", [0.5]),))[2:],
@@ -132,10 +173,22 @@ def test_an_edge_is_asked_only_for_those_who_use_it() -> None:
 
     queries = Intake(GRID).plan(requests, START + 3 * STEP).queries
 
-    assert {q.template.edge: len(q.keys) for q in queries if q.template.edge} == {
-        299.0: 2,
-        499.0: 1,
-    }
+    assert _edges(queries) == [({299.0, 499.0}, 3)]
+
+
+def test_what_many_rollouts_with_other_edges_read_of_each_other_is_bounded() -> None:
+    many = latency("latency", [n / 1000 for n in range(100, 1_000, 10)])
+    requests = [
+        Request(replace(each.rollout, objectives=(latency("latency", [0.3]) if n % 8 else many,)))
+        for n, each in enumerate(_many(64, (errors("errors"),)))
+    ]
+
+    queries = Intake(GRID, LARGE).plan(requests, START + 3 * STEP).queries
+
+    read = sum(len(query.keys) * len(query.templates) for query in queries)
+    needed = 8 * 96 + 56 * 7
+    assert needed < read <= 2 * needed
+    assert 1 < len(queries) < 8
 
 
 def test_large_answers_are_split_and_no_rollout_is_in_two_parts() -> None:
@@ -143,17 +196,62 @@ def test_large_answers_are_split_and_no_rollout_is_in_two_parts() -> None:
 
     queries = intake.plan(_many(200, (errors("errors"),)), START + 3 * STEP).queries
 
-    by_template: dict[Template, list[str]] = {}
-    for query in queries:
-        by_template.setdefault(query.template, []).extend(query.keys)
-    assert len(queries) > len(by_template)
-    assert all(sorted(keys) == sorted(set(keys)) for keys in by_template.values())
-    assert all(len(keys) == 200 for keys in by_template.values())
+    keys = [key for query in queries for key in query.keys]
+    assert len(queries) > 1
+    assert len(keys) == len(set(keys)) == 200
+
+
+@pytest.mark.parametrize(
+    ("labels", "wanted"),
+    [
+        ({}, False),
+        ({"__name__": "envoy_server_uptime"}, True),
+        ({"__name__": COMPLETED.metric, "envoy_http_conn_manager_prefix": "live"}, True),
+        ({"__name__": COMPLETED.metric, "envoy_http_conn_manager_prefix": "admin"}, False),
+        ({"__name__": THROTTLED.metric, "envoy_cluster_name": "live", _CODE: "429"}, True),
+        ({"__name__": THROTTLED.metric, "envoy_cluster_name": "live", _CODE: "200"}, False),
+        ({"__name__": WITHIN.metric, **_LIVE, "le": "299.0"}, True),
+        ({"__name__": WITHIN.metric, **_LIVE, "le": "379"}, False),
+        ({"__name__": SERVER_ERRORS.metric, **_LIVE, _CLASS: "5"}, True),
+        ({"__name__": SERVER_ERRORS.metric, **_LIVE, _CLASS: "2"}, False),
+    ],
+)
+def test_one_selector_finds_all_that_is_needed_and_little_else(
+    labels: dict[str, str], wanted: bool
+) -> None:
+    rollout = _many(1, (errors("errors"), latency("latency", [0.3])))
+    (query,) = Intake(GRID).plan(rollout, START + 3 * STEP).queries
+    matchers = re.findall(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"', query.text)
+    pod = {"namespace": "shop", "modelrollouts_revision": "m0-1", **labels}
+
+    found = all(
+        re.fullmatch(value.replace("\\\\", "\\"), pod.get(label, ""))
+        for label, _, value in matchers
+    )
+
+    assert len(matchers) >= 6
+    assert found is wanted
+
+
+def test_labels_of_own_counters_are_asked_only_where_all_fix_them() -> None:
+    """A total without a matcher has series with any code, which none of it may hide."""
+    every = Template(MODEL_SERVER, Counter("answers_total"))
+    bad = Template(MODEL_SERVER, Counter("answers_total", (("code", "500"),)))
+    other = Template(MODEL_SERVER, Counter("failures_total", (("code", "500"),)))
+
+    texts = [
+        snapshot_selector(each, ["shop"], ["a"], 1_000, LabelNames())
+        for each in ([every, bad], [every, other], [bad, other])
+    ]
+
+    assert ["code" in text for text in texts] == [False, False, True]
 
 
 def test_the_first_query_reads_a_lookback_and_the_next_only_what_is_new() -> None:
     intake = Intake(GRID)
     world = World()
+    for revision in ("m0-1", "m0-2"):
+        world.write(COMPLETED.metric, {-1: 5, 0: 6, 1: 7}, revision=revision, pod=revision)
     (request,) = _many(1, (errors("errors"),))
 
     first = intake.plan([request], START + 2 * STEP)

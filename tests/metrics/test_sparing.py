@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 
+from model_rollouts.metrics.answers import Answer, Failed
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid, sparing_grid
-from model_rollouts.metrics.intake import Answer, Failed, Intake
+from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
 from tests.metrics.fake_prometheus import (
@@ -156,6 +157,25 @@ def test_after_an_outage_there_is_nothing_to_catch_up_with() -> None:
     assert not counted.behind
 
 
+@pytest.mark.parametrize("every_s", [15, 30, 60])
+def test_pods_that_are_scraped_seldom_are_counted_from_the_second_minute_on(every_s: int) -> None:
+    made, rows = World(), {COMPLETED: {}, CLASS: {}, UPTIME: {}}  # type: ignore[var-annotated]
+    for second in range(-120, 600, every_s):
+        rows[COMPLETED][second + 1.2] = 2 * (second + 120)
+        rows[CLASS][second + 1.2] = 0
+        rows[UPTIME][second + 1.2] = second + 1_000
+    for metric, row in rows.items():
+        made.write(metric, row)
+    intake, since, seen = Intake(GRID, sparing=True), None, []
+    for minute in range(1, 6):
+        seen.append(tick(intake, made, BEGINS + minute * GRID.step_ms, since))
+        since = seen[-1].watermark
+
+    assert sums(seen[1:]) == (4 * 60 * 2, 0)
+    assert seen[-1].scraped_every_ms == every_s * 1000
+    assert intake._counters == {}
+
+
 def test_a_restart_within_the_minute_is_seen_at_its_scrape() -> None:
     begins = (BEGINS - START) // 1000
     made = world(restart=begins + 30)
@@ -163,7 +183,7 @@ def test_a_restart_within_the_minute_is_seen_at_its_scrape() -> None:
     counted = tick(Intake(GRID, sparing=True), made, BEGINS + GRID.step_ms)
 
     assert sums([counted]) == (12 * 10, 0)
-    assert "Restarted" in [each.reason for each in findings(counted.intervals)]
+    assert "CountersReset" in [each.reason for each in findings(counted.intervals)]
 
 
 def test_without_a_scrape_nothing_is_claimed() -> None:

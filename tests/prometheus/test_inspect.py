@@ -17,9 +17,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
-from model_rollouts.prometheus.client import QueryError, ServerOptions
-from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.prometheus.inspect import connect, raw_samples
+from model_rollouts.prometheus.server import ServerOptions
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Ask = Callable[[PrometheusConnect], Any]
@@ -257,18 +257,18 @@ def test_no_call_of_the_library_takes_a_part_for_the_whole(ask: Ask) -> None:
         _ask(_says(_matrix(warnings=["store b is down"])), ask)
 
 
-def test_a_ca_of_ones_own_is_trusted_and_no_other() -> None:
+def test_a_ca_of_ones_own_is_trusted_and_no_other(tmp_path: Path) -> None:
     ours, theirs = trustme.CA(), trustme.CA()
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ours.issue_cert("127.0.0.1").configure_cert(server_side)
-    trusting, wary = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ours.configure_trust(trusting)
-    theirs.configure_trust(wary)
+    trusted, strange = tmp_path / "ours.pem", tmp_path / "theirs.pem"
+    ours.cert_pem.write_to_path(trusted)
+    theirs.cert_pem.write_to_path(strange)
 
-    assert _ask(_says(_matrix()), certified=server_side, tls=trusting) == []
-    for stranger in (wary, None):
+    assert _ask(_says(_matrix()), certified=server_side, ca_file=trusted) == []
+    for stranger in (strange, None):
         with pytest.raises(QueryError, match="certificate"):
-            _ask(_says(_matrix()), certified=server_side, tls=stranger)
+            _ask(_says(_matrix()), certified=server_side, ca_file=stranger)
 
 
 def test_the_operator_loads_nothing_of_it() -> None:

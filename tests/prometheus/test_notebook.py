@@ -2,18 +2,16 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ephemeral_port_reserve import reserve
-from prometheus_client import start_http_server
 
 from model_rollouts.engine.operator_metrics import OperatorMetrics, Shown
 from model_rollouts.metrics.sources import Listener
 from tests.metrics.exporter_pod import ExporterPod, wait_for_scrapes, wait_until
-from tests.prometheus_server import Target, prometheus_server
+from tests.prometheus_server import Target, exposed, prometheus_server
 
 pytestmark = [
     pytest.mark.prometheus,
@@ -42,18 +40,17 @@ class Operator:
         self.phase = "Canary"
         self.scrapes = 0
         self.instruments = OperatorMetrics("test")
-        self.instruments.follow(shown=self._shown, depth=lambda: 0, event_age=lambda: 0)
+        self.instruments.follow(
+            shown=self._shown,
+            depth=lambda: 0,
+            event_age=lambda: 0,
+            unseen=lambda: (),
+            leads=lambda: True,
+        )
 
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> contextlib.AbstractContextManager[None]:
         """Serve until the end of the context."""
-        server, thread = start_http_server(self.port, "127.0.0.1", self.instruments.registry)
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        return exposed(self.instruments.registry, self.port)
 
     def wait_for_scrapes(self) -> None:
         """Wait until what is shown now is in Prometheus."""

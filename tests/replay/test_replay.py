@@ -69,6 +69,7 @@ def _recording(
         ):
             for metric in ("completed", "time_count"):
                 write(revision, job, RQ + metric, listener, good + bad + slow)
+            write(revision, job, f"{RQ}rx_reset", listener, 0.0)
             write(revision, job, f"{RQ}xx", listener, bad, envoy_response_code_class="5")
             for edge in ("299", "379.0"):
                 write(revision, job, f"{RQ}time_bucket", listener, good + bad, le=edge)
@@ -106,6 +107,7 @@ def test_a_bad_version_is_rolled_back_at_once_and_the_table_says_why(tmp_path: P
     assert "RolledBack" in told
     assert "2025-11-22T14:00:" in told
     assert "Promoted" not in told
+    assert told.endswith("Guards are left out.")
 
 
 def test_a_slow_version_is_rolled_back_by_its_latency(tmp_path: Path) -> None:
@@ -154,13 +156,39 @@ def test_the_end_as_exit_code(
 def test_each_line_holds_the_counts_of_one_interval(tmp_path: Path) -> None:
     path = _recording(tmp_path / "good.jsonl", minutes=2)
 
-    lines = _replay(path, "--within", "300ms", "-o", "jsonl").output.splitlines()
+    lines = _replay(path, "--within", "300ms", "--warmup", "0s", "-o", "jsonl").output.splitlines()
 
     first = json.loads(lines[0])
     assert (first["start"], first["end"]) == ("2025-11-22T14:00:00Z", "2025-11-22T14:00:05Z")
     assert first["arms"]["stable"]["objectives"]["latency"] == {"total": 250, "bad": [0, 0]}
     assert first["arms"]["stable"]["pods"] == 1
     assert len(lines) == 2 * 60 / STEP_S + 1
+
+
+def test_cold_pods_are_not_judged_by_their_latency(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "good.jsonl", minutes=2)
+
+    lines = _replay(path, "--within", "300ms", "-o", "jsonl").output.splitlines()
+
+    counted = [
+        [
+            each["arms"]["stable"]["objectives"][name]["total"]
+            for each in map(json.loads, lines[:-1])
+        ]
+        for name in ("errors of requests", "latency")
+    ]
+    assert counted[0] == [250] * len(counted[0])
+    assert (counted[1][0], counted[1][-1]) == (0, 250)
+    assert counted[1] == sorted(counted[1])
+
+
+def test_a_warmup_that_no_pod_can_have_is_refused(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "good.jsonl", minutes=2)
+
+    result = _replay(path, "--warmup", "3m")
+
+    assert result.exit_code == 2
+    assert "found '3m', write a time from 0s to 2m" in result.output
 
 
 def test_a_recording_that_was_written_is_read_back(tmp_path: Path) -> None:

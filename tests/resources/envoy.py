@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.proxy import ProxyPorts, bootstrap
 
 PATIENCE_S = 20.0
 REVISION = "arrival-delay-0123456789"
+POD = f"{REVISION}-abcde"
+
+LOOPBACK = "127.0.0.1"
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -44,10 +49,12 @@ class Proxied:
     ports: ProxyPorts
     session: aiohttp.ClientSession
     process: subprocess.Popen[bytes]
+    host: str = LOOPBACK
 
     def url(self, port: int, path: str = "/") -> str:
         """The address of `path` at one of the ports."""
-        return f"http://127.0.0.1:{port}{path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{port}{path}"
 
     async def ask(self, port: int, path: str = "/", **options: Any) -> aiohttp.ClientResponse:
         """One request, its answer read to the end."""
@@ -67,18 +74,34 @@ async def proxied(
     edges_ms: Sequence[int] = (100,),
     change: Callable[[dict[str, Any]], None] = lambda _: None,
     model: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
+    *,
+    address: str = LOOPBACK,
+    host: str = LOOPBACK,
+    in_mesh: bool = True,
+    sender: Sender | None = None,
+    user: int | None = None,
+    revision: str = REVISION,
+    pod: str = POD,
 ) -> AsyncIterator[Proxied]:
-    """A model server and its proxy, both ended afterwards. `change` edits the bootstrap."""
-    numbers = iter(_free_ports(5))
-    ports = ProxyPorts(next(numbers), next(numbers), next(numbers), next(numbers), "127.0.0.1")
-    model_port = next(numbers)
-    config = bootstrap(REVISION, model_port, edges_ms, ports)
-    change(config)
+    """A model server and its proxy, both ended afterwards. `change` edits the bootstrap.
+
+    The client is on loopback, so the proxy has to take what comes from there, as in a mesh. The
+    proxy binds to `address`, and is asked at `host`. `sender` says what it tells an observer, as
+    the proxy of `pod`. With `user` it runs as that one, of no group of ours: only root can do that.
+    """
+    live, shadow, metrics, model_port = free_ports(4)
     async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ports = ProxyPorts(live, shadow, metrics, f"{folder}/admin.sock", address)
+        config = bootstrap(revision, model_port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+        change(config)
         await stack.enter_async_context(_serving(model or _echo, model_port))
-        process = stack.enter_context(_running(config))
+        if user is not None:
+            # As kubelet makes the volume of the socket.
+            Path(folder).chmod(0o777)
+        process = stack.enter_context(_running(config, pod, user))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        found = Proxied(ports, session, process)
+        found = Proxied(ports, session, process, host)
 
         async def ready() -> bool:
             assert process.poll() is None, "Envoy ended by itself"
@@ -122,9 +145,17 @@ async def _serving(
 
 
 @contextlib.contextmanager
-def _running(config: Mapping[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    config: Mapping[str, Any], pod: str, user: int | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
-    process = subprocess.Popen([binary(), *arguments, "--config-yaml", json.dumps(config)])
+    arguments += ["--service-node", pod]
+    process = subprocess.Popen(
+        [binary(), *arguments, "--config-yaml", json.dumps(config)],
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+    )
     try:
         yield process
     finally:
@@ -132,7 +163,8 @@ def _running(config: Mapping[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

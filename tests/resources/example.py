@@ -1,9 +1,12 @@
 """One ModelDeployment as a user would write it, for the tests of this room."""
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import yaml
 
+from model_rollouts.resources.capture import Capture, Observer
 from model_rollouts.resources.controller_revision import controller_revision, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
@@ -13,6 +16,9 @@ MODEL = "arrival-delay"
 NAMESPACE = "flights"
 OWNER = Owner("modelrollouts.dev/v1alpha1", "ModelDeployment", MODEL, "5d1c6f6e-2f0b-4a51")
 SETTINGS = ProxySettings(image="docker.io/envoyproxy/envoy@sha256:" + "0" * 64)
+OBSERVER = Observer("model-rollouts-observer-{shard}.rollouts.svc:9800", "(a certificate)\n")
+WITH_OBSERVER = replace(SETTINGS, observer=OBSERVER)
+CAPTURED = Capture(sample=Fraction(1, 10), slice_header="x-tenant")
 THRESHOLDS_MS = (300, 380)
 
 TEMPLATE = """\
@@ -55,7 +61,7 @@ def stored(given: RevisionInput | None = None, settings: ProxySettings = SETTING
     """The ControllerRevision of the example."""
     given = given or revision_input()
     name, _ = new_name(MODEL, given, {})
-    rendered = render(MODEL, name, given, THRESHOLDS_MS, settings)
+    rendered = render(MODEL, name, given, THRESHOLDS_MS, settings, namespace=NAMESPACE)
     return controller_revision(
         MODEL, name, given, rendered, namespace=NAMESPACE, owner=OWNER, number=1
     )

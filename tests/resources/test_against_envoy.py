@@ -3,6 +3,8 @@
 import asyncio
 import json
 import subprocess
+import time
+import uuid
 from collections.abc import Coroutine
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from model_rollouts.metrics.objectives import GRPC_ANSWERS
 from model_rollouts.resources.controller_revision import objects
 from model_rollouts.resources.edges import bucket_edge, bucket_edges
 from tests.resources.envoy import REVISION, Proxied, binary, eventually, proxied
@@ -60,6 +63,39 @@ def test_answers_and_headers() -> None:
     run(scenario())
 
 
+def test_each_answer_to_a_user_has_a_name_that_begins_with_its_time() -> None:
+    async def names_it_itself(_: web.Request) -> web.Response:
+        return web.Response(headers={"x-prediction-id": "1", "x-model-revision": "other"})
+
+    async def scenario() -> None:
+        async with proxied(model=names_it_itself) as proxy:
+            begun = time.time() * 1000
+            names = [
+                (await proxy.ask(proxy.ports.live, headers=headers)).headers.getall(
+                    "x-prediction-id"
+                )
+                for headers in (
+                    {},
+                    {"x-request-id": "mine"},
+                    {"x-request-id": "a" * 65},
+                    {"x-request-id": '"; <b>%REQ(host)%'},
+                )
+            ]
+            ended = time.time() * 1000
+
+            # One each, and not that of the model.
+            parts = [name.split(".", 2) for (name,) in names]
+            times = [int(at) for at, _, _ in parts]
+            assert begun - 1 <= times[0] <= times[-1] <= ended
+            assert times == sorted(times)
+            assert {revision for _, revision, _ in parts} == {REVISION}
+            generated, *given = [request for _, _, request in parts]
+            assert str(uuid.UUID(generated)) == generated
+            assert given == ["mine", "a" * 64, '"; <b>%REQ(host)%']
+
+    run(scenario())
+
+
 def test_a_client_cannot_steer_the_router() -> None:
     async def scenario() -> None:
         async with proxied() as proxy:
@@ -101,6 +137,37 @@ def test_users_and_copies_are_counted_apart_under_the_revision() -> None:
             throttled = {"cluster": "live", "envoy_response_code": "429"}
             assert await _value(proxy, "envoy_cluster_upstream_rq", **throttled) == 2
             assert ("envoy_server_uptime", frozenset({_TAG})) in found
+
+    run(scenario())
+
+
+def test_answers_of_grpc_are_counted_by_status_and_by_nothing_else() -> None:
+    """An error in gRPC is an HTTP answer 200, and a model may answer with any text for a status."""
+
+    async def scenario() -> None:
+        async with proxied(model=_grpc) as proxy:
+            for port, statuses in (
+                (proxy.ports.live, ("0", "13", "0", "16", "17", "x")),
+                (proxy.ports.shadow, ("14",)),
+            ):
+                for status in statuses:
+                    answer = await proxy.ask(port, f"/m.{status}/{status}", headers=_GRPC)
+                    assert answer.status == 200
+            await proxy.ask(proxy.ports.live, "/m.Service/None")
+
+            found = {
+                (seen["envoy_cluster_name"], seen["envoy_grpc_status"]): value
+                for (metric, labels), value in (await proxy.samples()).items()
+                if "grpc" in metric and (seen := dict(labels))
+            }
+            assert found == {
+                ("live", "0"): 2,
+                ("live", "13"): 1,
+                ("live", "16"): 1,
+                ("shadow", "14"): 1,
+            }
+            metrics = {metric for metric, _ in await proxy.samples() if "grpc" in metric}
+            assert metrics == {GRPC_ANSWERS.metric}
 
     run(scenario())
 
@@ -214,6 +281,7 @@ def test_answers_of_a_model_that_is_not_there_say_which_revision_failed() -> Non
             answer = await proxy.ask(proxy.ports.live)
 
             assert (answer.status, answer.headers["x-model-revision"]) == (503, REVISION)
+            assert f".{REVISION}." in answer.headers["x-prediction-id"]
 
     run(scenario())
 
@@ -236,6 +304,16 @@ async def _dripping(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.2)
         await answer.write(b"token ")
     return answer
+
+
+_GRPC = {"content-type": "application/grpc"}
+
+
+async def _grpc(request: web.Request) -> web.StreamResponse:
+    """Answers as a gRPC server does that has only a status to tell: the last part of the path."""
+    if request.headers.get("content-type") != _GRPC["content-type"]:
+        return web.Response()
+    return web.Response(headers={**_GRPC, "grpc-status": request.path.rpartition("/")[2]})
 
 
 def _age_of_one_second(config: dict[str, Any]) -> None:

@@ -36,8 +36,12 @@ def test_the_route_in_a_canary_with_a_mirror() -> None:
     spec = RouteSpec(
         parent_refs=[{"name": "models", "namespace": "gateways"}],
         hostnames=["arrival.example.com"],
-        matches=[{"path": {"type": "PathPrefix", "value": "/v2/models/arrival"}}],
-        timeouts={"request": "10s"},
+        rules=[
+            {
+                "matches": [{"path": {"type": "PathPrefix", "value": "/v2/models/arrival"}}],
+                "timeouts": {"request": "10s"},
+            }
+        ],
     )
     record = RouteRecord(STABLE, CANDIDATE, "Canary", "25%", 1, "Inconclusive", 7)
 
@@ -55,5 +59,5 @@ def test_the_route_in_a_canary_with_a_mirror() -> None:
 
 
 def test_every_golden_file_belongs_to_a_test() -> None:
-    used = {"pod", "deployment", "services", "controller-revision", "route"}
+    used = {"pod", "captured-pod", "deployment", "services", "controller-revision", "route"}
     assert {path.stem for path in GOLDEN.iterdir()} == used

@@ -12,12 +12,12 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from model_rollouts.resources import names
-from model_rollouts.resources.controller_revision import render
+from model_rollouts.resources.controller_revision import is_open_inside, render
 from model_rollouts.resources.edges import LADDER_MS, bucket_edge, bucket_edges
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings, pod_template
 from model_rollouts.resources.revision import canonical
-from tests.resources.example import MODEL, SETTINGS, revision_input, template
+from tests.resources.example import MODEL, NAMESPACE, SETTINGS, revision_input, template
 
 REVISION = f"{MODEL}-0123456789"
 
@@ -52,7 +52,30 @@ def container(**fields: Any) -> dict[str, Any]:
         ),
         ({"terminationGracePeriodSeconds": "1m"}, "found '1m'; write more than 15"),
         ({"containers": []}, "found []; write exactly one container"),
+        (
+            {"containers": [container(ports=[{"containerPort": 80}, {"hostPort": 8080}])]},
+            "template.spec.containers[0].ports[1].hostPort: found 8080; remove it: two revisions on"
+            " one node",
+        ),
         ({"hostNetwork": True}, "template.spec.hostNetwork: found true; remove it"),
+        (
+            {"shareProcessNamespace": True},
+            "template.spec.shareProcessNamespace: found true; remove it: the model server could end"
+            " the proxy",
+        ),
+        ({"hostPID": True}, "template.spec.hostPID: found true; remove it: the model server could"),
+        (
+            {"containers": [container(volumeMounts=[{"name": "data"}, {"name": "rollout-admin"}])]},
+            "template.spec.containers[0].volumeMounts[1].name: found 'rollout-admin'; write a name",
+        ),
+        (
+            {"initContainers": [container(volumeMounts=[{"name": "rollout-admin"}])]},
+            "template.spec.initContainers[0].volumeMounts[0].name: found 'rollout-admin'",
+        ),
+        (
+            {"containers": [container(volumeMounts="data")]},
+            "template.spec.containers[0].volumeMounts: found 'data'; write a list of mappings",
+        ),
         (
             {"containers": [container(), container(name="rollout-proxy")]},
             "template.spec.containers[1].name: found 'rollout-proxy'; write a name that does not",
@@ -102,12 +125,12 @@ def test_labels_of_the_operator_are_refused(label: str) -> None:
 @pytest.mark.parametrize("port", [0, 65536, 17000, 17099])
 def test_a_port_where_no_model_server_can_listen(port: int) -> None:
     with pytest.raises(ResourceError, match=f"port: found {port}"):
-        render(MODEL, REVISION, revision_input(port=port), (), SETTINGS)
+        render(MODEL, REVISION, revision_input(port=port), (), SETTINGS, namespace=NAMESPACE)
 
 
 def test_no_port_is_one_of_a_service_mesh() -> None:
     assert not set(names.RESERVED_PORTS) & set(range(15000, 15091))
-    used = {names.ADMIN_PORT, names.LIVE_PORT, names.SHADOW_PORT, names.METRICS_PORT}
+    used = {names.LIVE_PORT, names.SHADOW_PORT, names.METRICS_PORT}
     assert used <= set(names.RESERVED_PORTS)
 
 
@@ -140,6 +163,71 @@ def test_containers_that_prepare_the_pod_run_before_the_proxy() -> None:
     pod = rendered(initContainers=[container(name="fetch")])["spec"]
 
     assert [each["name"] for each in pod["initContainers"]] == ["fetch", "rollout-proxy"]
+
+
+def test_only_the_proxy_has_its_admin_interface() -> None:
+    mine = {"name": "data", "mountPath": "/data"}
+    pod = rendered(
+        containers=[container(volumeMounts=[mine]), container(name="helper")],
+        initContainers=[container(name="fetch")],
+        volumes=[{"name": "data", "emptyDir": {}}],
+    )["spec"]
+
+    (admin,) = [each["name"] for each in pod["volumes"] if each["name"] != "data"]
+    with_it = [
+        each["name"]
+        for each in (*pod["containers"], *pod["initContainers"])
+        if any(mount["name"] == admin for mount in each.get("volumeMounts", ()))
+    ]
+    assert with_it == ["rollout-proxy"]
+    assert pod["containers"][0]["volumeMounts"] == [mine]
+
+
+def test_the_end_of_the_log_says_why_a_container_ended() -> None:
+    own = container(name="helper", terminationMessagePolicy="File")
+    pod = rendered(containers=[container(), own], initContainers=[container(name="fetch")])["spec"]
+
+    fallback = "FallbackToLogsOnError"
+    assert [each["terminationMessagePolicy"] for each in pod["containers"]] == [fallback, "File"]
+    assert {each["terminationMessagePolicy"] for each in pod["initContainers"]} == {fallback}
+
+
+@pytest.mark.parametrize(
+    ("said", "in_mesh"),
+    [
+        ({}, None),
+        ({"labels": {"sidecar.istio.io/inject": "true"}}, True),
+        ({"annotations": {"sidecar.istio.io/inject": "true"}}, True),
+        ({"labels": {"istio.io/rev": "canary"}}, True),
+        ({"labels": {"istio.io/rev": "canary", "sidecar.istio.io/inject": "false"}}, False),
+        ({"annotations": {"linkerd.io/inject": "enabled"}}, True),
+        ({"annotations": {"linkerd.io/inject": "disabled"}}, False),
+        ({"labels": {"kuma.io/sidecar-injection": "enabled"}}, True),
+        ({"annotations": {"consul.hashicorp.com/connect-inject": "true"}}, True),
+        ({"labels": {"sidecar.istio.io/inject": "maybe"}}, None),
+    ],
+)
+@pytest.mark.parametrize("by_namespace", [True, False])
+def test_only_in_a_mesh_the_proxy_takes_requests_from_its_pod(
+    said: dict[str, Any], in_mesh: bool | None, by_namespace: bool
+) -> None:
+    """The template says whether it is in a mesh, and where it does not, the administrator does."""
+    settings = ProxySettings("envoy:1", in_mesh=by_namespace)
+    given = revision_input(template={**template(), "metadata": said})
+
+    made = render(MODEL, REVISION, given, (), settings, namespace=NAMESPACE)
+
+    expected = by_namespace if in_mesh is None else in_mesh
+    stored = {"metadata": {"name": REVISION}, "data": {"rendered": made}}
+    assert is_open_inside(stored) is expected
+    pod = made["deployment"]["spec"]["template"]["spec"]
+    listeners = json.loads(pod["initContainers"][0]["args"][-1])["static_resources"]["listeners"]
+    refusing = {
+        each["name"]
+        for each in listeners
+        if any("filter_chain_match" in chain for chain in each["filter_chains"])
+    }
+    assert refusing == (set() if expected else {"live", "shadow"})
 
 
 def test_the_platform_may_choose_the_user() -> None:
@@ -184,7 +272,8 @@ def test_no_template_is_too_strange_for_an_answer(place: str, value: Any) -> Non
             part[place] = value
 
     with contextlib.suppress(ResourceError):
-        render(MODEL, REVISION, revision_input(template=given), [300], SETTINGS)
+        made = revision_input(template=given)
+        render(MODEL, REVISION, made, [300], SETTINGS, namespace=NAMESPACE)
     canonical(revision_input(template=given))
 
 

@@ -28,42 +28,42 @@ def edited(path: str, value: Any) -> Any:
 
 MODEL_AT = "spec.containers.0"
 
+DEFAULTS: list[tuple[str, Any]] = [
+    ("spec.restartPolicy", "Always"),
+    ("spec.nodeSelector", {}),
+    ("spec.volumes", []),
+    ("spec.affinity", None),
+    ("metadata.annotations", {}),
+    (f"{MODEL_AT}.imagePullPolicy", "IfNotPresent"),
+    (f"{MODEL_AT}.terminationMessagePath", "/dev/termination-log"),
+    (f"{MODEL_AT}.ports.0.protocol", "TCP"),
+    (f"{MODEL_AT}.readinessProbe.periodSeconds", 10),
+    (f"{MODEL_AT}.readinessProbe.httpGet.scheme", "HTTP"),
+    (f"{MODEL_AT}.resources.requests.cpu", 1),
+    (f"{MODEL_AT}.resources.requests.cpu", "1000m"),
+    (f"{MODEL_AT}.resources.requests.memory", "1024Mi"),
+]
+"""Edits of the example that say nothing new."""
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("spec.restartPolicy", "Always"),
-        ("spec.nodeSelector", {}),
-        ("spec.volumes", []),
-        ("spec.affinity", None),
-        ("metadata.annotations", {}),
-        (f"{MODEL_AT}.imagePullPolicy", "IfNotPresent"),
-        (f"{MODEL_AT}.terminationMessagePath", "/dev/termination-log"),
-        (f"{MODEL_AT}.ports.0.protocol", "TCP"),
-        (f"{MODEL_AT}.readinessProbe.periodSeconds", 10),
-        (f"{MODEL_AT}.readinessProbe.httpGet.scheme", "HTTP"),
-        (f"{MODEL_AT}.resources.requests.cpu", 1),
-        (f"{MODEL_AT}.resources.requests.cpu", "1000m"),
-        (f"{MODEL_AT}.resources.requests.memory", "1024Mi"),
-    ],
-)
+CHANGES: list[tuple[str, Any]] = [
+    ("spec.terminationGracePeriodSeconds", 30),
+    ("spec.volumes", [{"name": "scratch", "emptyDir": {}}]),
+    ("metadata.labels.team", "trains"),
+    (f"{MODEL_AT}.image", "registry.example.com/arrival-delay:4"),
+    (f"{MODEL_AT}.imagePullPolicy", "Always"),
+    (f"{MODEL_AT}.env", [{"name": "THREADS", "value": "4"}]),
+    (f"{MODEL_AT}.readinessProbe.periodSeconds", 5),
+    (f"{MODEL_AT}.resources.requests.cpu", "1001m"),
+]
+"""Edits that do."""
+
+
+@pytest.mark.parametrize(("path", "value"), DEFAULTS)
 def test_writing_out_a_default_makes_no_new_revision(path: str, value: Any) -> None:
     assert is_same(canonical(revision_input()), revision_input(template=edited(path, value)))
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("spec.terminationGracePeriodSeconds", 30),
-        ("spec.volumes", [{"name": "scratch", "emptyDir": {}}]),
-        ("metadata.labels.team", "trains"),
-        (f"{MODEL_AT}.image", "registry.example.com/arrival-delay:4"),
-        (f"{MODEL_AT}.imagePullPolicy", "Always"),
-        (f"{MODEL_AT}.env", [{"name": "THREADS", "value": "4"}]),
-        (f"{MODEL_AT}.readinessProbe.periodSeconds", 5),
-        (f"{MODEL_AT}.resources.requests.cpu", "1001m"),
-    ],
-)
+@pytest.mark.parametrize(("path", "value"), CHANGES)
 def test_an_edit_that_means_something_makes_a_new_revision(path: str, value: Any) -> None:
     assert not is_same(canonical(revision_input()), revision_input(template=edited(path, value)))
 
@@ -94,6 +94,77 @@ def test_the_latest_image_is_pulled_always_by_default() -> None:
     pulled["spec"]["containers"][0]["imagePullPolicy"] = "Always"
 
     assert canonical_template(image) == canonical_template(pulled)
+
+
+DIGEST = "@sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("m", "Always"),
+        ("m:latest", "Always"),
+        ("registry:5000/m", "Always"),
+        ("m:1", "IfNotPresent"),
+        (f"m{DIGEST}", "IfNotPresent"),
+        (f"m:1{DIGEST}", "IfNotPresent"),
+        # The tag decides, although the digest says which image it is.
+        (f"registry:5000/m:latest{DIGEST}", "Always"),
+    ],
+)
+def test_the_policy_that_kubernetes_writes_says_nothing_and_the_other_does(
+    image: str, policy: str
+) -> None:
+    def form(**more: str) -> dict[str, Any]:
+        containers = [{"name": "model", "image": image, **more}]
+        return canonical_template({"spec": {"containers": containers}})
+
+    other = "Always" if policy == "IfNotPresent" else "IfNotPresent"
+    assert form(imagePullPolicy=policy) == form() != form(imagePullPolicy=other)
+
+
+def test_what_the_first_encoder_dropped_makes_no_new_revision_after_an_upgrade() -> None:
+    """It took every image with a digest for one that is pulled once."""
+    image = edited(f"{MODEL_AT}.image", f"m:latest{DIGEST}")
+    stored = {**canonical(revision_input(template=image)), "encoder": 1}
+    written = copy.deepcopy(image)
+    written["spec"]["containers"][0]["imagePullPolicy"] = "IfNotPresent"
+
+    assert is_same(stored, revision_input(template=image))
+    assert is_same(stored, revision_input(template=written))
+    assert not is_same(canonical(revision_input(template=image)), revision_input(template=written))
+
+
+ENV = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "one", "other"),
+    [
+        (f"{MODEL_AT}.env", ENV, ENV[::-1]),
+        (f"{MODEL_AT}.env", [{"name": "A"}], [{"name": "A", "value": ""}]),
+        (
+            "spec.volumes",
+            [{"name": "a", "emptyDir": {}}, {"name": "b", "emptyDir": {}}],
+            [{"name": "b", "emptyDir": {}}, {"name": "a", "emptyDir": {}}],
+        ),
+    ],
+)
+def test_what_has_no_order_may_be_written_in_any(path: str, one: Any, other: Any) -> None:
+    assert canonical_template(edited(path, one)) == canonical_template(edited(path, other))
+
+
+@pytest.mark.parametrize(
+    ("path", "one"),
+    [
+        (f"{MODEL_AT}.env", [*ENV, {"name": "C", "value": "$(A)"}]),
+        (f"{MODEL_AT}.args", ["--a", "--b"]),
+        ("spec.initContainers", [{"name": "a"}, {"name": "b"}]),
+        (f"{MODEL_AT}.envFrom", [{"secretRef": {"name": "a"}}, {"secretRef": {"name": "b"}}]),
+    ],
+)
+def test_what_has_an_order_keeps_it(path: str, one: list[Any]) -> None:
+    assert canonical_template(edited(path, one)) != canonical_template(edited(path, one[::-1]))
 
 
 def test_the_callers_template_stays_as_it_was() -> None:

@@ -11,6 +11,7 @@ from e2e.fixtures import ApiServer
 from model_rollouts.resources.controller_revision import (
     BUILDER_VERSION,
     counted_ms,
+    is_open_inside,
     objects,
     render,
     rendered_by,
@@ -21,12 +22,12 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.revision import find_revision
 from tests.resources.example import MODEL, OWNER, SETTINGS, revision_input, stored
 
-PREVIOUS = Path(__file__).with_name("previous_release") / "controller-revision.yaml"
+FOLDER = Path(__file__).with_name("previous_release")
 
 
-def previous() -> Any:
-    """A revision as the release before stored it."""
-    return yaml.safe_load(PREVIOUS.read_text())
+def previous(name: str = "controller-revision") -> Any:
+    """A revision as a release before stored it."""
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
 
 
 def without_place(built: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +39,11 @@ def without_place(built: dict[str, Any]) -> dict[str, Any]:
     return bare
 
 
-@pytest.mark.parametrize("made", [previous(), stored()], ids=["previous release", "this release"])
+@pytest.mark.parametrize(
+    "made",
+    [previous(), previous("builder-2"), stored()],
+    ids=["another release", "builder 2", "this release"],
+)
 def test_repair_applies_what_is_stored(made: Any) -> None:
     kept = copy.deepcopy(made["data"]["rendered"])
 
@@ -57,7 +62,9 @@ def test_replicas_are_left_to_who_set_them() -> None:
 
 
 def test_what_a_revision_counts_is_read_from_its_rendering() -> None:
-    made = render(MODEL, "arrival-delay-1", revision_input(), [320, 75_000], SETTINGS)
+    made = render(
+        MODEL, "arrival-delay-1", revision_input(), [320, 75_000], SETTINGS, namespace="flights"
+    )
 
     counted = counted_ms({"metadata": {"name": "arrival-delay-1"}, "data": {"rendered": made}})
 
@@ -77,8 +84,20 @@ def test_the_input_of_the_previous_release_is_still_its_revision() -> None:
     assert find_revision(forms, revision_input(version="4")) is None
 
 
+def test_nothing_is_said_of_a_mesh_by_a_release_that_knew_none() -> None:
+    assert not is_open_inside(previous())
+
+
 def test_who_rendered_a_revision_is_told() -> None:
-    assert (rendered_by(previous()), rendered_by(stored())) == (0, BUILDER_VERSION)
+    made = (previous(), previous("builder-2"), stored())
+    assert [rendered_by(each) for each in made] == [0, 2, BUILDER_VERSION]
+
+
+def test_what_a_builder_before_rendered_is_what_the_spec_still_asks_for() -> None:
+    forms = {"arrival-delay-883156dc2f": stored_input(previous("builder-2"))}
+
+    assert find_revision(forms, revision_input()) == "arrival-delay-883156dc2f"
+    assert counted_ms(previous("builder-2")) == counted_ms(stored())
 
 
 @pytest.mark.parametrize("part", ["deployment", "services"])
@@ -91,9 +110,13 @@ def test_a_revision_without_its_rendering_is_refused(part: str) -> None:
         objects(broken, OWNER)
 
 
-def test_an_upgrade_patches_no_deployment(api_server: ApiServer, namespace: str) -> None:
-    """Given what the previous release applied, when this one repairs, then no pod is replaced."""
-    made = previous()
+@pytest.mark.parametrize("release", ["controller-revision", "builder-2"])
+def test_an_upgrade_patches_no_deployment(
+    api_server: ApiServer, namespace: str, release: str
+) -> None:
+    """Given what a release before applied, when this one repairs, then no pod is replaced."""
+    made = previous(release)
+    made["metadata"].pop("ownerReferences", None)
     made["metadata"]["namespace"] = namespace
     api_server.kubectl("create", "-f", "-", stdin=yaml.safe_dump(made))
     for each in (made["data"]["rendered"]["deployment"], *made["data"]["rendered"]["services"]):

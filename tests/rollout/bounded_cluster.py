@@ -4,6 +4,8 @@ import random
 from typing import Any
 
 from model_rollouts.rollout.actions import Action, Apply, Scale, WriteRoute
+from model_rollouts.rollout.observed import Failure
+from model_rollouts.rollout.plan import Plan
 from model_rollouts.rollout.state.capacity import carried, carrying, least
 from model_rollouts.routes import reader
 from tests.rollout.simulated_cluster import World
@@ -21,14 +23,21 @@ class Bounded(World):
     def __post_init__(self) -> None:
         """Nobody is served."""
         super().__post_init__()
+        self.decided = 0
+        """The pods that serve all users by the plan that is carried out."""
         self.taken: dict[str, int] = {}
         """The weights that the gateway has taken, by revision."""
 
     @property
     def users(self) -> int:
-        """Pods that serve all users."""
-        found: int = self.obj["spec"]["replicas"]
-        return found
+        """Pods that serve all users: fewer are not followed at once."""
+        asked: int = self.obj["spec"]["replicas"]
+        return max(asked, self.decided)
+
+    @property
+    def bearing(self) -> int:
+        """Pods that serve all users in a rollout: with none to spare stable lends one."""
+        return self.users - (self.most == self.users)
 
     @property
     def most(self) -> float:
@@ -50,6 +59,11 @@ class Bounded(World):
         found: int = obj.get("status", {}).get("availableReplicas", 0)
         return found
 
+    def _carry_out(self, found: Plan) -> list[Failure] | None:
+        assert found.memory.replicas is not None
+        self.decided = found.memory.replicas.pods
+        return super()._carry_out(found)
+
     def do(self, action: Action) -> None:
         """Carry out one action, and look at what it did to users and to the bound."""
         asked, weights = self.asked(), self._weights()
@@ -69,7 +83,7 @@ class Bounded(World):
             share = carried(sum(after.values()), weight)
             if share > carried(sum(before.values()), before.get(revision, 0)):
                 # Never fewer than serve now, where stable lacks pods that an autoscaler asks for.
-                needed = least(carrying(min(self.users, serving), share))
+                needed = least(carrying(min(self.bearing, serving), share))
                 assert self.ready(revision) >= needed, f"{revision} has no pods for {share}"
 
     def _pods_are_allowed(self, before: dict[str, int], after: dict[str, int]) -> None:
@@ -78,7 +92,7 @@ class Bounded(World):
         for weights in (self._weights(), self.taken):
             for revision, weight in weights.items():
                 if after.get(revision, 0) < before.get(revision, 0):
-                    needed = carrying(self.users, carried(sum(weights.values()), weight))
+                    needed = carrying(self.bearing, carried(sum(weights.values()), weight))
                     assert after[revision] >= needed, f"{revision} gives away pods of its users"
 
     def _controllers(self) -> None:

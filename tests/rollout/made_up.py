@@ -10,13 +10,13 @@ from model_rollouts.api.deployment import ModelDeployment, Spec, read
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.ratio import share
 from model_rollouts.api.status import Past
-from model_rollouts.decision import Traffic
+from model_rollouts.decision import Traffic, allowed_steps
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.resources.controller_revision import BUILDER_VERSION
 from model_rollouts.rollout.memory import Clocks, Memory, Split, Trial
 from model_rollouts.rollout.standing import Roles, Standing
-from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
 from model_rollouts.rollout.trial.trial import begin_trial, take_counts, trial_rules
@@ -109,7 +109,7 @@ def standing(
     revision: str, replicas: int = 2, ready: int = 2, trouble: str | None = None
 ) -> Standing:
     """A revision that needs all its replicas."""
-    return Standing(revision, revision[-1], 1, replicas, ready, replicas, trouble)
+    return Standing(revision, revision[-1], BUILDER_VERSION, replicas, ready, replicas, trouble)
 
 
 def past(outcome: Outcome, message: str, revision: str = V3) -> Past:
@@ -145,7 +145,7 @@ def situation(phase: Phase, weight: float = 0.0, **more: Any) -> StatusInput:
         history=(),
         watching=False,
         gateway_accepted=True,
-        steps=capacity.steps(
+        steps=allowed_steps(
             map(share, strategy.canary.steps), asked.spec.replicas, strategy.max_extra_replicas
         ),
     )

@@ -1,12 +1,23 @@
 """Stories of versions that are judged on copies of requests before they get users."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from model_rollouts.resources.capture import Observer
 from model_rollouts.rollout.observed import Gateway
-from tests.rollout.simulated_cluster import World
+from tests.rollout.simulated_cluster import SETTINGS, World
 
 SHADOW: dict[str, Any] = {"sideEffects": "None", "minDuration": "1m"}
+COMPARES: list[dict[str, Any]] = [
+    {"name": "errors", "type": "Availability", "availability": {"target": "99%"}},
+    {
+        "name": "answers",
+        "type": "Disagreement",
+        "disagreement": {"of": "Label"},
+        "limits": {"good": "1%", "bad": "2%"},
+    },
+]
 NO_MIRROR = Gateway(features=frozenset({"HTTPRoute"}))
 
 
@@ -58,7 +69,7 @@ def too_young_for_a_plan() -> World:
         if "plan" in world.obj["status"]:
             break
     assert world.obj["status"]["phase"] == "Shadow"
-    assert world.obj["status"]["plan"] == "shadow about 110 s, canary about 65 s at 50 req/s"
+    assert world.obj["status"]["plan"] == "shadow about 110 s, canary about 80 s at 50 req/s"
     return world.until("Full")
 
 
@@ -75,7 +86,7 @@ def stable_suffers_from_any_copy() -> World:
     world.edit(version="2")
     world.until("Shadow").run(180)
     assert world.mirror == 0
-    override = {"revision": world.revision_of("2"), "action": "SkipShadow", "reason": "INC-7"}
+    override = {"version": "2", "action": "SkipShadow", "reason": "INC-7"}
     world.edit(strategy__override=override)
     return world.until("Full")
 
@@ -198,6 +209,80 @@ def fewer_copies_are_asked_for() -> World:
     return world.until("Canary")
 
 
+OBSERVED = replace(SETTINGS, proxy=replace(SETTINGS.proxy, observer=Observer("o-{shard}:9800", "")))
+
+
+def compared(role: str = "Guard", sample: float = 0.5, **world: Any) -> World:
+    """A world in which answers to mirrored requests are compared, a share of `sample` of them."""
+    made = World(**{"compared": sample, "settings": OBSERVED, **world})
+    errors, answers = COMPARES
+    made.edit(
+        version="1",
+        capture={"sample": f"{sample:.0%}"},
+        objectives=[errors, {**answers, "role": role}],
+        strategy__watch={"duration": "10s"},
+        strategy__shadow=SHADOW,
+    )
+    made.until("Full").run(360)
+    made.log.clear()
+    made.writes.clear()
+    return made
+
+
+def it_answers_otherwise() -> World:
+    """As fast as stable and without an error, and wrong: it ends before a user saw it."""
+    world = compared(differing={"2": 0.004, "3": 0.2})
+    world.edit(version="2")
+    world.until("Full").run(15)
+    world.edit(version="3")
+    world.until("RolledBack").run(15)
+    assert world.answers.get("3", 0) == 0
+    return world
+
+
+def the_observer_is_away() -> World:
+    """Nothing moves until it is back, users notice nothing, and then the rollout goes on."""
+    world = compared(differing={"2": 0.004})
+    world.edit(version="2")
+    world.until("Shadow")
+    mirrored(world, 10)
+    world.observer_up = False
+    world.run(600)
+    assert world.status["phase"] == "Shadow"
+    assert world.answers.get("2", 0) == 0
+    world.observer_up = True
+    return world.until("Canary").run(10)
+
+
+def answers_are_hardly_compared() -> World:
+    """What was hardly compared has not passed, and a person can let it go on."""
+    world = compared(compared=0.0)
+    world.edit(version="2")
+    world.until("Shadow").run(900)
+    assert world.status["phase"] == "Shadow"
+    override = {"version": "2", "action": "SkipShadow", "reason": "INC-7"}
+    world.edit(strategy__override=override)
+    return world.until("Canary").run(10)
+
+
+def records_are_lost() -> World:
+    """Nobody knows what was in them."""
+    world = compared(lost=0.1, differing={"2": 0.004})
+    world.edit(version="2")
+    world.until("Shadow").run(900)
+    assert world.status["phase"] == "Shadow"
+    world.lost = 0.0
+    return world.until("Canary").run(10)
+
+
+def answers_are_a_gate() -> World:
+    """It waits for enough pairs in shadow, and what they showed stands in the canary."""
+    world = compared("Gate", sample=0.05, differing={"2": 0.004})
+    world.edit(version="2")
+    world.until("Full").run(15)
+    return world
+
+
 TOLD: tuple[Callable[[], World], ...] = (
     shadow_then_canary,
     too_young_for_a_plan,
@@ -215,4 +300,9 @@ TOLD: tuple[Callable[[], World], ...] = (
     meddled_with_in_shadow,
     under_the_load_of_a_peak,
     fewer_copies_are_asked_for,
+    it_answers_otherwise,
+    the_observer_is_away,
+    answers_are_hardly_compared,
+    records_are_lost,
+    answers_are_a_gate,
 )

@@ -7,24 +7,33 @@ and on the cluster. Every plan is carried out action by action, so that it can b
 
 import copy
 import json
+import math
 import pickle
 import random
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Self
 
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.decision import INDEPENDENT, Dispersion
+from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.objectives import CountedObjective
-from model_rollouts.metrics.sources import MODEL_SERVER, Listener
+from model_rollouts.metrics.objectives import CLIENT_ERRORS, CountedObjective
+from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, Listener
 from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.resources import restart
+from model_rollouts.resources.canonical import canonical_template
+from model_rollouts.resources.capture import Observer
 from model_rollouts.resources.controller_revision import counted_ms
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.actions import (
+    Accompany,
     Action,
     Apply,
     Create,
@@ -42,12 +51,18 @@ from model_rollouts.rollout.observed import (
     Failure,
     Gateway,
     History,
+    MirroredSizes,
     Observed,
+    OtherBudget,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
+from model_rollouts.rollout.pods import Ended, Pod, Trouble
+from model_rollouts.rollout.policies.needs import SizesQuery
+from model_rollouts.rollout.rest import Rest
 from model_rollouts.rollout.trial.trial import take_counts
-from model_rollouts.routes import reader
+from model_rollouts.routes import controllers, reader
 from tests.conditions_check import broken_rules
+from tests.gateways import ENVOY_GATEWAY
 
 NOON = 1_800_000_000
 INTERVAL = 5
@@ -56,7 +71,12 @@ SPARING = 60
 
 CUT = 0.2
 """How often the operator is killed after an action, in a world with `cuts`."""
-SETTINGS = Settings(ProxySettings("registry.example.com/envoy@sha256:" + "e" * 64))
+SETTINGS = Settings(
+    ProxySettings(
+        "registry.example.com/envoy@sha256:" + "e" * 64,
+        observer=Observer("observer-{shard}.rollouts.svc:9800", "(a certificate)"),
+    )
+)
 
 SPEC: dict[str, Any] = {
     "model": {"version": "1"},
@@ -90,20 +110,39 @@ class Answered:
     bad: int = 0
     slow: Mapping[float, int] = field(default_factory=dict)
     wrong: int = 0
+    refused: int = 0
+    paired: int = 0
+    """Whose answers were compared with stable's, and how many of them differed."""
+    differing: int = 0
+    lost: int = 0
+    """Of which the observer got no record."""
 
     def __add__(self, other: "Answered") -> "Answered":
         slow = Counter(self.slow) + Counter(other.slow)
         return Answered(
-            self.requests + other.requests, self.bad + other.bad, slow, self.wrong + other.wrong
+            self.requests + other.requests,
+            self.bad + other.bad,
+            slow,
+            self.wrong + other.wrong,
+            self.refused + other.refused,
+            self.paired + other.paired,
+            self.differing + other.differing,
+            self.lost + other.lost,
         )
 
     def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
-        """What the proxy and the model server count for an objective."""
+        """What the proxy, the model server and the observer count for an objective."""
+        if objective.source is OBSERVER:
+            if "pairs" in objective.total[0].counter.metric:
+                return Tally(self.paired, (self.differing,))
+            return Tally(self.requests, (self.lost,))
         levels = []
         for terms in objective.bad:
             edges = [term.edge for term in terms if term.edge is not None]
             if edges:
                 levels.append(self._slower(edges[0] + 1, counted_ms))
+            elif any(term.counter is CLIENT_ERRORS for term in terms):
+                levels.append(self.refused)
             else:
                 levels.append(self.wrong if objective.source is MODEL_SERVER else self.bad)
         return Tally(self.requests, tuple(levels))
@@ -128,6 +167,7 @@ class Served:
     pods: Mapping[str, int]
     warming: frozenset[str]
     unscraped: frozenset[str]
+    observed: bool = True
 
 
 def _as_one(served: list[Served]) -> list[Served]:
@@ -142,8 +182,10 @@ def _as_one(served: list[Served]) -> list[Served]:
     return [replace(last, start_ms=first.start_ms, arms=arms)]
 
 
-def parent_status(route: dict[str, Any], *, refused: bool) -> dict[str, Any]:
-    """What a gateway says of a route with one parent; it may refuse its mirror."""
+def parent_status(
+    route: dict[str, Any], controller: str, *, refused: bool, place: int = 0, reason: str = ""
+) -> dict[str, Any]:
+    """What a gateway says of a route; it may refuse its mirror, or all of it for a `reason`."""
     conditions = [
         {
             "type": kind,
@@ -155,7 +197,58 @@ def parent_status(route: dict[str, Any], *, refused: bool) -> dict[str, Any]:
     ]
     if refused:
         conditions[0] |= {"status": "False", "reason": "UnsupportedValue", "message": "mirror"}
-    return {"parentRef": route["spec"]["parentRefs"][0], "conditions": conditions}
+    if reason:
+        conditions[0] |= {"status": "False", "reason": reason, "message": "not here"}
+    parent = route["spec"]["parentRefs"][place]
+    return {"parentRef": parent, "controllerName": controller, "conditions": conditions}
+
+
+def parent_of(told: Mapping[str, Any]) -> str:
+    """The gateway that reports, as `namespace/name`."""
+    parent = told["parentRef"]
+    return f"{parent.get('namespace', 'shop')}/{parent['name']}"
+
+
+OF_NUMBERS = ("Underpowered", "NoBucketBoundary", "ServiceDegraded", "ScrapeIntervalDiffers")
+"""Conditions that follow from numbers as they grow: they are told within two minutes."""
+
+
+def waited_for(status: Mapping[str, Any]) -> dict[str, Any]:
+    """What people and tools wait for in a status."""
+    told = ("message", "evidence", "objectives", "conditions", "plan", "shadow", "action")
+    found = {key: value for key, value in status.items() if key not in told}
+    return found | {
+        "conditions": sorted(
+            (each["type"], each["status"], each["reason"])
+            for each in status.get("conditions", ())
+            if each["type"] not in OF_NUMBERS
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Ailment:
+    """Why pods do not serve, as the cluster tells it."""
+
+    trouble: Trouble
+    words: str = ""
+    ended: Ended | None = None
+
+
+_EVERY_PASS: ContextVar[bool] = ContextVar("every pass", default=False)
+
+
+@contextmanager
+def every_pass() -> Iterator[None]:
+    """Worlds that begin in here make the passes too that the engine spares.
+
+    Each of those is held against the `Rest` of the one before: it would have changed nothing.
+    """
+    token = _EVERY_PASS.set(True)
+    try:
+        yield
+    finally:
+        _EVERY_PASS.reset(token)
 
 
 @dataclass
@@ -172,11 +265,24 @@ class World:
     """Shares of answers that take so many seconds, by version; all others take 50 ms."""
     wrong: dict[str, float] = field(default_factory=dict)
     """Share of answers that the model itself counts as wrong, by version."""
+    refused: dict[str, float] = field(default_factory=dict)
+    """Share of requests that are answered 4xx, by version."""
+    differing: dict[str, float] = field(default_factory=dict)
+    """Share of answers that differ from stable's, by version."""
+    compared: float = 0.0
+    """Share of mirrored requests whose answers the observer compares."""
+    lost: float = 0.0
+    """Share of mirrored requests of which the observer gets no record."""
+    observer_up: bool = True
+    usual: float | None = None
+    """The time in seconds above stable's p99, as Prometheus knows it."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
     """How long pods of a version take to become ready: 8 s when it is not named."""
     seed: int = 1
     refusal: str | None = None
     gateway: Gateway = field(default_factory=Gateway)
+    controller: str = ENVOY_GATEWAY
+    """The gateway's."""
     dispersion: Dispersion = INDEPENDENT
     copied: float = 1.0
     """What the gateway makes of the share of requests that the route has copied."""
@@ -190,8 +296,20 @@ class World:
     """What changes each object that is written; None for nothing."""
     silent: bool = False
     """Whether no check is answered."""
+    knows_pods: bool = True
+    """Whether the operator may read pods."""
+    other_budgets: tuple[OtherBudget, ...] | None = ()
+    """PodDisruptionBudgets of others in the namespace, None while they are not known."""
+    scraped_every: int | None = INTERVAL
+    """The measured seconds between two scrapes, None while they are not known."""
+    grpc: Collection[str] = ()
+    """The versions that answer gRPC."""
     prometheus_up: bool = True
     gateway_accepts: bool = True
+    settings: Settings = SETTINGS
+    """What the administrator configured."""
+    rests: bool = field(default_factory=lambda: not _EVERY_PASS.get())
+    """Whether no pass follows counts that change nothing, as in the engine; else each does."""
 
     def __post_init__(self) -> None:
         self.time = 0.0
@@ -200,15 +318,33 @@ class World:
         self.version = 0
         self.memory = Memory()
         self.failures: tuple[Failure, ...] = ()
+        self.unanswered: tuple[Failure, ...] = ()
         self.asked_since: float | None = None
         self.checked: Checked | None = None
         self.checked_at = 0.0
+        self.stores: Callable[[dict[str, Any]], dict[str, Any]] = canonical_template
+        """A template as the API server would store it."""
         self.history: History | None = None
+        self.sizes: MirroredSizes | None = None
+        self.sizes_asked: list[SizesQuery] = []
+        self.sized: tuple[Sizes, Sizes] = ((), ())
+        """Requests of users by size, and those that come to the mirror."""
         self.cuts: random.Random | None = None
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.stored: dict[str, dict[str, Any]] = {}
         """Every revision as it was stored, whatever became of it since."""
         self.changed_at: dict[str, float] = {}
+        self.rejects = ""
+        """Why all parents but the first reject the route."""
+        self.absent: set[str] = set()
+        """Gateways, as `namespace/name`, that do not exist and report nothing."""
+        self.quiet: set[str] = set()
+        """Gateways that exist and report nothing."""
+        self.known_absent: frozenset[str] = frozenset()
+        self.second_refuses: Callable[[dict[str, Any]], bool] = lambda _: False
+        """Whether they reject what is in it."""
+        self.tokens: dict[str, tuple[str | None, float]] = {}
+        """The token of each Deployment's pods, and since when they are given it."""
         self.log: list[str] = []
         self.writes: list[str] = []
         self.measures: Any = None
@@ -216,9 +352,24 @@ class World:
         self.answers: dict[str, int] = {}
         self.copies: dict[str, int] = {}
         self.past: list[Served] = []
+        self.given_out: dict[str, dict[str, Any]] = {}
+        """The copies of objects that the operator has, by kind and name."""
         self.wake_at: float | None = None
+        self.rested: tuple[Observed, Memory] | None = None
+        """What the last pass saw and knew, when it had nothing to do."""
+        self.rest: tuple[Observed, Rest] | None = None
+        """What the last pass saw, and for which counts it holds."""
         self.broken: set[str] = set()
+        self.ailing: dict[str, Ailment] = {}
+        """What the cluster says of the pods of a version that are not ready."""
+        self.told_pods: dict[tuple[str, int], Pod] = {}
         self.unscraped: set[str] = set()
+        self.cut_off: set[str] = set()
+        """Versions whose pods the gateway does not reach."""
+        self.unserved: dict[str, int] = {}
+        """Requests of users that got no answer at all, by the version that they were meant for."""
+        self.pods_known: Callable[[], tuple[Pod, ...]] = self._pods
+        """What is known of the pods, unless nothing is."""
         self.scraped_ms: int | None = None
         self.asked_at = 0.0
         self.owed: dict[str, float] = {}
@@ -260,7 +411,7 @@ class World:
     def restart(self) -> None:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
-        self.checked = self.history = None
+        self.checked = self.history = self.sizes = None
         self.tell("operator", "starts")
 
     # What is there
@@ -349,6 +500,10 @@ class World:
             due = self.owed.get(revision, 0.0) + self.rate * INTERVAL * weight / total
             requests = int(due + 1e-9)
             self.owed[revision] = due - requests
+            if version in self.cut_off or not self._ready_pods().get(revision):
+                self.unserved[version] = self.unserved.get(version, 0) + requests
+                arms[revision, Listener.LIVE] = Answered()
+                continue
             share = max(self.errors.get(version, 0.0), harm)
             given = self._answered(version, requests, share)
             arms[revision, Listener.LIVE] = given
@@ -367,7 +522,8 @@ class World:
             if arm[0] in unscraped:
                 self.hidden[arm], given = given, Answered()
             arms[arm] = given
-        self.past.append(Served(end - INTERVAL * 1000, end, arms, pods, warming, unscraped))
+        begin, seen = end - INTERVAL * 1000, self.observer_up
+        self.past.append(Served(begin, end, arms, pods, warming, unscraped, seen))
 
     def _answered(self, version: str, requests: int, bad: float) -> Answered:
         return Answered(
@@ -378,7 +534,13 @@ class World:
                 for seconds, share in self.slow.get(version, {}).items()
             },
             sum(self.dice.random() < self.wrong.get(version, 0.0) for _ in range(requests)),
+            self._refused(version, requests),
         )
+
+    def _refused(self, version: str, requests: int) -> int:
+        share = self.refused.get(version, 0.0)
+        # Worlds without any draw nothing: their stories stay as they are.
+        return sum(self.dice.random() < share for _ in range(requests)) if share else 0
 
     def _copies(self, revision: str, percent: int, warming: frozenset[str]) -> Answered:
         version = self.version_of(revision)[1:]
@@ -389,7 +551,14 @@ class World:
         self.copies[version] = self.copies.get(version, 0) + copies
         if revision in warming:
             return Answered()
-        return self._answered(version, copies, self.errors.get(version, 0.0))
+        given = self._answered(version, copies, self.errors.get(version, 0.0))
+        if not self.observer_up:
+            return given
+        paired = round(copies * self.compared)
+        share = self.differing.get(version, 0.0)
+        differing = sum(self.dice.random() < share for _ in range(paired)) if share else 0
+        lost = round(copies * self.lost)
+        return replace(given, paired=paired, differing=differing, lost=lost)
 
     def _is_warming(self, revision: str) -> bool:
         return self.time - self.changed_at[revision] <= WARM_SECONDS
@@ -411,13 +580,18 @@ class World:
             self.memory = take_counts(self.memory, Unavailable(finding), self._weight())
             return
         begins_ms = request.since.at_ms if request.since else request.rollout.started_ms
-        served = [each for each in self.past if each.start_ms >= begins_ms]
+        served = [*takewhile(lambda each: each.start_ms >= begins_ms, reversed(self.past))][::-1]
         if request.rollout.sparing:
             if self.time % SPARING:
                 return
             served = _as_one(served[-SPARING // INTERVAL :])
         fresh = [self._counts(request, each) for each in served]
-        counted = Counted(tuple(fresh), Watermark(self.past[-1].end_ms), behind=False)
+        counted = Counted(
+            tuple(fresh),
+            Watermark(self.past[-1].end_ms),
+            behind=False,
+            scraped_every_ms=self.scraped_every and 1000 * self.scraped_every,
+        )
         self.memory = take_counts(self.memory, counted, self._weight())
 
     def _weight(self) -> float:
@@ -437,13 +611,15 @@ class World:
             if blind:
                 message = f"Prometheus scraped no pod of revision {arm.revision}"
                 findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
+            if self.version_of(arm.revision).removeprefix("v") in self.grpc:
+                findings.append(Finding(Reason.GRPC_ANSWERS, arm.name, (), "5 answers were gRPC"))
             tallies = {
                 each.name: given.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives
             }
             warming = arm.listener is Listener.SHADOW and arm.revision in served.warming
             pods = 0 if blind else served.pods.get(arm.revision, 0)
-            arms[arm.name] = ArmCounts(tallies, pods, 0, warming)
+            arms[arm.name] = ArmCounts(tallies, pods, 0, warming, int(served.observed))
         return IntervalCounts(served.start_ms, served.end_ms, arms, tuple(findings))
 
     def _controllers(self) -> None:
@@ -452,7 +628,14 @@ class World:
                 self._start_pods(name, obj)
             elif kind == "HTTPRoute" and self.gateway_accepts:
                 refused = self.refuses_copies and reader.mirror(obj) is not None
-                obj["status"] = {"parents": [parent_status(obj, refused=refused)]}
+                told = [parent_status(obj, self.controller, refused=refused)]
+                for place, _ in enumerate(obj["spec"]["parentRefs"][1:], 1):
+                    why = self.rejects or ("UnsupportedValue" if self.second_refuses(obj) else "")
+                    told.append(
+                        parent_status(obj, self.controller, refused=False, place=place, reason=why)
+                    )
+                quiet = self.absent | self.quiet
+                obj["status"] = {"parents": [each for each in told if parent_of(each) not in quiet]}
 
     def _start_pods(self, name: str, obj: dict[str, Any]) -> None:
         version = self.version_of(name)[1:]
@@ -464,12 +647,48 @@ class World:
             ready = asked
         if version in self.broken:
             ready = 0
+        updated = self._replace_pods(name, obj, asked)
         obj["status"] = {
             "observedGeneration": obj["metadata"]["generation"],
-            "replicas": asked,
+            "replicas": asked + (updated < asked),
             "availableReplicas": ready,
-            "updatedReplicas": asked,
+            "updatedReplicas": updated,
         }
+
+    def _replace_pods(self, name: str, obj: dict[str, Any], asked: int) -> int:
+        """The pods that have the template of the Deployment: one more each 10 s after a token."""
+        given = restart.token(obj)
+        known, since = self.tokens.setdefault(name, (given, -math.inf))
+        if known != given:
+            self.tokens[name] = given, since = given, self.time
+        elif obj["spec"].get("paused"):
+            # What is done stays as it is.
+            since = self.time - 10.0 * obj["status"]["updatedReplicas"]
+            self.tokens[name] = given, since
+        return int(min(asked, (self.time - since) // 10.0))
+
+    def _pods(self) -> tuple[Pod, ...]:
+        """The pods as the operator knows them: the oldest become ready first."""
+        found = {
+            (name, number): self._pod(name, number, obj)
+            for (kind, name), obj in sorted(self.objects.items())
+            if kind == "Deployment"
+            for number in range(obj["spec"]["replicas"])
+        }
+        self.told_pods = found
+        return tuple(found.values())
+
+    def _pod(self, revision: str, number: int, deployment: dict[str, Any]) -> Pod:
+        before, now = self.told_pods.get((revision, number)), NOON + self.time
+        name = f"{revision}-{number}"
+        pod = Pod(name, f"uid-of-{name}", revision, before.began if before else now, "node")
+        if number < deployment.get("status", {}).get("availableReplicas", 0):
+            since = before.ready_since if before else None
+            return replace(pod, ready_since=now if since is None else since)
+        ails = self.ailing.get(self.version_of(revision)[1:])
+        if ails is None:
+            return pod
+        return replace(pod, trouble=ails.trouble, words=ails.words, ended=ails.ended)
 
     # What the operator does
 
@@ -480,31 +699,57 @@ class World:
         unscraped = self.history and self.history.candidate and not self.history.scraped_ms
         if unscraped and self.time > self.asked_at:
             self.history = None
-        kinds: dict[str, dict[str, Any]] = {"Deployment": {}, "Service": {}}
-        revisions = []
+        kinds: dict[str, dict[str, Any]] = defaultdict(dict)
         for (kind, name), obj in self.objects.items():
-            if kind == "ControllerRevision":
-                revisions.append(obj)
-            elif kind in kinds:
-                kinds[kind][name] = obj
-        children = Children(revisions, kinds["Deployment"], kinds["Service"], self.route)
-        observed = Observed(
-            self.obj,
+            kinds[kind][name] = self._copy(obj)
+        children = Children(
+            list(kinds["ControllerRevision"].values()),
+            kinds["Deployment"],
+            kinds["Service"],
+            kinds["PodDisruptionBudget"].get("arrival-pods"),
+            kinds["HTTPRoute"].get("arrival"),
+        )
+        return Observed(
+            self._copy(self.obj),
             children,
             self.checked,
             self.history,
             asked_since=self.asked_since,
-            failures=self.failures,
+            absent=self.known_absent,
+            sizes=self.sizes,
+            failures=(*self.failures, *self.unanswered),
+            pods=self.pods_known() if self.knows_pods else None,
+            other_budgets=self.other_budgets,
         )
-        # A copy, as from an API server; `copy.deepcopy` would take a quarter of a story's time.
-        copied: Observed = pickle.loads(pickle.dumps(observed, pickle.HIGHEST_PROTOCOL))
-        return copied
+
+    def _copy(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """An object as an API server gives it out; the same copy again while nothing changes it."""
+        name = f"{obj['kind']}/{obj['metadata']['name']}"
+        known = self.given_out.get(name)
+        if known != obj:
+            # `copy.deepcopy` would take a quarter of a story's time.
+            known = pickle.loads(pickle.dumps(obj, pickle.HIGHEST_PROTOCOL))
+            self.given_out[name] = known
+        return known
 
     def reconcile(self) -> None:
-        """Passes until nothing is left to do now; with `cuts` the operator is killed on the way."""
+        """Passes until nothing is left to do now; with `cuts` the operator is killed on the way.
+
+        There is none while nothing has changed, nothing was counted, and the last did not ask.
+        """
         for _ in range(40):
             self._controllers()
-            found = make_plan(self.seen(), self.memory, NOON + self.time, SETTINGS)
+            seen = self.seen()
+            if self._is_at_rest(seen):
+                return
+            self.rested = None
+            rests = self._has_rest(seen)
+            if rests and self.rests:
+                return
+            found = make_plan(seen, self.memory, NOON + self.time, self.settings)
+            if rests:
+                self._assert_only_numbers(found)
+            self.rest = None if found.rest is None else (seen, found.rest)
             failed = self._carry_out(found)
             if failed is None:
                 continue
@@ -514,11 +759,45 @@ class World:
                 replace(each, times=1 + sum(e.times for e in self.failures if e.what == each.what))
                 for each in failed
             )
+            absent, self.known_absent = self.known_absent, frozenset(found.silent) & self.absent
             if found.needs and not (self.silent and self.asked_since):
                 self._answer(found)
-            elif failed or not found.actions:
+            elif absent != self.known_absent:
+                continue
+            elif failed:
+                return
+            elif not found.actions:
+                self.rested = seen, self.memory
                 return
         raise AssertionError("never at rest:\n" + "\n".join(self.log[-30:]))
+
+    def look(self) -> None:
+        """A pass at any time: something was told that changes nothing of what is seen."""
+        self.rested = self.rest = None
+        self.reconcile()
+
+    def _is_at_rest(self, seen: Observed) -> bool:
+        """Whether another pass would be as the last one, which had nothing to do."""
+        if self.rested is None or (self.wake_at or math.inf) <= NOON + self.time:
+            return False
+        last, memory = self.rested
+        return memory is self.memory and last == seen
+
+    def _has_rest(self, seen: Observed) -> bool:
+        """Whether the last pass holds for what was counted since."""
+        if self.rest is None:
+            return False
+        before, rest = self.rest
+        return before == seen and rest.holds(self.memory, NOON + self.time)
+
+    def _assert_only_numbers(self, found: Plan) -> None:
+        """A pass that need not be made would change nothing but what is told of numbers."""
+        assert not found.needs
+        for action in found.actions:
+            if isinstance(action, WriteStatus):
+                assert waited_for(action.status) == waited_for(self.status)
+            else:
+                assert isinstance(action, Emit), f"nobody had looked for {action}"
 
     def _carry_out(self, found: Plan) -> list[Failure] | None:
         """What was refused of a plan; None when the operator was killed on the way."""
@@ -548,7 +827,8 @@ class World:
         self.asked_since = None
         if Need.CHECK in found.needs:
             generation = self.obj["metadata"]["generation"]
-            self.checked = Checked(generation, self.gateway, self.refusal)
+            gateway = replace(self.gateway, controllers=frozenset({self.controller}))
+            self.checked = Checked(generation, gateway, self.refusal, self._same(found))
             self.checked_at = self.time
         if Need.HISTORY in found.needs:
             self.asked_at = self.time
@@ -562,18 +842,36 @@ class World:
                 candidate=asked.candidate,
                 rate=None if self.young else self.rate or None,
                 others=tuple((past.key, self.dispersion) for past, _ in asked.others),
+                usual=self.usual if asked.edges else None,
             )
+
+        if found.sizes is not None:
+            self.sizes_asked.append(found.sizes)
+            self.sizes = MirroredSizes(found.sizes.since_ms, found.sizes.looked, *self.sized)
+
+    def _same(self, found: Plan) -> str | None:
+        """The revision that would be stored as what is asked for."""
+        if found.tries is None or self.refusal is not None:
+            return None
+        tried = self.stores(found.tries.body["spec"]["template"])
+        alike = found.alike.items()
+        return next(
+            (k for k, each in alike if self.stores(each["spec"]["template"]) == tried), None
+        )
 
     def do(self, action: Action) -> None:
         """Carry out one action."""
         match action:
-            case Create(body) | Apply(body):
-                assert isinstance(action, Apply) or self._find(body) is None
+            case Create(body) | Apply(body) | Accompany(body):
+                assert not isinstance(action, Create) or self._find(body) is None
                 self._write(body)
                 self.writes.append(body["kind"])
                 self.tell("operator", f"writes {body['kind']} {self._shown(body)}")
             case WriteRoute(body, version, move):
-                assert sum(reader.weights(body).values()) in (1, 100, 10_000, 1_000_000)
+                weights = reader.weights(body).values()
+                most = controllers.of([self.controller], {}).most_weight
+                assert max(weights) <= most
+                assert sum(weights) in (1, 100, 10_000, 1_000_000) or most < 10_000
                 assert all(reader.weights(body).values())
                 present = self._find(body)
                 assert (present or {}).get("metadata", {}).get("resourceVersion") == version
@@ -627,7 +925,13 @@ class World:
         spec = obj.get("spec")
         changed = present is None or present.get("spec") != spec
         generation = 1 if present is None else present["metadata"]["generation"] + int(changed)
-        obj["metadata"] |= {"resourceVersion": str(self.version), "generation": generation}
+        # Objects that an earlier release recorded have none.
+        uid = (present or {"metadata": {}})["metadata"].get("uid", f"u-{self.version}")
+        obj["metadata"] |= {
+            "resourceVersion": str(self.version),
+            "generation": generation,
+            "uid": uid,
+        }
         if present is not None and "status" in present:
             obj["status"] = present["status"]
         if key[0] == "Deployment":

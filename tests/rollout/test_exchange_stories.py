@@ -125,8 +125,7 @@ def promoted_by_hand_in_exchange() -> Bounded:
     world.edit(version="2")
     world.until("Canary").run(10)
     world.prometheus_up = False
-    name = world.revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-5"})
+    world.edit(strategy__override={"version": "2", "action": "Promote", "reason": "INC-5"})
     return world.until("Full").run(10)
 
 
@@ -138,7 +137,7 @@ def few_pods_in_shadow() -> Bounded:
     world.until("Full").run(15)
     world.edit(version="3")
     world.until("Shadow").run(5)
-    override = {"revision": world.revision_of("3"), "action": "SkipShadow", "reason": "INC-7"}
+    override = {"version": "3", "action": "SkipShadow", "reason": "INC-7"}
     world.edit(strategy__override=override)
     return world.until("Full")
 

@@ -9,6 +9,7 @@ import pytest
 from e2e.fixtures import ApiServer
 from model_rollouts.api.deployment import read
 from model_rollouts.api.phase import Phase
+from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.controller_revision import controller_revision, objects, render
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.revision import new_name
@@ -18,7 +19,7 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.routes.http_route import RouteSpec
 from model_rollouts.routes.reader import differences
 from tests.api.objects import changed
-from tests.resources.example import SETTINGS, revision_input, template
+from tests.resources.example import CAPTURED, WITH_OBSERVER, revision_input, template
 
 CANARY = Roles("m-a", "m-b", None, Phase.CANARY, Fraction(1, 4), 1, None, 2)
 ROUTES: dict[str, dict[str, Any]] = {
@@ -60,7 +61,10 @@ def test_a_route(api_server: ApiServer, namespace: str, case: str, marks: bool) 
     assert differences(found, desired_route(model, later, spec)) != ()
 
 
-def test_the_objects_of_a_revision(api_server: ApiServer, namespace: str) -> None:
+@pytest.mark.parametrize("capture", [None, CAPTURED])
+def test_the_objects_of_a_revision(
+    api_server: ApiServer, namespace: str, capture: Capture | None
+) -> None:
     owner = Owner("modelrollouts.dev/v1alpha1", "ModelDeployment", "arrival-delay", "u-1")
     odd = template()
     odd["spec"]["containers"][0] |= {
@@ -69,9 +73,9 @@ def test_the_objects_of_a_revision(api_server: ApiServer, namespace: str) -> Non
         "volumeMounts": [{"name": "scratch", "mountPath": "/tmp", "readOnly": False}],
     }
     odd["spec"]["volumes"] = [{"name": "scratch", "emptyDir": {}}]
-    given = revision_input(template=odd)
+    given = revision_input(template=odd, capture=capture)
     name, _ = new_name("arrival-delay", given, ())
-    rendered = render("arrival-delay", name, given, [300], SETTINGS)
+    rendered = render("arrival-delay", name, given, [300], WITH_OBSERVER, namespace=namespace)
     stored = controller_revision(
         "arrival-delay", name, given, rendered, namespace=namespace, owner=owner, number=1
     )

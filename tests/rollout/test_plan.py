@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from model_rollouts.rollout.actions import Apply, Emit, WriteStatus
+from model_rollouts.rollout.actions import Apply, Emit, Need, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.objects import drift
 from model_rollouts.rollout.observed import Failure
@@ -42,6 +42,20 @@ def test_an_operator_that_starts_writes_nothing() -> None:
     assert (found.actions, found.needs) == ((), frozenset())
 
 
+def test_a_budget_is_made_where_the_operator_may_keep_one() -> None:
+    world = settled()
+    seen = world.seen()
+    without = replace(seen, children=replace(seen.children, budget=None))
+
+    may = make_plan(without, world.memory, NOON + 1e6, SETTINGS)
+    may_not = make_plan(replace(without, keeps_budget=False), world.memory, NOON + 1e6, SETTINGS)
+
+    assert [each.body["kind"] for each in may.actions if isinstance(each, Apply)] == [
+        "PodDisruptionBudget"
+    ]
+    assert may_not.actions == ()
+
+
 def test_the_same_is_planned_from_the_same() -> None:
     world = settled()
     world.edit(version="2")
@@ -73,7 +87,7 @@ def test_an_object_that_goes_is_left_alone() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("replicas", 0, "spec.replicas: Input should be greater than or equal to 1"),
+        ("replicas", -1, "spec.replicas: Input should be greater than or equal to 0"),
         ("port", 17080, "port: found 17080; write the port of the model server"),
         ("objectives", [{"name": "a"}], "spec.objectives.0.type: Field required"),
     ],
@@ -133,7 +147,8 @@ def test_what_a_revision_runs_as_is_compared_once_for_each_of_its_versions(
     really = drift.drifted
 
     def drifted(found: Any, body: Any) -> bool:
-        compared.append(f"{body['kind']}/{body['metadata']['name']}")
+        if body["kind"] != "PodDisruptionBudget":
+            compared.append(f"{body['kind']}/{body['metadata']['name']}")
         return really(found, body)
 
     world = settled()
@@ -163,6 +178,45 @@ def test_fresh_pods_are_not_scraped_at_once_and_nobody_is_told() -> None:
     assert "ScrapeMissing" not in "".join(world.log)
 
 
+@pytest.mark.parametrize(
+    ("every", "after"), [(5, 15), (15, 45), (60, 180), (None, 75)], ids=lambda each: str(each)
+)
+def test_a_first_scrape_is_missed_by_the_interval_that_is_measured(
+    every: int | None, after: int
+) -> None:
+    world = World(scraped_every=every)
+    world.edit(version="1")
+    world.until("Full").run(10)
+    world.unscraped.add("2")
+    world.edit(version="2")
+    world.until("Starting").run(5)
+    since = world.memory.unscraped_since
+    while since is None:
+        since = world.run(5).memory.unscraped_since
+
+    while "ScrapeMissing" not in "".join(world.log):
+        assert world.time < since - NOON + 300
+        world.run(5)
+
+    assert 0 <= world.time - (since - NOON) - after <= 10
+
+
+@pytest.mark.parametrize(("every", "after"), [(5, 15), (60, 180), (None, 75)], ids=str)
+def test_a_first_version_that_is_never_scraped_is_told_by_that_interval_too(
+    every: int | None, after: int
+) -> None:
+    world = World(scraped_every=every)
+    world.unscraped.add("1")
+    world.edit(version="1")
+    began = world.until("Full").time
+
+    while "ScrapeMissing" not in str(world.status):
+        assert world.time < began + 300
+        world.run(5)
+
+    assert 0 <= world.time - began - after <= 15
+
+
 def test_a_repair_that_was_lost_is_seen_again() -> None:
     world = settled()
     name = world.revision_of("1")
@@ -172,3 +226,14 @@ def test_a_repair_that_was_lost_is_seen_again() -> None:
 
     assert isinstance(made, Apply)
     assert (made.body["kind"], made.body["metadata"]["name"]) == ("Service", name)
+
+
+def test_what_must_be_corrected_first_is_not_checked() -> None:
+    world = settled()
+    world.edit(version="2", template__spec__hostNetwork=True)
+
+    found = make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS)
+
+    assert Need.CHECK not in found.needs
+    world.edit(version="3", template__spec__hostNetwork=False)
+    assert Need.CHECK in make_plan(world.seen(), world.memory, NOON + world.time, SETTINGS).needs

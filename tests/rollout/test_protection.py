@@ -16,12 +16,16 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.observed import Gateway
+from model_rollouts.rollout.observed import Failure, Gateway
 from tests.rollout.simulated_cluster import World
 
 ALL_BAD = {"2": 1.0}
-CONTROL = 50
-"""Bad answers that users get of a version that fails every request, when nothing else does."""
+CONTROL = 75
+"""Bad answers that users get of a version that fails every request, when nothing else does: those
+of three looks."""
+
+CONTROL_OF_ALL = 500
+"""The same when it has all users: so many fail in one look that no client repeats them."""
 
 Trouble = Callable[[World], None]
 
@@ -76,7 +80,7 @@ def test_every_write_but_the_route_may_fail_for_ever(trouble: Trouble, phase: st
         fails(world, phase)
 
     assert world.weights == {"v1": 1}
-    assert 0 < world.bad_answers["2"] <= (CONTROL if phase == "Canary" else 10 * CONTROL)
+    assert 0 < world.bad_answers["2"] <= (CONTROL if phase == "Canary" else CONTROL_OF_ALL)
 
 
 def test_a_canary_whose_pods_cannot_be_scaled_is_judged() -> None:
@@ -177,6 +181,20 @@ def test_trouble_with_another_version_delays_no_rollback(
 
     assert not users_of(world, revision)
     assert world.time - begun <= 20
+
+
+def test_a_check_that_is_not_answered_is_told_with_its_answer_and_what_to_do() -> None:
+    world = version_2_in("Canary")
+    unanswered_checks(world)
+    world.run(20)
+    question = "try Deployment shop/arrival in a dry run"
+    world.unanswered = (Failure(question, "no answer: timed out", writes=False),)
+    world.run(15)
+
+    (reconciling,) = (e for e in world.status["conditions"] if e["type"] == "Reconciling")
+    assert reconciling["reason"] == "Checking"
+    assert f"yet: {question}: no answer: timed out. The operator" in reconciling["message"]
+    assert "look at the webhook or policy" in reconciling["message"]
 
 
 def test_a_rollback_that_is_refused_is_told_and_tried_until_it_is_done() -> None:

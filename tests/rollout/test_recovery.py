@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,9 +36,9 @@ class Kept(Bounded):
     def again(self) -> "Kept":
         """The same world a second time."""
         # What does not change need not be copied.
-        shared = (self.memory, self.measures, self.past)
+        shared = (self.memory, self.measures, self.past, self.given_out)
         twin = copy.deepcopy(self, {id(each): each for each in shared})
-        twin.past = list(self.past)
+        twin.past, twin.given_out = list(self.past), dict(self.given_out)
         return twin
 
 
@@ -126,7 +127,7 @@ def undecided() -> Kept:
 
 def rolled_back_by_hand() -> Kept:
     world = on_the_second_step()
-    override = {"revision": world.revision_of("2"), "action": "Rollback", "reason": "INC-1"}
+    override = {"version": "2", "action": "Rollback", "reason": "INC-1"}
     world.edit(strategy__override=override)
     world.until("RolledBack").run(10)
     return world
@@ -282,3 +283,38 @@ def read_sequence(world: World) -> int:
     assert world.route is not None
     children = world.seen().children
     return read_roles(children, revisions.read(children), Status()).sequence
+
+
+def failed(world: World) -> list[Any]:
+    """The objectives that the status says failed, with their numbers."""
+    return [each for each in world.status["objectives"] if each.get("verdict") == "Fail"]
+
+
+def test_what_failed_stays_told_through_a_restart_and_a_pause() -> None:
+    world = rolled_back()
+    told, message = failed(world), world.status["message"]
+    assert told
+
+    world.restart()
+    world.edit(paused=True)
+    world.run(10)
+    world.edit(paused=False)
+    world.run(10)
+
+    assert failed(world) == told
+    assert world.status["message"] == message
+
+
+def test_an_operator_that_counted_otherwise_leaves_what_is_told_of_the_end() -> None:
+    """Two that tell it each in its own numbers write in turn for ever."""
+    world = rolled_back()
+    told, writes = failed(world), len(world.log)
+    ended = world.memory.ended
+    assert ended is not None
+    fewer = replace(ended, state=ended.judge.start())
+    world.memory = replace(world.memory, ended=fewer)
+
+    world.run(60)
+
+    assert failed(world) == told
+    assert len(world.log) == writes

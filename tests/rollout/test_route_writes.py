@@ -52,7 +52,7 @@ class InTurns(World):
     def __post_init__(self) -> None:
         """Both begin."""
         super().__post_init__()
-        self.other: tuple[Memory, Any] = (Memory(), None)
+        self.other: tuple[Memory, Any, Any] = (Memory(), None, None)
 
     def measure(self) -> None:
         """Both ask Prometheus."""
@@ -67,8 +67,8 @@ class InTurns(World):
         super().reconcile()
 
     def _turn(self) -> None:
-        mine = self.memory, self.measures
-        (self.memory, self.measures), self.other = self.other, mine
+        mine = self.memory, self.measures, self.rest
+        (self.memory, self.measures, self.rest), self.other = self.other, mine
 
 
 STORIES = (

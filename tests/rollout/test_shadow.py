@@ -1,5 +1,6 @@
 """Stages of the mirror, what copies must have shown, how stable bears them, at which load."""
 
+import math
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from model_rollouts.rollout.trial.trial import (
     trial_rules,
 )
 from tests.rollout.made_up import STARTED_MS, STEP_MS, V3, counted, finding, record, spec
-from tests.rollout.shadow_stories import mirrored, shadowed
+from tests.rollout.shadow_stories import first, mirrored, shadowed
 from tests.rollout.simulated_cluster import World
 
 ON = {"sideEffects": "None"}
@@ -29,6 +30,48 @@ ON = {"sideEffects": "None"}
 def asked(**fields: Any) -> Any:
     """A spec with this shadow."""
     return spec({"spec.strategy.shadow": {**ON, **fields}})
+
+
+def test_what_the_gateway_did_not_mirror_is_told_with_the_first_users() -> None:
+    world = first(copied=0.9)
+    world.edit(version="2", strategy__shadow={**ON, "minDuration": "5m"})
+    world.until("Canary")
+
+    (told,) = (line for line in world.log if "CanaryStarted" in line)
+    assert "but 10 % of the requests to be mirrored never came." in told
+
+
+def test_how_large_they_were_is_told_too() -> None:
+    world = first(copied=0.9)
+    users = ((32_000, 5_000.0), (64_000, 8_000.0), (1_000_000, 9_000.0), (math.inf, 10_000.0))
+    mirrored = ((32_000, 500.0), (64_000, 800.0), (1_000_000, 900.0), (math.inf, 900.0))
+    world.sized = users, mirrored
+    world.edit(version="2", strategy__shadow={**ON, "minDuration": "5m"})
+    world.until("Canary")
+
+    (told,) = (line for line in world.log if "CanaryStarted" in line)
+    assert (
+        "but 10 % of the requests to be mirrored never came: 100 % of those of 1 MB or more, "
+        "and next to none of the others." in told
+    )
+
+
+def test_how_large_they_were_is_asked_each_time_that_twice_as_many_came() -> None:
+    world = first(copied=0.9)
+    world.edit(version="2", strategy__shadow={**ON, "minDuration": "5m"})
+    world.until("Canary")
+
+    asked = [(each.since_ms, each.looked) for each in world.sizes_asked]
+    assert asked == sorted(set(asked))
+    assert 1 < len(asked) < 20
+
+
+def test_how_large_they_were_is_not_asked_where_all_are_mirrored() -> None:
+    world = first()
+    world.edit(version="2", strategy__shadow={**ON, "minDuration": "5m"})
+    world.until("Canary")
+
+    assert world.sizes_asked == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +199,7 @@ def stable(first: int, number: int, total: int, bad: int) -> list[IntervalCounts
 
 def test_stable_is_held_against_itself_without_copies() -> None:
     good = strained(stable(0, 60, 250, 1), stable(60, 60, 250, 1))
-    worse = strained(stable(0, 60, 250, 1), stable(60, 4, 250, 20))
+    worse = strained(stable(0, 60, 250, 1), stable(60, 5, 250, 20))
 
     assert good.state is not None
     assert good.state.failed_at is None
@@ -188,7 +231,7 @@ def test_an_interval_in_which_the_mirror_changed_says_nothing(mirror: int) -> No
 
 def test_held_counts_of_stable_say_nothing() -> None:
     doubled = record(
-        1, (1, 0), (100, 50), [finding(Reason.DUPLICATE_TARGETS, STABLE)], traffic=Traffic.SHADOW
+        1, (1, 0), (100, 50), [finding(Reason.UNLIKE_TARGETS, STABLE)], traffic=Traffic.SHADOW
     )
 
     assert strained([], [doubled]) == ShadowImpact(STARTED_MS)
@@ -233,7 +276,7 @@ def test_the_highest_load_counts_while_the_objectives_hold() -> None:
 
 
 def test_cold_pods_and_held_counts_bear_nothing() -> None:
-    doubled = finding(Reason.DUPLICATE_TARGETS, SHADOW)
+    doubled = finding(Reason.UNLIKE_TARGETS, SHADOW)
     cold = [record(i, (50, 0), traffic=Traffic.SHADOW, warming=True) for i in range(24)]
     held = [record(i, (50, 0), None, [doubled], traffic=Traffic.SHADOW) for i in range(24)]
 
@@ -335,8 +378,7 @@ def test_what_a_person_pauses_stays_although_stable_suffers() -> None:
 
 def test_an_override_to_hold_does_not_keep_copies_that_hurt() -> None:
     world = shadowed(10)
-    name = world.revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": "Hold", "reason": "INC-8"})
+    world.edit(strategy__override={"version": "2", "action": "Hold", "reason": "INC-8"})
     world.suffers = {10: 0.3}
     world.run(60)
 
@@ -346,18 +388,16 @@ def test_an_override_to_hold_does_not_keep_copies_that_hurt() -> None:
 @pytest.mark.parametrize("action", ["Promote", "Rollback"])
 def test_a_person_may_end_a_shadow(action: str) -> None:
     world = shadowed(10)
-    name = world.revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": action, "reason": "INC-9"})
+    world.edit(strategy__override={"version": "2", "action": action, "reason": "INC-9"})
     world.until("Full" if action == "Promote" else "RolledBack")
 
     assert world.mirror == 0
     assert world.weights == ({"v2": 1} if action == "Promote" else {"v1": 1})
 
 
-def test_an_override_for_another_revision_skips_nothing() -> None:
+def test_an_override_for_another_version_skips_nothing() -> None:
     world = shadowed(1)
-    other = world.revision_of("1")
-    world.edit(strategy__override={"revision": other, "action": "SkipShadow", "reason": "INC-1"})
+    world.edit(strategy__override={"version": "1", "action": "SkipShadow", "reason": "INC-1"})
     world.run(15)
 
     assert world.status["phase"] == "Shadow"
@@ -365,12 +405,11 @@ def test_an_override_for_another_revision_skips_nothing() -> None:
 
 def test_skipped_before_it_began_is_told_in_the_history() -> None:
     world = shadowed(1)
-    name = world.revision_of("2")
     world.edit(version="1")
     world.until("Full")
     world.edit(
         version="2",
-        strategy__override={"revision": name, "action": "SkipShadow", "reason": "INC-7"},
+        strategy__override={"version": "2", "action": "SkipShadow", "reason": "INC-7"},
     )
     world.errors["2"] = 0.3
     world.until("RolledBack")

@@ -7,7 +7,7 @@ import pytest
 
 from model_rollouts.decision import Dispersion
 from model_rollouts.rollout.observed import Gateway
-from tests.rollout import shadow_stories
+from tests.rollout import shadow_stories, suspension_stories
 from tests.rollout.simulated_cluster import SPEC, World
 from tests.rollout.story_files import is_told_again
 
@@ -99,16 +99,15 @@ def paused() -> World:
 
 
 def by_hand() -> World:
-    """Overrides act on the revision that they name, and are recorded."""
+    """Overrides act on the version that they name, and are recorded."""
     world = first()
     world.edit(version="2")
     world.until("Canary").run(10)
-    name = world.revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": "Hold", "reason": "INC-1"})
+    world.edit(strategy__override={"version": "2", "action": "Hold", "reason": "INC-1"})
     world.run(120)
-    world.edit(strategy__override={"revision": name, "action": "Rollback", "reason": "INC-2"})
+    world.edit(strategy__override={"version": "2", "action": "Rollback", "reason": "INC-2"})
     world.until("RolledBack").run(10)
-    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-3"})
+    world.edit(strategy__override={"version": "2", "action": "Promote", "reason": "INC-3"})
     return world.until("Full").run(10)
 
 
@@ -119,8 +118,7 @@ def promoted_by_hand_without_traffic() -> World:
     world.until("Canary").run(90)
     world.prometheus_up = False
     world.run(10)
-    name = world.revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-4"})
+    world.edit(strategy__override={"version": "2", "action": "Promote", "reason": "INC-4"})
     return world.until("Full").run(10)
 
 
@@ -142,12 +140,14 @@ def never_ready() -> World:
 
 
 def without_pods_in_the_canary() -> World:
-    """All pods of the candidate go away while it has users."""
+    """All pods of the candidate go away while it has users, for longer than pods may take."""
     world = first()
-    world.edit(version="2")
+    world.edit(version="2", strategy__progressDeadline="2m")
     world.until("Canary").run(10)
     world.broken.add("2")
-    return world.until("RolledBack").run(10)
+    world.run(150)
+    world.broken.clear()
+    return world.until("Full").run(10)
 
 
 def scraped_late() -> World:
@@ -319,8 +319,8 @@ def burns_its_budget() -> World:
     world.dispersion = Dispersion(400.0, 400.0)
     objectives = [{**ERRORS, "availability": {"target": "99.9%"}}]
     world.edit(version="2", objectives=objectives, strategy__watch={"duration": "6h"})
-    name = world.until("Canary").run(60).revision_of("2")
-    world.edit(strategy__override={"revision": name, "action": "Promote", "reason": "INC-5"})
+    world.until("Canary").run(60)
+    world.edit(strategy__override={"version": "2", "action": "Promote", "reason": "INC-5"})
     world.until("Full").run(600)
     world.errors["2"] = 0.05
     return world.until("RolledBack").run(120)
@@ -437,6 +437,11 @@ def test_the_story_is_the_one_that_was_read(story: Callable[[], World]) -> None:
 
 @pytest.mark.parametrize("story", shadow_stories.TOLD, ids=lambda story: story.__name__)
 def test_the_story_of_a_shadow_is_the_one_that_was_read(story: Callable[[], World]) -> None:
+    is_told_again(story)
+
+
+@pytest.mark.parametrize("story", suspension_stories.TOLD, ids=lambda story: story.__name__)
+def test_the_story_of_a_suspension_is_the_one_that_was_read(story: Callable[[], World]) -> None:
     is_told_again(story)
 
 

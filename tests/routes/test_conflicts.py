@@ -10,6 +10,11 @@ PREFIX = {"path": {"type": "PathPrefix", "value": "/v2"}}
 EXACT = {"path": {"type": "Exact", "value": "/v2"}}
 
 
+def slashed(type: str) -> dict[str, Any]:
+    """A match of the same path with a slash at its end."""
+    return {"path": {"type": type, "value": "/v2/"}}
+
+
 def model(**route: Any) -> dict[str, Any]:
     """A ModelDeployment in `shop`, at the Gateway gateways/models."""
     parent = {"name": "models", "namespace": "gateways"}
@@ -50,6 +55,13 @@ def own(created: str) -> dict[str, Any]:
         ({"matches": [PREFIX]}, {"matches": [EXACT]}, False),
         ({"matches": [PREFIX]}, {"matches": [EXACT, PREFIX]}, True),
         ({"matches": [PREFIX]}, {}, False),
+        # The same elements of a path, with and without a slash at the end.
+        ({"matches": [PREFIX]}, {"matches": [slashed("PathPrefix")]}, True),
+        ({"matches": [slashed("PathPrefix")]}, {"matches": [PREFIX]}, True),
+        ({"matches": [EXACT]}, {"matches": [slashed("Exact")]}, False),
+        ({"rules": [{"matches": [EXACT]}, {"matches": [PREFIX]}]}, {"matches": [PREFIX]}, True),
+        ({"rules": [{"matches": [EXACT]}]}, {"matches": [PREFIX]}, False),
+        ({"rules": [{}]}, {}, True),
         ({}, {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}, True),
         ({"matches": [PREFIX | {"method": "GET"}]}, {"matches": [PREFIX]}, False),
         (

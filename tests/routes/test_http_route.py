@@ -12,10 +12,11 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from model_rollouts.api.ratio import ratio
+from model_rollouts.api.route import Route
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import RECORD_ANNOTATION
 from model_rollouts.routes import reader
-from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
+from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route, mark_of
 from model_rollouts.routes.record import MAX_BYTES, RouteRecord, RouteWrite, decode, encode, is_same
 from tests.resources.example import MODEL, NAMESPACE, OWNER
 
@@ -70,6 +71,41 @@ def test_all_requests_are_copied_by_a_mirror_without_a_share(
     (copied,) = rule(made)["filters"]
     assert copied["requestMirror"].get("percent") == said
     assert reader.mirror(made) == ("m-2-shadow", percent)
+
+
+RULES: list[dict[str, Any]] = [
+    {"name": "a", "matches": [{"path": {"type": "Exact", "value": "/a"}}]},
+    {"filters": [{"type": "CORS", "cors": {"maxAge": 5}}], "timeouts": {"request": "1s"}},
+]
+
+
+def test_every_rule_has_the_same_weights_and_the_same_mirror() -> None:
+    spec = RouteSpec(parent_refs=[{"name": "models"}], rules=RULES)
+
+    built = route(Backend("m-1", 3), Backend("m-2", 1), mirror=Mirror("m-2", 10), spec=spec)
+
+    first, second = built["spec"]["rules"]
+    assert first["backendRefs"] == second["backendRefs"]
+    assert [each["type"] for each in second["filters"]] == ["CORS", "RequestMirror"]
+    assert first["filters"] == second["filters"][1:]
+    assert reader.shares(built) == {"m-1": Fraction(3, 4), "m-2": Fraction(1, 4)}
+    assert reader.mirror(built) == ("m-2-shadow", 10)
+    assert RouteSpec.found(built, keeps_places=True, most_weight=100).rules == RULES
+
+
+def test_shares_of_rules_that_differ_depend_on_the_request() -> None:
+    built = route(Backend("m-1", 3), spec=RouteSpec(parent_refs=[], rules=RULES))
+    built["spec"]["rules"][1]["backendRefs"] = [{"name": "m-2", "weight": 1}]
+
+    assert reader.shares(built) is None
+
+
+def test_the_mark_of_a_route_in_the_short_form_is_that_of_releases_before() -> None:
+    """Another one would look like an edit of the spec after an upgrade."""
+    said = {"parentRefs": [{"name": "models"}], "hostnames": ["a.example.com"]}
+
+    # Committed: it was made by the release before.
+    assert mark_of(Route.model_validate(said)) == "ca02f24be4"
 
 
 def test_a_route_without_copies_has_no_mirror() -> None:

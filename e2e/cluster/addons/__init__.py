@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import shutil
 import string
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 
-from e2e.cluster import tools
+from e2e.cluster import images, tools
 from e2e.cluster.filling import filled
 from e2e.cluster.kubectl import Kubectl
 from e2e.cluster.paths import CACHE
@@ -19,6 +21,42 @@ HERE = Path(__file__).parent
 GATEWAY_NAMESPACE = "envoy-gateway-system"
 PROMETHEUS_PORT = 30090
 LOG = CACHE / "logs" / "addons.log"
+_CONTOUR = "github.com/projectcontour/contour"
+
+
+class Gateway(Enum):
+    """A gateway that scenes are played with: controller, namespace, and the host that pods ask."""
+
+    ENVOY_GATEWAY = (
+        "gateway.envoyproxy.io/gatewayclass-controller",
+        "gateways",
+        f"models-gateway.{GATEWAY_NAMESPACE}.svc.cluster.local",
+    )
+    CONTOUR = (
+        "projectcontour.io/gateway-controller",
+        "contour",
+        "envoy.contour.svc.cluster.local",
+    )
+
+    @property
+    def controller(self) -> str:
+        """The name of its controller."""
+        return self.value[0]
+
+    @property
+    def parent(self) -> dict[str, str]:
+        """What a route refers to."""
+        return {"name": "models", "namespace": self.value[1]}
+
+    @property
+    def url(self) -> str:
+        """Where pods reach it."""
+        return f"http://{self.value[2]}"
+
+
+def chosen() -> Gateway:
+    """The gateway that the environment asks for: GATEWAY=contour, or Envoy Gateway."""
+    return Gateway.CONTOUR if os.environ.get("GATEWAY") == "contour" else Gateway.ENVOY_GATEWAY
 
 
 def install(provider: Provider) -> Sequence[Step]:
@@ -34,15 +72,38 @@ def install(provider: Provider) -> Sequence[Step]:
     ]
 
 
+def contour(provider: Provider) -> Sequence[Step]:
+    """Return the steps that add a second gateway, which `Gateway.CONTOUR` is."""
+    return [
+        Step("image contour", lambda: provider.load(images.CONTOUR)),
+        Step("Contour", lambda: _contour(provider)),
+    ]
+
+
 def prometheus_url(provider: Provider) -> str:
     """The address of Prometheus on this machine."""
     return f"http://{provider.node_address}:{PROMETHEUS_PORT}"
 
 
 def _apply(provider: Provider, name: str) -> None:
-    images = {f"{key.replace('-', '_')}_image": value for key, value in provider.images.items()}
-    text = string.Template((HERE / name).read_text()).substitute(images)
+    known = {**provider.images, "contour": images.CONTOUR.reference}
+    named = {f"{key.replace('-', '_')}_image": value for key, value in known.items()}
+    written = (HERE / name).read_text()
+    digest = hashlib.sha256(written.encode()).hexdigest()[:12]
+    text = string.Template(written).substitute(named, digest=digest)
     Kubectl(provider.kubeconfig).apply(text)
+
+
+def _contour(provider: Provider) -> None:
+    kubectl = Kubectl(provider.kubeconfig)
+    sources = tools.module_directory(_CONTOUR, tools.GATEWAYS / "contour")
+    kubectl.apply((sources / "examples" / "contour" / "01-crds.yaml").read_text())
+    _apply(provider, "contour.yaml")
+    for name in ("contour", "envoy"):
+        kubectl("rollout", "status", f"deployment/{name}", "-n", "contour", "--timeout=120s")
+    kubectl(
+        "wait", "gateway/models", "-n", "contour", "--for=condition=Programmed", "--timeout=120s"
+    )
 
 
 def _envoy_gateway(provider: Provider) -> str:

@@ -104,6 +104,10 @@ class LocalProvider:
         """Build `image` with buildah and import it on the node."""
         self._import(image)
 
+    def kill(self, container: str) -> None:
+        """End the first process of a container by SIGKILL."""
+        run(components.ctr(self.node, "tasks", "kill", "--signal", "SIGKILL", container))
+
     def pretend_nodes(self, count: int) -> str:
         """Run kwok with `count` pretended nodes for runs with thousands of pods."""
         return kwok.start(self.node, self._made, count)

@@ -6,9 +6,13 @@ content: a gateway may or may not change the Host of a copy. Settings come from 
 MODEL_VERSION  names the version in answers and metrics.
 PORT           where users' requests arrive (8080); SHADOW_PORT where copies do (8081).
 ERRORS         share of requests answered with 500, such as 0.05; each is drawn at random.
+REFUSES        share of requests answered with 422, drawn likewise.
+SLOW           share of requests whose answer takes a second, drawn likewise.
 SEED           makes the draws the same in every run (0).
 LATENCY        seconds that an answer takes (0).
 HANG           true: every request is taken and none is answered.
+CRASHES        share of requests at which it ends with exit code 3. These are drawn otherwise in
+               each process, whatever SEED is: pods with equal draws would all crash together.
 
 Probes and scrapes are always answered: such a model looks healthy from outside.
 """
@@ -17,6 +21,7 @@ import asyncio
 import os
 import random
 import signal
+import sys
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
@@ -25,12 +30,18 @@ VERSION = os.environ.get("MODEL_VERSION", "unknown")
 PORT = int(os.environ.get("PORT", "8080"))
 SHADOW_PORT = int(os.environ.get("SHADOW_PORT", "8081"))
 ERRORS = float(os.environ.get("ERRORS", "0"))
+REFUSES = float(os.environ.get("REFUSES", "0"))
+SLOW = float(os.environ.get("SLOW", "0"))
 LATENCY = float(os.environ.get("LATENCY", "0"))
+CRASHES = float(os.environ.get("CRASHES", "0"))
 HANG = os.environ.get("HANG", "") == "true"
 DRAWS = random.Random(int(os.environ.get("SEED", "0")))  # noqa: S311 - no secret depends on it
+CRASH_DRAWS = random.SystemRandom()
 
 SECONDS_TO_FINISH = 5.0
 """What answers under way have when the process is asked to end; a hung one never comes."""
+SECONDS_OF_A_SLOW_ONE = 1.0
+CRASHED = 3
 
 ANSWERS = Counter(
     "model_answers",
@@ -46,14 +57,26 @@ async def predict(request: web.Request) -> web.Response:
         await asyncio.Event().wait()
     if LATENCY:
         await asyncio.sleep(LATENCY)
+    if SLOW and DRAWS.random() < SLOW:
+        await asyncio.sleep(SECONDS_OF_A_SLOW_ONE)
     assert request.transport is not None
     port = request.transport.get_extra_info("sockname")[1]
     ANSWERS.labels(VERSION, str(port == SHADOW_PORT).lower()).inc()
+    if CRASH_DRAWS.random() < CRASHES:
+        print("RuntimeError: the model has crashed", file=sys.stderr, flush=True)
+        # As a fault in native code ends it: nothing is finished or cleaned up.
+        os._exit(CRASHED)
     return web.json_response(
         {"model_version": VERSION, "bytes": len(body)},
-        status=500 if DRAWS.random() < ERRORS else 200,
+        status=_status(DRAWS.random()),
         headers={"x-model-version": VERSION},
     )
+
+
+def _status(drawn: float) -> int:
+    if drawn < ERRORS:
+        return 500
+    return 422 if drawn < ERRORS + REFUSES else 200
 
 
 async def healthy(_: web.Request) -> web.Response:

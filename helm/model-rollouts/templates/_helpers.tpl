@@ -21,6 +21,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{- /* What selects the observer's pods, and no pod of the operator. */ -}}
+{{- define "model-rollouts.observerSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}-observer
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "model-rollouts.observerLabels" -}}
+{{ include "model-rollouts.observerSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "model-rollouts.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "model-rollouts.name" .) .Values.serviceAccount.name -}}
@@ -43,4 +59,43 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - kind: ServiceAccount
   name: {{ include "model-rollouts.serviceAccount" . }}
   namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{- /* The file of --prometheus-config. Files that it names lie beside it. */ -}}
+{{- define "model-rollouts.prometheusConfig" -}}
+{{- $prometheus := .Values.prometheus -}}
+{{- $config := deepCopy (pick $prometheus "timeout" "labels") -}}
+{{- if .Values.observer.enabled -}}
+{{- $target := dict $prometheus.labels.namespace .Release.Namespace -}}
+{{- if .Values.observer.podMonitor.enabled -}}
+{{- $_ := set $target "job" (printf "%s/%s-observer" .Release.Namespace (include "model-rollouts.name" .)) -}}
+{{- end -}}
+{{- $_ := set $config.labels "observer" (mergeOverwrite $target .Values.observer.targetLabels) -}}
+{{- end -}}
+{{- range $name := list "headers" "parameters" "tenants" "matchers" -}}
+{{- with index $prometheus $name -}}
+{{- $_ := set $config $name . -}}
+{{- end -}}
+{{- end -}}
+{{- with $prometheus.secretHeaders -}}
+{{- $files := dict -}}
+{{- range $name, $_ := . -}}
+{{- $_ := set $files $name (printf "headers/%s" $name) -}}
+{{- end -}}
+{{- $_ := set $config "headerFiles" $files -}}
+{{- end -}}
+{{- if $prometheus.basicAuthSecret.name -}}
+{{- $_ := set $config "basicAuth" (dict "usernameFile" "username" "passwordFile" "password") -}}
+{{- end -}}
+{{- $tls := dict -}}
+{{- if $prometheus.clientCertificateSecret.name -}}
+{{- $tls = dict "certFile" "tls.crt" "keyFile" "tls.key" -}}
+{{- end -}}
+{{- with $prometheus.serverName -}}
+{{- $_ := set $tls "serverName" . -}}
+{{- end -}}
+{{- with $tls -}}
+{{- $_ := set $config "tls" . -}}
+{{- end -}}
+{{- toYaml $config -}}
 {{- end -}}

@@ -143,6 +143,14 @@ def matches(value: str, pattern: str) -> str:
     return f"{value}.matches({quoted(pattern)})"
 
 
+def is_or_absent(field: str, value: str) -> str:
+    """The CEL expression that tells whether the field is `value`, its default, or left out.
+
+    For fields of items of lists, whose defaults the API server does not write.
+    """
+    return f"(!has({field}) || {field} == {quoted(value)})"
+
+
 def shown(value: str) -> str:
     """The CEL expression of the string `value` in quotes, for a message."""
     return f'"\'" + {value} + "\'"'

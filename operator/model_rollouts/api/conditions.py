@@ -43,6 +43,11 @@ class ConditionType(Word):
         "A running revision does not count the time of a latency objective exactly, because it "
         "started before the objective was added. Present only while true.",
     )
+    PROXY_OUTDATED = (
+        "ProxyOutdated",
+        "The version on trial runs with the proxy of an earlier release, which counts less. "
+        "Present only while true.",
+    )
     SERVICE_DEGRADED = (
         "ServiceDegraded",
         "The service misses its objectives, and no other version can be given its users. "
@@ -51,6 +56,58 @@ class ConditionType(Word):
     WRITE_REFUSED = (
         "WriteRefused",
         "The API server does not do what the rollout needs. Present only while true.",
+    )
+    SCALE_DOWN_HELD = (
+        "ScaleDownHeld",
+        "More pods run than `spec.replicas` says. Present only while true.",
+    )
+    CAPACITY_REDUCED = (
+        "CapacityReduced",
+        "Fewer pods than `spec.replicas` serve users, because pods are replaced in place. Present "
+        "only while true.",
+    )
+    SCRAPE_INTERVAL_DIFFERS = (
+        "ScrapeIntervalDiffers",
+        "Prometheus scrapes pods more or less often than the operator is set to. "
+        "Present only while true.",
+    )
+    PODS_NOT_COUNTED = (
+        "PodsNotCounted",
+        "Prometheus has samples of pods that this cluster does not have, and they are not counted. "
+        "Present only while true.",
+    )
+    EVIDENCE_DROPPED = (
+        "EvidenceDropped",
+        "What was counted of the version on trial before counts no more, because it is judged by "
+        "other rules now. Present only while true.",
+    )
+    BUDGET_OMITTED = (
+        "DisruptionBudgetOmitted",
+        "The operator keeps no PodDisruptionBudget, because another one selects the pods. "
+        "Present only while true.",
+    )
+    PARENT_REJECTED = (
+        "ParentRejected",
+        "One of several gateways rejects the route or does not exist; the others serve it. Present "
+        "only while true.",
+    )
+    RESTARTING = (
+        "Restarting",
+        "Pods are replaced because `strategy.restart` asks for it. Present only while true.",
+    )
+    OVERRIDE_IGNORED = (
+        "OverrideIgnored",
+        "`strategy.override` names a version that no revision has. Present only while true.",
+    )
+    STABLE_NOT_CAPTURED = (
+        "StableNotCaptured",
+        "`spec.capture` asks for answers that the version that serves does not tell. Present only "
+        "while true.",
+    )
+    CHANGES_UNSEEN = (
+        "ChangesUnseen",
+        "The operator does not see every change of objects around the rollout. "
+        "Present only while true.",
     )
 
 
@@ -61,6 +118,7 @@ class Reason(Word):
     STABLE_READY = "StableReady", "Stable has enough ready pods for its users."
     CHECKING = "Checking", "The version is checked before its pods start."
     STARTING = "Starting", "Pods are starting and not ready yet."
+    PODS_NOT_STARTING = "PodsNotStarting", "Pods of the version cannot start; the message says why."
     JUDGING = "Judging", "The candidate is judged on the requests it gets."
     NO_TRAFFIC = "NoTraffic", "No requests arrive to judge the candidate on; its weight is held."
     METRICS_UNAVAILABLE = (
@@ -68,7 +126,15 @@ class Reason(Word):
         "Prometheus does not answer; the candidate's weight is held.",
     )
     SCRAPE_MISSING = "ScrapeMissing", "Pods run, but Prometheus does not scrape them."
+    SERIES_MISSING = (
+        "SeriesMissing",
+        "Prometheus scrapes pods, but has not all series of them; the candidate's weight is held.",
+    )
     DUPLICATE_TARGETS = "DuplicateTargets", "Prometheus scrapes the same pods more than once."
+    GRPC_NOT_JUDGED = (
+        "GrpcNotJudged",
+        "Answers are gRPC, and whether they failed is not counted; the candidate's weight is held.",
+    )
     SPLIT_NOT_OBSERVED = (
         "SplitNotObserved",
         "Candidate and stable do not get requests in the proportion of their weights.",
@@ -81,20 +147,76 @@ class Reason(Word):
         "ShadowHurtsStable",
         "Mirroring made stable worse, so fewer requests are mirrored now.",
     )
+    OBSERVER_UNAVAILABLE = (
+        "ObserverUnavailable",
+        "Prometheus has no sample of the observer; the candidate stays in shadow.",
+    )
+    OBSERVER_BEHIND = (
+        "ObserverBehind",
+        "The observer compares no answers though requests are mirrored; the candidate stays in "
+        "shadow.",
+    )
+    RECORDS_LOST = (
+        "RecordsLost",
+        "The observer lacks too many records of requests; the candidate stays in shadow.",
+    )
+    INSUFFICIENT_PAIRS = (
+        "InsufficientPairs",
+        "Too few answers were compared for the requests that were mirrored; the candidate stays "
+        "in shadow.",
+    )
     LOW_LOAD = (
         "LowLoad",
         "Each candidate pod gets too few requests for its latency to count towards promotion.",
     )
     CAPACITY_PENDING = "CapacityPending", "Pods for the next step are starting."
+    CATCHING_UP = "CatchingUp", "What was counted is old; newer samples are read first."
+    CANDIDATE_UNAVAILABLE = (
+        "CandidateUnavailable",
+        "The candidate has too few ready pods; stable serves all users until they are ready.",
+    )
+    CANDIDATE_UNREACHABLE = (
+        "CandidateUnreachable",
+        "Users' requests do not reach the candidate's pods; stable serves all users.",
+    )
     EXCHANGING = "Exchanging", "Pods of one version are being replaced by pods of the other."
+    REPLACING_IN_PLACE = (
+        "ReplacingInPlace",
+        "Pods of stable end before those of the next version start.",
+    )
+    SCALED_TO_ZERO = "ScaledToZero", "`spec.replicas` is 0: no pod runs."
+    USERS_MOVING = (
+        "UsersMoving",
+        "Two versions have users, or one has just got all of them: no pod is taken away.",
+    )
+    GRADUAL = "Gradual", "Pods are taken away in steps, so that an autoscaler can correct them."
+    REPLICAS_OMITTED = (
+        "ReplicasOmitted",
+        "`spec.replicas` was removed from the manifest: the pods that run stay.",
+    )
     NAME_TAKEN = "NameTaken", "An object that the rollout needs exists and has another owner."
     GATEWAY_NOT_ACCEPTED = "GatewayNotAccepted", "The Gateway has not accepted the route."
+    COMPANION_MISSING = (
+        "CompanionMissing",
+        "An object that the gateway needs beside a Service of the version is not written.",
+    )
     ROUTE_CONFLICT = "RouteConflict", "Another route matches the same requests."
     GATEWAY_INCAPABLE = "GatewayIncapable", "The Gateway does not support what the spec needs."
     PROVENANCE_MISSING = (
         "ProvenanceMissing",
         "A required item is not declared, or a version has another artifact than before.",
     )
+    REPLACING_PODS = "ReplacingPods", "Pods of the same revision are replaced one by one."
+    RESTART_WAITS = "RestartWaits", "Two versions are compared; pods are replaced after that."
+    RESTART_STOPPED = (
+        "RestartStopped",
+        "The service fails since pods are replaced; the others keep running.",
+    )
+    RENDERED_BEFORE = (
+        "RenderedBeforeCapture",
+        "The version that serves was made before `spec.capture` asked for its answers.",
+    )
+    VERSION_UNKNOWN = "VersionUnknown", "No revision has the version that the override names."
     INVALID_SPEC = "InvalidSpec", "This release of the operator refuses the spec."
     INVALID_TEMPLATE = "InvalidTemplate", "The API server refuses the pod template."
     PROGRESS_DEADLINE_EXCEEDED = (
@@ -102,6 +224,7 @@ class Reason(Word):
         "Pods were not ready before the progress deadline.",
     )
     STABLE_UNAVAILABLE = "StableUnavailable", "Stable has fewer ready pods than its users need."
+    SCALING_UP = "ScalingUp", "More pods were asked for, and start beside those that serve users."
     NOT_ANSWERING = "NotAnswering", "Most requests of users fail."
     WATCHING = (
         "Watching",
@@ -116,7 +239,35 @@ class Reason(Word):
         "BetweenBuckets",
         "The time of a latency objective lies between two that the proxy counts.",
     )
+    OLDER_BUILDER = (
+        "OlderBuilder",
+        "An earlier release of the operator rendered the pods of the version on trial.",
+    )
     WRITE_REFUSED = "WriteRefused", "The API server refuses an object that the rollout needs."
+    SCRAPE_INTERVAL_DIFFERS = (
+        "ScrapeIntervalDiffers",
+        "The interval between two scrapes, measured from samples, is not the configured one.",
+    )
+    UNKNOWN_PODS = (
+        "UnknownPods",
+        "Samples of a revision of this ModelDeployment are of pods that it does not have.",
+    )
+    OTHER_RULES = (
+        "OtherRules",
+        "The rules by which a version is judged were changed, in the spec or by another release.",
+    )
+    OTHER_BUDGET = (
+        "OtherBudget",
+        "A PodDisruptionBudget that is not the operator's selects pods of the ModelDeployment.",
+    )
+    BUDGETS_OVERLAP = (
+        "BudgetsOverlap",
+        "Two PodDisruptionBudgets select the same pods, so that these cannot be evicted.",
+    )
+    CHANGES_UNSEEN = (
+        "ChangesUnseen",
+        "The API server does not list or watch objects that the operator follows.",
+    )
     ROUTE_CHANGED = (
         "RouteChanged",
         "Something changes the HTTPRoute whenever it is written; it is used as it is.",
@@ -180,10 +331,13 @@ def put(
     """
     if now.tzinfo is None:
         raise ValueError(f"now: found {now} without a time zone, write a time in UTC")
+    before = find_condition(conditions, type)
+    stays = status is ConditionStatus.TRUE or type in ALWAYS_PRESENT
+    if before is None and not stays:
+        return conditions
     gone = {type, _EXCLUSIVE.get(type)} if status is ConditionStatus.TRUE else {type}
     kept = [condition for condition in conditions if condition.type not in gone]
-    if status is ConditionStatus.TRUE or type in ALWAYS_PRESENT:
-        before = find_condition(conditions, type)
+    if stays:
         same = before is not None and before.status == status
         kept.append(
             Condition(

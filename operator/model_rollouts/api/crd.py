@@ -1,9 +1,10 @@
 """The CustomResourceDefinition of ModelDeployment, made from the models."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from model_rollouts.api.deployment import GROUP, KIND, PLURAL, VERSION, ModelDeployment
-from model_rollouts.api.schema import Schema, structural
+from model_rollouts.api.schema import Schema, structural, without_defaults_in_items
 
 NAME = f"{PLURAL}.{GROUP}"
 
@@ -29,7 +30,7 @@ _COLUMNS = (
 
 
 def object_schema() -> Schema:
-    """The schema of a ModelDeployment."""
+    """The schema of a ModelDeployment, with every default that the operator knows."""
     schema = structural(ModelDeployment)
     properties = schema["properties"]
     # What these two hold is the API server's business, not that of a schema.
@@ -39,8 +40,12 @@ def object_schema() -> Schema:
     return schema | {"required": ["spec"]}
 
 
-def custom_resource_definition() -> dict[str, Any]:
-    """The object that is applied to a cluster."""
+def custom_resource_definition(versions: Sequence[str] = (VERSION,)) -> dict[str, Any]:
+    """The object that is applied to a cluster.
+
+    All `versions` have the same shape, so nothing is converted; the last one is stored.
+    """
+    conversion = {"conversion": {"strategy": "None"}} if len(versions) > 1 else {}
     columns = [
         {"name": name, "type": type_, "jsonPath": path} | ({"priority": 1} if priority else {})
         for name, type_, path, priority in _COLUMNS
@@ -60,11 +65,12 @@ def custom_resource_definition() -> dict[str, Any]:
                 "shortNames": ["mdep"],
                 "categories": ["all"],
             },
+            **conversion,
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": version,
                     "served": True,
-                    "storage": True,
+                    "storage": version == versions[-1],
                     "additionalPrinterColumns": columns,
                     "subresources": {
                         "status": {},
@@ -74,8 +80,9 @@ def custom_resource_definition() -> dict[str, Any]:
                             "labelSelectorPath": ".status.selector",
                         },
                     },
-                    "schema": {"openAPIV3Schema": object_schema()},
+                    "schema": {"openAPIV3Schema": without_defaults_in_items(object_schema())},
                 }
+                for version in versions
             ],
         },
     }

@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from model_rollouts.api.base import INT32, Part, Rule, rules, shown
+from model_rollouts.api.capture import Capture
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
 from model_rollouts.api.route import Route
@@ -84,11 +85,33 @@ _SHADOW_IS_SAID = Rule(
     field=".strategy.shadow",
 )
 
+_COPIES_ARE_COMPARED = Rule(
+    "self.strategy.mode != 'Progressive' || !has(self.strategy.shadow) || "
+    "self.strategy.shadow.percent > 0 || self.objectives.all(o, o.type != 'Disagreement')",
+    "found an objective of type Disagreement and no shadow, write a percent above 0 or remove the "
+    "objective: answers to mirrored requests are compared",
+    field=".strategy.shadow.percent",
+)
+
+_ANSWERS_ARE_CAPTURED = Rule(
+    "self.strategy.mode != 'Progressive' || has(self.capture) && has(self.capture.sample) || "
+    "self.objectives.all(o, o.type != 'Disagreement')",
+    "found an objective of type Disagreement and no sample, write {sample: 10%} or another share: "
+    "the observer compares answers that are captured; stable needs it too, so add capture one "
+    "version before the objective",
+    field=".capture",
+)
+
 
 class Spec(
     Part,
     json_schema_extra=rules(
-        *_DECLARATIONS, _IMAGE_BY_DIGEST, *_ROOM_FOR_A_BAD_LIMIT, _SHADOW_IS_SAID
+        *_DECLARATIONS,
+        _IMAGE_BY_DIGEST,
+        *_ROOM_FOR_A_BAD_LIMIT,
+        _SHADOW_IS_SAID,
+        _COPIES_ARE_COMPARED,
+        _ANSWERS_ARE_CAPTURED,
     ),
 ):
     """The desired state."""
@@ -98,9 +121,11 @@ class Spec(
     rollout."""
     provenance: Provenance = Provenance()
     """What every version must declare about where it came from."""
-    replicas: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] = 1
-    """Number of pods of the stable revision. Defaults to `1`. Omit it if an autoscaler sets it
-    through the scale subresource."""
+    replicas: Annotated[int, Field(ge=0, le=10_000, json_schema_extra=INT32)] = 1
+    """Number of pods that serve all users. Defaults to `1`. Omit it if an autoscaler sets it
+    through the scale subresource. If you remove it later, the pods that run stay. A smaller number
+    takes away at most a fifth of the pods in a minute, and none while two versions have users. `0`
+    stops the service; a new version then waits."""
     port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)]
     """Port on which the container `model` listens."""
     template: PodTemplate
@@ -116,6 +141,9 @@ class Spec(
     more than 20 % of requests."""
     strategy: Strategy = Strategy()
     """How a version is rolled out."""
+    capture: Capture | None = None
+    """What the observer is told of requests and answers, and what it keeps of them. Without it,
+    nothing."""
     paused: bool = False
     """Pauses the rollout: weights stay as they are, and deadline timers are stopped. Defaults to
     `false`."""
@@ -146,13 +174,6 @@ _ROOT_RULES = (
         "letter: Deployments and Services are named after it",
         found=shown("self.metadata.name"),
         field=".metadata.name",
-    ),
-    Rule(
-        "!has(self.spec.strategy.override) "
-        "|| self.spec.strategy.override.revision.startsWith(self.metadata.name + '-')",
-        "write the name of a revision of this ModelDeployment, as its status shows it",
-        found=shown("self.spec.strategy.override.revision"),
-        field=".spec.strategy.override.revision",
     ),
 )
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 PATTERN = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 """The pattern of GEP-2257, which Go's and CEL's own parsers read as well."""
@@ -16,6 +17,7 @@ _UNITS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def span(text: str) -> timedelta:
     """The time that `text` names; parts add up, in whatever order they come.
 

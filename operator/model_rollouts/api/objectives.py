@@ -3,7 +3,18 @@
 from typing import Annotated
 
 from model_rollouts.api import duration, ratio
-from model_rollouts.api.base import ATOMIC, Part, Rule, Word, Written, matches, rules, shown
+from model_rollouts.api.base import (
+    ATOMIC,
+    Part,
+    Rule,
+    Word,
+    Written,
+    is_or_absent,
+    matches,
+    rules,
+    shown,
+)
+from model_rollouts.api.disagreement import Disagreement
 from model_rollouts.api.strings import Label, MetricName
 
 BREAKER = "breaker"
@@ -120,6 +131,11 @@ class ObjectiveType(Word):
         "client.",
     )
     COUNTERS = "Counters", "The share of bad events, from two counters of the model server."
+    DISAGREEMENT = (
+        "Disagreement",
+        "The share of mirrored requests that the candidate answers otherwise than stable, or not "
+        "at all. The observer compares the answers.",
+    )
 
 
 class Role(Word):
@@ -225,7 +241,21 @@ class Objective(
         _member(ObjectiveType.AVAILABILITY, "availability", "`target`"),
         _member(ObjectiveType.LATENCY, "latency", "`within` and `share`"),
         _member(ObjectiveType.COUNTERS, "counters", "the metrics `bad` and `total`"),
-        _member(ObjectiveType.COUNTERS, "limits", "the shares `good` and `bad`"),
+        _member(ObjectiveType.DISAGREEMENT, "disagreement", "what is compared"),
+        Rule(
+            f"(self.type in ['{ObjectiveType.COUNTERS.value}', "
+            f"'{ObjectiveType.DISAGREEMENT.value}']) == has(self.limits)",
+            "write `limits` with the shares `good` and `bad` if the type is Counters or "
+            "Disagreement, and only then",
+            found="'type ' + self.type + (has(self.limits) ? ' with' : ' without') + ' limits'",
+        ),
+        Rule(
+            f"self.type != '{ObjectiveType.DISAGREEMENT.value}' || "
+            "!has(self.compare) || self.compare != 'Stable'",
+            "remove compare: a disagreement is a comparison with stable already",
+            found="'compare Stable with type Disagreement'",
+            field=".compare",
+        ),
         Rule(
             f"self.name != '{BREAKER}'",
             "write another name: this one is reserved for the objective that is always on",
@@ -246,14 +276,26 @@ class Objective(
     """Time and share of an objective of type Latency. Required for that type, and only for it."""
     counters: Counters | None = None
     """Counters of an objective of type Counters. Required for that type, and only for it."""
+    disagreement: Disagreement | None = None
+    """What an objective of type Disagreement compares. Required for that type, and only for it."""
     limits: Limits | None = None
-    """Limits of an objective of type Counters. Required for that type, and only for it."""
-    role: Role = Role.GATE
-    """What the objective decides. Defaults to `Gate`. Use `Guard` for a metric with too little
-    traffic to decide, and `Report` to try out an objective."""
+    """Limits of an objective of type Counters or Disagreement. Required for these types, and only
+    for them."""
+    role: Role | None = None
+    """What the objective decides. Defaults to `Gate`, and for the type Disagreement to `Guard`:
+    agreement is not quality. Use `Guard` for a metric with too little traffic to decide, and
+    `Report` to try out an objective."""
     compare: Compare = Compare.AUTO
     """What the candidate is compared with. Defaults to `Auto`, so that an incident that affects
-    both versions does not roll back the candidate."""
+    both versions does not roll back the candidate. Has no effect for the type Disagreement, which
+    is a comparison with stable."""
+
+    @property
+    def acting_role(self) -> Role:
+        """`role`, or its default, which depends on the type."""
+        if self.role is not None:
+            return self.role
+        return Role.GUARD if self.type is ObjectiveType.DISAGREEMENT else Role.GATE
 
 
 DEFAULT = Objective(
@@ -264,7 +306,7 @@ DEFAULT = Objective(
 
 def _timed_gate(each: str) -> str:
     return (
-        f"{each}.role == 'Gate' && has({each}.latency) && "
+        f"{is_or_absent(f'{each}.role', 'Gate')} && has({each}.latency) && "
         f"{matches(f'{each}.latency.within', duration.PATTERN)} && "
         f"{matches(f'{each}.latency.share', ratio.PATTERN)}"
     )
@@ -276,9 +318,9 @@ OBJECTIVES = ATOMIC | rules(
         "found two objectives with the same name, write a different name for each",
     ),
     Rule(
-        "self.exists(o, o.role == 'Gate')",
-        "found no objective with the role Gate, write at least one: "
-        "without a Gate nothing is checked before promotion",
+        f"self.exists(o, o.type != 'Disagreement' && {is_or_absent('o.role', 'Gate')})",
+        "found no objective with the role Gate, write at least one of another type than "
+        "Disagreement: without a Gate nothing is checked before promotion",
     ),
     Rule(
         f"self.all(a, !({_timed_gate('a')}) || self.all(b, !({_timed_gate('b')}) || "

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 PATTERN = r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)%$"
 """0% to 100% with up to four decimals: a millionth, the finest weight an HTTPRoute can carry."""
@@ -9,6 +10,7 @@ PATTERN = r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)%$"
 _PATTERN = re.compile(PATTERN)
 
 
+@lru_cache(maxsize=1024)
 def share(text: str) -> Fraction:
     """The share that `text` names: '99.9%' is 999/1000.
 

@@ -26,6 +26,7 @@ _KEPT = frozenset(
 )
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 _NULL = {"type": "null"}
+_NOTHING = object()
 
 
 class SchemaError(ValueError):
@@ -36,6 +37,30 @@ def structural(model: type[BaseModel]) -> Schema:
     """The structural schema of what the API server accepts for `model`."""
     source = model.model_json_schema(by_alias=True, mode="validation")
     return convert(source, source.get("$defs", {}))
+
+
+def without_defaults_in_items(schema: Schema, *, inside: bool = False) -> Schema:
+    """`schema` without any default below the items of a list, where the operator knows it.
+
+    Whoever compares an applied manifest with what is stored, as Argo CD does, takes lists as a
+    whole: a default that is written into an item would be a difference for ever.
+    """
+    return {
+        key: _below(key, value, inside=inside)
+        for key, value in schema.items()
+        if not (inside and key == "default")
+    }
+
+
+def _below(key: str, value: Any, *, inside: bool) -> Any:
+    match key:
+        case "properties":
+            return {
+                name: without_defaults_in_items(each, inside=inside) for name, each in value.items()
+            }
+        case "items" | "additionalProperties":
+            return without_defaults_in_items(value, inside=True)
+    return value
 
 
 def convert(
@@ -147,9 +172,14 @@ def _default(schema: Schema, path: str) -> None:
     default must be atomic: into a map or a set, server-side apply would merge what people write
     later, and the default items would stay, owned by nobody.
     """
+    if schema.get("default", _NOTHING) is None:
+        # Absent is what it means.
+        del schema["default"]
     if "default" not in schema:
         return
     value = schema["default"] = _without_nothing(schema["default"])
+    if isinstance(value, list) and "items" in schema:
+        value[:] = [_without_defaults(each, schema["items"]) for each in value]
     if value == []:
         # Absent and empty mean the same.
         del schema["default"]
@@ -166,6 +196,18 @@ def _default(schema: Schema, path: str) -> None:
                 f"{path}: found the default {value}, while its fields default to {nested}; "
                 "write the defaults on the fields"
             )
+
+
+def _without_defaults(item: Any, schema: Schema) -> Any:
+    """An item of a list without the defaults that the operator knows."""
+    if not isinstance(item, dict):
+        return item
+    known = schema.get("properties", {})
+    return {
+        key: inner
+        for key, inner in item.items()
+        if known.get(key, {}).get("default", _NOTHING) != inner
+    }
 
 
 def _without_nothing(value: Any) -> Any:

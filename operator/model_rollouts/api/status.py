@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from model_rollouts.api import guards
 from model_rollouts.api.action import ActionNeeded
 from model_rollouts.api.base import ATOMIC, INT32, INT64, Part, Word, by
 from model_rollouts.api.conditions import Condition
@@ -16,6 +17,9 @@ from model_rollouts.api.objectives import LARGEST_NUMBER
 from model_rollouts.api.phase import Outcome, Phase
 
 LONGEST_HISTORY = 10
+
+MOST_CONDITIONS = 32
+"""Of the operator and of others."""
 
 LONGEST_MESSAGE = 1024
 """Characters of a sentence in the status."""
@@ -38,8 +42,9 @@ class Arm(Part):
     weight: Annotated[str, Field(max_length=16)]
     """Share of users that the route gives to the revision, e.g. `25%`."""
     rendered_by: Annotated[str, Field(max_length=64)] | None = None
-    """Which builder of the operator rendered the pods, e.g. `builder 1`. An upgrade of the
-    operator does not change running pods."""
+    """Which builder of the operator rendered the pods, e.g. `builder 3`, and whether for a service
+    mesh (`builder 3, in a mesh`): its proxy then takes requests from inside the pod. An upgrade of
+    the operator does not change running pods."""
 
 
 class Verdict(Word):
@@ -96,6 +101,15 @@ class ShadowStatus(Part):
     met, e.g. `37 req/s`. Without latency objectives, those on errors are used."""
 
 
+class RouteAddress(Part):
+    """Where clients reach the model."""
+
+    url: Annotated[str, Field(max_length=512)]
+    """URL of the model, e.g. `https://arrival.example.com`, without a path."""
+    gateway: Annotated[str, Field(max_length=320)]
+    """Gateway that answers there, as `namespace/name`."""
+
+
 class Status(Part):
     """The state that the operator last observed. Only the operator writes it."""
 
@@ -112,11 +126,15 @@ class Status(Part):
     hour, e.g. `canary about 7 min at 48 req/s`."""
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        max_length=16,
+        max_length=MOST_CONDITIONS,
         json_schema_extra=by("type"),
     )
     """Conditions for tools. Ready and Available are always present, the others while they are
     true."""
+    addresses: tuple[RouteAddress, ...] = Field(default=(), max_length=16, json_schema_extra=ATOMIC)
+    """Where clients reach the model: the host names of the route at the listeners of its gateways,
+    or the addresses of the gateways where there are no host names. As of the last time that the
+    route was checked."""
     stable: Arm | None = None
     """Revision that serves all users who do not get the candidate."""
     candidate: Arm | None = None
@@ -128,7 +146,7 @@ class Status(Part):
     objectives: tuple[ObjectiveStatus, ...] = Field(
         # One more than the spec has: the breaker is always on.
         default=(),
-        max_length=LARGEST_NUMBER + 1,
+        max_length=LARGEST_NUMBER + 1 + guards.NUMBER,
         json_schema_extra=by("name"),
     )
     """Results of the candidate, one per objective."""
@@ -144,8 +162,10 @@ class Status(Part):
     """Copy of the record on the HTTPRoute: which revision has which role, and why. The operator
     restores the route from it when the route or its record is deleted, or an older copy of the
     route is put back."""
+    desired_replicas: Number | None = None
+    """Number of pods with which all users are served now. It follows `spec.replicas`; the condition
+    `ScaleDownHeld` says why it is larger."""
     replicas: Number | None = None
-    """Number of pods of stable, for the scale subresource. Pods of the other version are included
-    while one version's pods replace the other's."""
+    """Number of pods of all revisions that have users, for the scale subresource."""
     selector: Annotated[str, Field(max_length=1024)] | None = None
     """Label selector of the pods that `replicas` counts, for the scale subresource."""

@@ -6,7 +6,8 @@ from pydantic import Field
 
 from model_rollouts.api import duration, ratio
 from model_rollouts.api.base import ATOMIC, INT32, Part, Rule, Word, Written, matches, rules, shown
-from model_rollouts.api.strings import Duration, Label, PartRatio, PositiveDuration
+from model_rollouts.api.guards import Guards
+from model_rollouts.api.strings import Duration, PartRatio, PositiveDuration, Version, Warmup
 
 LONGEST_NAME = 45
 """Of a ModelDeployment; Services allow 63, and are named `<name>-<ten digits>-shadow`."""
@@ -47,14 +48,14 @@ class Action(Word):
 
     PROMOTE = (
         "Promote",
-        "The revision gets all users, once. If it is rolled back later, raise `attempt` to promote "
+        "The version gets all users, once. If it is rolled back later, raise `attempt` to promote "
         "it again.",
     )
-    ROLLBACK = "Rollback", "The revision gets no users."
-    HOLD = "Hold", "The revision keeps the users it has."
+    ROLLBACK = "Rollback", "The version gets no users."
+    HOLD = "Hold", "The version keeps the users it has."
     SKIP_SHADOW = (
         "SkipShadow",
-        "The revision skips the rest of the shadow and gets its first users.",
+        "The version skips the rest of the shadow and gets its first users.",
     )
 
 
@@ -144,6 +145,10 @@ class Canary(Part):
     at which their latency counts."""
     min_step_duration: Duration = "1m"
     """Minimum time on each step, however good the candidate looks. Defaults to `1m`."""
+    warmup: Warmup = "1m"
+    """How long the time that answers take is not judged after the first request to a pod, for pods
+    of both versions. Failed requests always count. Defaults to `1m`, at most `2m`; `0s` judges a
+    pod from its first request."""
 
 
 class Watch(Part):
@@ -157,12 +162,13 @@ class Watch(Part):
 
 
 class Override(Part):
-    """Your decision about one revision."""
+    """Your decision about one version."""
 
-    revision: Label
-    """Name of the revision, as the status shows it."""
+    version: Version
+    """The version, as in `model.version`. If several revisions have it, the candidate is meant,
+    then stable. The condition `OverrideIgnored` tells of a version that no revision has."""
     action: Action
-    """What happens to the revision."""
+    """What happens to the version."""
     reason: Annotated[str, Field(min_length=1, max_length=512)]
     """Why you decided so, as shown in messages and in `status.history`."""
 
@@ -235,38 +241,39 @@ class Strategy(
     watch: Watch = Watch()
     """How long a promoted version can be rolled back automatically."""
     deadline: PositiveDuration = "24h"
-    """Time limit for a rollout that stays undecided. Defaults to `24h`. The timer stops while the
-    rollout is paused. Raise it for a service with little traffic."""
+    """Time limit for a rollout that stays undecided. Defaults to `24h`. The timer counts the time
+    in which the version could be judged: it stops while the rollout is paused or held, while
+    Prometheus has no samples, and while the operator does not run. Raise it for a service with
+    little traffic."""
     on_deadline: OnDeadline = OnDeadline.PROMOTE_WITH_BOUND
     """What happens to a version that is undecided at the deadline. Defaults to
     `PromoteWithBound`."""
-    progress_deadline: PositiveDuration = "10m"
-    """Time limit for the pods of a version to become ready. Defaults to `10m`. Raise it for models
-    that take long to load."""
-    max_extra_replicas: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    progress_deadline: PositiveDuration = "30m"
+    """Time after which pods that are not ready are reported as `Stalled`. Defaults to `30m`, enough
+    for a model that loads for 15 minutes. The rollout continues when they are ready. The timer runs
+    only while pods are not ready, and stops while the rollout is paused or held."""
+    max_extra_replicas: Annotated[int, Field(ge=0, le=10_000)] | None = None
     """Maximum number of pods that a rollout may run beyond `replicas`. Set it if pods are scarce,
     e.g. for lack of GPUs. Defaults to as many as the users of both versions need. Steps and
     mirroring that need more pods are reduced to what fits. With fewer than `replicas`, pods of one
-    version are replaced by pods of the other in turns, so a rollback must first start pods.
+    version are replaced by pods of the other in turns, so a rollback must first start pods. `0`
+    replaces pods in place: stable gives up one pod for the time of the rollout. A single pod is
+    replaced without being judged first, and no version serves while the next one starts.
     Terminating pods are not counted."""
-    attempt: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1_000_000,
-            json_schema_extra=rules(
-                Rule(
-                    "self >= oldSelf",
-                    "found a smaller number than before, write the same or a larger one: "
-                    "attempts only count up",
-                )
-            ),
-        ),
-    ] = 1
+    attempt: Annotated[int, Field(ge=1, le=1_000_000, json_schema_extra=INT32)] = 1
     """Number of the attempt. Defaults to `1`. Raise it to retry a revision that was rolled back,
-    stayed undecided or stalled. The new attempt starts without the counts of the last one."""
+    stayed undecided or stalled. The new attempt starts without the counts of the last one. A lower
+    number than before, as `git revert` writes, changes nothing: to retry then, raise it above the
+    number that was tried, which messages and `status.history` show."""
+    restart: Version | None = None
+    """Any word, such as the hash of a Secret. When it changes, the pods of the same revision are
+    replaced one by one, because a Secret or ConfigMap that they read has changed. Users keep the
+    version, and nothing is judged anew. It waits while two versions are compared, and stops while
+    the service fails its objectives. The condition `Restarting` tells how far it is."""
     override: Override | None = None
-    """Your decision about one revision, instead of the objectives. Other revisions are not
+    """Your decision about one version, instead of the objectives. Other versions are not
     affected."""
+    guards: Guards | None = None
+    """What rolls a version back although no objective asks for it. Every guard is on by default."""
     advanced: Advanced = Advanced()
     """Error rates of the statistical decisions."""

@@ -14,6 +14,23 @@ _MORE_THAN_NOTHING = Rule("self.matches('[1-9]')", "write more than zero", found
 Duration = Annotated[str, Written(duration.PATTERN, _TIME, 32)]
 """A time of GEP-2257, zero included."""
 
+Warmup = Annotated[
+    str,
+    Written(
+        duration.PATTERN,
+        _TIME,
+        32,
+        (
+            Rule(
+                "duration(self) <= duration('2m')",
+                "write a time from 0s to 2m",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+"""How long a pod is cold: what is known of a pod goes back no further."""
+
 PositiveDuration = Annotated[str, Written(duration.PATTERN, _TIME, 32, (_MORE_THAN_NOTHING,))]
 
 PartRatio = Annotated[
@@ -109,6 +126,45 @@ MetricName = Annotated[
     ),
 ]
 """A counter in Prometheus."""
+
+_DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_DNS_ADVICE = "write a lower-case DNS name, such as models.example.com"
+
+Hostname = Annotated[
+    str,
+    Written(
+        rf"^(\*\.)?{_DNS_NAME}$",
+        "write a lower-case DNS name without port, such as arrival.example.com or *.example.com",
+        253,
+    ),
+]
+DnsName = Annotated[str, Written(f"^{_DNS_NAME}$", _DNS_ADVICE, 253)]
+Group = Annotated[
+    str,
+    Written(
+        rf"^({_DNS_NAME})?$",
+        "write an API group, such as gateway.networking.k8s.io",
+        253,
+        shortest=0,
+    ),
+]
+"""An API group; the core group is the empty string."""
+Kind = Annotated[
+    str,
+    Written(
+        r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$",
+        "write the kind of a resource, such as Gateway",
+        63,
+    ),
+]
+HttpToken = Annotated[
+    str,
+    Written(
+        r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$",
+        "write a name that HTTP allows, such as x-tenant",
+        256,
+    ),
+]
 
 Text = Annotated[str, Field(min_length=1, max_length=256)]
 """A short text without a form."""

@@ -7,6 +7,11 @@ import click
 
 COMMANDS = {
     "crd": ("model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its reference."),
+    "observer": ("model_rollouts.cli.observer:observer", "Run the observer."),
+    "predictions": (
+        "model_rollouts.cli.predictions:predictions",
+        "Show predictions from the log.",
+    ),
     "replay": ("model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples."),
     "run": ("model_rollouts.cli.run:run", "Run the operator."),
     "simulate": (

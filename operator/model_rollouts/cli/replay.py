@@ -11,8 +11,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
+from model_rollouts.cli.prometheus_file import prometheus
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import CERTIFICATES, DURATION, TIME, judging
+from model_rollouts.cli.types import CERTIFICATES, DURATION, TIME, WARMUP, judging
 from model_rollouts.decision import (
     Assurance,
     Compare,
@@ -24,10 +25,8 @@ from model_rollouts.decision import (
     errors,
     latency,
 )
-from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.errors import InputError
-from model_rollouts.prometheus.client import QueryError, ServerOptions
-from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.recording import Header, Recording, read_file
 from model_rollouts.replay.story import Event, Story, What, intervals
@@ -55,6 +54,11 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     type=CERTIFICATES,
     help="CA bundle for Prometheus, in PEM.  [default: the system's certificates]",
 )
+@click.option(
+    "--prometheus-config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="YAML file with everything else about Prometheus, as for `model-rollouts run`.",
+)
 @click.option("--namespace", help="Namespace of the model.")
 @click.option("--candidate", metavar="REVISION", help="Revision to judge.")
 @click.option("--stable", metavar="REVISION", help="Revision to compare it with.  [default: none]")
@@ -75,6 +79,13 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     help="How small a worsening must be ruled out before promotion.",
 )
 @click.option(
+    "--warmup",
+    default="1m",
+    show_default=True,
+    type=WARMUP,
+    help="How long answers do not count for latency after the first request to a pod.",
+)
+@click.option(
     "--output",
     "-o",
     default="table",
@@ -91,7 +102,8 @@ def replay(**options: Any) -> None:
     """Replay a rollout from recorded samples: what would be decided, when and why.
 
     Samples come from a RECORDING, or from a Prometheus that still has them. They are counted and
-    judged by the operator's own code. The replay chooses its own weights, step by step, whatever
+    judged by the operator's own code. The guards on refused requests, restarts and tails are left
+    out (docs/guards.md). The replay chooses its own weights, step by step, whatever
     weights the rollout had.
 
     \b
@@ -149,11 +161,18 @@ def _fetch(options: dict[str, Any]) -> Recording:
         from model_rollouts.prometheus.inspect import connect, raw_samples
     except ImportError as error:
         raise click.ClickException(f"--prometheus: {error}") from None
-    server = ServerOptions(
-        options["url"], token_file=options["token_file"], tls=options["ca_file"], timeout_s=60
+    server, batching = prometheus(
+        options["url"],
+        token_file=options["token_file"],
+        ca_file=options["ca_file"],
+        config=options["prometheus_config"],
+        timeout_s=60,
     )
-    with closing(connect(server)) as prometheus, _progress("reading samples") as progress:
-        return fetch(partial(raw_samples, prometheus), header, Batching(), progress)
+    with (
+        closing(connect(server, header.namespace)) as connected,
+        _progress("reading samples") as progress,
+    ):
+        return fetch(partial(raw_samples, connected), header, batching, progress)
 
 
 def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge]:
@@ -197,7 +216,7 @@ def _tell(samples: Recording, counting: Counting, judge: Judge, options: dict[st
     events: list[Event] = []
     last_ms = head.from_ms
     with _progress("judging") as progress:
-        for record in intervals(samples, counting):
+        for record in intervals(samples, counting, round(options["warmup"] * 1000)):
             moment = story.tell(record)
             events += moment.events
             last_ms = record.end_ms

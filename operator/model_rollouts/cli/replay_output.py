@@ -38,6 +38,7 @@ def print_table(head: Header, judge: Judge, events: list[Event]) -> None:
             style=STYLES.get(event.what),
         )
     console.print(table)
+    console.print("Guards are left out.", style="dim")
 
 
 def print_moment(moment: Moment) -> None:
@@ -50,7 +51,7 @@ def print_moment(moment: Moment) -> None:
         "arms": {
             name: {
                 "pods": arm.pods,
-                "restarts": arm.restarts,
+                "resets": arm.resets,
                 "objectives": {
                     each: {"total": tally.total, "bad": tally.bad}
                     for each, tally in arm.tallies.items()

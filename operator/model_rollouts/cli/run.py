@@ -1,23 +1,39 @@
 """`model-rollouts run`: the operator itself, as it runs in its pod."""
 
+import os
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import click
 
-from model_rollouts.cli.types import CERTIFICATES, DURATION
+from model_rollouts.cli.prometheus_file import prometheus
+from model_rollouts.cli.types import (
+    ADDRESS,
+    CERTIFICATES,
+    COMPANIONS,
+    DURATION,
+    RESOURCES,
+    SHARDED,
+)
 from model_rollouts.cluster.connection import ConnectionConfigError
+from model_rollouts.cluster.leases import LeaseName
 from model_rollouts.engine import logs
 from model_rollouts.engine.executor import CrashPoint
+from model_rollouts.engine.leadership import DeposedError
+from model_rollouts.engine.outage import OwnPod
 from model_rollouts.engine.wiring import Options, core
 from model_rollouts.engine.wiring import run as run_operator
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.prometheus.client import ServerOptions
-from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.rollout import Settings
+from model_rollouts.resources.capture import Observer
+from model_rollouts.resources.pod import CONCURRENCY, USER, ProxySettings
+from model_rollouts.resources.proxy import EVERY_ADDRESS
+from model_rollouts.rollout import Pace, Settings
+from model_rollouts.routes.controllers import MOST_WEIGHT
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -42,6 +58,49 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
             names = ", ".join(CrashPoint)
             self.fail(f"found '{value}', write one of {names} and a count from 1", param, ctx)
         return point, times
+
+
+class _Lease(click.ParamType[LeaseName]):
+    """NAMESPACE/NAME."""
+
+    name = "namespace/name"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> LeaseName:
+        """The Lease of that name."""
+        if isinstance(value, LeaseName):
+            return value
+        namespace, slash, name = str(value).partition("/")
+        if not (namespace and slash and name) or "/" in name:
+            self.fail(f"found '{value}', write NAMESPACE/NAME", param, ctx)
+        return LeaseName(namespace, name)
+
+
+class _MostWeight(click.ParamType[tuple[str, int]]):
+    """CONTROLLER=NUMBER."""
+
+    name = "controller=number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """The controller's name and the largest weight that its gateways take."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = str(value).rpartition("=")
+        if not (name and number.isdecimal() and MORE_THAN_ONE <= int(number) <= MOST_WEIGHT):
+            self.fail(
+                f"found '{value}', write CONTROLLER=NUMBER with a number from {MORE_THAN_ONE} to "
+                f"{MOST_WEIGHT:,}, e.g. example.com/gateway=1000",
+                param,
+                ctx,
+            )
+        return name, int(number)
+
+
+MORE_THAN_ONE = 10
+"""With less there is no share for a canary to begin with."""
 
 
 @click.command(
@@ -73,7 +132,15 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     "--prometheus-ca-file",
     type=CERTIFICATES,
     show_envvar=True,
-    help="CA bundle for Prometheus, in PEM.  [default: the system's certificates]",
+    help="CA bundle for Prometheus, in PEM. Read again when it changes.  [default: the system's "
+    "certificates]",
+)
+@click.option(
+    "--prometheus-config",
+    type=_FILE,
+    show_envvar=True,
+    help="YAML file with everything else about Prometheus: headers, tenants, basic authentication, "
+    "client certificate, matchers, label names, timeout. docs/install.md has its fields.",
 )
 @click.option(
     "--scrape-interval",
@@ -98,10 +165,85 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     help="Image of the proxy in the pods of new revisions, preferably with a digest.",
 )
 @click.option(
+    "--in-mesh",
+    is_flag=True,
+    show_envvar=True,
+    help="A service mesh puts sidecars into pods of models by a label of their namespaces. The "
+    "proxies of new revisions then also take requests from inside their pods.",
+)
+@click.option(
+    "--proxy-user",
+    default=USER,
+    show_default=True,
+    show_envvar=True,
+    type=click.IntRange(0),
+    help="User of the proxy in the pods of new revisions; 0 leaves it to the platform, as "
+    "OpenShift wants it.",
+)
+@click.option(
+    "--proxy-address",
+    default=EVERY_ADDRESS,
+    show_default=True,
+    show_envvar=True,
+    type=ADDRESS,
+    help="Address on which the proxy listens; :: where pods have IPv6 only.",
+)
+@click.option(
+    "--proxy-concurrency",
+    default=CONCURRENCY,
+    show_default=True,
+    show_envvar=True,
+    type=click.IntRange(1),
+    help="Threads of the proxy.",
+)
+@click.option(
+    "--proxy-resources",
+    type=RESOURCES,
+    show_envvar=True,
+    help="Requests and limits of the proxy's container, as JSON.  [default: 100m CPU and 128Mi "
+    "requested, at most 512Mi]",
+)
+@click.option(
+    "--observer-address",
+    type=SHARDED,
+    show_envvar=True,
+    help="Host and port to which proxies of models with spec.capture send records, with {shard} "
+    "where the number of a Service stands, e.g. "
+    "model-rollouts-observer-{shard}.model-rollouts.svc:9800.  [default: none; spec.capture is "
+    "refused]",
+)
+@click.option(
+    "--observer-ca-file",
+    type=CERTIFICATES,
+    show_envvar=True,
+    help="CA bundle for the observer, in PEM. Read at the start; each revision keeps what it was "
+    "made with.",
+)
+@click.option(
+    "--most-weight",
+    "most_weights",
+    type=_MostWeight(),
+    multiple=True,
+    envvar="MODEL_ROLLOUTS_MOST_WEIGHT",
+    show_envvar=True,
+    help="Largest weight that a backend of an HTTPRoute may have, for gateways of a controller "
+    "(controllerName of their GatewayClass); can be repeated.  [default: what is known of the "
+    "controller, otherwise 1,000,000]",
+)
+@click.option(
+    "--companions",
+    type=COMPANIONS,
+    default="[]",
+    show_envvar=True,
+    help="Objects to write beside the Services of each revision, as a JSON list of templates; see "
+    "docs/gateways.md.  [default: none]",
+)
+@click.option(
     "--address",
     default="0.0.0.0",  # noqa: S104 - kubelet and Prometheus come from other addresses
     show_default=True,
     show_envvar=True,
+    type=ADDRESS,
     help="Address on which /metrics, /healthz and /readyz are served.",
 )
 @click.option(
@@ -119,6 +261,13 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
     help="Kubeconfig for the API server.  [default: the pod's service account]",
 )
 @click.option(
+    "--lease",
+    type=_Lease(),
+    show_envvar=True,
+    help="Lease by which one of several processes leads; the others stand by.  [default: none; "
+    "this process leads, whatever others do]",
+)
+@click.option(
     "--log-format",
     default=logs.LogFormat.AUTO.value,
     show_default=True,
@@ -130,16 +279,17 @@ class _CrashAt(click.ParamType[tuple[CrashPoint, int]]):
 def run(**options: Any) -> None:
     """Run the operator until SIGTERM or SIGINT.
 
-    It watches ModelDeployments and runs their rollouts. Only one process may run at a time. On a
-    signal it finishes the writes in progress and exits. Users keep the versions they have, and the
-    next process continues the rollouts.
+    It watches ModelDeployments and runs their rollouts. Only one process may do so at a time: give
+    all of them the same --lease. On a signal it finishes the writes in progress and exits. Users
+    keep the versions they have, and the next process continues the rollouts.
 
     \b
     Run it outside a cluster:
       model-rollouts run --kubeconfig ~/.kube/config \\
         --prometheus-url http://localhost:9090 --proxy-image envoyproxy/envoy:v1.36.0
 
-    Exit codes: 0 stopped by a signal, 1 failure, 2 wrong command line.
+    Exit codes: 0 stopped by a signal, 1 failure, or another process leads instead of this one, 2
+    wrong command line.
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     logs.configure(logs.LogFormat(options["log_format"]), sys.stderr)
     try:
@@ -150,30 +300,73 @@ def run(**options: Any) -> None:
         run_operator(made, core(made.settings))
     except ConnectionConfigError as error:
         raise click.ClickException(str(error)) from None
+    except DeposedError as error:
+        raise click.ClickException(f"{error}: start this one again, to stand by") from None
     except OSError as error:
         raise click.ClickException(f"could not start: {error}") from None
 
 
 def _options(options: dict[str, Any]) -> Options:
     step_ms = round(options["scrape_interval"] * 1000)
+    server, batching = prometheus(
+        options["prometheus_url"],
+        token_file=options["prometheus_token_file"],
+        ca_file=options["prometheus_ca_file"],
+        config=options["prometheus_config"],
+    )
     return Options(
         settings=Settings(
-            proxy=ProxySettings(options["proxy_image"]),
+            proxy=_proxy(options),
             grid=Grid(step_ms, max(Grid().lookback_ms, 3 * step_ms)),
+            pace=Pace(settle_ms=round(options["scrape_settle"] * 1000)),
+            companions=options["companions"],
+            most_weights=dict(options["most_weights"]),
         ),
         release=_release(),
-        prometheus=ServerOptions(
-            options["prometheus_url"],
-            token_file=options["prometheus_token_file"],
-            tls=options["prometheus_ca_file"],
-        ),
+        prometheus=server,
+        batching=batching,
         namespaces=options["namespaces"],
         kubeconfig=options["kubeconfig"],
         address=options["address"],
         port=options["port"],
         settle_s=options["scrape_settle"],
         crash_at=options["crash_at"],
+        pod=_own_pod(os.environ),
+        lease=options["lease"],
     )
+
+
+def _proxy(options: Mapping[str, Any]) -> ProxySettings:
+    settings = ProxySettings(
+        options["proxy_image"],
+        user=options["proxy_user"] or None,
+        address=options["proxy_address"],
+        concurrency=options["proxy_concurrency"],
+        in_mesh=options["in_mesh"],
+        observer=_observer(options["observer_address"], options["observer_ca_file"]),
+    )
+    resources = options["proxy_resources"]
+    return settings if resources is None else replace(settings, resources=resources)
+
+
+def _observer(address: str | None, ca_file: Path | None) -> Observer | None:
+    if address is None and ca_file is None:
+        return None
+    if address is None or ca_file is None:
+        found, missing = "--observer-address", "--observer-ca-file"
+        if address is None:
+            found, missing = missing, found
+        raise click.UsageError(
+            f"{found}: found no {missing}, write both: tokens of pods go over TLS alone"
+        )
+    return Observer(address, ca_file.read_text("ascii"))
+
+
+def _own_pod(environment: Mapping[str, str]) -> OwnPod | None:
+    """The pod of this process, as the downward API tells it, None where it does not."""
+    found = [environment.get(name) for name in ("POD_NAMESPACE", "POD_NAME", "POD_UID")]
+    known = [each for each in found if each]
+    return OwnPod(*known) if len(known) == len(found) else None
 
 
 def _release() -> str:

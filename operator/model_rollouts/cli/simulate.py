@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
 from model_rollouts.cli.types import DURATION, PERCENTAGE, judging
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
-from model_rollouts.simulation.experiment import Scenario, Spread, Summary
+from model_rollouts.simulation.experiment import STABLE_TAIL, Scenario, Spread, Summary
 from model_rollouts.simulation.experiment import simulate as play
 from model_rollouts.simulation.trial import End
 from model_rollouts.text import count, duration, percent, seconds
@@ -46,10 +47,9 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 @judging
 @click.option(
     "--errors",
-    default="0.05%",
-    show_default=True,
     type=PERCENTAGE,
-    help="Assumed share of failed requests of the candidate.",
+    help="Assumed share of failed requests of the candidate.  [default: half of what --target "
+    "allows]",
 )
 @click.option(
     "--stable-errors",
@@ -59,12 +59,35 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 @click.option(
     "--slow",
     type=PERCENTAGE,
-    help="Assumed share of slow requests of the candidate.  [default: half of what --share allows]",
+    help="With --within: assumed share of slow requests of the candidate.  [default: half of what "
+    "--share allows]",
 )
 @click.option(
     "--stable-slow",
     type=PERCENTAGE,
-    help="Assumed share of slow requests of stable.  [default: half of what --share allows]",
+    help="With --within: assumed share of slow requests of stable.  [default: half of what --share "
+    "allows]",
+)
+@click.option(
+    "--refused",
+    default="0%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Assumed share of requests that the candidate refuses with a status 4xx.",
+)
+@click.option(
+    "--stable-refused",
+    default="0%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Assumed share of requests that stable refuses with a status 4xx.",
+)
+@click.option(
+    "--tail",
+    default="1%",
+    show_default=True,
+    type=PERCENTAGE,
+    help="Without --within: assumed share of the candidate's requests above stable's p99.",
 )
 @click.option(
     "--deadline",
@@ -89,8 +112,23 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
 )
 @click.option(
     "--scrape",
+    default="5s",
+    show_default=True,
     type=DURATION,
-    help="Scrape interval.  [default: 5s to 60s, longer at a low rate]",
+    help="Scrape interval.",
+)
+@click.option(
+    "--replicas",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Pods that serve all users.",
+)
+@click.option(
+    "--max-extra-replicas",
+    type=click.IntRange(0),
+    help="Pods that the candidate may have beyond them, as strategy.maxExtraReplicas. Steps that "
+    "would take more are smaller.  [default: no bound]",
 )
 @click.option(
     "--trials",
@@ -120,7 +158,10 @@ def simulate(**options: Any) -> None:
 
     From your objectives, traffic and steps, and from error rates that you assume, it shows for each
     assurance how likely promotion and rollback are, how long they take, and how many requests fail
-    or are slow until then. Decisions are made by the operator's own code.
+    or are slow until then. Decisions are made by the operator's own code, with the default guards
+    (docs/guards.md), and the weight moves by its own rules. Pods are ready at once and do not
+    crash, and those of both versions are scraped at the same moments. Where stable's are scraped at
+    other moments, a comparison takes one more scrape interval.
 
     \b
     A good version at 50 requests per second:
@@ -133,6 +174,12 @@ def simulate(**options: Any) -> None:
     plot: Path | None = options["plot"]
     if plot is not None:
         _require_plotting(plot)
+    _require_used()
+    if options["max_extra_replicas"] == 0 and options["replicas"] == 1:
+        raise click.UsageError(
+            "--max-extra-replicas: found 0 with --replicas 1: its only pod is replaced without a "
+            "canary, write 1 or more"
+        )
     scenario = _scenario(options)
     chosen = [a for a in Assurance if options["assurance"] in (ALL, a.value)]
     try:
@@ -140,6 +187,13 @@ def simulate(**options: Any) -> None:
             scenario.judge(assurance)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    shortest = len(scenario.steps) * scenario.min_step
+    if shortest >= scenario.deadline:
+        raise click.UsageError(
+            f"--deadline: found {duration(scenario.deadline)} for {count(len(scenario.steps))} "
+            f"steps of at least {duration(scenario.min_step)}, write more than "
+            f"{duration(shortest)}, or fewer or shorter steps"
+        )
     summaries = _play(scenario, chosen, options["trials"], options["seed"])
     if options["output"] == "json":
         click.echo(json.dumps(_as_json(scenario, summaries, options["seed"]), indent=2))
@@ -153,6 +207,22 @@ def simulate(**options: Any) -> None:
         except OSError as error:
             raise click.ClickException(f"could not write {plot}: {error.strerror}") from None
         click.echo(f"wrote {plot}", err=True)
+
+
+def _require_used() -> None:
+    """Refuse what would be ignored: options of a latency objective without one, or beside one."""
+    context = click.get_current_context()
+    given = {
+        name
+        for name in ("share", "slow", "stable_slow", "tail", "within")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    is_timed = "within" in given
+    for name in sorted(given - {"within"}):
+        if is_timed is (name == "tail"):
+            option = f"--{name.replace('_', '-')}"
+            needs = "no --within" if is_timed else "--within, such as --within 300ms"
+            raise click.UsageError(f"{option} needs {needs}")
 
 
 def _require_plotting(plot: Path) -> None:
@@ -180,7 +250,7 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         within=options["within"],
         share=options["share"],
         requests_per_second=options["rate"],
-        errors=options["errors"],
+        errors=guess("errors", allowed / 2),
         stable_errors=guess("stable_errors", allowed / 2),
         slow=guess("slow", slow / 2),
         stable_slow=guess("stable_slow", slow / 2),
@@ -191,6 +261,11 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         compare=Compare(options["compare"]),
         dispersion=options["dispersion"],
         scrape=options["scrape"],
+        replicas=options["replicas"],
+        max_extra=options["max_extra_replicas"],
+        refused=options["refused"],
+        stable_refused=options["stable_refused"],
+        tail=options["tail"],
     )
 
 
@@ -244,6 +319,13 @@ def _print(scenario: Scenario, summaries: list[Summary]) -> None:
         style="dim",
         soft_wrap=True,
     )
+    if scenario.dispersion > 1:
+        console.print(
+            f"The judge is told that errors come in bursts (dispersion {scenario.dispersion:g}); "
+            "the simulated ones do not, so real rollouts are less regular.",
+            style="dim",
+            soft_wrap=True,
+        )
 
 
 def _times(spread: Spread | None) -> str:
@@ -260,7 +342,18 @@ def _promise(scenario: Scenario) -> str:
             f"; latency: {percent(scenario.share)} within {seconds(scenario.within)}, "
             f"candidate {percent(scenario.slow)} slower, stable {percent(scenario.stable_slow)}"
         )
-    return words + f"; steps {', '.join(percent(step) for step in scenario.steps)}."
+    if scenario.refused or scenario.stable_refused:
+        words += (
+            f"; 4xx: candidate {percent(scenario.refused)}, "
+            f"stable {percent(scenario.stable_refused)}"
+        )
+    if scenario.within is None and scenario.tail != STABLE_TAIL:
+        words += f"; above stable's p99: candidate {percent(scenario.tail)}"
+    words += f"; steps {', '.join(percent(step) for step in scenario.steps)}"
+    if any(step.is_reduced for step in scenario.given_steps):
+        given = ", ".join(percent(float(step.weight)) for step in scenario.given_steps[:-1])
+        words += f", of which the extra pods allow {given}"
+    return words + "."
 
 
 def _as_json(scenario: Scenario, summaries: list[Summary], seed: int) -> dict[str, Any]:
@@ -283,7 +376,13 @@ def _as_json(scenario: Scenario, summaries: list[Summary], seed: int) -> dict[st
             "onDeadline": scenario.on_deadline,
             "compare": scenario.compare,
             "dispersion": scenario.dispersion,
-            "scrapeSeconds": scenario.interval,
+            "scrapeSeconds": scenario.scrape,
+            "replicas": scenario.replicas,
+            "maxExtraReplicas": scenario.max_extra,
+            "weights": [float(step.weight) for step in scenario.given_steps[:-1]],
+            "refused": scenario.refused,
+            "stableRefused": scenario.stable_refused,
+            "tail": scenario.tail if scenario.within is None else None,
             "seed": seed,
         },
         "results": [

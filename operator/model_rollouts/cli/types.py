@@ -3,15 +3,24 @@
 And the options that every command which judges has in common.
 """
 
+import ipaddress
+import json
+import math
+import re
 import ssl
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from model_rollouts.api.duration import span
 from model_rollouts.decision import Compare
+from model_rollouts.metrics.requests import LONGEST_WARMUP_MS
+from model_rollouts.resources import companions
+from model_rollouts.resources.companions import Companion
+from model_rollouts.resources.errors import ResourceError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,24 +47,53 @@ class Percentage(click.ParamType[float]):
         return round(number / 100, 12)
 
 
-class Duration(click.ParamType[float]):
-    """A time as in the Gateway API (GEP-2257): '24h', '1m30s', '300ms' become seconds."""
-
-    name = "duration"
+class PartPercentage(Percentage):
+    """A share that is neither nothing nor all: '99.9%' becomes 0.999."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Seconds, more than 0."""
+        """The share, above 0 and below 1."""
+        share = super().convert(value, param, ctx)
+        if not 0 < share < 1:
+            why = "; no number of requests shows that none will fail" if share == 1 else ""
+            self.fail(f"found '{value}', write more than 0% and less than 100%{why}", param, ctx)
+        return share
+
+
+class Duration(click.ParamType[float]):
+    """A time as in the Gateway API (GEP-2257): '24h', '1m30s', '300ms' become seconds."""
+
+    name = "duration"
+    hint = "a time such as 24h, 1m30s or 300ms"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds, as many as it `takes`."""
         if isinstance(value, float):
             return value
         try:
             seconds = span(str(value).strip()).total_seconds()
         except ValueError:
-            seconds = 0.0
-        if seconds <= 0:
-            self.fail(f"found '{value}', write a time such as 24h, 1m30s or 300ms", param, ctx)
+            seconds = math.nan
+        if not self.takes(seconds):
+            self.fail(f"found '{value}', write {self.hint}", param, ctx)
         return seconds
+
+    def takes(self, seconds: float) -> bool:
+        """Whether it is a time that makes sense; NaN is none."""
+        return seconds > 0
+
+
+class Warmup(Duration):
+    """A time that a pod may be cold, which may be none."""
+
+    hint = "a time from 0s to 2m"
+
+    def takes(self, seconds: float) -> bool:
+        """Whether what is known of a pod goes back as far."""
+        return 1000 * seconds <= LONGEST_WARMUP_MS
 
 
 class Percentages(click.ParamType[tuple[float, ...]]):
@@ -69,7 +107,15 @@ class Percentages(click.ParamType[tuple[float, ...]]):
         """The shares."""
         if isinstance(value, tuple):
             return value
-        return tuple(PERCENTAGE.convert(part, param, ctx) for part in str(value).split(","))
+        shares = tuple(PERCENTAGE.convert(part, param, ctx) for part in str(value).split(","))
+        if not all(0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
+            self.fail(
+                f"found '{value}', write ascending shares above 0% and below 100%, "
+                "such as 5%,25%,50%",
+                param,
+                ctx,
+            )
+        return shares
 
 
 class Time(click.ParamType[datetime]):
@@ -92,29 +138,28 @@ class Time(click.ParamType[datetime]):
         return moment
 
 
-class Certificates(click.ParamType[ssl.SSLContext]):
+class Certificates(click.ParamType[Path]):
     """A file of certificates in PEM: whom to trust, in place of whom the system trusts."""
 
     name = "file"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> ssl.SSLContext:
-        """The trust in them and in nobody else."""
-        if isinstance(value, ssl.SSLContext):
-            return value
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Its path; what is in it now are certificates."""
         try:
-            return ssl.create_default_context(cafile=value)
+            ssl.create_default_context(cafile=value)
         except ssl.SSLError:
             self.fail(f"found '{value}', write the path of a PEM file of certificates", param, ctx)
         except OSError as error:
             self.fail(f"'{value}': {error.strerror}", param, ctx)
+        return Path(value)
 
 
 CERTIFICATES = Certificates()
 PERCENTAGE = Percentage()
+PART_PERCENTAGE = PartPercentage()
 PERCENTAGES = Percentages()
 DURATION = Duration()
+WARMUP = Warmup()
 TIME = Time()
 
 
@@ -123,7 +168,7 @@ _JUDGING = (
         "--target",
         default="99.9%",
         show_default=True,
-        type=PERCENTAGE,
+        type=PART_PERCENTAGE,
         help="Errors objective: share of requests that must succeed.",
     ),
     click.option(
@@ -135,8 +180,8 @@ _JUDGING = (
         "--share",
         default="99%",
         show_default=True,
-        type=PERCENTAGE,
-        help="Latency objective: share of requests that must be answered within that time.",
+        type=PART_PERCENTAGE,
+        help="With --within: share of requests that must be answered within that time.",
     ),
     click.option(
         "--steps",
@@ -164,7 +209,8 @@ _JUDGING = (
         default=1.0,
         show_default=True,
         type=click.FloatRange(1),
-        help="How strongly errors come in bursts (variance / mean); 1 means no bursts.",
+        help="How strongly errors come in bursts, as the judge is told (variance / mean); 1 means "
+        "no bursts. Simulated errors are independent whatever it is.",
     ),
 )
 
@@ -174,3 +220,83 @@ def judging(command: Command) -> Command:
     for option in reversed(_JUDGING):
         command = option(command)
     return command
+
+
+class _Address(click.ParamType[str]):
+    """An IP address to listen on."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address as it was written."""
+        try:
+            ipaddress.ip_address(value)
+        except ValueError:
+            self.fail(f"found {value!r}, write an IP address such as 0.0.0.0 or ::", param, ctx)
+        return str(value)
+
+
+class _Resources(click.ParamType[dict[str, Any]]):
+    """Requests and limits of a container, as JSON."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """The resources as a container has them."""
+        try:
+            found = json.loads(value) if isinstance(value, str) else value
+        except ValueError:
+            found = None
+        known = isinstance(found, dict) and set(found) <= {"requests", "limits"}
+        if not known or not all(isinstance(each, dict) for each in found.values()):
+            example = '{"requests": {"cpu": "100m"}, "limits": {"memory": "512Mi"}}'
+            self.fail(f"found {value!r}, write JSON such as {example}", param, ctx)
+        resources: dict[str, Any] = found
+        return resources
+
+
+class _Companions(click.ParamType[tuple[Companion, ...]]):
+    """Templates of objects beside Services, as JSON."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Companion, ...]:
+        """The templates."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return companions.parse(json.loads(value))
+        except json.JSONDecodeError:
+            self.fail(f"found {value!r}, write a JSON list of templates", param, ctx)
+        except ResourceError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Sharded(click.ParamType[str]):
+    """HOST:PORT with `{shard}` in the host."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address as it was written."""
+        host, _, port = str(value).rpartition(":")
+        is_host = re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", host.replace("{shard}", "0", 1))
+        is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 65_536
+        if "{shard}" not in host or not is_host or not is_port:
+            self.fail(
+                f"found '{value}', write HOST:PORT with {{shard}} in the host, such as "
+                "model-rollouts-observer-{shard}.model-rollouts.svc:9800",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+ADDRESS = _Address()
+COMPANIONS = _Companions()
+SHARDED = _Sharded()
+RESOURCES = _Resources()

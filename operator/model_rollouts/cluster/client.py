@@ -12,8 +12,15 @@ from typing import Any, Self
 import msgspec
 
 from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import DEPLOYMENT, MODEL_DEPLOYMENT, Kind, kind_of
-from model_rollouts.cluster.requests import APPLY, JSON_PATCH, MERGE_PATCH, Requests
+from model_rollouts.cluster.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    MODEL_DEPLOYMENT,
+    TOKEN_REVIEW,
+    Kind,
+    kind_of,
+)
+from model_rollouts.cluster.requests import APPLY, JSON, JSON_PATCH, MERGE_PATCH, YAML, Requests
 from model_rollouts.resources.shapes import Body
 
 MANAGER = "model-rollouts"
@@ -21,6 +28,10 @@ SCALER = "model-rollouts-scale"
 """Replicas have a field manager of their own: applying a rendering without them leaves them."""
 
 PAGE = 500
+FIRST_PAGE = 50
+PAGE_BYTES = 2_000_000
+"""A page has so many objects at most, so many where nothing is known of their size, and then as
+many as make about so many bytes: a revision may be 1 MB, and memory that was taken is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,12 @@ class _List(msgspec.Struct):
     items: list[msgspec.Raw] | None = None
 
 
+def _limit(page: Sequence[msgspec.Raw]) -> int:
+    """How many objects the next page may have, by those of the last one."""
+    size = sum(len(each) for each in page)
+    return max(1, min(PAGE, PAGE_BYTES * len(page) // max(size, 1)))
+
+
 class ClusterClient:
     """All methods raise ApiError, which says what was asked, of what, and what came back."""
 
@@ -74,19 +91,27 @@ class ClusterClient:
         await self._requests.close()
 
     async def pages(
-        self, kind: Kind, namespace: str | None, selector: str = ""
+        self, kind: Kind, namespace: str | None, selector: str = "", *, fields: str = ""
     ) -> AsyncIterator[Page]:
         """All objects of a kind in a namespace, or in all of them, as of one moment.
 
+        `selector` is one of labels, `fields` one of fields.
+
         A list that takes so long that its moment is forgotten ends in an ApiError of status 410.
         """
-        query = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        query = {"labelSelector": selector} if selector else {}
+        query |= {"fieldSelector": fields} if fields else {}
+        limit = min(FIRST_PAGE, PAGE)
         while True:
-            answer = await self._requests.read(kind, kind.path(namespace), query, _List)
+            query["limit"] = str(limit)
+            answer = await self._requests.read(
+                kind, kind.path(namespace), query, _List, repeats="continue" in query
+            )
             yield Page(kind, answer.metadata.resource_version, answer.items or [])
             if not answer.metadata.continue_:
                 return
             query["continue"] = answer.metadata.continue_
+            limit = _limit(answer.items or [])
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Body | None:
         """The object, None when there is none."""
@@ -97,12 +122,32 @@ class ClusterClient:
                 return None
             raise
 
+    async def review_token(self, token: str, audience: str) -> Body:
+        """What the API server says of a token that is meant for `audience`: the review's status."""
+        body = {
+            "apiVersion": TOKEN_REVIEW.api_version,
+            "kind": TOKEN_REVIEW.name,
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        review = await self._requests.send("POST", TOKEN_REVIEW, TOKEN_REVIEW.path(None), body=body)
+        status: Body = review.get("status") or {}
+        return status
+
     async def create(self, body: Body) -> Body:
         """Create an object; that it exists is an ApiError of status 409."""
         kind = kind_of(body)
         path = kind.path(body["metadata"].get("namespace"))
+        # The data of a ControllerRevision are kept as the bytes that come, and may not change: a
+        # patch, also one of its owners by Kubernetes, is taken when they are what the API server
+        # itself would write. Of YAML it writes them.
+        content_type = YAML if kind is CONTROLLER_REVISION else JSON
         return await self._requests.send(
-            "POST", kind, path, query={"fieldManager": MANAGER}, body=body
+            "POST",
+            kind,
+            path,
+            query={"fieldManager": MANAGER},
+            body=body,
+            content_type=content_type,
         )
 
     async def apply(
@@ -117,11 +162,15 @@ class ClusterClient:
         if resource_version is not None:
             metadata = {**body["metadata"], "resourceVersion": resource_version}
             body = {**body, "metadata": metadata}
-        return await self._apply(body, {"force": "true"} if force else {})
+        return await self._apply(kind_of(body), body, {"force": "true"} if force else {})
+
+    async def apply_as(self, kind: Kind, body: Body) -> Body:
+        """`apply` an object of a kind that is not ours, whoever else owns fields of it."""
+        return await self._apply(kind, body, {"force": "true"})
 
     async def dry_run_apply(self, body: Body) -> Body:
         """What `apply` would give; nothing is kept."""
-        return await self._apply(body, {"force": "true", "dryRun": "All"})
+        return await self._apply(kind_of(body), body, {"force": "true", "dryRun": "All"})
 
     async def replace_status(
         self, namespace: str, name: str, status: Mapping[str, Any], resource_version: str
@@ -183,8 +232,7 @@ class ClusterClient:
             MERGE_PATCH,
         )
 
-    async def _apply(self, body: Body, options: Mapping[str, str]) -> Body:
-        kind = kind_of(body)
+    async def _apply(self, kind: Kind, body: Body, options: Mapping[str, str]) -> Body:
         metadata = body["metadata"]
         path = kind.path(metadata.get("namespace"), metadata["name"])
         query = {"fieldManager": MANAGER, **options}

@@ -49,6 +49,17 @@ class ApiError(Exception):
         return self.status in _REFUSED
 
 
+class NotLeadingError(ApiError):
+    """A write that was not sent: another process may lead by now, or soon."""
+
+    def __init__(self, verb: str, subject: str) -> None:
+        super().__init__(verb, subject, None, "")
+        self.answer = self.message = (
+            "not sent: this process could not renew its Lease in time, so another one may lead"
+        )
+        self.args = (f"{verb} {subject}: {self.answer}",)
+
+
 def told(answer: Any) -> tuple[str, str]:
     """Message and reason of a Status object, or of whatever came in its place."""
     if isinstance(answer, dict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from model_rollouts.cluster import micro_time
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import EVENT
@@ -113,7 +114,7 @@ def event(occurrence: Occurrence, instance: str) -> Body:
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
         "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
-        "eventTime": occurrence.at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "eventTime": micro_time.written(occurrence.at),
         "type": occurrence.severity,
         "reason": occurrence.reason,
         "action": occurrence.action,

@@ -39,18 +39,28 @@ MODEL_DEPLOYMENT = Kind(f"{GROUP}/{VERSION}", KIND, PLURAL)
 CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 SERVICE = Kind("v1", "Service", "services")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 HTTP_ROUTE = Kind(_GATEWAY_API, "HTTPRoute", "httproutes")
 GATEWAY = Kind(_GATEWAY_API, "Gateway", "gateways")
 GATEWAY_CLASS = Kind(_GATEWAY_API, "GatewayClass", "gatewayclasses", namespaced=False)
+POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 
-CHILDREN: Sequence[Kind] = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+CHILDREN: Sequence[Kind] = (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    SERVICE,
+    POD_DISRUPTION_BUDGET,
+    HTTP_ROUTE,
+)
 """What a ModelDeployment owns."""
 
 WATCHED: Sequence[Kind] = (*CHILDREN, MODEL_DEPLOYMENT)
 """Children come first: a ModelDeployment whose children are not known looks like a new one."""
 
-_BY_NAME = {kind.name: kind for kind in (*WATCHED, GATEWAY, GATEWAY_CLASS, EVENT)}
+_BY_NAME = {kind.name: kind for kind in (*WATCHED, POD, GATEWAY, GATEWAY_CLASS, EVENT)}
 
 
 def kind_named(name: str) -> Kind:

@@ -5,13 +5,13 @@ from typing import Any
 
 import kopf
 
-from model_rollouts.cluster.kinds import CHILDREN
+from model_rollouts.cluster.kinds import CHILDREN, POD
 
 
 def watcher_settings(selector: str) -> kopf.OperatorSettings:
     """Kopf as a watcher that writes nothing, needs no rights beyond ours, and starts quickly.
 
-    `selector` is the label selector of children.
+    `selector` is the label selector of children and pods.
     """
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
@@ -27,7 +27,7 @@ def watcher_settings(selector: str) -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.02
     settings.persistence.progress_storage = _NoProgress()
     settings.persistence.diffbase_storage = _NoDifference()
-    for kind in CHILDREN:
+    for kind in (*CHILDREN, POD):
         watched = (kind.group, kind.version, kind.plural)
         settings.watching.label_selectors[watched] = selector
     # It says a line for every event that it handles, and warns of not being the main thread.

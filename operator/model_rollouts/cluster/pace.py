@@ -31,5 +31,7 @@ class Pace:
     def take(self) -> float:
         """Take one write out, and say for how many seconds it has to wait."""
         now = self._clock()
-        self._full_at = max(self._full_at, now) + self._spacing
-        return max(0.0, self._full_at - self._tolerance - now)
+        # Of small numbers: beside those of a clock, a bucket just full would seem not to be.
+        ahead = max(self._full_at - now, 0.0) + self._spacing
+        self._full_at = now + ahead
+        return max(0.0, ahead - self._tolerance)

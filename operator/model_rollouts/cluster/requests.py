@@ -1,12 +1,19 @@
 """One request to the API server: its limits in time, its repetition, and its failure in words.
 
-A read is asked again when the failure may pass. A write is not: when its connection broke, nobody
-knows whether it was done, and the next pass finds out by looking. Only "too many requests" and "who
-are you?" say for certain that nothing was done.
+"Too many requests" and "who are you?" say for certain that nothing was done, and are sent again. A
+write that failed otherwise is not: when its connection broke, nobody knows whether it was done, and
+the next pass finds out by looking. Nor is a read: whoever asks asks again, and tells meanwhile what
+came back, which takes minutes when each of five tries is waited for. Only the rest of a list is
+worth them, for what has come of it would be lost.
 """
 
 import asyncio
+import json
+import math
 import random
+import re
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -15,9 +22,10 @@ import aiohttp
 import msgspec
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from model_rollouts.cluster import connection
-from model_rollouts.cluster.errors import ApiError, told
+from model_rollouts.cluster.errors import ApiError, NotLeadingError, told
 from model_rollouts.cluster.kinds import HTTP_ROUTE, Kind
 from model_rollouts.cluster.pace import Pace
 
@@ -25,6 +33,8 @@ TRIES = 5
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
 """The longest wait between two tries, also when the API server asks for a longer one."""
+LONGEST_ROUTE_DELAY_S = 4.0
+"""The same of a route: within 5 s it is tried again, for it may take users off a bad version."""
 
 READ_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 WRITE_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
@@ -32,6 +42,7 @@ WRITE_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=5)
 shorter than a read of 500 large objects: what waits behind a write may protect users."""
 
 JSON = "application/json"
+YAML = "application/yaml"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -46,11 +57,32 @@ def nobody(verb: str, resource: str, code: str) -> None:
     """An observer that looks away."""
 
 
+Dated = Callable[[str | None], None]
+"""Told of the header Date of every answer."""
+
+
+def undated(date: str | None) -> None:
+    """Nobody wants to know."""
+
+
+Allowed = Callable[[], float]
+"""For how many seconds a write may go on that begins now; 0 when none may begin."""
+
+
+def for_ever() -> float:
+    """What a process that leads alone is allowed."""
+    return math.inf
+
+
 Shape = TypeVar("Shape")
 
 
 class Requests:
-    """Sends requests with the credentials of a configuration; dicts in, dicts out."""
+    """Sends requests with the credentials of a configuration; dicts in, dicts out.
+
+    A write is sent, and sent again, only for as long as it is `allowed`, and has ended by then,
+    here and at the API server: raises NotLeadingError.
+    """
 
     def __init__(
         self,
@@ -58,14 +90,18 @@ class Requests:
         *,
         user_agent: str,
         observe: Observe = nobody,
+        dated: Dated = undated,
+        allowed: Allowed = for_ever,
         pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._configuration = configuration
-        self._api: Any = ApiClient(configuration)  # half of its signatures carry no types
+        self._api = api_client(configuration)
         self._api.user_agent = user_agent
         self._observe = observe
+        self._dated = dated
+        self._allowed = allowed
         self._pace = pace or Pace()
         self._sleep = sleep
         self._jitter = jitter
@@ -88,10 +124,19 @@ class Requests:
         return await self._repeated(verb, kind, path, query, body, content_type, dict[str, Any])
 
     async def read(
-        self, kind: Kind, path: str, query: Mapping[str, str], shape: type[Shape]
+        self,
+        kind: Kind,
+        path: str,
+        query: Mapping[str, str],
+        shape: type[Shape],
+        *,
+        repeats: bool = False,
     ) -> Shape:
-        """What is there, decoded as `shape`; raises ApiError."""
-        return await self._repeated("GET", kind, path, query, None, JSON, shape)
+        """What is there, decoded as `shape`; raises ApiError.
+
+        With `repeats` it is asked again some times when the failure may pass.
+        """
+        return await self._repeated("GET", kind, path, query, None, JSON, shape, repeats=repeats)
 
     async def _repeated(
         self,
@@ -102,6 +147,8 @@ class Requests:
         body: Any,
         content_type: str,
         shape: type[Shape],
+        *,
+        repeats: bool = False,
     ) -> Shape:
         if verb != "GET" and (wait := self._pace.take()) and kind is not HTTP_ROUTE:
             # A route takes users off a bad version: it counts, and goes before what waits.
@@ -110,12 +157,13 @@ class Requests:
             try:
                 return await self._once(verb, kind, path, query, body, content_type, shape)
             except _PassingError as error:
-                if verb != "GET" and error.status not in _NOT_DONE:
+                if not repeats and error.status not in _NOT_DONE:
                     raise
                 if error.status == HTTPStatus.UNAUTHORIZED:
                     connection.refused(self._configuration)
                 backoff = FIRST_DELAY_S * 2 ** (tried - 1) * (0.5 + self._jitter())
-                await self._sleep(min(max(backoff, error.retry_after_s), LONGEST_DELAY_S))
+                longest = LONGEST_ROUTE_DELAY_S if kind is HTTP_ROUTE else LONGEST_DELAY_S
+                await self._sleep(min(max(backoff, error.retry_after_s), longest))
         return await self._once(verb, kind, path, query, body, content_type, shape)
 
     async def _once(
@@ -129,19 +177,26 @@ class Requests:
         shape: type[Shape],
     ) -> Shape:
         code = "none"
+        bound = self._bound(verb, path)
+        timeout = READ_TIMEOUT if verb == "GET" else WRITE_TIMEOUT
+        if bound is not None:
+            # The API server drops it then too: a write that it still holds may else be done late.
+            query = {**(query or {}), "timeout": f"{bound}s"}
+            timeout = aiohttp.ClientTimeout(total=bound, sock_connect=timeout.sock_connect)
         try:
-            request = await self._api.param_serialize(
-                verb,
-                path,
-                query_params=list((query or {}).items()),
-                # Always said: the client's own guess is wrong for every second kind of patch.
-                header_params={"Accept": JSON, "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            timeout = READ_TIMEOUT if verb == "GET" else WRITE_TIMEOUT
-            response = await self._api.call_api(*request, _request_timeout=timeout)
-            data = await response.read()
+            async with asyncio.timeout(bound):
+                request = await self._api.param_serialize(
+                    verb,
+                    path,
+                    query_params=list((query or {}).items()),
+                    # Always said: the client's own guess is wrong for every second kind of patch.
+                    header_params={"Accept": JSON, "Content-Type": content_type},
+                    body=_yaml(body) if content_type == YAML else body,
+                    auth_settings=["BearerToken"],
+                )
+                response = await self._api.call_api(*request, _request_timeout=timeout)
+                self._dated(response.headers.get("Date"))
+                data = await response.read()
             code = str(response.status)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # The last is what a token that is no line of text comes to.
@@ -160,6 +215,54 @@ class Requests:
             passing.retry_after_s = _seconds(response.headers.get("Retry-After"))
             raise passing
         raise ApiError(verb, path, response.status, message, reason)
+
+    def _bound(self, verb: str, path: str) -> int | None:
+        """Within how many seconds a write has to end to be allowed; None for what is not bounded.
+
+        Raises NotLeadingError.
+        """
+        allowed = math.inf if verb == "GET" else self._allowed()
+        if allowed == math.inf:
+            return None
+        if allowed < 1.0:
+            raise NotLeadingError(verb, path)
+        return math.floor(min(allowed, WRITE_TIMEOUT.total or allowed))
+
+
+def api_client(configuration: Configuration) -> Any:
+    """The client of Kubernetes; half of its signatures carry no types."""
+    client: Any = ApiClient(configuration)
+    client.rest_client = _Forgetful(configuration)
+    return client
+
+
+class _Forgetful(RESTClientObject):
+    """What it gives up is not delivered later.
+
+    A request that the network has swallowed is sent by the kernel again and again, also after its
+    connection was closed: a write would be done when another process leads. A connection that is
+    closed without lingering forgets it.
+    """
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(
+            limit=self.maxsize, ssl=self.ssl_context, socket_factory=_forgetful
+        )
+
+
+def _forgetful(address: Any) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return made
+
+
+_PAIR = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
+
+
+def _yaml(body: Any) -> str:
+    """JSON that is YAML too: that knows no letters in two halves."""
+    return _PAIR.sub(lambda pair: str(json.loads(f'"{pair[0]}"')), json.dumps(body))
 
 
 class _PassingError(ApiError):

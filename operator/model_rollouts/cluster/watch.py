@@ -76,14 +76,25 @@ _IDENTITY: Any = "model-rollouts"
 
 
 class KopfSource:
-    """Watches ModelDeployments and their children, cluster-wide or in the `namespaces` given."""
+    """Watches objects of these `kinds`, cluster-wide or in the `namespaces` given.
+
+    What it `leaves_out` it does not watch until it is run again: one kind that may not be watched
+    would end the watches of all.
+    """
 
     def __init__(
-        self, kubeconfig: Path | None, namespaces: Sequence[str], observe: Observe = nobody
+        self,
+        kubeconfig: Path | None,
+        namespaces: Sequence[str],
+        observe: Observe = nobody,
+        kinds: Sequence[Kind] = WATCHED,
+        leaves_out: Callable[[Kind], bool] = lambda kind: False,
     ) -> None:
         self._kubeconfig = kubeconfig
         self._namespaces = tuple(namespaces)
         self._observe = observe
+        self._kinds = tuple(kinds)
+        self._leaves_out = leaves_out
 
     async def run(self, sink: Sink) -> None:
         """Tell `sink`, in the loop of the caller, until cancelled. Raises SourceError."""
@@ -93,6 +104,7 @@ class KopfSource:
             self._namespaces,
             lambda happening: _hand_over(loop, sink, happening),
             lambda *answer: _hand_over(loop, self._observe, *answer),
+            [kind for kind in self._kinds if not self._leaves_out(kind)],
         )
         ended: asyncio.Future[str] = loop.create_future()
 
@@ -132,13 +144,14 @@ class _Watching:
         namespaces: tuple[str, ...],
         post: Callable[[Happening], object],
         observe: Callable[[str, str, str], object],
+        kinds: Sequence[Kind],
     ) -> None:
         self._kubeconfig = kubeconfig
         self._namespaces = namespaces
         self._post = post
         self._observe = observe
         scopes: Sequence[str | None] = namespaces or (None,)
-        self._kinds = {kind.path(scope): kind for kind in WATCHED for scope in scopes}
+        self._kinds = {kind.path(scope): kind for kind in kinds for scope in scopes}
         self._standing: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
         self._stopping = False
@@ -213,7 +226,7 @@ class _Watching:
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._login)
-        for kind in WATCHED:
+        for kind in dict.fromkeys(self._kinds.values()):
             watched = (kind.group, kind.version, kind.plural)
             kopf.on.event(*watched, registry=registry, id=kind.plural)(self._deliver(kind))
         return registry

@@ -16,6 +16,7 @@ from model_rollouts.decision.against_past import judge_against_past
 from model_rollouts.decision.bracket import FAR_MULTIPLE, Bracket, bracket, no_bucket_boundary
 from model_rollouts.decision.burn_rate import (
     BLOCK,
+    RECENT_BLOCKS,
     Burn,
     BurnBlock,
     burn_is_over,
@@ -23,18 +24,31 @@ from model_rollouts.decision.burn_rate import (
     fast_burn,
     is_rate_above,
     lasting_burn,
+    may_burn,
 )
-from model_rollouts.decision.catalogue import breaker, counters, errors, latency, restarts
+from model_rollouts.decision.catalogue import (
+    breaker,
+    client_errors,
+    counters,
+    disagreement,
+    errors,
+    latency,
+    latency_against_stable,
+    restarts,
+)
+from model_rollouts.decision.changed_guards import differ_in_guards_alone, with_guards_of
 from model_rollouts.decision.codec import EvidenceRefusedError, encode, resume
 from model_rollouts.decision.counts import (
     COMPARABLE_LOAD,
-    COMPARABLE_WEIGHT,
     NO_COUNTS,
     Counts,
     Interval,
     Sample,
+    Shared,
     Traffic,
+    is_comparable,
 )
+from model_rollouts.decision.course import READ_AFTER, Course, is_whole, may_advance
 from model_rollouts.decision.deadline import (
     Bound,
     DeadlineAction,
@@ -43,9 +57,10 @@ from model_rollouts.decision.deadline import (
     at_deadline,
 )
 from model_rollouts.decision.dispersion import DISPERSION_BLOCK, measure
+from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.explanation import explain
-from model_rollouts.decision.forecast import Excluded, Forecast, forecast_decision
-from model_rollouts.decision.judge import Judge, State
+from model_rollouts.decision.forecast import LOOK, Excluded, Forecast, forecast_decision
+from model_rollouts.decision.judge import UNSEEN, Judge, State
 from model_rollouts.decision.objective import (
     LARGEST_BAD_SHARE,
     Assurance,
@@ -59,6 +74,15 @@ from model_rollouts.decision.objective import (
     promise,
 )
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
+from model_rollouts.decision.steps import (
+    ROUNDING,
+    Step,
+    allowed_steps,
+    extra_pods,
+    largest_share,
+    next_step,
+    pods_for,
+)
 from model_rollouts.decision.verdict import (
     Condition,
     Decision,
@@ -71,13 +95,17 @@ from model_rollouts.decision.verdict import (
 __all__ = [
     "BLOCK",
     "COMPARABLE_LOAD",
-    "COMPARABLE_WEIGHT",
     "DISPERSION_BLOCK",
     "FAR_MULTIPLE",
     "INDEPENDENT",
     "LARGEST_BAD_SHARE",
+    "LOOK",
     "NO_COUNTS",
+    "READ_AFTER",
+    "RECENT_BLOCKS",
+    "ROUNDING",
     "UNKNOWN",
+    "UNSEEN",
     "Assurance",
     "Bound",
     "Bracket",
@@ -87,11 +115,13 @@ __all__ = [
     "Condition",
     "CounterPair",
     "Counts",
+    "Course",
     "DeadlineAction",
     "DeadlineOutcome",
     "DeadlinePolicy",
     "Decision",
     "Dispersion",
+    "Evidence",
     "EvidenceRefusedError",
     "Excluded",
     "Forecast",
@@ -107,27 +137,43 @@ __all__ = [
     "Rules",
     "Sample",
     "Seen",
+    "Shared",
     "State",
+    "Step",
     "Traffic",
     "Verdict",
+    "allowed_steps",
     "at_deadline",
     "bracket",
     "breaker",
     "burn_is_over",
+    "client_errors",
     "count_burn",
     "counters",
+    "differ_in_guards_alone",
+    "disagreement",
     "encode",
     "errors",
     "explain",
+    "extra_pods",
     "fast_burn",
     "forecast_decision",
+    "is_comparable",
     "is_rate_above",
+    "is_whole",
     "judge_against_past",
+    "largest_share",
     "lasting_burn",
     "latency",
+    "latency_against_stable",
+    "may_advance",
+    "may_burn",
     "measure",
+    "next_step",
     "no_bucket_boundary",
+    "pods_for",
     "promise",
     "restarts",
     "resume",
+    "with_guards_of",
 ]

@@ -20,7 +20,10 @@ FAR_SHARES: Final = (0.7, 0.4, 0.15, 0.03)
 """The same for the dual boundary, where the limit itself is the good limit."""
 
 BLOCK_MINUTES: Final = 10
-"""Length of the blocks of time in which Auto assumes that one clause of "good" holds."""
+BLOCK_BAD: Final = 2.0
+"""Least length of the blocks of time in which Auto assumes that one clause of "good" holds, and how
+many bad requests a candidate at its good limit has in one at least: with fewer, which of the two
+comparisons grows less in a block is chance."""
 
 START_WEIGHT: Final = 0.7
 RESTART_WEIGHT: Final = 0.3

@@ -98,6 +98,11 @@ class Betting:
         self._times = times
         self._slack = slack
 
+    @property
+    def compares(self) -> bool:
+        """Whether it bets against stable."""
+        return self._pair
+
     def start(self) -> State:
         """All wealth of these bets, without what is kept for later."""
         sides = self.target + self._pair

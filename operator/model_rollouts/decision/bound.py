@@ -8,7 +8,10 @@ from model_rollouts.decision.e_process import EProcess, counted
 from model_rollouts.decision.evidence import Evidence, Proof
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE
 
-_HALVINGS = 50
+_BOUND_HALVINGS = 32
+"""A ten-thousandth of the smallest rate that anybody promises."""
+_WAIT_HALVINGS = 20
+"""Told in two digits."""
 _MOST_REQUESTS = 1e12
 
 
@@ -23,7 +26,7 @@ def upper_bound(process: EProcess, evidence: Evidence, needed: float) -> float |
     high = 1000 * process.objective.bad if process.objective.is_rate else LARGEST_BAD_SHARE
     if _against(process, evidence, high) < needed:
         return None
-    for _ in range(_HALVINGS):
+    for _ in range(_BOUND_HALVINGS):
         middle = (low + high) / 2
         # The evidence grows with q above the good limit, except that it stays below 1.
         if _against(process, evidence, middle) >= needed:
@@ -54,16 +57,20 @@ def more_requests(process: EProcess, evidence: Evidence, level: int, needed: flo
     there: a first error should not forecast disaster, nor a first hundred good answers perfection.
     None when it would never pass.
     """
-    proofs = [process.levels[level]]
-    if level == 0 and process.far:
-        proofs.append(process.far)
-    waits = [_wait(process, evidence, proof, needed) for proof in proofs]
+    alone = (False, True) if level == 0 and evidence.last else (False,)
+    waits = [
+        _wait(process, evidence, proof, needed, in_last_step=each)
+        for proof in process.needed(level)
+        for each in alone
+    ]
     known = [wait for wait in waits if wait is not None]
     return max(known) if len(known) == len(waits) else None
 
 
-def _wait(process: EProcess, evidence: Evidence, proof: Proof, needed: float) -> float | None:
-    if process.passing(evidence, proof) >= needed:
+def _wait(
+    process: EProcess, evidence: Evidence, proof: Proof, needed: float, *, in_last_step: bool
+) -> float | None:
+    if process.passing(evidence, proof, in_last_step=in_last_step) >= needed:
         return 0.0
     # The dual boundary has to stay below the good limit, and is taken as half as often crossed.
     share = 0.5 if proof.is_far else 1
@@ -74,14 +81,15 @@ def _wait(process: EProcess, evidence: Evidence, proof: Proof, needed: float) ->
     if evidence.seen_total > 0 and evidence.seen_stable_total > 0:
         split = evidence.seen_stable_total / evidence.seen_total
         stable_rate = evidence.seen_stable_bad / evidence.seen_stable_total
-    logs = process.logs(evidence, proof)
+    logs = process.logs(evidence, proof, in_last_step=in_last_step)
     growths = process.growth(proof, rate, split, stable_rate)
+    of_target, of_stable = (
+        tuple(zip(*pair, strict=True)) for pair in zip(logs, growths, strict=True)
+    )
 
     def passes(requests: float) -> bool:
-        target, stable = (
-            [log + requests * growth for log, growth in zip(*pair, strict=True)]
-            for pair in zip(logs, growths, strict=True)
-        )
+        target = [log + requests * growth for log, growth in of_target]
+        stable = [log + requests * growth for log, growth in of_stable]
         return process.combine(target, stable) >= needed
 
     high = 1.0
@@ -90,7 +98,7 @@ def _wait(process: EProcess, evidence: Evidence, proof: Proof, needed: float) ->
         if high > _MOST_REQUESTS:
             return None
     low = high / 2
-    for _ in range(_HALVINGS):
+    for _ in range(_WAIT_HALVINGS):
         middle = (low + high) / 2
         low, high = (low, middle) if passes(middle) else (middle, high)
     return high

@@ -28,6 +28,8 @@ PAIRS = (Pair(14.4, 3_600, 300), Pair(6.0, 21_600, 1_800))
 LASTING = Pair(1.0, 21_600, 1_800)
 """In which a rate is exceeded that is no fast burn and goes on."""
 
+RECENT_BLOCKS = round(max(pair.short for pair in (*PAIRS, LASTING)) / BLOCK) + 1
+"""So many of the latest blocks hold all short windows."""
 _KEPT = round(max(pair.long for pair in (*PAIRS, LASTING)) / BLOCK) + 1
 
 
@@ -73,8 +75,21 @@ def lasting_burn(blocks: tuple[BurnBlock, ...], limit: float) -> Burn | None:
     return _burn(blocks, LASTING, limit)
 
 
+def may_burn(blocks: tuple[BurnBlock, ...], budget: float, limit: float) -> bool:
+    """Whether a burn is possible at all, from the blocks of `RECENT_BLOCKS` alone.
+
+    Each needs that its short window exceeds what it allows, and nearly always none does. `budget`
+    and `limit` are as in `fast_burn` and `lasting_burn`.
+    """
+    asked = (*((pair, pair.multiple * budget) for pair in PAIRS), (LASTING, limit))
+    return any(_exceeds_lately(blocks, pair, allowed) for pair, allowed in asked)
+
+
 def burn_is_over(blocks: tuple[BurnBlock, ...], budget: float) -> bool:
-    """Whether the short window of what lasts kept within the share that is allowed."""
+    """Whether the short window of what lasts kept within the share that is allowed.
+
+    The blocks of `RECENT_BLOCKS` are enough.
+    """
     total, bad = _within(blocks, LASTING.short)
     return bad <= budget * total
 
@@ -83,11 +98,15 @@ def _burn(blocks: tuple[BurnBlock, ...], pair: Pair, allowed: float) -> Burn | N
     """The pair with the counts of its long window, when both of its windows exceed `allowed`."""
     if allowed >= 1:
         return None
+    if not _exceeds_lately(blocks, pair, allowed):
+        return None
     total, bad = _within(blocks, pair.long)
-    short_total, short_bad = _within(blocks, pair.short)
-    if short_bad > allowed * short_total and is_rate_above(total, bad, allowed):
-        return Burn(pair, total, bad)
-    return None
+    return Burn(pair, total, bad) if is_rate_above(total, bad, allowed) else None
+
+
+def _exceeds_lately(blocks: tuple[BurnBlock, ...], pair: Pair, allowed: float) -> bool:
+    total, bad = _within(blocks, pair.short)
+    return bad > allowed * total
 
 
 def is_rate_above(total: float, bad: float, share: float) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from model_rollouts.decision.bracket import bracket
@@ -16,6 +17,7 @@ from model_rollouts.decision.objective import (
     ObjectiveError,
     Role,
 )
+from model_rollouts.text import percent
 
 ERRORS_BAD: Mapping[Assurance, float] = MappingProxyType(
     {Assurance.FAST: 5.0, Assurance.STANDARD: 2.0, Assurance.STRICT: 1.5}
@@ -26,6 +28,9 @@ LATENCY_BAD: Mapping[Assurance, float] = MappingProxyType(
     {Assurance.FAST: 2.0, Assurance.STANDARD: 1.5, Assurance.STRICT: 1.25}
 )
 """Bad limit of a latency objective in multiples of its good limit."""
+
+MORE_THAN_STABLE = 0.01
+"""Share of requests that a version may refuse, or answer slowly, beyond the share of stable."""
 
 ERRORS_ACCEPT = 5.0
 LATENCY_ACCEPT = 2.0
@@ -126,6 +131,32 @@ def counters(
     )
 
 
+def disagreement(
+    name: str,
+    good: float,
+    bad: float,
+    *,
+    comparison: str,
+    role: Role = Role.GUARD,
+) -> Objective:
+    """Answers that differ from those of stable to the same requests, with both limits as shares.
+
+    It is compared with nothing else: a disagreement is a comparison with stable already. The
+    default role is Guard, because agreement is not quality. `comparison` names what is compared.
+    Raises ObjectiveError when the limits leave no room between them.
+    """
+    return Objective(
+        name=name,
+        kind=Kind.DISAGREEMENT,
+        good=good,
+        bad=bad,
+        accept=max(bad, ERRORS_ACCEPT * good),
+        compare=Compare.TARGET,
+        role=role,
+        comparison=comparison,
+    )
+
+
 def restarts(
     name: str = "restarts",
     good: float = 0.01,
@@ -134,7 +165,7 @@ def restarts(
     compare: Compare = Compare.AUTO,
     role: Role = Role.GUARD,
 ) -> Objective:
-    """Container restarts per pod-minute: one in 100 minutes is tolerated, one in ten is not."""
+    """Restarts of the model per pod-minute: one in 100 minutes is tolerated, one in ten is not."""
     return Objective(
         name=name,
         kind=Kind.RESTARTS,
@@ -146,8 +177,60 @@ def restarts(
     )
 
 
+def client_errors(
+    name: str = "client-errors",
+    more: float = MORE_THAN_STABLE,
+    *,
+    role: Role = Role.GUARD,
+) -> Objective:
+    """Answers 4xx other than 429, against stable alone: clients send wrong requests to both.
+
+    A version is good while it refuses at most `more` of its requests beyond stable's share.
+    Raises ObjectiveError when `more` makes no sense.
+    """
+    return _against_stable(name, Kind.CLIENT_ERRORS, more, role)
+
+
+def latency_against_stable(
+    name: str,
+    within: float,
+    edges: Sequence[float],
+    *,
+    stable_edges: Sequence[float] | None = None,
+    more: float = MORE_THAN_STABLE,
+    role: Role = Role.GUARD,
+) -> Objective:
+    """Answers slower than `within` seconds, against stable alone: nobody promised a time.
+
+    `within` is a little above stable's own p99, and known before the trial. A version is good while
+    at most `more` of its requests are slower, beyond stable's share. `edges` are as for `latency`.
+    Raises ObjectiveError when `more` makes no sense.
+    """
+    beside = edges if stable_edges is None else stable_edges
+    read = (replace(bracket(within, found), far=None) for found in (edges, beside))
+    held = Latency(within, 1 - MORE_THAN_STABLE, *read)
+    return _against_stable(name, Kind.LATENCY_AGAINST_STABLE, more, role, held)
+
+
+def _against_stable(
+    name: str, kind: Kind, more: float, role: Role, latency: Latency | None = None
+) -> Objective:
+    return Objective(
+        name=name,
+        kind=kind,
+        good=more,
+        bad=2 * more,
+        accept=ERRORS_ACCEPT * more,
+        compare=Compare.STABLE,
+        role=role,
+        # All of `more`: versions that differ by less are both good, however little stable has.
+        slack=1.0,
+        latency=latency,
+    )
+
+
 def breaker(name: str = "breaker", good: float = 0.2, bad: float = 0.5) -> Objective:
-    """The objective that is always on: ends a total outage within four to six requests."""
+    """The objective that is always on: ends a total outage within seven requests."""
     return Objective(name=name, kind=Kind.BREAKER, good=good, bad=bad, accept=bad, role=Role.GUARD)
 
 
@@ -167,7 +250,8 @@ def _bad_limit(name: str, field: str, share: float, good: float, multiple: float
     bad = round(good * multiple, 12)
     if bad > LARGEST_BAD_SHARE:
         raise ObjectiveError(
-            f"objective '{name}', {field}: found {share:g}, too low to rule out a worse version; "
-            f"write more than {1 - LARGEST_BAD_SHARE / multiple:.3g}"
+            f"objective '{name}', {field}: found {share:g} ({percent(share)}), too low to rule out "
+            f"a worse version; write more than {1 - LARGEST_BAD_SHARE / multiple:.3g} "
+            f"({percent(1 - LARGEST_BAD_SHARE / multiple)})"
         )
     return bad

@@ -12,8 +12,13 @@ from enum import StrEnum
 COMPARABLE_LOAD = 0.7
 """A candidate pod must carry at least this share of a stable pod's load to prove its latency."""
 
-COMPARABLE_WEIGHT = COMPARABLE_LOAD / (1 + COMPARABLE_LOAD)
-"""The share of users from which on a candidate with as many pods as stable has such a load."""
+
+def is_comparable(candidate: float, stable: float, pods: float) -> bool:
+    """Whether a pod of the candidate had as many requests as it takes to prove its latency.
+
+    `candidate` and `stable` are their requests, `pods` those of the candidate for each of stable's.
+    """
+    return candidate >= COMPARABLE_LOAD * stable * pods
 
 
 class Traffic(StrEnum):
@@ -99,11 +104,32 @@ NO_COUNTS = Counts(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Stable's counts shared out over time, so that they cover the seconds of the candidate's.
+
+    They belong to the candidate's intervals up to `until` (seconds), those after it wait.
+    Within a scrape nothing is known of the time of its requests, so some of them may lie on the
+    other side of where the candidate's counts end: of `counts` those in `early` may have come
+    later, and beside them those in `late`, which are given to what follows, may have come before.
+    """
+
+    until: float
+    counts: Counts
+    early: Counts = NO_COUNTS
+    late: Counts = NO_COUNTS
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One objective in one interval. Without a baseline `stable` stays empty."""
+    """One objective in one interval. Without a baseline `stable` stays empty.
+
+    `stable` is what was counted, for people. Where that covers other seconds than the candidate's
+    counts, `shared` is what the comparison takes in its place.
+    """
 
     candidate: Counts
     stable: Counts = NO_COUNTS
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,8 @@ class Interval:
     objective without a sample was not seen (no data): its evidence stays as it is.
     `comparable_load` is whether a candidate pod carried at least 0.7 of a stable pod's load: a
     latency objective is proven for promotion only on evidence from such intervals.
+    `stable_seen` is whether anything was known of stable: its counts are then true even if they
+    are none.
     """
 
     start: float
@@ -121,6 +149,7 @@ class Interval:
     samples: Mapping[str, Sample] = field(repr=False)
     arm: Traffic = Traffic.LIVE
     comparable_load: bool = True
+    stable_seen: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.end < math.inf:

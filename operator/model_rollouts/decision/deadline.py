@@ -6,7 +6,7 @@ from enum import StrEnum
 from model_rollouts.decision.bound import upper_bound
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Role, bound_words, limit_words
+from model_rollouts.decision.objective import bound_words, limit_words
 from model_rollouts.decision.verdict import Decision
 from model_rollouts.text import listed
 
@@ -60,11 +60,7 @@ class DeadlineOutcome:
 def at_deadline(judge: Judge, state: State, policy: DeadlinePolicy) -> DeadlineOutcome:
     """The action at the deadline. Fail and Pass win over every policy."""
     decision = judge.decide(state)
-    bounds = tuple(
-        _bound(judge, index, evidence)
-        for index, evidence in enumerate(state.evidence)
-        if judge.rules.objectives[index].role is Role.GATE
-    )
+    bounds = tuple(_bound(judge, index, state.evidence[index]) for index in judge.asked(state))
     if decision is Decision.FAIL:
         return DeadlineOutcome(
             DeadlineAction.ROLL_BACK, bounds, "The candidate failed before the deadline."

@@ -16,6 +16,9 @@ DISPERSION_BLOCK = 15.0
 """Resolution of the history in seconds."""
 _LEAST_HISTORY = 6 * 3600.0
 _LEAST_BLOCKS = 60
+_LEAST_BAD = 5
+"""With fewer bad answers, not even errors that all come in pairs would be seen: a dispersion of 2
+is within three standard errors of 1. A history that shows no burst then shows nothing."""
 _STILL_GROWS = 1.25
 _SURE = 3.0
 """Standard errors above 1 that count as bursts. A day is looked at in seven lengths: by the union
@@ -36,7 +39,8 @@ def measure(
     `halves` are the same blocks for two halves of stable's pods: between them shared outages
     cancel, as they do between candidate and stable. With one pod there are no halves, and the
     comparison with stable gets the dispersion of the whole. `plateau` is the longer of the two
-    times in which errors come together. Less than six hours: UNKNOWN.
+    times in which errors come together. Less than six hours, or fewer than five bad answers:
+    UNKNOWN.
     Raises ValueError when the halves have different lengths.
     """
     if halves and len(halves[0]) != len(halves[1]):
@@ -44,7 +48,7 @@ def measure(
             f"halves: found {len(halves[0])} and {len(halves[1])} blocks, "
             "give the same number for both"
         )
-    if len(history) * block < _LEAST_HISTORY:
+    if len(history) * block < _LEAST_HISTORY or sum([bad for _, bad in history]) < _LEAST_BAD:
         return UNKNOWN
     target = against_target(history)
     stable = target

@@ -6,22 +6,33 @@ of traffic enters. Tables are computed once, logarithms are kept, tuples are rep
 costs microseconds.
 """
 
+import math
+import operator
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from model_rollouts.decision.alternatives import FAR_SHARES, PASS_SHARES, PASS_WEIGHTS
-from model_rollouts.decision.counts import Sample
+from model_rollouts.decision.counts import NO_COUNTS, Counts, Sample
 from model_rollouts.decision.evalue import (
     StableBet,
+    stable_bad_logs,
     stable_log_evalues,
     target_coefficients,
 )
-from model_rollouts.decision.evidence import Evidence, Proof
-from model_rollouts.decision.fail_bets import Failing, bounded_exp
+from model_rollouts.decision.evidence import Ahead, Edge, Evidence, Pair, Proof
+from model_rollouts.decision.fail_bets import Failing
+from model_rollouts.decision.look_limit import bounded_exp
 from model_rollouts.decision.objective import LARGEST_BAD_SHARE, Compare, Objective, Role
 from model_rollouts.decision.rules import Dispersion
 
 _BETS = len(PASS_SHARES)
 _ALL = slice(None)
+_PASSED = 3
+"""Numbers of `Evidence.last` before its logs."""
+CLOCK_TOLERANCE = 1e-6
+"""Seconds by which times that were counted in milliseconds may differ."""
+_MOST_AHEAD = 4
+"""Intervals that wait apart; the oldest of more are one. There is one, three for late scrapes."""
 
 
 class EProcess:
@@ -49,8 +60,12 @@ class EProcess:
         multiples: tuple[float, ...],
         *,
         baseline: bool,
+        look: float,
     ) -> None:
-        """Tables for `multiples` of the bad limits; `multiples[0]` is 1, the bad limits."""
+        """Tables for `multiples` of the bad limits; `multiples[0]` is 1, the bad limits.
+
+        Two looks multiply the evidence for Fail by no more than `look`.
+        """
         self.objective = objective
         self.compare = objective.compare if baseline else Compare.TARGET
         self._dispersion = dispersion
@@ -59,7 +74,7 @@ class EProcess:
         self._waits_for_load = objective.kind.traits.needs_load
         uses_stable = self.compare is not Compare.TARGET
         good, good_ratio = objective.good, objective.good_times_stable
-        self.failing = Failing(objective, self.compare, dispersion)
+        self.failing = Failing(objective, self.compare, dispersion, look)
         self._pass_bets = tuple(
             StableBet.of(multiple * objective.bad_ratio, share * good_ratio)
             for multiple in multiples
@@ -121,7 +136,12 @@ class EProcess:
         )
 
     def enter_live(self, evidence: Evidence) -> Evidence:
-        """Shadow is over: Fail evidence is kept, Pass evidence begins anew."""
+        """Shadow is over: Fail evidence is kept, Pass evidence begins anew, nothing waits.
+
+        What mirrored requests alone can show stands as it is: users show no more of it.
+        """
+        if self.objective.kind.traits.is_of_copies:
+            return evidence
         return self.start()._replace(
             fail_target=evidence.fail_target,
             fail_stable=evidence.fail_stable,
@@ -129,6 +149,26 @@ class EProcess:
             sealed=evidence.sealed,
             block_target=evidence.block_target,
             block_stable=evidence.block_stable,
+            block_total=evidence.block_total,
+            looked_target=evidence.looked_target,
+            looked_stable=evidence.looked_stable,
+            unseen=evidence.unseen,
+            alone=evidence.alone,
+        )
+
+    def enter_last_step(self, evidence: Evidence) -> Evidence:
+        """All users come next: what was shown until now is not enough for that."""
+        objective = self.objective
+        if objective.role is not Role.GATE or objective.kind.traits.is_of_copies:
+            return evidence
+        return evidence._replace(
+            last=(
+                evidence.passed_total,
+                evidence.passed_bad,
+                evidence.passed_far,
+                *evidence.pass_stable[:_BETS],
+                *evidence.far_stable,
+            )
         )
 
     def update(
@@ -139,47 +179,103 @@ class EProcess:
         sample: Sample,
         *,
         comparable_load: bool,
+        last_since: float | None = None,
     ) -> Evidence:
-        """The evidence after one interval from `start` to `end`."""
+        """The evidence after one interval from `start` to `end`.
+
+        Against the target the candidate's counts count at once; against stable once its counts of
+        the same seconds are known. The last step lasts since `last_since`, None before it.
+        """
         candidate, stable = sample.candidate, sample.stable
-        total, stable_total = candidate.total, stable.total
-        pass_stable, far_stable = evidence.pass_stable, evidence.far_stable
-        seen_total, seen_bad, seen_stable_total, seen_stable_bad = evidence[5:9]
-        passed_total, passed_bad, passed_far = evidence[9:12]
-        fail_target, fail_stable, betting = self.failing.update(evidence, start, end, sample)
         counts = comparable_load or not self._waits_for_load
+        evidence = self.failing.count(evidence, start, end, candidate)._replace(
+            seen_total=evidence.seen_total + candidate.total,
+            seen_bad=evidence.seen_bad + candidate.bad_at_most,
+            seen_stable_total=evidence.seen_stable_total + stable.total,
+            seen_stable_bad=evidence.seen_stable_bad + stable.bad_at_most,
+            block_total=evidence.block_total + candidate.total,
+        )
         if counts:
-            passed_total += total
-            passed_bad += candidate.bad_at_most
-            passed_far += candidate.far
-        if total > 0 and stable_total > 0 and self._pass_bets:
+            evidence = evidence._replace(
+                passed_total=evidence.passed_total + candidate.total,
+                passed_bad=evidence.passed_bad + candidate.bad_at_most,
+                passed_far=evidence.passed_far + candidate.far,
+            )
+        if self.compare is Compare.TARGET:
+            return evidence
+        now = Ahead(start, end, float(counts), *_numbers(candidate))
+        if sample.shared is None:
+            return self._compare(evidence, _Both(now, stable, looks=_looks([now])), last_since)
+        shared, waiting = sample.shared, (*evidence.ahead, now)
+        until = shared.until + CLOCK_TOLERANCE
+        ahead = tuple(each for each in waiting if each.end > until)
+        if len(ahead) > _MOST_AHEAD:
+            ahead = (_sum(ahead[:2]), *ahead[2:])
+        evidence = evidence._replace(ahead=ahead)
+        covered = [each for each in waiting if each.end <= until]
+        if not covered:
+            # What was held or judged otherwise: stable's counts of these seconds go with it.
+            return evidence
+        both = _Both(_sum(covered), shared.counts, shared.early, shared.late, _looks(covered))
+        return self._compare(evidence, both, last_since)
+
+    def _compare(self, evidence: Evidence, both: "_Both", last_since: float | None) -> Evidence:
+        """The evidence after counts of the same seconds, which wait until both have requests.
+
+        When they are taken depends on numbers of requests alone, never on how these ended.
+        """
+        pair = _joined(evidence.pair, both)
+        if not pair.total or not pair.stable_total:
+            waits = pair.total or pair.stable_total
+            return evidence._replace(pair=pair if waits else None)
+        candidate = Counts(pair.total, pair.bad_at_least, pair.bad_at_most, pair.far)
+        stable = Counts(
+            pair.stable_total, pair.stable_bad_at_least, pair.stable_bad_at_most, pair.stable_far
+        )
+        evidence = self.failing.compare(
+            evidence, pair.start, both.candidate.end, candidate, stable, looks=pair.looks
+        )
+        pass_stable, far_stable = evidence.pass_stable, evidence.far_stable
+        if self._pass_bets:
             # Between two bucket edges each count takes the value that hurts the claim.
             pass_stable = self._against_stable(
                 pass_stable,
-                sample,
+                Sample(candidate, stable),
                 candidate.bad_at_most,
                 stable.bad_at_least,
                 self._pass_bets,
-                _ALL if counts else self._steps,
+                _ALL if pair.comparable else self._steps,
             )
-            if self.far and counts:
+            if self.far and pair.comparable:
                 far_stable = self._against_stable(
-                    far_stable, sample, candidate.far, stable.far, self.far.stable_bets, _ALL
+                    far_stable,
+                    Sample(candidate, stable),
+                    candidate.far,
+                    stable.far,
+                    self.far.stable_bets,
+                    _ALL,
                 )
-        return Evidence(
-            fail_target,
-            fail_stable,
-            pass_stable,
-            far_stable,
-            betting,
-            seen_total + total,
-            seen_bad + candidate.bad_at_most,
-            seen_stable_total + stable_total,
-            seen_stable_bad + stable.bad_at_most,
-            passed_total,
-            passed_bad,
-            passed_far,
-            *evidence[12:],
+        last = evidence.last
+        if last and last_since is not None and pair.start < last_since - CLOCK_TOLERANCE:
+            # Some of these requests came before the last step, so that none counts for it.
+            last = (*last[:_PASSED], *pass_stable[:_BETS], *far_stable)
+        early, late = both.early, both.late
+        edge = None
+        if early.bad_at_most or late.bad_at_most:
+            edge = Edge(
+                pair.total,
+                pair.stable_total,
+                late.bad_at_most,
+                early.bad_at_least,
+                early.bad_at_most,
+                early.far,
+            )
+        return evidence._replace(
+            pass_stable=pass_stable,
+            far_stable=far_stable,
+            pair=None,
+            edge=edge,
+            last=last,
         )
 
     def _against_stable(
@@ -206,20 +302,70 @@ class EProcess:
             return tuple(grown)
         return (*logs[: counting.start], *grown, *logs[counting.stop :])
 
-    def passing(self, evidence: Evidence, proof: Proof) -> float:
-        """The e-value against "bad" as `proof` states it."""
-        return self.combine(*self.logs(evidence, proof))
+    def needed(self, level: int) -> tuple[Proof, ...]:
+        """What has to be proven at a level: for promotion the dual boundary too."""
+        return (self.levels[0], self.far) if level == 0 and self.far else (self.levels[level],)
 
-    def logs(self, evidence: Evidence, proof: Proof) -> tuple[Sequence[float], Sequence[float]]:
-        """Log e-values of the single bets, against the target and against stable."""
+    def proven(self, evidence: Evidence, level: int) -> float:
+        """The least e-value of what has to be proven at a level.
+
+        For promotion the last step has to show all of it by itself.
+        """
+        proofs = self.needed(level)
+        least = min([self.passing(evidence, proof) for proof in proofs])
+        if level or not evidence.last:
+            return least
+        alone = [self.passing(evidence, proof, in_last_step=True) for proof in proofs]
+        return min(least, *alone)
+
+    def passing(self, evidence: Evidence, proof: Proof, *, in_last_step: bool = False) -> float:
+        """The e-value against "bad" as `proof` states it, `in_last_step` of that alone."""
+        return self.combine(*self.logs(evidence, proof, in_last_step=in_last_step))
+
+    def logs(
+        self, evidence: Evidence, proof: Proof, *, in_last_step: bool = False
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """Log e-values of the single bets, against the target and against stable.
+
+        Those that `in_last_step` were won since then; they are about promotion.
+        """
+        before = evidence.last if in_last_step else ()
         target: list[float] = []
         if self.compare is not Compare.STABLE:
             total, bad = counted(evidence, proof)
+            if before:
+                total, bad = total - before[0], bad - before[2 if proof.is_far else 1]
             target = [bad * u + total * v for u, v in proof.target_bets]
         if proof.first is None or self.compare is Compare.TARGET:
             return target, ()
         stable = evidence.far_stable if proof.is_far else evidence.pass_stable
-        return target, stable[proof.first : proof.first + _BETS]
+        logs: Sequence[float] = stable[proof.first : proof.first + _BETS]
+        if before:
+            begin = _PASSED + _BETS if proof.is_far else _PASSED
+            logs = list(map(operator.sub, logs, before[begin : begin + _BETS]))
+        if evidence.edge or evidence.pair or evidence.ahead:
+            logs = self._at_worst(evidence, proof, logs)
+        return target, logs
+
+    def _at_worst(self, evidence: Evidence, proof: Proof, logs: Sequence[float]) -> Sequence[float]:
+        """The logs against stable without what may not be compared yet, or not any more.
+
+        Bad requests of stable that may have come after the last comparison do not count, and those
+        of the candidate that wait for one do, as if stable had no end of requests then.
+        """
+        edge, phi = evidence.edge, self._dispersion.stable
+        waiting = [*evidence.ahead, *((evidence.pair,) if evidence.pair else ())]
+        bad = sum([each.far if proof.is_far else each.bad_at_most for each in waiting]) / phi
+        if bad:
+            pairs = zip(logs, proof.stable_bets, strict=True)
+            logs = [log + bad * bet.log_ratio for log, bet in pairs]
+        early = 0.0
+        if edge is not None:
+            early = edge.early_far if proof.is_far else edge.early_at_least
+        if edge is not None and early:
+            each = stable_bad_logs(edge.total, edge.stable_total, proof.stable_bets, phi)
+            logs = [log - early * of for log, of in zip(logs, each, strict=True)]
+        return logs
 
     def combine(self, target: Sequence[float], stable: Sequence[float]) -> float:
         """One e-value from the bets. Auto takes the mean: under "bad" both nulls hold."""
@@ -251,6 +397,45 @@ class EProcess:
             self._slack,
             self._dispersion.stable,
         )
+
+
+class _Both(NamedTuple):
+    """Counts of both in the same seconds, and stable's bad ones whose time is not sure."""
+
+    candidate: Ahead
+    stable: Counts
+    early: Counts = NO_COUNTS
+    late: Counts = NO_COUNTS
+    looks: float = 0.0
+
+
+def _looks(each: Sequence[Ahead]) -> float:
+    """In how many intervals the candidate had bad requests."""
+    return float(sum([one.bad_at_least > 0 for one in each]))
+
+
+def _numbers(counts: Counts) -> tuple[float, float, float, float]:
+    return counts.total, counts.bad_at_least, counts.bad_at_most, counts.far
+
+
+def _sum(each: Sequence[Ahead]) -> Ahead:
+    """Counts of successive intervals as those of one, comparable if each of them is."""
+    if len(each) == 1:
+        return each[0]
+    sums = [math.fsum(column) for column in zip(*(one[3:] for one in each), strict=True)]
+    return Ahead(each[0].start, each[-1].end, min(one.comparable for one in each), *sums)
+
+
+def _joined(before: Pair | None, both: _Both) -> Pair:
+    """What waits, with counts that came since."""
+    now, stable = both.candidate, _numbers(both.stable)
+    if before is None:
+        return Pair(now.start, now.comparable, both.looks, *now[3:], *stable)
+    comparable = before.comparable
+    if now.total:
+        comparable = min(comparable, now.comparable) if before.total else now.comparable
+    added = map(operator.add, before[2:], (both.looks, *now[3:], *stable))
+    return Pair(before.start, comparable, *added)
 
 
 def counted(evidence: Evidence, proof: Proof) -> tuple[float, float]:

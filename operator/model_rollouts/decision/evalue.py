@@ -76,3 +76,14 @@ def stable_log_evalues(
         + both * log(y)
         for limit, other, ratio, log_ratio in bets
     ]
+
+
+def stable_bad_logs(
+    total: float, stable_total: float, bets: Iterable[StableBet], dispersion: float
+) -> list[float]:
+    """What one more bad request of stable adds to each log e-value of such an interval: log y."""
+    log = math.log
+    return [
+        log((total * limit + stable_total) / (total * other + stable_total)) / dispersion
+        for limit, other, _, _ in bets
+    ]

@@ -4,16 +4,14 @@ Words never contain e-values; details always do.
 """
 
 from model_rollouts.decision.alternatives import unspent
-from model_rollouts.decision.bound import more_requests, upper_bound
+from model_rollouts.decision.bound import more_requests
 from model_rollouts.decision.bracket import no_boundary_of_stable, no_bucket_boundary
 from model_rollouts.decision.e_process import EProcess
-from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import (
     Compare,
     Objective,
     Role,
-    bound_words,
     limit_words,
     promise,
 )
@@ -54,9 +52,9 @@ def explain(
         _objective(judge, index, state, level, toward, candidate, failed=index in failed)
         for index in range(len(state.evidence))
     )
-    degraded = _degraded(judge, decision, objectives)
+    degraded = _degraded(judge, state, decision, objectives)
     fail = judge.fail_evidence(state)
-    why = _why(judge, decision, toward, objectives, candidate)
+    why = _why(judge, state, decision, toward, objectives, candidate)
     return Verdict(
         decision=decision,
         toward=toward,
@@ -66,11 +64,6 @@ def explain(
         conditions=(*_conditions(judge, state), *degraded),
         why=why,
         words=_words(decision, why, is_degraded=bool(degraded)),
-        detail=(
-            f"{decision} toward weight {percent(toward)}: mean evidence for Fail {fail:.3g} of "
-            f"{judge.fail_needed:g}"
-            + (f", reached after {state.failed_at:g} s" if state.failed_at is not None else "")
-        ),
     )
 
 
@@ -82,10 +75,11 @@ def _failed(judge: Judge, state: State) -> frozenset[int]:
         for index, (process, each) in enumerate(zip(judge.processes, state.evidence, strict=True))
     }
     enough = {index for index, value in evidence.items() if value >= judge.fail_needed}
-    acting = {i for i, o in enumerate(judge.rules.objectives) if o.role is not Role.REPORT}
+    roles = enumerate(each.role for each in judge.rules.objectives)
+    acting = {index: evidence[index] for index, role in roles if role is not Role.REPORT}
     if state.failed_at is None:
-        return frozenset(enough - acting)
-    return frozenset(enough | {max(acting, key=lambda index: evidence[index])})
+        return frozenset(enough - acting.keys())
+    return frozenset(enough | {judge.worst(acting)})
 
 
 def _objective(
@@ -100,14 +94,13 @@ def _objective(
 ) -> ObjectiveVerdict:
     process, evidence = judge.processes[index], state.evidence[index]
     objective = process.objective
+    level, is_asked = judge.level_of(index, level), index in judge.asked(state)
+    if objective.kind.traits.is_of_copies:
+        toward = 1.0
     fail = process.failing.value(evidence, unspent(state.minute))
-    proof = process.levels[level]
-    pass_evidence = process.passing(evidence, proof)
-    if level == 0 and process.far:
-        pass_evidence = min(pass_evidence, process.passing(evidence, process.far))
+    pass_evidence = process.proven(evidence, level)
     passed = judge.passes(index, evidence, level)
     more = more_requests(process, evidence, level, judge.pass_needed)
-    bound = upper_bound(process, evidence, judge.pass_needed)
     proof_below = process.limit(level)
     candidate = Seen(evidence.seen_total, evidence.seen_bad)
     stable = Seen(evidence.seen_stable_total, evidence.seen_stable_bad)
@@ -120,34 +113,32 @@ def _objective(
     else:
         words = f"{objective.name} is undecided: {said}."
     if not failed:
-        words += f" {_needed(process, candidate, proof_below, passed, more, toward)}."
+        waits = is_asked or objective.role is not Role.GATE
+        words += (
+            f" {_needed(process, candidate, proof_below, passed, more, toward)}."
+            if waits or passed
+            else " Only mirrored requests show more of it."
+        )
     return ObjectiveVerdict(
         name=objective.name,
         role=objective.role,
         compare=process.compare,
+        is_asked=is_asked,
         passed=passed,
         failed=failed,
         candidate=candidate,
         stable=stable,
         good=objective.good,
         proof_below=proof_below,
-        upper_bound=bound,
         fail_evidence=fail.decides,
         fail_evidence_target=fail.target,
         fail_evidence_stable=fail.stable,
         pass_evidence=pass_evidence,
         pass_needed=judge.pass_needed,
         more_requests=more,
+        unit=objective.unit,
         words=words,
-        detail=_numbers(process, evidence, proof_below, bound)
-        + f"; evidence for Fail {fail.decides:.3g} (target {fail.target:.3g}, stable "
-        f"{fail.stable:.3g}), for Pass {pass_evidence:.3g} of {judge.pass_needed:g}"
-        + (f", about {about(more)} more {_unit(objective)}" if more else ""),
     )
-
-
-def _unit(objective: Objective) -> str:
-    return "pod-minutes" if objective.is_rate else "requests"
 
 
 def _aim(toward: float) -> str:
@@ -157,13 +148,13 @@ def _aim(toward: float) -> str:
 def _said(objective: Objective, candidate: Seen, stable: Seen | None, who: str) -> str:
     """The promise, and what was counted of the candidate and of stable."""
     if not candidate.total and not (stable and stable.total):
-        return f"{promise(objective)}; no {_unit(objective)} were counted yet"
+        return f"{promise(objective)}; no {objective.unit} were counted yet"
     verb, again = objective.kind.traits.seen_as
-    told = [f"{who} had no {_unit(objective)}"]
+    told = [f"{who} had no {objective.unit}"]
     if candidate.total:
         told = [f"{who} {verb}{objective.counted(candidate.total, candidate.bad)}"]
     if stable is not None and not stable.total:
-        told.append(f"stable had no {_unit(objective)}")
+        told.append(f"stable had no {objective.unit}")
     elif stable is not None:
         verb = again if candidate.total else verb
         told.append(f"stable {verb}{objective.counted(stable.total, stable.bad)}")
@@ -204,23 +195,7 @@ def _needed(
 
 def _requests(objective: Objective, candidate: Seen, more: float) -> str:
     whole = f"{count(candidate.total)} of about {about(candidate.total + more)}"
-    return f"{about(more)} more {_unit(objective)} ({whole})"
-
-
-def _numbers(process: EProcess, evidence: Evidence, proof_below: float, bound: float | None) -> str:
-    objective = process.objective
-    parts = [f"{objective.name}: candidate {count(evidence.seen_bad)}/{count(evidence.seen_total)}"]
-    if process.compare is not Compare.TARGET:
-        stable = f"{count(evidence.seen_stable_bad)}/{count(evidence.seen_stable_total)}"
-        parts.append(f"stable {stable}")
-    parts.append(f"good {objective.stated(objective.good)}")
-    parts.append(f"to show below {limit_words(objective, process.compare, proof_below)}")
-    parts.append(
-        "nothing ruled out yet"
-        if bound is None
-        else f"shown below {bound_words(objective, process.compare, bound)}"
-    )
-    return ", ".join(parts)
+    return f"{about(more)} more {objective.unit} ({whole})"
 
 
 def _conditions(judge: Judge, state: State) -> list[Condition]:
@@ -247,13 +222,14 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
                 f"only {count(evidence.passed_total)} of {count(evidence.seen_total)} requests met "
                 "a pod as busy as those of stable; the others do not count for promotion",
             )
-        if (latency := objective.latency) is not None:
+        latency = objective.latency
+        if latency is not None and not objective.kind.traits.needs_stable:
             message = no_bucket_boundary(latency.within, latency.edges)
             if message is None and compares:
                 message = no_boundary_of_stable(latency.within, latency.stable)
             if message:
                 add(Reason.NO_BUCKET_BOUNDARY, message)
-        if not dispersion.known:
+        if not dispersion.known and not objective.kind.traits.is_of_copies:
             add(
                 Reason.DISPERSION_UNKNOWN,
                 "no history shows whether errors come in bursts, "
@@ -269,15 +245,17 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
 
 
 def _degraded(
-    judge: Judge, decision: Decision, objectives: tuple[ObjectiveVerdict, ...]
+    judge: Judge, state: State, decision: Decision, objectives: tuple[ObjectiveVerdict, ...]
 ) -> list[Condition]:
-    acting = [o for o in objectives if o.role is not Role.REPORT]
-    alone = sum(
-        o.fail_evidence_target if o.compare is Compare.AUTO else o.fail_evidence for o in acting
-    )
-    if decision is Decision.FAIL or alone / len(acting) < judge.fail_needed:
+    alone = {
+        index: o.fail_evidence_target if o.compare is Compare.AUTO else o.fail_evidence
+        for index, o in enumerate(objectives)
+        if o.role is not Role.REPORT
+    }
+    unknown = state.unseen_since is not None
+    if unknown or decision is Decision.FAIL or judge.mean(alone) < judge.fail_needed:
         return []
-    worst = max(acting, key=lambda o: o.fail_evidence_target)
+    worst = max((objectives[i] for i in alone), key=lambda o: o.fail_evidence_target)
     return [
         Condition(
             Reason.SERVICE_DEGRADED,
@@ -290,6 +268,7 @@ def _degraded(
 
 def _why(
     judge: Judge,
+    state: State,
     decision: Decision,
     toward: float,
     objectives: tuple[ObjectiveVerdict, ...],
@@ -298,8 +277,9 @@ def _why(
     if decision is Decision.PASS:
         return "every gate passed"
     if decision is Decision.FAIL:
-        return _worst(judge, objectives, who)
-    waiting = [o for o in objectives if o.role is Role.GATE and not o.passed]
+        unseen = "; stable was not scraped" if state.is_alone else ""
+        return f"{_worst(judge, objectives, who)}{unseen}"
+    waiting = [o for o in objectives if o.is_asked and not o.passed]
     never = [o.name for o in waiting if o.more_requests is None]
     if never:
         return f"{listed(never)} will not pass for {_aim(toward)} if the rates stay as they are"
@@ -308,18 +288,17 @@ def _why(
     seen, more = slowest.candidate.total, slowest.more_requests or 0.0
     return (
         f"{listed([each.name for each in waiting])} {'needs' if len(waiting) == 1 else 'need'} "
-        f"about {about(more)} more {_unit(objective)} for {_aim(toward)} "
+        f"about {about(more)} more {objective.unit} for {_aim(toward)} "
         f"({count(seen)} of about {about(seen + more)})"
     )
 
 
 def _worst(judge: Judge, objectives: tuple[ObjectiveVerdict, ...], who: str) -> str:
     """The objective with the most evidence for Fail, held against its promise and stable."""
-    index, worst = max(
-        ((i, o) for i, o in enumerate(objectives) if o.role is not Role.REPORT),
-        key=lambda pair: pair[1].fail_evidence,
+    index = judge.worst(
+        {i: o.fail_evidence for i, o in enumerate(objectives) if o.role is not Role.REPORT}
     )
-    objective = judge.rules.objectives[index]
+    objective, worst = judge.rules.objectives[index], objectives[index]
     return _failure(objective, worst.compare, worst.candidate, worst.stable, who)
 
 

@@ -1,8 +1,9 @@
 """How long a decision will take: a forecast before the first request.
 
-The forecast is the judge itself, fed with expected counts instead of real ones: that is close to
-the median rollout, needs no second set of formulas and knows steps, comparisons and bursts. It
-never stops a rollout; it tells people what to expect and what the deadline can show.
+The forecast is the judge itself, and the course that a canary takes with it, fed with expected
+counts instead of real ones: that is close to the median rollout, needs no second set of formulas
+and knows steps, pods, comparisons and bursts. It never stops a rollout; it tells people what to
+expect and what the deadline can show.
 """
 
 from collections import Counter
@@ -11,14 +12,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from model_rollouts.decision.bound import upper_bound
-from model_rollouts.decision.counts import Counts, Interval, Sample
+from model_rollouts.decision.counts import Counts, Interval, Sample, is_comparable
+from model_rollouts.decision.course import Course
 from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.judge import Judge, State
-from model_rollouts.decision.objective import Objective, Role, above_words
+from model_rollouts.decision.objective import Objective, above_words
+from model_rollouts.decision.steps import Step
 from model_rollouts.decision.verdict import Decision
 from model_rollouts.text import about, duration, listed
 
-_FIRST_INTERVAL = 5.0
+LOOK = 5.0
+"""Seconds of a look unless the operator is told another scrape interval."""
+
 _GROWTH = 0.01
 
 
@@ -53,16 +58,14 @@ def forecast_decision(
     *,
     deadline: float,
     min_step: float = 60.0,
-    comparable_from: float = 0.0,
     candidate: Mapping[str, float] = MappingProxyType({}),
     stable: Mapping[str, float] = MappingProxyType({}),
-    weights: Sequence[float] = (),
+    steps: Sequence[Step] = (),
 ) -> Forecast:
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
-    `weights` are those that are really given on the steps and at the end, where they are smaller.
-    Below the weight `comparable_from` a candidate's pods have less load than stable's. Times in
-    seconds. A missing guess for stable is half the good limit, one for the candidate is
+    `steps` are those that its pods allow, by default those of one pod beside one of stable. Times
+    are in seconds. A missing guess for stable is half the good limit, one for the candidate is
     stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
     for no objective.
     """
@@ -77,38 +80,26 @@ def forecast_decision(
         )
     if not 0 < deadline < float("inf"):
         raise ValueError(f"deadline: found {deadline:g} s, write a time above 0 s")
-    towards = (*judge.rules.steps, 1.0)
-    weights = weights or towards
-    if len(weights) != len(towards):
-        raise ValueError(f"weights: found {len(weights)}, write one for each step of {[*towards]}")
-    step, step_began = 0, 0.0
-    state = judge.start()
+    course = Course.begin(judge, steps, look=LOOK, least_step=min_step)
     decision = Decision.INCONCLUSIVE
-    while decision is Decision.INCONCLUSIVE and state.elapsed < deadline:
-        length = max(_FIRST_INTERVAL, _GROWTH * state.elapsed)
-        end = min(state.elapsed + length, deadline)
-        state = judge.update(
-            state,
+    while decision is Decision.INCONCLUSIVE and course.state.elapsed < deadline:
+        start, weight = course.state.elapsed, float(course.step.weight)
+        end = min(start + max(LOOK, _GROWTH * start), deadline)
+        total = requests_per_second * (end - start)
+        course, decision = course.take(
             _expected(
                 judge,
-                state.elapsed,
+                start,
                 end,
                 requests_per_second,
-                weights[step],
+                weight,
                 candidate,
                 stable,
-                comparable_load=weights[step] >= comparable_from,
+                comparable_load=is_comparable(weight, 1 - weight, float(course.step.pods)),
             ),
+            weight * total,
         )
-        toward = towards[step + 1]
-        reached = judge.decide(state, toward)
-        if reached is Decision.FAIL:
-            decision = reached
-        elif reached is Decision.PASS and end - step_began >= min_step:
-            if toward == 1:
-                decision = reached
-            else:
-                step, step_began = step + 1, end
+    state = course.state
     requests = max(
         (
             evidence.seen_total
@@ -117,16 +108,15 @@ def forecast_decision(
         ),
         default=0.0,
     )
-    gates = [o for o in judge.rules.objectives if o.role is Role.GATE]
-    alike = Counter(gate.kind for gate in gates)
+    asked = judge.asked(state)
+    alike = Counter(judge.rules.objectives[index].kind for index in asked)
     excluded = tuple(
         _excluded(
             process,
             upper_bound(process, evidence, judge.pass_needed),
             is_named=alike[process.objective.kind] > 1,
         )
-        for process, evidence in zip(judge.processes, state.evidence, strict=True)
-        if process.objective.role is Role.GATE
+        for process, evidence in ((judge.processes[i], state.evidence[i]) for i in asked)
     )
     return Forecast(
         decision,
@@ -164,7 +154,9 @@ def _expected(
             ),
         )
 
-    samples = {o.name: sample(o) for o in judge.rules.objectives}
+    # Users are expected: of what mirrored requests alone can show there is no more.
+    objectives = (o for o in judge.rules.objectives if not o.kind.traits.is_of_copies)
+    samples = {o.name: sample(o) for o in objectives}
     return Interval(start, end, samples, comparable_load=comparable_load)
 
 

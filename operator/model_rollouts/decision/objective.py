@@ -7,7 +7,7 @@ nonsense.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Self
 
@@ -28,6 +28,14 @@ class Traits(NamedTuple):
     """An idle pod is always good at it: it passes only under a load like that of all users."""
     shows_load: int = 0
     """Which kinds tell what load a pod bears: the highest number that a rollout has."""
+    needs_stable: bool = False
+    """It says how a version differs from stable, and nothing where stable serves nobody beside."""
+    is_of_copies: bool = False
+    """Mirrored requests alone show it: it is judged in shadow, and what was found there stands."""
+    is_of_users: bool = False
+    """Copies say nothing about it: at a peak factor they are slow on purpose."""
+    part: float = 1.0
+    """Its part of the chance of a false rollback, beside the parts of the other objectives."""
     is_rate: bool = False
     """Bad events are counted per pod-minute, and not as a share of requests."""
     is_independent: bool = False
@@ -42,6 +50,8 @@ class Traits(NamedTuple):
     """A breaker counts the same bad ones."""
     has_latency: bool = False
     """It has a time and bucket edges: `Objective.latency`."""
+    has_client_errors: bool = False
+    """What is bad is an answer 4xx, and not a failed request."""
     has_counters: bool = False
     """It may have counters of the user's own: `Objective.counters`."""
     seen_as: tuple[str, str] = ("counted ", "")
@@ -50,10 +60,22 @@ class Traits(NamedTuple):
     """What its rate of bad ones is called."""
 
 
+_GUARD_PART = 1 / 15
+_BREAKER_PART = 1 / 10
+"""What nobody asked for must not make the promises of users slower to decide: three guards and the
+breaker together have less than a third of the part of one objective. What the breaker is for wins
+so much in each look that a larger part would end it no sooner."""
+
+
 class Kind(StrEnum):
     """What is counted: a row each. All but `RESTARTS` are shares of requests."""
 
     traits: Traits
+
+    @property
+    def is_guard(self) -> bool:
+        """Whether it can only be a guard that nobody asked for, which its own field changes."""
+        return self.traits.part == _GUARD_PART
 
     ERRORS = (
         "Errors",
@@ -86,21 +108,57 @@ class Kind(StrEnum):
         "Counters",
         Traits(has_error_budget=True, is_missed_by_stable=True, has_counters=True),
     )
+    DISAGREEMENT = (
+        "Disagreement",
+        Traits(
+            is_of_copies=True,
+            seen_as=("disagreed in ", ""),
+            rate_words="a share of disagreements",
+        ),
+    )
+    """Answers to mirrored requests that differ from those of stable to the same requests."""
     RESTARTS = (
         "Restarts",
         Traits(
             is_rate=True,
             is_independent=True,
+            part=_GUARD_PART,
             seen_as=("had ", ""),
             rate_words="a restart rate",
         ),
     )
-    """Container restarts per pod-minute: a rate of events, not a share."""
+    """Restarts of the model's containers per pod-minute: a rate of events, not a share."""
+    CLIENT_ERRORS = (
+        "ClientErrors",
+        Traits(
+            needs_stable=True,
+            # Each request goes to either version by chance, whoever sends it and how many more.
+            is_independent=True,
+            part=_GUARD_PART,
+            has_client_errors=True,
+            seen_as=("refused ", ""),
+            rate_words="a share of refused requests",
+        ),
+    )
+    """Answers 4xx other than 429, beyond those of stable."""
+    LATENCY_AGAINST_STABLE = (
+        "LatencyAgainstStable",
+        Traits(
+            needs_stable=True,
+            is_of_users=True,
+            part=_GUARD_PART,
+            has_latency=True,
+            seen_as=("was slower in ", "in "),
+            rate_words="a share of slow requests",
+        ),
+    )
+    """Slow answers beyond those of stable, where no time was promised."""
     BREAKER = (
         "Breaker",
         Traits(
             is_missed_by_stable=True,
             is_independent=True,
+            part=_BREAKER_PART,
             is_breaker=True,
             seen_as=("failed ", ""),
             rate_words="an error rate",
@@ -181,7 +239,8 @@ class Objective:
     `good_times_stable` and `bad_times_stable` are the limits in multiples of stable's rate; the
     latter defaults to bad / good. `slack`, a share of `good`, is added to both: two versions that
     are both nearly perfect are not told apart by their ratio. `accept` is the largest upper bound
-    that the deadline may promote with. `counters` are the metrics of a pair of the user's own.
+    that the deadline may promote with. `counters` are the metrics of a pair of the user's own,
+    `comparison` the digest of what is compared in the answers to one request.
     """
 
     name: str
@@ -196,6 +255,20 @@ class Objective:
     slack: float = 0.1
     latency: Latency | None = None
     counters: CounterPair | None = None
+    # Without it the text of all others stays that of releases that did not know it.
+    comparison: str | None = field(default=None, repr=False)
+
+    @property
+    def definition(self) -> str:
+        """All that evidence depends on, as text: evidence for another one is no evidence."""
+        return f"{self!r}{self.comparison or ''}"
+
+    @property
+    def unit(self) -> str:
+        """What its total counts, in the plural."""
+        if self.is_rate:
+            return "pod-minutes"
+        return "pairs" if self.kind.traits.is_of_copies else "requests"
 
     @property
     def is_rate(self) -> bool:
@@ -258,6 +331,9 @@ class Objective:
             self._refuse("latency", str(self.latency), "it for the kind Latency, and for no other")
         if self.counters is not None and not self.kind.traits.has_counters:
             self._refuse("counters", str(self.counters), "it for the kind Counters only")
+        if (self.comparison is not None) != self.kind.traits.is_of_copies:
+            found = str(self.comparison)
+            self._refuse("comparison", found, "it for the kind Disagreement, and for no other")
 
     def _refuse(self, field: str, found: str, instead: str) -> None:
         raise ObjectiveError(f"objective '{self.name}', {field}: found {found}, write {instead}")
@@ -265,9 +341,17 @@ class Objective:
 
 def promise(objective: Objective) -> str:
     """The objective in plain words, e.g. '99 % of requests must take at most 300 ms'."""
+    if objective.kind.traits.needs_stable:
+        share = percent(objective.slack * objective.good)
+        more = f"up to {share} of requests more than with stable"
+        if objective.latency is not None:
+            return f"{more} may take over {seconds(objective.latency.within)}"
+        return f"{more} may be refused (4xx)"
     if objective.latency is not None:
         within, share = seconds(objective.latency.within), percent(objective.latency.share)
         return f"{share} of requests must take at most {within}"
+    if objective.kind.traits.is_of_copies:
+        return f"at most {percent(objective.good)} of answers may differ from those of stable"
     if objective.is_rate:
         return f"at most {objective.good:g} restarts per pod-minute are allowed"
     if objective.counters is not None:

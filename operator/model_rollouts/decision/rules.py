@@ -60,10 +60,13 @@ class Rules:
                 raise ObjectiveError(
                     f"objectives, name: found two named '{name}', write a different name for each"
                 )
-        if all(objective.role is not Role.GATE for objective in self.objectives):
+        if all(
+            objective.role is not Role.GATE or objective.kind.traits.is_of_copies
+            for objective in self.objectives
+        ):
             raise ObjectiveError(
-                f"objectives, role: found no Gate among {names}, so every version would be "
-                "promoted; write `role: Gate` for at least one"
+                f"objectives, role: found no Gate among {names} that users are judged by, so every "
+                "version would be promoted; write `role: Gate` for at least one"
             )
         self._refuse_contradictions()
         if not self.steps:

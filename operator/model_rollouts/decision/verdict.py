@@ -54,38 +54,38 @@ class Seen:
 class ObjectiveVerdict:
     """One objective's evidence, in words and in numbers.
 
-    `passed` is for the weight that the verdict is about, `failed` for all.
+    `passed` is for the weight that the verdict is about, `failed` for all. `is_asked`: the weight
+    waits for it to pass.
     `fail_evidence` and `pass_evidence` are e-values; the objective passes at `pass_needed` and
     the rollout fails when the mean of the acting objectives' `fail_evidence` reaches
-    `Verdict.fail_needed`. `proof_below` is the rate that the pass evidence is about, and
-    `upper_bound` the smallest rate that can be excluded now (1 - false_promotion sure at any
-    time), None when none can. `more_requests` is the forecast of further candidate requests until
-    it passes if the rates stay as seen, 0 when it passes, None when it never would.
+    `Verdict.fail_needed`. `proof_below` is the rate that the pass evidence is about.
+    `more_requests` is the forecast of further candidate requests until it passes if the rates stay
+    as seen, 0 when it passes, None when it never would. `unit` is what these are, in the plural.
     """
 
     name: str
     role: Role
     compare: Compare
+    is_asked: bool
     passed: bool
     failed: bool
     candidate: Seen
     stable: Seen
     good: float
     proof_below: float
-    upper_bound: float | None
     fail_evidence: float
     fail_evidence_target: float
     fail_evidence_stable: float
     pass_evidence: float
     pass_needed: float
     more_requests: float | None
+    unit: str
     words: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision about going `toward` a weight (1 is promotion), explained twice.
+    """The decision about going `toward` a weight (1 is promotion), explained.
 
     `why` is the reason alone, as a part of a sentence: it begins as its first word is written and
     has no full stop. `words` are whole sentences: the reason, and what else is to be known of it.
@@ -99,4 +99,3 @@ class Verdict:
     conditions: tuple[Condition, ...]
     why: str
     words: str
-    detail: str

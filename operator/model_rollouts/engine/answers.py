@@ -51,6 +51,29 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """Which Gateways of those that were `asked` for did not exist, at `at` (Unix seconds).
+
+    `same` is how often the answer was the same before.
+    """
+
+    asked: tuple[str, ...]
+    names: frozenset[str]
+    at: float
+    same: int = 0
+
+    @property
+    def again_at(self) -> float:
+        """When it is asked again (Unix seconds), should they be silent then."""
+        return self.at + again_after(self.same)
+
+    def followed_by(self, after: "Absent") -> "Absent":
+        """The next answer, which knows how often it was the same before."""
+        is_same = (after.asked, after.names) == (self.asked, self.names)
+        return replace(after, same=self.same + 1 if is_same else 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """What was found about the past of what `asked` names, and when: nothing of a candidate."""
 
@@ -60,7 +83,7 @@ class Measured:
 
     def holds_for(self, query: HistoryQuery, now: float) -> bool:
         """Whether the same past is asked about, not long after."""
-        same = (self.asked.served, self.asked.others) == (query.served, query.others)
+        same = replace(self.asked, candidate=None) == replace(query, candidate=None)
         return same and now - self.at <= MEASURED_S
 
 
@@ -83,9 +106,17 @@ class Remembered:
         """Whether nothing is missing that may come without a change of the spec."""
         return self.asked.candidate is None or self.history.scraped_ms is not None
 
-    def again_at(self, pods: Any) -> float:
-        """When it is asked again (Unix seconds): at once after the `pods` have changed."""
-        if self.is_whole:
+    @property
+    def lacks_usual(self) -> bool:
+        """Whether stable has answered too little so far to say how long that takes."""
+        return bool(self.asked.edges) and self.history.usual is None
+
+    def again_at(self, pods: Any, *, begun: bool) -> float:
+        """When it is asked again (Unix seconds): at once after the `pods` have changed.
+
+        `begun`: the trial has, for which what is usual at stable is fixed by then.
+        """
+        if self.is_whole and (begun or not self.lacks_usual):
             return NEVER
         return 0.0 if pods != self.pods else self.at + again_after(max(0, self.same - EAGER_TIMES))
 

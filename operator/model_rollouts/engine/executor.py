@@ -26,11 +26,20 @@ from model_rollouts.cluster.kinds import (
 )
 from model_rollouts.engine.failures import STILL_UNDER_WAY
 from model_rollouts.engine.lookup import look
-from model_rollouts.engine.outcome import Outcome, Undone, in_order, is_of_workloads, named
+from model_rollouts.engine.outcome import (
+    Outcome,
+    Undone,
+    adoption,
+    in_order,
+    is_of_workloads,
+    named,
+)
+from model_rollouts.engine.rights import Rights
 from model_rollouts.engine.store import Key, Store
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.rollout import (
+    Accompany,
     Action,
     Apply,
     Create,
@@ -47,6 +56,9 @@ SLOW_S = 5.0
 
 PATIENCE_S = 1.0
 """How long a write is waited for before anybody asks whether others are in a hurry."""
+
+LATE_S = 5.0
+"""How long a write of the route may take until it is told that no answer comes."""
 
 ROUTE_TRIES = 3
 """How often a route that others annotate is read and written anew as it then is."""
@@ -103,6 +115,7 @@ class Executor:
         reach: Reach = lambda point: None,
         told: Told = lambda key, word: None,
         progress: Callable[[Key], None] = lambda key: None,
+        rights: Rights | None = None,
     ) -> None:
         self._client = client
         self._store = store
@@ -111,6 +124,7 @@ class Executor:
         self._reach = reach
         self._told = told
         self._progress = progress
+        self._rights = rights
         self._under_way: dict[str, asyncio.Future[None]] = {}
         """Writes that nobody waits for: those that have not ended, and those that failed since."""
 
@@ -122,14 +136,16 @@ class Executor:
         failing: Sequence[str] = (),
         skip: Collection[str] = (),
         hurried: Callable[[], bool] = lambda: False,
+        late: Callable[[str], None] = lambda name: None,
     ) -> Outcome:
         """Do `actions` for the ModelDeployment as it was seen, as far as each can be done.
 
         A status that is not written keeps the routes after it from being written, and events from
         being told; a route that is not written ends the plan. `failing` are the names of what
-        failed before, the oldest failure first. What is to `skip` failed in this pass already.
+        failed before, the oldest failure first. What is to `skip` failed a moment ago.
         Once it is `hurried`, a write that takes long is left to end by itself, unless it is that of
-        a route: the next plan may protect users.
+        a route: the next plan may protect users. `late` hears of a write of the route that takes
+        long, by its name.
         """
         metadata = model["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
@@ -150,10 +166,10 @@ class Executor:
             )
             begun = self._clock()
             self._progress(key)
-            if (
-                not waits
-                and name not in skip
-                and await self._is_done(name, self._waited(name, run, action, hurried), outcome)
+            if name in skip:
+                outcome.waiting.append(name)
+            elif not waits and await self._is_done(
+                name, self._acted(name, run, action, hurried, late), outcome
             ):
                 self._reached(action, [each for each, _ in ordered[index + 1 :]])
                 continue
@@ -165,15 +181,36 @@ class Executor:
             slow |= is_of_workloads(action) and self._clock() - begun >= SLOW_S
         return outcome
 
-    async def adopt(self, orphan: Object, owner: Owner, *, skip: Collection[str] = ()) -> Outcome:
-        """Make an object without a controller a child again, unless that is to `skip`."""
-        name, outcome = f"adopt {named(orphan)}", Outcome(is_whole=False)
-        if name not in skip:
-            adopting = self._write(orphan, self._client.adopt(orphan, owner.reference()))
-            outcome.is_whole = await self._is_done(name, adopting, outcome)
+    async def adopt(
+        self,
+        orphan: Object,
+        owner: Owner,
+        *,
+        skip: Collection[str] = (),
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> Outcome:
+        """Make an object without a controller a child again, unless that is to `skip`.
+
+        Once it is `hurried`, it is left to end by itself.
+        """
+        name, outcome = adoption(orphan), Outcome(is_whole=False)
+        if name in skip:
+            outcome.waiting.append(name)
+            return outcome
+
+        def adopting() -> Coroutine[Any, Any, None]:
+            return self._write(orphan, self._client.adopt(orphan, owner.reference()))
+
+        outcome.is_whole = await self._is_done(name, self._waited(name, adopting, hurried), outcome)
         if outcome.is_whole:
             _log.info("%s: owned by %s again", named(orphan), owner.name)
         return outcome
+
+    async def drain(self) -> None:
+        """Return when no write is under way that nobody waits for."""
+        left = [each for each in self._under_way.values() if not each.done()]
+        if left:
+            await asyncio.wait(left)
 
     async def _is_done(self, name: str, doing: Coroutine[Any, Any, None], outcome: Outcome) -> bool:
         """Whether it was done; what became of it goes into `outcome`, whatever it failed with."""
@@ -196,20 +233,38 @@ class Executor:
             return True
         return False
 
-    async def _waited(
-        self, name: str, run: _Run, action: Action, hurried: Callable[[], bool]
+    async def _acted(
+        self,
+        name: str,
+        run: _Run,
+        action: Action,
+        hurried: Callable[[], bool],
+        late: Callable[[str], None],
     ) -> None:
-        """Do an action, and wait for it as long as nobody is in a hurry; raises UnderWayError."""
-        if isinstance(action, WriteRoute):
-            await self._do(run, action)
+        """Do an action, and wait for it to its end only when it is a write of the route."""
+        if not isinstance(action, WriteRoute):
+            await self._waited(name, lambda: self._do(run, action), hurried)
             return
+        doing = asyncio.ensure_future(self._do(run, action))
+        try:
+            if not (await asyncio.wait({doing}, timeout=LATE_S))[0]:
+                late(name)
+        except asyncio.CancelledError:
+            doing.cancel()
+            raise
+        await doing
+
+    async def _waited(
+        self, name: str, write: Callable[[], Coroutine[Any, Any, None]], hurried: Callable[[], bool]
+    ) -> None:
+        """Wait for a write as long as nobody is in a hurry; raises UnderWayError."""
         if (before := self._under_way.get(name)) is not None:
             if not before.done():
                 raise UnderWayError(STILL_UNDER_WAY)
             del self._under_way[name]
             # It failed, and this is the first who is told.
             await before
-        doing = asyncio.ensure_future(self._do(run, action))
+        doing = asyncio.ensure_future(write())
         try:
             while not (await asyncio.wait({doing}, timeout=PATIENCE_S))[0]:
                 if hurried():
@@ -236,6 +291,9 @@ class Executor:
                     _log.info("%s: applying %s: %s", key, named(body), why)
                 body = self._with_replicas(body)
                 await self._write(body, self._client.apply(body, resource_version))
+            case Accompany(body, plural):
+                _log.info("%s: applying %s: the administrator wants it", key, named(body))
+                await self._client.apply_as(Kind(body["apiVersion"], body["kind"], plural), body)
             case Scale(revision, replicas):
                 await self._scale(key.namespace, revision, replicas)
             case Delete(kind, name):
@@ -260,37 +318,55 @@ class Executor:
         try:
             self._store.put(kind, await request)
         except ApiError as error:
+            if self._rights is not None and self._rights.may_not_write(error, kind, place[1]):
+                return
             await self._look_again(error, *place, known)
+        else:
+            if self._rights is not None:
+                self._rights.was_written(kind, place[1])
 
     async def _write_route(self, run: _Run, action: WriteRoute) -> None:
         key, version = run.key, action.resource_version
         if version is None:
             # One that is not known to be there is claimed and not taken: somebody may have made
             # one of this name a moment ago.
+            await self._is_of_today(run)
             await self._write(action.body, self._client.apply(action.body, force=False))
         else:
             await self._take_route(run, action.body, version)
         self._told(key, action.move.value)
         _log.info("%s: route written", key, extra={"model": str(key), "move": action.move.value})
 
+    async def _is_of_today(self, run: _Run) -> None:
+        """Raise OutdatedError unless the ModelDeployment is still the one that the plan has seen.
+
+        Without a route its status is all that tells who has which role, and a list or a watch may
+        show it as it was before a version was rolled back.
+        """
+        found = await look(self._client, self._store, MODEL_DEPLOYMENT, *run.key)
+        if found is None or _version(found) != run.version:
+            raise OutdatedError(f"{run.key} has changed")
+
     async def _take_route(self, run: _Run, body: Body, version: str) -> None:
         """Write a route of this version, or of a later one in which nothing of ours has changed.
 
-        Somebody may annotate it all the time: at last any version will do, of the same object.
+        Somebody may annotate it all the time: at last any version will do, of the same object. One
+        that is gone is not made anew by a write that was meant for it, whatever its version.
         """
+        assert run.route is not None  # the plan has seen it
+        metadata = {**body["metadata"], "uid": run.route["metadata"]["uid"]}
+        body = {**body, "metadata": metadata}
         for _ in range(ROUTE_TRIES):
             try:
                 self._store.put(HTTP_ROUTE, await self._client.apply(body, version))
             except ApiError as error:
                 found = await self._looked_at(error, HTTP_ROUTE, *run.key, version)
-                if found is None or run.route is None or not reader.is_same(found, run.route):
+                if found is None or not reader.is_same(found, run.route):
                     raise OutdatedError(error.answer) from error
                 version = found["metadata"]["resourceVersion"]
             else:
                 return
-        assert run.route is not None  # it was compared
-        metadata = {**body["metadata"], "uid": run.route["metadata"]["uid"]}
-        await self._write(body, self._client.apply({**body, "metadata": metadata}))
+        await self._write(body, self._client.apply(body))
 
     async def _write_status(self, key: Key, status: Body, version: str) -> str:
         try:
@@ -363,7 +439,7 @@ class Executor:
     ) -> Body | None:
         """What is there in the place of a write that did not fit; raises `error` if it did.
 
-        `known` is the version that the write was made for.
+        `known` is the version that the write was made for, None when there was no such object.
         """
         if not (error.is_conflict or error.is_missing):
             raise error
@@ -371,7 +447,7 @@ class Executor:
             found = await look(self._client, self._store, kind, namespace, name)
         except ApiError:
             raise error from None
-        if found is not None and _version(found) == known:
+        if (None if found is None else _version(found)) == known:
             # Nothing has changed that a plan could follow: somebody answers so whatever is sent.
             raise error
         return found

@@ -47,7 +47,8 @@ class Failures:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
-        self._event_at: dict[str, float] = {}
+        self._event_at: dict[tuple[str, bool], float] = {}
+        """When an event told of what failed, and whether it could say what came back."""
 
     def failed(
         self, origin: Origin, what: str, answer: str, *, is_refusal: bool = False
@@ -59,7 +60,7 @@ class Failures:
             # What came back last says more.
             answer = before.failure.answer
         writes = origin not in (Origin.CHECK, Origin.READ)
-        failure = Failure(what, _cut(answer), times, is_refusal, writes)
+        failure = Failure(what, cut(answer), times, is_refusal, writes)
         self._kept[what] = _Kept(failure, origin)
         return failure
 
@@ -87,14 +88,17 @@ class Failures:
     def event_due(self, failure: Failure, now: float, times: int = EVENT_TIMES) -> bool:
         """Whether an event is to tell of it at `now`, which is then taken for told.
 
-        Once it failed so many `times` in a row, and again after ten minutes at the earliest.
+        Once it failed so many `times` in a row, and again after ten minutes at the earliest; but an
+        answer that came since is told although it was told that there was none yet.
         """
-        recent = {what: at for what, at in self._event_at.items() if abs(now - at) < EVENT_AGAIN_S}
-        due = failure.times >= times and failure.what not in recent
-        self._event_at = {**recent, failure.what: now} if due else recent
+        recent = {told: at for told, at in self._event_at.items() if abs(now - at) < EVENT_AGAIN_S}
+        told = failure.what, failure.answer != STILL_UNDER_WAY
+        due = failure.times >= times and not {told, (failure.what, True)} & recent.keys()
+        self._event_at = {**recent, told: now} if due else recent
         return due
 
 
-def _cut(answer: str) -> str:
+def cut(answer: str) -> str:
+    """An answer in one line of bounded length."""
     line = " ".join(answer.split())
     return line if len(line) <= LONGEST_ANSWER else f"{line[: LONGEST_ANSWER - 1]}…"

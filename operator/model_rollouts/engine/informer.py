@@ -5,11 +5,13 @@ not: at the start, whenever the source begins to listen, and every ten minutes f
 """
 
 import asyncio
+import itertools
 import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
@@ -23,13 +25,38 @@ from model_rollouts.cluster.watch import (
     Listening,
     SourceError,
 )
-from model_rollouts.engine.loops import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, lasting
+from model_rollouts.engine.loops import FIRST_DELAY_S, LONGEST_DELAY_S, STEADY_S, jittered, lasting
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
+from model_rollouts.engine.rights import WITHOUT, Rights
+from model_rollouts.engine.sight import Sight
 from model_rollouts.engine.store import Key, Store
 
 LIST_PERIOD_S = 600.0
+
+TURNS = 6
+"""In so many lists each ModelDeployment is planned afresh once, an hour: nothing is trusted for
+ever, and thousands that are at rest cost little."""
+
+TOLD_PER_S = 20
+"""So many ModelDeployments tell in a second what concerns all of them."""
+
+WATCHING = "watch objects"
+"""What fails when the source ends, and no kind is known."""
+
 _log = logging.getLogger(__name__)
+
+
+class Listed(NamedTuple):
+    """One list that is made: of a kind, in a namespace or in all."""
+
+    kind: Kind
+    scope: str | None
+
+    @property
+    def what(self) -> str:
+        """What is asked, for people."""
+        return f"list {self.kind.name}s"
 
 
 class Informer:
@@ -42,7 +69,9 @@ class Informer:
         client: ClusterClient,
         store: Store,
         queue: KeyedQueue,
+        sight: Sight,
         instruments: OperatorMetrics,
+        rights: Rights | None = None,
         namespaces: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -52,8 +81,11 @@ class Informer:
         self._client = client
         self._store = store
         self._queue = queue
+        self._sight = sight
         self._instruments = instruments
-        self._scopes: Sequence[str | None] = tuple(namespaces) or (None,)
+        self._rights = rights or Rights(instruments)
+        scopes: Sequence[str | None] = tuple(namespaces) or (None,)
+        self._lists = tuple(Listed(kind, scope) for kind in WATCHED for scope in scopes)
         self._clock = clock
         self._jitter = jitter
         self._period_s = period_s
@@ -88,6 +120,7 @@ class Informer:
         match happening:
             case Listening():
                 self._listens, self._since = True, self._clock()
+                self._answered(WATCHING, None)
                 self._wanted.set()
             case Changed(kind, obj) | Gone(kind, obj):
                 self._last_event = self._clock()
@@ -109,41 +142,62 @@ class Informer:
             _log.exception("%s %s is left out", kind.name, name)
             self._instruments.broke("store")
 
-    async def list_all(self) -> None:
-        """Mark what is there and sweep what is not; raises ApiError."""
-        for kind in WATCHED:
-            selector = MANAGED_SELECTOR if kind in CHILDREN else ""
-            for scope in self._scopes:
-                there: list[tuple[str, str]] = []
-                version = "0"
-                async for page in self._client.pages(kind, scope, selector):
-                    version = page.version
-                    for obj in page.items:
-                        there.append((obj["metadata"]["namespace"], obj["metadata"]["name"]))
-                        self._take_in(kind, obj)
-                self._wake(self._store.sweep(kind, scope, there, version))
+    async def list_all(self, lists: Iterable[Listed]) -> tuple[Listed, ...]:
+        """Mark what is there and sweep what is not; returns the lists that could not be made."""
+        failed: list[Listed] = []
+        for each in lists:
+            try:
+                await self._list(each)
+            except ApiError as error:
+                if self._rights.may_not_read(error, *each):
+                    self._answered(each.what, each.scope)
+                    continue
+                _log.warning("objects could not be listed: %s", error)
+                failed.append(each)
+                self._failed(each.what, each.scope, error.answer)
+            else:
+                self._rights.was_read(*each)
+                self._answered(each.what, each.scope)
+        return tuple(failed)
+
+    async def _list(self, listed: Listed) -> None:
+        kind, scope = listed
+        there: list[tuple[str, str]] = []
+        version = "0"
+        selector = MANAGED_SELECTOR if kind in CHILDREN else ""
+        async for page in self._client.pages(kind, scope, selector):
+            version = page.version
+            for obj in page.items:
+                there.append((obj["metadata"]["namespace"], obj["metadata"]["name"]))
+                self._take_in(kind, obj)
+        self._wake(self._store.sweep(kind, scope, there, version))
 
     async def _keep_listing(self) -> None:
-        delay = FIRST_DELAY_S
-        while True:
+        for turn in itertools.cycle(range(TURNS)):
             self._wanted.clear()
-            try:
-                await self.list_all()
-            except ApiError as error:
-                _log.warning("objects could not be listed: %s", error)
-                await asyncio.sleep(self._jittered(delay))
-                delay = min(2 * delay, LONGEST_DELAY_S)
-                continue
-            delay = FIRST_DELAY_S
-            self.listed.set()
-            # Nothing is trusted for ever: each one is also planned afresh, a little later each.
+            again_at = self._clock() + self._period_s
+            await self._complete(await self.list_all(self._lists), again_at)
             for key in self._store.models():
-                self._queue.add(key, after=self._jitter() * self._period_s)
+                # By a number that is the same in each process, as all that decides is.
+                if crc32(str(key).encode()) % TURNS == turn:
+                    # Not all at once.
+                    self._queue.add(key, after=self._jitter() * self._period_s)
             try:
-                async with asyncio.timeout(self._period_s):
+                async with asyncio.timeout(max(0.0, again_at - self._clock())):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
+
+    async def _complete(self, left: tuple[Listed, ...], again_at: float) -> None:
+        """Make the lists that are left, and those alone, until it is time to make all again."""
+        delay = FIRST_DELAY_S
+        while left:
+            await asyncio.sleep(jittered(delay, self._jitter()))
+            if self.listed.is_set() and (self._wanted.is_set() or self._clock() >= again_at):
+                return
+            delay = min(2 * delay, LONGEST_DELAY_S)
+            left = await self.list_all(left)
+        self.listed.set()
 
     async def _keep_watching(self) -> None:
         delay = FIRST_DELAY_S
@@ -152,19 +206,34 @@ class Informer:
                 await self._source.run(self.on)
             except SourceError as error:
                 _log.warning("%s", error)
+                self._failed(WATCHING, None, str(error))
             if self._listens and self._clock() - self._since > STEADY_S:
                 delay = FIRST_DELAY_S
             self._listens, self._since = False, self._clock() if self._listens else self._since
             self._instruments.source_restarts.inc()
-            await asyncio.sleep(self._jittered(delay))
+            await asyncio.sleep(jittered(delay, self._jitter()))
             delay = min(2 * delay, LONGEST_DELAY_S)
+            # A watch that is refused ends all others: what may be left out is left out from now on.
+            await self.list_all(each for each in self._lists if each.kind in WITHOUT)
+
+    def _failed(self, what: str, scope: str | None, answer: str) -> None:
+        if self._sight.failed(what, scope, answer):
+            self._tell(0.0)
+
+    def _answered(self, what: str, scope: str | None) -> None:
+        after = self._sight.done(what, scope)
+        if after is not None:
+            self._tell(after)
+
+    def _tell(self, after: float) -> None:
+        """Have every ModelDeployment tell what is seen from then on, a few of them at a time."""
+        keys = self._store.models()
+        for number, key in enumerate(keys):
+            self._queue.add(key, after=after + number / TOLD_PER_S)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._queue.add(key)
-
-    def _jittered(self, delay: float) -> float:
-        return delay * (0.5 + 0.5 * self._jitter())
 
 
 def _named(kind: Kind, obj: dict[str, Any]) -> list[Key]:

@@ -17,6 +17,11 @@ Sleep = Callable[[float], Awaitable[object]]
 _log = logging.getLogger(__name__)
 
 
+def jittered(seconds: float, jitter: float) -> float:
+    """Between half of `seconds` and all of them, by a `jitter` from 0 to 1: not all at one time."""
+    return seconds * (0.5 + 0.5 * jitter)
+
+
 async def lasting(
     part: str, run: Callable[[], Awaitable[None]], broke: Broke, sleep: Sleep = asyncio.sleep
 ) -> None:

@@ -77,6 +77,30 @@ class OperatorMetrics:
             ["part"],
             registry=registry,
         )
+        self.unreadable = Gauge(
+            "model_rollouts_unreadable",
+            "1 while the API server refuses this to the operator, which does without it, else 0.",
+            ["resource"],
+            registry=registry,
+        )
+        for resource in ("pods", "events", "poddisruptionbudgets"):
+            self.unreadable.labels(resource).set(0)
+        self.leader_changes = Counter(
+            "model_rollouts_leader_changes",
+            "Number of times that this process saw another one lead than before.",
+            registry=registry,
+        )
+        self.clock_difference = Gauge(
+            "model_rollouts_clock_difference_seconds",
+            "How far the clock of who leads is ahead of this machine's, 0 while that is not much.",
+            registry=registry,
+        )
+        self.clock_off = Gauge(
+            "model_rollouts_clock_off_seconds",
+            "How far this machine's clock is ahead of the API server's and Prometheus', "
+            "0 while that is not much.",
+            registry=registry,
+        )
         self.events_dropped = Counter(
             "model_rollouts_events_dropped",
             "Events that could not be written.",
@@ -89,9 +113,20 @@ class OperatorMetrics:
         shown: Callable[[], Iterable[Shown]],
         depth: Callable[[], float],
         event_age: Callable[[], float],
+        unseen: Callable[[], Iterable[str]],
+        leads: Callable[[], bool],
     ) -> None:
-        """Have these asked when the metrics are: what belongs to a ModelDeployment goes with it."""
+        """Have these asked when the metrics are: what belongs to a ModelDeployment goes with it.
+
+        `unseen` are the lists and watches that the API server does not do.
+        """
         self.registry.register(_PerModel(shown))
+        self.registry.register(_Unseen(unseen))
+        Gauge(
+            "model_rollouts_is_leader",
+            "1 while this process may write, 0 for a standby.",
+            registry=self.registry,
+        ).set_function(leads)
         Gauge(
             "model_rollouts_queue_depth",
             "ModelDeployments that are due and waiting for a worker.",
@@ -161,3 +196,23 @@ class _PerModel(Collector):
         yield failing
         yield degraded
         yield phase
+
+
+class _Unseen(Collector):
+    def __init__(self, unseen: Callable[[], Iterable[str]]) -> None:
+        self._unseen = unseen
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing, so that registering asks for no values."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """One series for each list or watch that fails now."""
+        unseen = GaugeMetricFamily(
+            "model_rollouts_changes_unseen",
+            "1 for each list or watch of objects that the API server does not do now.",
+            labels=["request"],
+        )
+        for each in self._unseen():
+            unseen.add_metric([each], 1.0)
+        yield unseen

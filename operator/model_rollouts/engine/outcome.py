@@ -8,6 +8,7 @@ from model_rollouts.cluster.kinds import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMEN
 from model_rollouts.engine.store import Key
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout import (
+    Accompany,
     Action,
     Apply,
     Create,
@@ -40,6 +41,8 @@ class Outcome:
     undone: list[Undone] = field(default_factory=list)
     left: list[Action] = field(default_factory=list)
     """What failed, or was not tried because of that."""
+    waiting: list[str] = field(default_factory=list)
+    """What was not tried because it failed a moment ago."""
     is_whole: bool = True
     """Whether every action was done."""
 
@@ -48,6 +51,7 @@ class Outcome:
         self.done += other.done
         self.undone += other.undone
         self.left += other.left
+        self.waiting += other.waiting
         self.is_whole &= other.is_whole
 
     @property
@@ -67,7 +71,7 @@ def what(action: Action, key: Key) -> str:
     match action:
         case Create(body):
             return f"create {named(body)}"
-        case Apply(body):
+        case Apply(body) | Accompany(body):
             return f"apply {named(body)}"
         case Scale(revision):
             return f"scale {DEPLOYMENT.name} {key.namespace}/{revision}"
@@ -81,9 +85,14 @@ def what(action: Action, key: Key) -> str:
             return f"record the event {reason}"
 
 
+def adoption(orphan: Object) -> str:
+    """That an object without a controller becomes a child again, as `Failure.what`."""
+    return f"adopt {named(orphan)}"
+
+
 def is_of_workloads(action: Action) -> bool:
     """Whether an action depends on no other and none on it."""
-    return isinstance(action, Create | Apply | Scale | Delete)
+    return isinstance(action, Create | Apply | Accompany | Scale | Delete)
 
 
 def in_order(

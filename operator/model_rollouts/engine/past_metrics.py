@@ -1,18 +1,49 @@
-"""Asks Prometheus what must be known before a candidate gets users, and is asked once for each."""
+"""Asks Prometheus what must be known before a candidate gets users, and is asked once for each.
+
+A store may have pods of others that look like ours. Those that are gone cannot be told apart any
+more. So the past of all counts while only ours are scraped, and only that of pods that the cluster
+has told of once others are.
+"""
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from model_rollouts.decision import Dispersion
 from model_rollouts.metrics.batching import Batching
+from model_rollouts.metrics.body_sizes import Sizes, read_sizes, sizes_text
 from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.history import MOST_NAMED
 from model_rollouts.metrics.objectives import COMPLETED, CountedObjective, Template
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
-from model_rollouts.prometheus.history import recent_rate, stable_dispersion
-from model_rollouts.rollout import History, HistoryQuery
+from model_rollouts.prometheus.history import (
+    LATELY_MS,
+    recent_rate,
+    scraped_pods,
+    stable_dispersion,
+    usual_time,
+)
+from model_rollouts.rollout import (
+    History,
+    HistoryQuery,
+    MirroredSizes,
+    SizesQuery,
+    timed_past,
+)
+
+SHORTEST_MS, LONGEST_MS = 60_000, 3_600_000
+"""How far back it is asked how large requests are: some scrapes, and no long evaluation."""
+
+
+class _Ours(NamedTuple):
+    """The pods whose past is asked for by name, None for all; there are so many `times` more."""
+
+    named: frozenset[str] | None
+    times: float = 1.0
 
 
 class PastMetrics:
@@ -32,57 +63,141 @@ class PastMetrics:
 
     async def past(self, namespace: str, query: HistoryQuery) -> History:
         """How bursty the bad answers of what served were, and how many requests it had lately."""
+        ours = await self._ours(namespace, query)
+        pods = ours.named
+        usual = await self._usual(namespace, query, pods)
+        asked = [*query.others]
+        if usual is not None:
+            asked.append((timed_past("slow", usual), query.served))
         others = [
-            (past.key, await self.dispersion(namespace, counted_by, past.counted))
-            for past, counted_by in query.others
+            (past.key, await self.dispersion(namespace, counted_by, past.counted, pods))
+            for past, counted_by in asked
             if counted_by
         ]
+        rate = await self._rate(namespace, query.served, pods)
         return History(
-            await self.dispersion(namespace, query.served),
+            await self.dispersion(namespace, query.served, pods=pods),
             scraped_ms=None,
-            rate=await self._rate(namespace, query.served),
+            rate=None if rate is None else rate * ours.times,
             others=tuple(others),
+            usual=usual,
         )
 
     async def dispersion(
-        self, namespace: str, revisions: Sequence[str], objective: CountedObjective | None = None
+        self,
+        namespace: str,
+        revisions: Sequence[str],
+        objective: CountedObjective | None = None,
+        pods: frozenset[str] | None = None,
     ) -> Dispersion:
-        """How bursty the bad answers of what served were, its errors by default."""
+        """How bursty the bad answers of what served were, its errors by default.
+
+        `pods` are the names of those that count, None for all.
+        """
         return await stable_dispersion(
-            self._prometheus.query_range,
+            partial(self._prometheus.query_range, namespace=namespace),
             namespace,
             revisions,
             self._now_ms(),
             objective=objective,
             scrape_ms=self._grid.step_ms,
             batching=self._batching,
+            pods=pods,
         )
 
-    async def _rate(self, namespace: str, revisions: Sequence[str]) -> float | None:
+    async def _ours(self, namespace: str, query: HistoryQuery) -> _Ours:
+        """The pods of what served whose past counts."""
+        if query.pods is None:
+            return _Ours(None)
+        scraped = await scraped_pods(
+            partial(self._prometheus.query_range, namespace=namespace),
+            namespace,
+            query.served,
+            self._now_ms(),
+            batching=self._batching,
+        )
+        if not scraped - query.pods - {""}:
+            return _Ours(None)
+        # Those that are scraped now come first. The others are taken for alike.
+        present = scraped & query.pods
+        named = [*sorted(present), *sorted(query.pods - present)][:MOST_NAMED]
+        return _Ours(frozenset(named), max(1.0, len(present) / MOST_NAMED))
+
+    async def _rate(
+        self, namespace: str, revisions: Sequence[str], pods: frozenset[str] | None
+    ) -> float | None:
         return await recent_rate(
-            self._prometheus.query_range,
+            partial(self._prometheus.query_range, namespace=namespace),
             namespace,
             revisions,
             self._now_ms(),
             batching=self._batching,
+            pods=pods,
         )
 
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
-        """When a pod of a revision was scraped last (Unix milliseconds), None when none was lately.
+    async def usual(self, namespace: str, query: HistoryQuery) -> float | None:
+        """The first edge within which 99 of 100 requests were answered by what serves.
 
-        Lately is within three scrape intervals.
+        None when it has answered too few, or slower than all edges (`prometheus.history`).
         """
+        return await self._usual(namespace, query, (await self._ours(namespace, query)).named)
+
+    async def _usual(
+        self, namespace: str, query: HistoryQuery, pods: frozenset[str] | None
+    ) -> float | None:
+        return await usual_time(
+            partial(self._prometheus.query_range, namespace=namespace),
+            namespace,
+            query.served,
+            self._now_ms(),
+            edges=query.edges,
+            batching=self._batching,
+            pods=pods,
+        )
+
+    async def scraped_ms(self, namespace: str, query: HistoryQuery) -> int | None:
+        """When a pod of the candidate was scraped last (Unix ms), None when none was lately.
+
+        Lately is within three scrape intervals, or a minute: how often pods are scraped is not
+        known before they were. Pods that the cluster does not have are passed over.
+        """
+        if query.candidate is None:
+            return None
         text = range_selector(
             Template(PROXY, COMPLETED, Listener.LIVE),
             {namespace},
-            {revision},
-            3 * self._grid.step_ms,
+            {query.candidate},
+            max(3 * self._grid.step_ms, LATELY_MS),
             self._batching.labels,
             self._batching.matchers,
         )
-        body = await self._prometheus.query(text, self._now_ms())
-        times = [samples[-1][0] for _, samples in decode_matrix(body) if samples]
+        body = await self._prometheus.query(text, self._now_ms(), namespace)
+        label, pods = self._batching.labels.pod, query.pods
+        times = [
+            samples[-1][0]
+            for labels, samples in decode_matrix(body)
+            if samples and (pods is None or labels.get(label, "") in {"", *pods})
+        ]
         return round(max(times) * 1000) if times else None
+
+    async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
+        """How large the requests of users and the mirrored ones were, an hour back at most."""
+        now_ms = self._now_ms()
+        range_ms = min(max(now_ms - query.since_ms, SHORTEST_MS), LONGEST_MS)
+
+        async def of(revision: str, listener: Listener) -> Sizes:
+            text = sizes_text(namespace, revision, listener, range_ms, self._batching, query.pods)
+            body = await self._prometheus.query_range(
+                text, now_ms, now_ms, range_ms, namespace=namespace
+            )
+            return read_sizes(decode_matrix(body))
+
+        return MirroredSizes(
+            query.since_ms,
+            query.looked,
+            users=await of(query.stable, Listener.LIVE),
+            mirrored=await of(query.candidate, Listener.SHADOW),
+        )
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)

@@ -10,21 +10,29 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
+from model_rollouts.engine.answers import NEVER, Absent, Answered, Measured, Remembered, pods_of
 from model_rollouts.engine.cluster_checks import Checker, UnansweredError
 from model_rollouts.engine.failures import Origin
 from model_rollouts.engine.loops import Broke, lasting
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Session
 from model_rollouts.engine.store import Key
-from model_rollouts.prometheus.client import QueryError
-from model_rollouts.prometheus.decode import AnswerError
-from model_rollouts.rollout import Apply, History, HistoryQuery, Need, Observed
+from model_rollouts.prometheus.errors import AnswerError, QueryError
+from model_rollouts.resources.shapes import Body
+from model_rollouts.rollout import (
+    Apply,
+    History,
+    HistoryQuery,
+    MirroredSizes,
+    Need,
+    Observed,
+    SizesQuery,
+)
 
 ASKERS = 4
 """Questions of a kind that are under way at once; one about the past is some 30 queries."""
@@ -43,8 +51,14 @@ class AsksHistory(Protocol):
     async def past(self, namespace: str, query: HistoryQuery) -> History:
         """How bursty the bad answers of what served were, and how many requests it had lately."""
 
-    async def scraped_ms(self, namespace: str, revision: str) -> int | None:
-        """When a revision was scraped last, None when it never was."""
+    async def usual(self, namespace: str, query: HistoryQuery) -> float | None:
+        """Seconds within which what served answers as a rule; None while too little is known."""
+
+    async def scraped_ms(self, namespace: str, query: HistoryQuery) -> int | None:
+        """When the candidate was scraped last, None when it never was."""
+
+    async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
+        """How large the requests of users and the mirrored ones were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,10 @@ class Question:
     session: Session
     seen: Observed
     tries: Apply | None = None
+    alike: Mapping[str, Body] = field(default_factory=dict)
     history: HistoryQuery | None = None
+    sizes: SizesQuery | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def generation(self) -> int:
@@ -65,8 +82,8 @@ class Question:
     def is_same(self, other: "Question") -> bool:
         """Whether an answer to the one is an answer to the other."""
         return self.session is other.session and (
-            (self.generation, self.tries, self.history)
-            == (other.generation, other.tries, other.history)
+            (self.generation, self.tries, self.history, self.sizes, self.silent)
+            == (other.generation, other.tries, other.history, other.sizes, other.silent)
         )
 
 
@@ -158,11 +175,17 @@ class Questions:
             lane.queue.done(key, failed=not is_answered)
 
     async def _is_answered(self, need: Need, key: Key, question: Question) -> bool:
-        asks = self._check if need is Need.CHECK else self._remember
+        asks = {
+            Need.CHECK: self._check,
+            Need.HISTORY: self._remember,
+            Need.SIZES: self._measure,
+            Need.PARENTS: self._look_for_parents,
+        }
         try:
-            await asks(key, question)
+            await asks[need](key, question)
         except UnansweredError as error:
-            self._failed(key, question, error)
+            if need is Need.CHECK:
+                self._failed(key, question, error)
             return False
         except (QueryError, AnswerError) as error:
             self._is_blind(key, question, str(error))
@@ -172,7 +195,11 @@ class Questions:
     async def _check(self, key: Key, question: Question) -> None:
         session = question.session
         try:
-            checked = await self._checker.check(question.seen, question.tries)
+            known = session.answered
+            unclean = None if known is None or known.is_clean else known.checked
+            checked = await self._checker.check(
+                question.seen, question.tries, unclean, question.alike
+            )
         except UnansweredError:
             raise
         except Exception as error:
@@ -206,21 +233,56 @@ class Questions:
         found = Remembered(query, question.generation, history, self._clock(), pods)
         before = session.history
         session.history = found if before is None else before.followed_by(found)
-        self._answered(key, Need.HISTORY, session.history.again_at(pods))
+        self._answered(key, Need.HISTORY, session.past_again_at(question.seen.children))
         if session.history.same == 0:
+            self._queue.add(key)
+
+    async def _measure(self, key: Key, question: Question) -> None:
+        query = question.sizes
+        assert query is not None  # it is what is asked
+        namespace = question.seen.obj["metadata"]["namespace"]
+        try:
+            found = await self._historian.sizes(namespace, query)
+        except Exception as error:
+            # It is only told: nobody waits for it, and the next question comes soon.
+            ours = None if isinstance(error, (QueryError, AnswerError)) else error
+            _log.warning("%s: how large requests are is not known: %s", key, error, exc_info=ours)
+            found = MirroredSizes(query.since_ms, query.looked)
+        if self._is_current(Need.SIZES, key, question):
+            question.session.sizes = found
+            self._answered(key, Need.SIZES, NEVER)
+
+    async def _look_for_parents(self, key: Key, question: Question) -> None:
+        session = question.session
+        names = await self._checker.absent(question.silent)
+        if not self._is_current(Need.PARENTS, key, question):
+            return
+        before, found = session.absent, Absent(question.silent, names, self._clock())
+        session.absent = found if before is None else before.followed_by(found)
+        self._answered(key, Need.PARENTS, session.absent.again_at)
+        if names != (frozenset() if before is None else before.names):
             self._queue.add(key)
 
     async def _history(self, question: Question, query: HistoryQuery) -> History:
         session, now = question.session, self._clock()
         namespace = question.seen.obj["metadata"]["namespace"]
         known = session.measured
-        if known is None or not known.holds_for(query, now):
+        if known is None or not await self._holds(known, namespace, query, now):
             known = Measured(query, await self._historian.past(namespace, query), now)
             session.measured = known
         if query.candidate is None:
             return known.history
-        scraped = await self._historian.scraped_ms(namespace, query.candidate)
+        scraped = await self._historian.scraped_ms(namespace, query)
         return replace(known.history, candidate=query.candidate, scraped_ms=scraped)
+
+    async def _holds(
+        self, known: Measured, namespace: str, query: HistoryQuery, now: float
+    ) -> bool:
+        if not known.holds_for(query, now):
+            return False
+        # A service that has just begun has soon answered enough.
+        lacking = query.edges and known.history.usual is None
+        return not lacking or await self._historian.usual(namespace, query) is None
 
     def _is_current(self, need: Need, key: Key, question: Question) -> bool:
         """Whether an answer is still asked for: a later question may be another one."""

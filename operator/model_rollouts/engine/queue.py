@@ -6,32 +6,25 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from model_rollouts.engine.backoff import LONGEST_BACKOFF_S, Backoff, Retries
 from model_rollouts.engine.store import Key
-
-FIRST_BACKOFF_S = 0.5
-LONGEST_BACKOFF_S = 60.0
-LONGEST_URGENT_BACKOFF_S = 5.0
-"""What is urgent waits no longer than this from the last failure on."""
 
 _NEVER = float("inf")
 
 
 @dataclass(slots=True)
 class _Entry:
-    """`due` is when the key wants to be looked at, `not_before` what its failures allow.
+    """`due` is when the key wants to be looked at, `backoff` what its failed passes allow.
 
-    `urgent_from` is what they allow when it is urgent. `queued` is its place in the heap; another
-    one of the same key there is out of date. `progress` is when the pass over it, if there is one,
-    began or went on last.
+    `queued` is its place in the heap; another one of the same key there is out of date. `progress`
+    is when the pass over it, if there is one, began or went on last.
     """
 
     due: float = _NEVER
     queued: float = _NEVER
-    not_before: float = 0.0
-    urgent_from: float = 0.0
-    failures: int = 0
+    backoff: Backoff = field(default_factory=Backoff)
     urgent: bool = False
     ready: bool = False
     progress: float | None = None
@@ -52,6 +45,8 @@ class KeyedQueue:
         self._clock = clock
         self._jitter = jitter
         self._longest_backoff_s = longest_backoff_s
+        self.retries = Retries(clock, jitter, longest_backoff_s)
+        """The actions that failed: each waits by itself, and no pass waits for one of them."""
         self._entries: dict[Key, _Entry] = {}
         self._times: list[tuple[float, Key]] = []
         self._urgent: deque[Key] = deque()
@@ -73,9 +68,10 @@ class KeyedQueue:
 
     def forgive(self, key: Key) -> None:
         """Forget the failures of `key`: what failed is not what is asked for any more."""
+        self.retries.forgive(key)
         entry = self._entries.get(key)
         if entry is not None:
-            entry.failures, entry.not_before, entry.urgent_from = 0, 0.0, 0.0
+            entry.backoff.forget()
             self._schedule(key, entry)
 
     def take(self, *, urgent: bool = False) -> Key | None:
@@ -118,15 +114,12 @@ class KeyedQueue:
             entry.due = min(entry.due, self._clock())
         elif failed:
             entry.urgent |= urgent
-            now, jitter = self._clock(), 0.5 + 0.5 * self._jitter()
-            doubled = FIRST_BACKOFF_S * 2.0 ** min(entry.failures, 20)
-            entry.failures += 1
-            entry.not_before = now + min(doubled, self._longest_backoff_s) * jitter
-            entry.urgent_from = now + min(doubled, LONGEST_URGENT_BACKOFF_S) * jitter
+            now = self._clock()
+            entry.backoff.failed(now, self._jitter(), self._longest_backoff_s)
             entry.due = min(entry.due, self._allowed(entry))
             backoff = self._allowed(entry) - now
         else:
-            entry.failures, entry.not_before, entry.urgent_from = 0, 0.0, 0.0
+            entry.backoff.forget()
         if entry.due == _NEVER:
             del self._entries[key]
         else:
@@ -176,7 +169,7 @@ class KeyedQueue:
 
     def _allowed(self, entry: _Entry) -> float:
         """When its failures allow that it is looked at."""
-        return entry.urgent_from if entry.urgent else entry.not_before
+        return entry.backoff.ends(urgent=entry.urgent)
 
     def _schedule(self, key: Key, entry: _Entry) -> None:
         if entry.progress is not None or entry.due == _NEVER:

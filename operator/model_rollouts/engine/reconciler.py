@@ -16,9 +16,8 @@ from model_rollouts.engine.answers import NEVER
 from model_rollouts.engine.executor import Executor
 from model_rollouts.engine.failures import Origin
 from model_rollouts.engine.operator_metrics import OperatorMetrics
-from model_rollouts.engine.outcome import Outcome, what
+from model_rollouts.engine.outcome import Outcome, adoption, what
 from model_rollouts.engine.planning import Planning
-from model_rollouts.engine.questions import Questions
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reports import Reports
 from model_rollouts.engine.sessions import Session, Sessions
@@ -50,6 +49,8 @@ class Ended(Enum):
     """How a pass ended; what is pressing is tried again within seconds."""
 
     DONE = "done"
+    LEFT = "left"
+    """Actions failed: each of them is tried again at its time, and no other pass waits for it."""
     FAILED = "failed"
     PRESSING = "pressing"
     HANDED_ON = "handed on"
@@ -72,10 +73,18 @@ class _Try:
     @property
     def ended(self) -> Ended:
         """What follows for the queue."""
-        if self.plan is not None and self.outcome.is_whole and self.is_sure:
-            return Ended.DONE
-        protects = self.plan is not None and self.plan.protects
-        return Ended.PRESSING if protects or not self.is_sure else Ended.FAILED
+        if not self.is_sure:
+            return Ended.PRESSING
+        if self.plan is None:
+            return Ended.FAILED
+        return Ended.LEFT if self.outcome.undone else Ended.DONE
+
+    @property
+    def has_acted(self) -> bool:
+        """Whether something of the plan is done now that was not before."""
+        if self.plan is None or not self.plan.actions:
+            return False
+        return self.outcome.is_whole or bool(self.outcome.done)
 
 
 class Reconciler:
@@ -88,7 +97,6 @@ class Reconciler:
         queue: KeyedQueue,
         rollouts: Sessions,
         planning: Planning,
-        questions: Questions,
         executor: Executor,
         look: Look,
         reports: Reports,
@@ -99,7 +107,6 @@ class Reconciler:
         self._queue = queue
         self._rollouts = rollouts
         self._planning = planning
-        self._questions = questions
         self._executor = executor
         self._look = look
         self._reports = reports
@@ -129,46 +136,44 @@ class Reconciler:
                 urgent=ended is Ended.PRESSING,
                 unfinished=ended is Ended.HANDED_ON,
             )
-            word = "failed" if failed else "done"
+            word = "failed" if failed or ended is Ended.LEFT else "done"
             self._instruments.passes.labels(word).observe(max(self._clock() - begun, 0.0))
 
     async def _pass(self, key: Key, *, protects_only: bool) -> Ended:
-        failed: set[str] = set()
         for left in reversed(range(OUTDATED_TRIES)):
             model = self._store.get(MODEL_DEPLOYMENT, *key)
             if model is None:
                 self._rollouts.forget(key)
-                self._questions.forget(key)
+                self._planning.forget(key)
+                self._queue.retries.forgive(key)
                 return Ended.DONE
             session = self._session(key, model["metadata"]["uid"])
             if model["metadata"].get("deletionTimestamp"):
                 # Its children go with it, by their ownerReferences: nothing is done or judged.
                 session.measures = None
-                self._questions.forget(key)
+                self._planning.forget(key)
                 return Ended.DONE
-            tried = await self._try(key, model, session, failed, protects_only=protects_only)
+            tried = await self._try(key, model, session, protects_only=protects_only)
             if tried.is_handed_on:
                 return Ended.HANDED_ON
             self._note(key, session, tried, is_last=not left)
             if not tried.outcome.is_outdated:
                 break
-            failed |= {each.what for each in tried.outcome.undone if not each.is_outdated}
-        is_restless = self._is_restless(key, session, tried)
+        is_restless = self._is_restless(key, session, tried) or _repeats(session, tried)
         self._show(key, session)
         self._wake(key, session, tried)
-        return Ended.FAILED if is_restless and tried.ended is Ended.DONE else tried.ended
+        return Ended.FAILED if is_restless and tried.ended is not Ended.PRESSING else tried.ended
 
     def _session(self, key: Key, uid: str) -> Session:
         known = self._rollouts.get(key)
         if known is not None and known.uid != uid:
             # What is asked is about another object of this name.
-            self._questions.forget(key)
+            self._planning.forget(key)
+            self._queue.retries.forgive(key)
         return self._rollouts.of(key, uid)
 
-    async def _try(
-        self, key: Key, model: Object, session: Session, failed: set[str], *, protects_only: bool
-    ) -> _Try:
-        """Make a plan and carry it out, without what has `failed` in this pass already."""
+    async def _try(self, key: Key, model: Object, session: Session, *, protects_only: bool) -> _Try:
+        """Make a plan and carry it out, without what failed a moment ago."""
         tried = _Try(model)
         session.begin()
         try:
@@ -177,46 +182,55 @@ class Reconciler:
             plan = tried.plan
             if plan is not None:
                 # What it knows is known whatever becomes of its writes, and counted meanwhile.
-                session.keep(plan.memory, plan.measures)
+                session.keep(plan.memory, plan.measures, plan.rest)
             if protects_only and self._is_for_others(key, plan):
                 tried.is_handed_on = True
                 return tried
             if plan is not None:
-                tried.outcome = await self._carry_out(model, plan, session, failed)
+                tried.outcome = await self._carry_out(key, model, plan, session)
                 if tried.outcome.is_whole and plan.done is not None:
-                    session.keep(plan.done, plan.measures)
-            tried.outcome.add(await self._adopt(key, model, failed))
+                    session.keep(plan.done, plan.measures, plan.rest)
+            tried.outcome.add(await self._adopt(key, model, session))
         finally:
             session.end()
         return tried
 
-    async def _carry_out(
-        self, model: Object, plan: Plan, session: Session, failed: set[str]
-    ) -> Outcome:
+    async def _carry_out(self, key: Key, model: Object, plan: Plan, session: Session) -> Outcome:
         failing = session.failures.waiting()
+        skip = self._queue.retries.waiting(key, _pressing(key, plan))
+
+        def late(name: str) -> None:
+            self._reports.not_answered(model, session.failures, name)
+
         outcome = await self._executor.carry_out(
             model,
             plan.actions,
             failing=failing,
-            skip=failed,
+            skip=skip,
             hurried=lambda: session.has_waiting,
+            late=late,
         )
         if not outcome.is_outdated and any(isinstance(each, WriteRoute) for each in outcome.left):
-            outcome.add(await self._executor.carry_out(model, plan.otherwise, skip=failed))
+            outcome.add(await self._executor.carry_out(model, plan.otherwise, skip=skip))
         return outcome
 
     def _is_for_others(self, key: Key, plan: Plan | None) -> bool:
         """Whether there is something to write, and nothing of it protects users."""
         if plan is None or plan.protects:
             return False
-        return bool(plan.actions or self._store.orphans(key))
+        wanted = {what(each, key) for each in plan.actions}
+        wanted |= {adoption(each) for each in self._store.orphans(key)}
+        return bool(wanted - self._queue.retries.waiting(key))
 
-    async def _adopt(self, key: Key, model: Object, failed: set[str]) -> Outcome:
+    async def _adopt(self, key: Key, model: Object, session: Session) -> Outcome:
         """Make children of objects that lost their controller; they are taken for such already."""
-        adopted = Outcome()
+        adopted, skip = Outcome(), self._queue.retries.waiting(key)
         # They may be adopted again: another one's would have another controller.
         for orphan in self._store.orphans(key):
-            adopted.add(await self._executor.adopt(orphan, Owner.of(model), skip=failed))
+            adopting = self._executor.adopt(
+                orphan, Owner.of(model), skip=skip, hurried=lambda: session.has_waiting
+            )
+            adopted.add(await adopting)
         return adopted
 
     async def _believes(self, key: Key, session: Session, tried: _Try) -> bool:
@@ -236,7 +250,8 @@ class Reconciler:
                     )
                     if not lookup.is_known(self._store, tried.model, kind, name):
                         believes = False
-                        self._reports.not_done(tried.model, session.failures, failure)
+                    # The plan knows of it and may not tell: it can be made without.
+                    self._reports.not_done(tried.model, session.failures, failure)
                 else:
                     session.failures.done(reading)
         session.failures.settle(Origin.READ, read)
@@ -257,6 +272,7 @@ class Reconciler:
         failures, plan = session.failures, tried.plan
         for name in tried.outcome.done:
             failures.done(name)
+            self._queue.retries.done(key, name)
         untellable = {
             what(each, key)
             for each in (() if plan is None else (*plan.actions, *plan.otherwise))
@@ -271,20 +287,21 @@ class Reconciler:
             failure = failures.failed(
                 Origin.WRITE, undone.what, answer, is_refusal=undone.is_refusal
             )
+            self._queue.retries.failed(key, undone.what)
             if undone.what in untellable:
                 self._reports.not_done(tried.model, failures, failure)
-        if plan is not None:
+        if plan is not None and not _is_of_route_alone(plan):
             asked = {what(each, key) for each in (*plan.actions, *plan.otherwise)}
-            asked |= {each.what for each in tried.outcome.undone}
+            asked |= {each.what for each in tried.outcome.undone} | {*tried.outcome.waiting}
             if failures.settle(Origin.WRITE, asked):
                 # It was told, and is not so any more.
                 self._queue.add(key)
 
     def _is_restless(self, key: Key, session: Session, tried: _Try) -> bool:
         """Whether one plan follows the other without an end; it is told, and they have to wait."""
-        if tried.plan is None or (tried.plan.actions and not tried.outcome.is_whole):
+        if tried.plan is None:
             return False
-        session.restless = session.restless + 1 if tried.plan.actions else 0
+        session.restless = session.restless + 1 if tried.has_acted else 0
         if session.restless <= RESTLESS:
             session.failures.done(COME_TO_REST)
             return False
@@ -298,12 +315,22 @@ class Reconciler:
         plan = tried.plan
         if plan is None:
             return
-        if plan.actions:
+        if tried.has_acted:
             self._queue.add(key)
-        if plan.wake_at is not None:
-            self._queue.add(key, after=max(plan.wake_at - self._clock(), 0.0))
+        now = self._clock()
+        if plan.wake_at is not None and (plan.wake_at > now or not plan.actions):
+            self._queue.add(key, after=max(plan.wake_at - now, 0.0))
+        self._try_again(key, plan, tried.outcome)
         if tried.seen is not None:
             self._look_again(key, session, tried.seen.children)
+
+    def _try_again(self, key: Key, plan: Plan, outcome: Outcome) -> None:
+        """Come back for what failed, at its time."""
+        names = {*outcome.waiting, *(each.what for each in outcome.undone)}
+        pressing = _pressing(key, plan)
+        left = self._queue.retries.left(key, names, pressing)
+        if left is not None:
+            self._queue.add(key, after=left, urgent=not names.isdisjoint(pressing))
 
     def _look_again(self, key: Key, session: Session, children: Children) -> None:
         """Come back for what no watch tells."""
@@ -312,6 +339,8 @@ class Reconciler:
             self._queue.add(key, after=again_at - now)
         if children.dying:
             self._queue.add(key, after=DYING_S)
+        if (after := self._planning.sees_again_in(key)) is not None:
+            self._queue.add(key, after=after)
 
     def _show(self, key: Key, session: Session) -> None:
         status = (self._store.get(MODEL_DEPLOYMENT, *key) or {}).get("status") or {}
@@ -321,3 +350,24 @@ class Reconciler:
         session.serves_spec, session.available = "Ready" in true, "Available" in true
         session.degraded = "ServiceDegraded" in true
         session.failing = any(each.get("reason") == "NotAnswering" for each in conditions)
+
+
+def _is_of_route_alone(plan: Plan) -> bool:
+    """Whether a plan leaves all other objects to the next one: it says nothing of what failed."""
+    return any(isinstance(each, WriteRoute) for each in plan.actions)
+
+
+def _repeats(session: Session, tried: _Try) -> bool:
+    """Whether a pass did again what the last one did, beside something that fails.
+
+    What follows from actions is known once all of them are done: while one fails, a plan may want
+    the others for ever.
+    """
+    before, session.acted = session.acted, frozenset(tried.outcome.done)
+    return tried.has_acted and not tried.outcome.is_whole and session.acted <= before
+
+
+def _pressing(key: Key, plan: Plan) -> frozenset[str]:
+    """The names of what protects users: it is tried again within seconds."""
+    protecting = (each for each in plan.actions if isinstance(each, WriteRoute) and each.protects)
+    return frozenset(what(each, key) for each in protecting)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from model_rollouts.cluster.events import Occurrence
-from model_rollouts.engine.failures import EVENT_TIMES, Failures
+from model_rollouts.engine.failures import EVENT_TIMES, STILL_UNDER_WAY, Failures
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout import Failure
 
@@ -31,6 +31,16 @@ class Reports:
             "the object, and the permissions of the operator."
         )
         self._tell(model, failures, failure, EVENT_TIMES, WRITE_REFUSED, "Write", note)
+
+    def not_answered(self, model: Object, failures: Failures, what: str) -> None:
+        """Tell of a write that takes long, while it is waited for."""
+        note = (
+            f"Cannot {what} so far: {STILL_UNDER_WAY}. The operator waits for it and tries again. "
+            "Check the admission webhooks that concern the object, and the API server."
+        )
+        # What comes back in the end is told as well: it is not the same failure.
+        failure = Failure(f"{what} in time", STILL_UNDER_WAY)
+        self._tell(model, failures, failure, 1, WRITE_REFUSED, "Write", note)
 
     def not_planned(self, model: Object, failures: Failures, failure: Failure) -> None:
         """Tell of an error of the operator itself, at once."""

@@ -10,8 +10,17 @@ Healthy = Callable[[], str | None]
 """What is wrong, None while nothing is."""
 
 
-def application(registry: CollectorRegistry, *, alive: Healthy, ready: Healthy) -> web.Application:
-    """/metrics, /healthz and /readyz; the latter two answer 503 with what is wrong."""
+def application(
+    registry: CollectorRegistry,
+    *,
+    alive: Healthy,
+    ready: Healthy,
+    said: Callable[[], str] = lambda: "ok",
+) -> web.Application:
+    """/metrics, /healthz and /readyz; the latter two answer 503 with what is wrong.
+
+    What is `said` is the answer while nothing is.
+    """
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(
@@ -21,7 +30,7 @@ def application(registry: CollectorRegistry, *, alive: Healthy, ready: Healthy) 
     def answer(healthy: Healthy) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def health(_: web.Request) -> web.Response:
             wrong = healthy()
-            return web.Response(text=wrong or "ok", status=200 if wrong is None else 503)
+            return web.Response(text=wrong or said(), status=200 if wrong is None else 503)
 
         return health
 

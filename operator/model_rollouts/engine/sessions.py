@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from model_rollouts.engine.answers import NEVER, Answered, Measured, Remembered, pods_of
+from model_rollouts.engine.answers import NEVER, Absent, Answered, Measured, Remembered, pods_of
 from model_rollouts.engine.failures import Failures, Origin
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout import Children, Memory, Need, Observed
+from model_rollouts.rollout import Children, Memory, MirroredSizes, Need, Observed, Pod, Rest
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`rollout.take_counts`."""
@@ -37,9 +37,13 @@ class Session:
     take: Take
     memory: Memory = field(default_factory=Memory)
     measures: Request | None = None
+    rest: Rest | None = None
+    """For which counts no pass has to be made, as the last plan says it; None for none."""
     answered: Answered | None = None
     history: Remembered | None = None
     measured: Measured | None = None
+    absent: Absent | None = None
+    sizes: MirroredSizes | None = None
     asked: dict[Need, float] = field(default_factory=dict)
     """The questions that are open, each with when it was first asked (Unix seconds)."""
     failures: Failures = field(default_factory=Failures)
@@ -50,6 +54,8 @@ class Session:
     """Whether `metrics_error` is that of the last question about the past."""
     restless: int = 0
     """Passes in a row that found something to do and did it."""
+    acted: frozenset[str] = frozenset()
+    """What the last pass did, by the names of actions."""
     phase: str = ""
     serves_spec: bool = False
     available: bool = False
@@ -58,7 +64,7 @@ class Session:
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 
-    def observed(self, model: Object, children: Children) -> Observed:
+    def observed(self, model: Object, children: Children, pods: tuple[Pod, ...] | None) -> Observed:
         """What a plan for `model` is made from."""
         return Observed(
             obj=model,
@@ -68,6 +74,9 @@ class Session:
             metrics_error=self.metrics_error,
             asked_since=min(self.asked.values(), default=None),
             failures=self.failures.told(),
+            pods=pods,
+            absent=frozenset() if self.absent is None else self.absent.names,
+            sizes=self.sizes,
         )
 
     def forget_generation(self, generation: int) -> None:
@@ -82,21 +91,30 @@ class Session:
 
     def again_at(self, children: Children) -> float:
         """When something that is known is to be asked again (Unix seconds), or `answers.NEVER`."""
-        past, times = self.history, [NEVER]
+        times = [self.past_again_at(children)]
         if self.answered is not None:
             times.append(self.answered.again_at)
-        if past is not None:
-            times.append(past.again_at(pods_of(past.asked.candidate, children.deployments)))
+        if self.absent is not None:
+            times.append(self.absent.again_at)
         return min(times)
+
+    def past_again_at(self, children: Children) -> float:
+        """When the past is asked about again (Unix seconds), or `answers.NEVER`."""
+        past, trial = self.history, self.memory.trial
+        if past is None:
+            return NEVER
+        begun = trial is not None and trial.revision == past.asked.candidate
+        return past.again_at(pods_of(past.asked.candidate, children.deployments), begun=begun)
 
     def begin(self) -> None:
         """A pass begins."""
-        self._busy = True
+        self._busy, self.rest = True, None
 
-    def keep(self, memory: Memory, measures: Request | None) -> None:
-        """The pass hands on what it knows and what is to be measured now."""
-        self.memory = memory
+    def keep(self, memory: Memory, measures: Request | None, rest: Rest | None = None) -> None:
+        """The pass hands on what it knows, what is to be measured now, and how long it rests."""
+        self.memory = memory.at_rest()
         self.measures = _gone_on(measures, self.measures)
+        self.rest = rest
 
     def end(self) -> None:
         """The pass has ended."""
@@ -108,13 +126,14 @@ class Session:
         now = self.measures
         if now is None or now.since != asked.since or not _is_same(now.rollout, asked.rollout):
             return False
-        self.past_failed = False
         if isinstance(counted, Counted):
-            self.metrics_error = None
+            if not self.past_failed:
+                # That of the past ends with its question: one that alternates is never at rest.
+                self.metrics_error = None
             self.measures = replace(now, since=counted.watermark)
         elif not asked.rollout.sparing:
             # At the slow pace nothing waits for an answer, and the next one comes late.
-            self.metrics_error = counted.finding.message
+            self.metrics_error, self.past_failed = counted.finding.message, False
         self._inbox.append(_Delivery(asked, counted, weight))
         if not self._busy:
             self._settle()
@@ -130,9 +149,13 @@ class Session:
         """Whether what was counted changes what is to be told, or may once a pass has ended."""
         return self._busy or self.memory.has_news
 
+    def is_stirred(self, now: float) -> bool:
+        """Whether a pass has to follow what was counted, at `now` (Unix seconds)."""
+        return self._busy or self.rest is None or not self.rest.holds(self.memory, now)
+
     def refuse(self, error: Exception) -> None:
         """Counts could not be taken: it is told, and the rollout holds until there are others."""
-        self.past_failed = False
+        self.past_failed, self.rest = False, None
         self.metrics_error = f"the counts could not be judged: {type(error).__name__}: {error}"
 
     def _settle(self) -> None:

@@ -1,7 +1,7 @@
 """The beat of the samples: one reading for all rollouts, soon after each interval of a pace.
 
-An interval is read `settle_s` after its end. A scrape that takes longer is not lost: what it saw
-comes with the next sample (docs/samples.md), a step later.
+An interval is read `settle_s` after its end, and later by what its samples are seen to be late
+(docs/samples.md). What comes later still is not lost: it is counted when it comes.
 """
 
 import asyncio
@@ -9,9 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from model_rollouts.cluster.kinds import HTTP_ROUTE
+from model_rollouts.engine.clock import TOLERATED_S
 from model_rollouts.engine.loops import lasting
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
@@ -25,7 +27,10 @@ from model_rollouts.metrics.requests import Request
 from model_rollouts.routes import reader
 
 SETTLE_S = 0.5
-"""A scrape of a pod takes milliseconds; what comes later is not lost."""
+"""A scrape of a pod takes milliseconds; what usually comes later is waited for besides."""
+
+HANDED_ON = 20
+"""Rollouts that get their counts in a row, a few milliseconds; then others have their turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +42,10 @@ class Reader(Protocol):
         self, requests: Sequence[Request], now_ms: int
     ) -> Mapping[str, Counted | Unavailable]:
         """What every rollout counted up to the intervals that are closed at `now_ms`."""
+
+    @property
+    def delay_ms(self) -> int:
+        """How late most samples come, as far as that is measured."""
 
 
 class Beat(NamedTuple):
@@ -69,6 +78,9 @@ class Ticker:
         settle_s: float = SETTLE_S,
     ) -> None:
         self._grid, self._readers, self._sparing = beat
+        self._phases = {phase: replace(self._grid, phase_ms=phase) for phase in self._readers}
+        begins = sorted(self._readers)
+        self._turns = dict(zip(begins, pairwise((*begins, self._grid.step_ms)), strict=True))
         self._store = store
         self._queue = queue
         self._rollouts = rollouts
@@ -92,22 +104,26 @@ class Ticker:
 
     def pause(self, phase_ms: int) -> float:
         """Seconds until the next interval of a phase can be read."""
-        now_ms = self._now_ms() - self._settle_ms
-        begun = replace(self._grid, phase_ms=phase_ms).floor(now_ms)
+        late_ms = self._readers[phase_ms].delay_ms % self._grid.step_ms
+        now_ms = self._now_ms() - self._settle_ms - late_ms
+        begun = self._phases[phase_ms].floor(now_ms)
         return (begun + self._grid.step_ms - now_ms) / 1000
 
     async def tick(self, phase_ms: int) -> bool:
         """Read once for the rollouts of a phase. Returns whether more can be read at once."""
+        begins, ends = self._turns[phase_ms]
         active = {
-            rollout.measures.rollout.key: (key, rollout, rollout.measures)
+            request.rollout.key: (key, rollout, request)
             for key, rollout in self._rollouts
-            if rollout.measures is not None
-            and rollout.measures.rollout.sparing is self._sparing
-            and self._phase(rollout.measures) == phase_ms
+            if (request := rollout.measures) is not None
+            and request.rollout.sparing is self._sparing
+            # Its intervals end in this phase.
+            and begins <= request.rollout.started_ms % self._grid.step_ms < ends
         }
         if not active:
             return False
         requests = [request for _, _, request in active.values()]
+        set_to = self._set_to()
         # The intake takes an interval for closed when it is one interval old.
         as_if_ms = self._now_ms() - self._settle_ms + self._grid.step_ms
         try:
@@ -116,11 +132,16 @@ class Ticker:
             refused = isinstance(error, InputError)
             self._instruments.ticks.labels("refused" if refused else "failed").inc()
             _log.exception("samples were not read")
-            counted = dict.fromkeys(active, _unread(error))
+            counted = dict.fromkeys(active, _unread(f"{type(error).__name__}: {error}"))
         else:
             self._instruments.ticks.labels("read").inc()
+        if abs(self._set_to() - set_to) > TOLERATED_S:
+            # They were asked for at a time that was none: nothing was there, or all of it was old.
+            counted = dict.fromkeys(active, _unread("the clock was set meanwhile"))
         behind = False
-        for name, (key, rollout, request) in active.items():
+        for number, (name, (key, rollout, request)) in enumerate(active.items(), 1):
+            if not number % HANDED_ON:
+                await asyncio.sleep(0)
             try:
                 behind |= self._hand_on(key, rollout, request, counted[name])
             except Exception as error:
@@ -130,11 +151,6 @@ class Ticker:
                 self._queue.add(key)
         return behind
 
-    def _phase(self, request: Request) -> int:
-        """The phase whose reader counts a rollout: the last at or before where it began."""
-        began_ms = request.rollout.started_ms % self._grid.step_ms
-        return max(phase for phase in self._readers if phase <= began_ms)
-
     def _hand_on(
         self, key: Key, rollout: Session, request: Request, counted: Counted | Unavailable
     ) -> bool:
@@ -142,28 +158,34 @@ class Ticker:
         news = not isinstance(counted, Counted) or bool(counted.intervals)
         if not news or not rollout.deliver(request, counted, self._weight(key, rollout)):
             return False
-        if not self._sparing:
+        if self._sparing:
+            if rollout.has_news:
+                self._queue.add(key)
+        elif not isinstance(counted, Counted) or rollout.is_stirred(self._clock()):
             # New counts may mean that users are to be taken off a version: others can wait.
             self._queue.add(key, urgent=True)
-        elif rollout.has_news:
-            self._queue.add(key)
         return isinstance(counted, Counted) and counted.behind
 
     def _weight(self, key: Key, rollout: Session) -> float:
         """The share of users (0 to 1) that the route gives to what is judged."""
-        route = self._store.get(HTTP_ROUTE, *key)
         trial = rollout.memory.trial
+        # Routes are kept packed: those of services that nobody judges are left so.
+        route = None if trial is None else self._store.get(HTTP_ROUTE, *key)
         if route is None or trial is None:
             return 0.0
         weights = reader.weights(route)
         total = sum(weights.values())
         return weights.get(trial.revision, 0) / total if total else 0.0
 
+    def _set_to(self) -> float:
+        """What changes when the clock is set, and with time does not."""
+        return self._clock() - asyncio.get_running_loop().time()
+
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)
 
 
-def _unread(error: Exception) -> Unavailable:
+def _unread(why: str) -> Unavailable:
     """What a rollout is told when its samples could not even be asked for."""
-    message = f"the samples could not be read: {type(error).__name__}: {error}"
+    message = f"the samples could not be read: {why}"
     return Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), message))

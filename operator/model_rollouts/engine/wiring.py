@@ -1,12 +1,15 @@
 """The one place where the operator is put together, started and stopped."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -14,18 +17,26 @@ from aiohttp import web
 from model_rollouts.cluster import connection
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
+from model_rollouts.cluster.kinds import POD
+from model_rollouts.cluster.leases import LeaseName, Leases
 from model_rollouts.cluster.requests import Requests
 from model_rollouts.cluster.watch import KopfSource
+from model_rollouts.engine.clock import Clock, Server
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import CrashPoint, Reach
+from model_rollouts.engine.leadership import Alone, Leadership, Leads
 from model_rollouts.engine.operator_metrics import OperatorMetrics
+from model_rollouts.engine.outage import Outage, OwnPod
 from model_rollouts.engine.past_metrics import PastMetrics
+from model_rollouts.engine.rights import Rights
 from model_rollouts.engine.server import application
 from model_rollouts.engine.ticker import SETTLE_S, Beat
+from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.prometheus.client import PrometheusClient, ServerOptions
+from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.reader import Ask, SampleReader
+from model_rollouts.prometheus.server import ServerOptions
 from model_rollouts.rollout import PHASE_MS, Settings, make_plan, take_counts
 
 SPREAD_MS = 2_000
@@ -37,20 +48,25 @@ which keeps others waiting for a quarter of a second where ten thousand services
 class Options:
     """What the administrator says. No `namespaces` are all; no `kubeconfig` is the pod's account.
 
-    `release` is the operator's own. `address` and `port` are where metrics and health are served.
+    `release` is the operator's own. `batching` says how queries are written. `address` and `port`
+    are where metrics and health are served.
     `settle_s` is how long after its end a scrape interval is read. `crash_at` ends the process at
-    that point the given time.
+    that point the given time. `pod` is the one in which the operator runs, where that is known.
+    Without a `lease` this process leads, whatever others do.
     """
 
     settings: Settings
     release: str
     prometheus: ServerOptions
+    batching: Batching = field(default_factory=Batching)
     namespaces: Sequence[str] = ()
     kubeconfig: Path | None = None
     address: str = "0.0.0.0"  # noqa: S104 - kubelet and Prometheus come from other addresses
     port: int = 8080
     settle_s: float = SETTLE_S
     crash_at: tuple[CrashPoint, int] | None = None
+    pod: OwnPod | None = None
+    lease: LeaseName | None = None
     instance: str = field(default_factory=lambda: os.uname().nodename)
 
 
@@ -62,38 +78,75 @@ def core(settings: Settings) -> Core:
     )
 
 
-async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> None:
+async def operate(
+    options: Options,
+    decisions: Core,
+    stop: asyncio.Event,
+    wall: Callable[[], float] = time.time,
+) -> None:
     """Run the operator until `stop` is set; the passes in hand are finished first.
 
+    `wall` is the clock of its machine, in Unix seconds.
     Raises ConnectionConfigError, or OSError when the port is taken, before anything is done.
+    Raises DeposedError when this process has led, and another one leads.
     """
     # There are many long-lived objects and hardly a cycle: look for them less often.
     gc.set_threshold(50_000, 50, 50)
     instruments = OperatorMetrics(options.release)
+    clock = Clock(wall, told=instruments.clock_off.set)
     configuration = await connection.load(options.kubeconfig)
-    requests = Requests(
+    connect = partial(
+        Requests,
         configuration,
         user_agent=f"model-rollouts/{options.release}",
         observe=instruments.answered,
+        dated=partial(clock.heard, Server.API),
     )
     async with (
-        ClusterClient(requests) as client,
-        PrometheusClient(options.prometheus) as prometheus,
+        _leadership(options, connect, instruments, wall) as leadership,
+        ClusterClient(connect(allowed=leadership.left)) as client,
+        PrometheusClient(options.prometheus, partial(clock.heard, Server.PROMETHEUS)) as prometheus,
     ):
         grid = options.settings.grid
+        recorder = EventRecorder(client, options.instance, instruments.events_dropped.inc)
+        outage = Outage(recorder.record, options.pod, clock)
+        rights = Rights(instruments)
         engine = Engine(
             core=decisions,
             client=client,
-            source=KopfSource(options.kubeconfig, options.namespaces, instruments.answered),
-            recorder=EventRecorder(client, options.instance, instruments.events_dropped.inc),
-            historian=PastMetrics(prometheus, grid),
-            beats=beats(options.settings, _timed(prometheus.query, instruments)),
+            source=KopfSource(
+                options.kubeconfig,
+                options.namespaces,
+                instruments.answered,
+                leaves_out=rights.is_unread,
+            ),
+            # A watch of its own: that pods may not be read must not touch any other.
+            pod_source=KopfSource(
+                options.kubeconfig, options.namespaces, instruments.answered, (POD,)
+            ),
+            recorder=recorder,
+            historian=PastMetrics(prometheus, grid, options.batching, clock),
+            beats=beats(
+                options.settings,
+                _timed(prometheus.query, instruments),
+                options.batching,
+                outage.heard,
+            ),
             instruments=instruments,
+            rights=rights,
             namespaces=options.namespaces,
             settle_s=options.settle_s,
+            clock=clock,
             reach=_reach(options.crash_at),
+            outage=outage,
+            leadership=leadership,
         )
-        app = application(instruments.registry, alive=engine.alive, ready=engine.ready)
+        app = application(
+            instruments.registry,
+            alive=engine.alive,
+            ready=engine.ready,
+            said=lambda: f"ok: {leadership.said}",
+        )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -103,12 +156,43 @@ async def operate(options: Options, decisions: Core, stop: asyncio.Event) -> Non
             await runner.cleanup()
 
 
-def beats(settings: Settings, ask: Ask) -> tuple[Beat, Beat]:
-    """The pace of what is rolled out or watched, and the slow one of everything else."""
+@contextlib.asynccontextmanager
+async def _leadership(
+    options: Options,
+    connect: Callable[[], Requests],
+    instruments: OperatorMetrics,
+    wall: Callable[[], float],
+) -> AsyncIterator[Leads]:
+    """That of this process, with connections of its own: renewals wait for no other request."""
+    if options.lease is None:
+        yield Alone()
+        return
+    leases = Leases(connect(), options.lease)
+    try:
+        identity = f"{options.instance}_{uuid.uuid4()}"
+        yield Leadership(leases, identity, instruments, wall=wall)
+    finally:
+        await leases.close()
+
+
+def beats(
+    settings: Settings,
+    ask: Ask,
+    batching: Batching,
+    heard: Callable[[str | None], None] = lambda failure: None,
+) -> tuple[Beat, Beat]:
+    """The pace of what is rolled out or watched, and the slow one of everything else.
+
+    `heard` is told what came of each reading, as by `SampleReader`.
+    """
 
     def beat(grid: Grid, spread_ms: int, *, sparing: bool = False) -> Beat:
         readers = {
-            phase: SampleReader(ask, Intake(replace(grid, phase_ms=phase), sparing=sparing))
+            phase: SampleReader(
+                ask,
+                Intake(replace(grid, phase_ms=phase), batching, sparing=sparing),
+                heard=heard,
+            )
             for phase in range(0, grid.step_ms, spread_ms)
         }
         return Beat(grid, readers, sparing)
@@ -133,10 +217,10 @@ async def _until_told(options: Options, decisions: Core) -> None:
 
 
 def _timed(ask: Ask, instruments: OperatorMetrics) -> Ask:
-    async def timed(text: str, at_ms: int) -> bytes:
+    async def timed(text: str, at_ms: int, namespace: str) -> bytes:
         begun, outcome = time.monotonic(), "failed"
         try:
-            answer = await ask(text, at_ms)
+            answer = await ask(text, at_ms, namespace)
             outcome = "answered"
         finally:
             instruments.queries.labels(outcome).observe(time.monotonic() - begun)

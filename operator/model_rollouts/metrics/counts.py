@@ -19,17 +19,37 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedTally:
+    """Counts of one arm in the seconds of another's, shared out over time (see `alignment`).
+
+    `tally` has what belongs to the other's intervals up to `until_ms` and was not handed out
+    before. A scrape does not tell when its requests came: `early` of the bad ones so far may have
+    come after the other's counts end, and `late` more may have come before. Both by level.
+    """
+
+    until_ms: int
+    tally: Tally
+    early: tuple[int, ...]
+    late: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ArmCounts:
     """One arm in one interval: a tally for each objective that the arm can be judged by.
 
-    `pods` is the number of pods that were scraped, for the load per pod; `restarts` the number of
-    counter resets among them. `warming`: requests of pods that have just started were left out.
+    `pods` is the number of pods that were scraped, for the load per pod; `resets` how often
+    counters began again from zero among them. `warming`: requests of pods that have just started
+    were left out. `observers` is the number of pods that tell of the arm's revision without being
+    its own. `shared` is beside the exact `tallies` for an arm that is compared with another,
+    without those of which nothing is known for the other's time yet.
     """
 
     tallies: Mapping[str, Tally]
     pods: int
-    restarts: int
+    resets: int
     warming: bool = False
+    observers: int = 0
+    shared: Mapping[str, SharedTally] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +74,18 @@ class IntervalCounts:
 class Counted:
     """One rollout after a tick: the intervals that closed and the watermark behind them.
 
-    `behind` says that more closed intervals can be read at once.
+    `behind` says that more closed intervals can be read at once. `scraped_every_ms` is the usual
+    time between two scrapes, measured, None while it is not known; `delay_ms` is how long samples
+    are waited for, because they come late. `unknown` are names of pods whose scrapes wait until
+    somebody knows whose they are.
     """
 
     intervals: tuple[IntervalCounts, ...]
     watermark: Watermark
     behind: bool
+    scraped_every_ms: int | None = None
+    delay_ms: int = 0
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

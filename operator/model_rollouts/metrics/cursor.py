@@ -24,8 +24,8 @@ class Cursor:
     def rise(self, at: int, value: int, horizon: int) -> int:
         """Take a sample of the same run of the counter; return what it adds, 0 while it is below.
 
-        `horizon` is the time at and before which samples are forgotten; the cursor's own sample
-        is later than that.
+        `horizon` is the time at and before which higher samples are forgotten. The last one is not,
+        whenever it was.
         """
         held = self.held
         if held is None:
@@ -36,7 +36,7 @@ class Cursor:
                 added = 0
         else:
             held.append((self.at, self.value))
-            live = [sample for sample in held if sample[0] > horizon]
+            live = [sample for sample in held if sample[0] > horizon] or held[-1:]
             added = max(0, value - live[0][1])
             # What the new sample reaches will never be the highest again.
             self.held = [sample for sample in live if sample[1] > value] or None

@@ -8,17 +8,27 @@ class Reason(StrEnum):
     """Why something was found; the names appear as reasons of conditions."""
 
     DUPLICATE_TARGETS = "DuplicateTargets"
-    """One pod is scraped by two targets: requests may count twice. Hold."""
+    """One process is scraped by two targets: requests count once, and one target is to go."""
+    UNLIKE_TARGETS = "UnlikeTargets"
+    """One pod is scraped by two targets that may be two processes: requests may count twice. Hold.
+    """
     SCRAPE_MISSING = "ScrapeMissing"
-    """A pod is ready and no target of it was scraped within two intervals. Hold."""
+    """A pod is ready and was not scraped, though others were: nothing is promoted."""
+    PODS_NOT_COUNTED = "PodsNotCounted"
+    """Prometheus has samples of pods that the cluster does not have: they are not counted."""
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     """Prometheus did not answer, or knows no pod of the arm. Hold."""
+    SERIES_MISSING = "SeriesMissing"
+    """Scrapes of a pod lack a series that an objective needs: it has no counts, and nothing is
+    promoted."""
     NO_TRAFFIC = "NoTraffic"
     """The arm was scraped and counted nothing, while another arm had traffic. Hold."""
+    GRPC_ANSWERS = "GrpcAnswers"
+    """Answers were gRPC: one that tells of an error has the HTTP status 200, and counts as good."""
     HISTORY_LOST = "HistoryLost"
     """Counts behind the first sample of a process are unknown: it starts from a fresh baseline."""
-    RESTARTED = "Restarted"
-    """The counters of a process began again from zero: an event for a restarts objective."""
+    COUNTERS_RESET = "CountersReset"
+    """The counters of a process began again from zero: of a proxy that is no crash of a model."""
     NOT_A_COUNT = "NotACount"
     """A sample was NaN, infinite, negative or not a whole number, and was passed over."""
     BAD_EXCEEDS_TOTAL = "BadExceedsTotal"
@@ -27,8 +37,7 @@ class Reason(StrEnum):
 
 HOLDS = frozenset(
     {
-        Reason.DUPLICATE_TARGETS,
-        Reason.SCRAPE_MISSING,
+        Reason.UNLIKE_TARGETS,
         Reason.METRICS_UNAVAILABLE,
         Reason.NO_TRAFFIC,
     }

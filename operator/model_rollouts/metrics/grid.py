@@ -11,6 +11,9 @@ from model_rollouts.metrics.errors import InputError
 LEAST_SCRAPES = 3
 """Scrape intervals that a lookback has at least: one sample may be late or missing."""
 
+SELDOM_MS = 60_000
+"""How seldom pods may be scraped: once a minute."""
+
 SPARING_MS = 60_000
 """How often samples are read for what nobody is waiting for."""
 

@@ -6,17 +6,15 @@ Prometheus whenever a caller comes with a watermark that it does not stand at.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from dataclasses import dataclass, replace
+from statistics import median_low
 
+from model_rollouts.metrics.answers import Answer, Counting, Samples
 from model_rollouts.metrics.batching import Batching, Need, Query
 from model_rollouts.metrics.counts import Counted, Unavailable
-from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.objectives import Template
+from model_rollouts.metrics.grid import LEAST_SCRAPES, SELDOM_MS, Grid
 from model_rollouts.metrics.requests import MeasuredRollout, Request, require_disjoint
 from model_rollouts.metrics.rollout_counter import RolloutCounter
-from model_rollouts.metrics.series import Sample, Series
 from model_rollouts.metrics.slots import Slots
 from model_rollouts.metrics.watermark import Watermark
 
@@ -31,23 +29,13 @@ PODS_PER_REVISION = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """A query without an answer, and why."""
-
-    message: str
-
-
-Answer = Iterable[tuple[Series, Sequence[Sample]]] | Failed
-"""What came back for one query: its series with raw samples, or why there are none."""
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """The queries of one tick, and how far each rollout gets when they are answered."""
 
     queries: tuple[Query, ...]
     until_ms: Mapping[str, int]
-    closed_ms: int
+    closed_ms: Mapping[str, int]
+    now_ms: int
 
 
 class Intake:
@@ -65,7 +53,7 @@ class Intake:
         self.batching = batching or Batching()
         self.sparing = sparing
         self._counters: dict[str, RolloutCounter] = {}
-        self._templates: WeakValueDictionary[Template, Template] = WeakValueDictionary()
+        self._seldom: dict[str, int] = {}
 
     def plan(self, requests: Sequence[Request], now_ms: int) -> Tick:
         """What to ask so that every rollout gets as far as closed intervals reach.
@@ -74,17 +62,27 @@ class Intake:
         Raises InputError when two of them share a key, or a revision in a namespace.
         """
         require_disjoint(requests)
-        closed = self.grid.closed_until(now_ms)
+        if self.sparing:
+            self._counters = {}
+        punctual = self.grid.closed_until(now_ms)
         self._counters = {
-            request.rollout.key: self._counter(request, closed) for request in requests
+            request.rollout.key: self._counter(request, punctual) for request in requests
         }
+        self._seldom = {key: far for key, far in self._seldom.items() if key in self._counters}
         until: dict[str, int] = {}
+        closed_of: dict[str, int] = {}
         cohorts: dict[tuple[int, int], list[RolloutCounter]] = defaultdict(list)
         left = CATCH_UP_SAMPLES
         for counter in sorted(self._counters.values(), key=lambda each: each.watermark.at_ms):
+            key = counter.rollout.key
+            if counter.lateness.delay_ms:
+                closed = self.grid.closed_until(now_ms - counter.lateness.delay_ms)
+            else:
+                closed = punctual
+            closed_of[key] = closed
             begin, end = self._window(counter, closed)
-            waits = end <= counter.watermark.at_ms or (not counter.warm and left <= 0)
-            until[counter.rollout.key] = counter.watermark.at_ms if waits else end
+            waits = end <= counter.read_until or (not counter.warm and left <= 0)
+            until[key] = counter.read_until if waits else end
             if not waits:
                 cohorts[begin, end].append(counter)
                 # The slow pace has nothing to catch up with: an interval is all that it reads.
@@ -95,39 +93,41 @@ class Intake:
             for (begin, end), cohort in sorted(cohorts.items(), key=lambda item: item[0])
             for query in self._queries(cohort, begin, end)
         )
-        return Tick(queries, until, closed)
+        return Tick(queries, until, closed_of, now_ms)
 
     def advance(self, tick: Tick, answers: Sequence[Answer]) -> dict[str, Counted | Unavailable]:
         """What each rollout of `tick`, the last one planned, has counted.
 
         `answers` are in the order of its queries.
-        A rollout with a query that failed does not move. Nothing is lost: its watermark stays, and
-        the next tick asks again from there.
         """
-        failed: dict[str, str] = {}
-        series: dict[str, list[tuple[Series, Sequence[Sample]]]] = defaultdict(list)
+        counting = self.counting(tick)
+        counted: dict[str, Counted | Unavailable] = {}
+        for query, answer in zip(tick.queries, answers, strict=True):
+            counted.update(counting.take(query, answer))
+        counted.update(counting.rest(tick.until_ms))
+        return counted
+
+    def counting(self, tick: Tick) -> Counting:
+        """The same for answers as they come. `tick` is the last one planned."""
         owners = {
             (counter.rollout.namespace, revision): key
             for key, counter in self._counters.items()
             for revision in counter.rollout.revisions
         }
-        for query, answer in zip(tick.queries, answers, strict=True):
-            if isinstance(answer, Failed):
-                failed.update(dict.fromkeys(query.keys, answer.message))
-                continue
-            for each in answer:
-                key = owners.get((each[0].namespace, each[0].revision))
-                if key is not None and key in query.keys:
-                    series[key].append(each)
-        counted = {
-            key: self._unavailable(failed[key])
-            if key in failed
-            else self._counted(key, tick, series.get(key, ()))
-            for key in tick.until_ms
-        }
-        if self.sparing:
-            self._counters.clear()
-        return counted
+        return Counting(tick.queries, owners, lambda key, series: self._counted(key, tick, series))
+
+    def _note_seldom(self, key: str, counter: RolloutCounter) -> None:
+        """Keep how far back the next reading goes of a rollout whose pods are scraped seldom.
+
+        Nothing else is kept of it. One sample in a reading tells of no interval: then it is long.
+        """
+        if not counter.is_scraped:
+            return
+        every_ms = counter.scraped_every_ms or SELDOM_MS
+        if LEAST_SCRAPES * every_ms > self.grid.lookback_ms:
+            self._seldom[key] = LEAST_SCRAPES * min(every_ms, SELDOM_MS)
+        else:
+            self._seldom.pop(key, None)
 
     def _counter(self, request: Request, closed_ms: int) -> RolloutCounter:
         """The counter that stands at the caller's watermark, the kept one or a new one."""
@@ -140,8 +140,19 @@ class Intake:
         if kept is not None and _counts_the_same(kept.rollout, rollout) and kept.watermark == since:
             kept.rollout = rollout
             return kept
-        layout = Slots(rollout, lambda each: self._templates.setdefault(each, each))
-        return RolloutCounter(rollout, layout, self.grid, since)
+        layout = Slots(rollout)
+        lookback_ms = self._seldom.get(rollout.key, self.grid.lookback_ms)
+        grid = replace(self.grid, lookback_ms=lookback_ms) if self.sparing else self.grid
+        made = RolloutCounter(rollout, layout, grid, since)
+        if not self.sparing:
+            made.lateness.delay_ms = self.delay_ms
+        return made
+
+    @property
+    def delay_ms(self) -> int:
+        """How late the samples of most rollouts are; one that begins waits as long."""
+        delays = [each.lateness.delay_ms for each in self._counters.values() if each.warm]
+        return median_low(delays) if delays else 0
 
     def _window(self, counter: RolloutCounter, closed_ms: int) -> tuple[int, int]:
         """The window (begin, end] to query for a counter.
@@ -150,45 +161,48 @@ class Intake:
         multiples of the span and begin at the same multiples of it before that.
         """
         if self.sparing:
-            return closed_ms - self.grid.step_ms - self.grid.lookback_ms, closed_ms
-        at = counter.watermark.at_ms
+            return closed_ms - self.grid.step_ms - counter.lookback_ms, closed_ms
+        at = counter.read_until
         span = SPAN_INTERVALS * self.grid.step_ms
         if counter.warm:
-            return counter.reads_from, min(closed_ms, at + span)
+            return self.grid.floor(counter.reads_from), min(closed_ms, at + span)
         begin = self.grid.floor(counter.reads_from, SPAN_INTERVALS)
         return begin, min(closed_ms, self.grid.floor(at, SPAN_INTERVALS) + span)
 
     def _queries(self, cohort: Sequence[RolloutCounter], begin: int, end: int) -> Iterable[Query]:
-        needs: dict[Template, list[Need]] = defaultdict(list)
-        for counter in cohort:
-            rollout = counter.rollout
-            for template, revisions in counter.layout.templates.items():
-                needs[template].append(
-                    Need(rollout.key, rollout.namespace, revisions, _pods(rollout, revisions))
-                )
-        for template, wanted in needs.items():
-            yield from self.batching.queries(
-                template, wanted, after_ms=begin, until_ms=end, step_ms=self.grid.scrape_ms
-            )
+        needs = [
+            Need(rollout.key, rollout.namespace, revisions, _pods(rollout, revisions), templates)
+            for counter in cohort
+            for rollout in (counter.rollout,)
+            for templates, revisions in counter.layout.by_source
+            if self.batching.labels.observer or not next(iter(templates)).source.is_beside
+        ]
+        return self.batching.queries(
+            needs, after_ms=begin, until_ms=end, step_ms=self.grid.scrape_ms
+        )
 
-    def _counted(
-        self, key: str, tick: Tick, series: Iterable[tuple[Series, Sequence[Sample]]]
-    ) -> Counted:
+    def _counted(self, key: str, tick: Tick, series: Samples) -> Counted:
         counter = self._counters[key]
         until = tick.until_ms[key]
-        if until <= counter.watermark.at_ms:
-            return Counted((), counter.watermark, behind=until < tick.closed_ms)
-        intervals = counter.advance(series, until)
-        return Counted(intervals, counter.watermark, behind=until < tick.closed_ms)
+        intervals = (
+            () if until <= counter.read_until else counter.advance(series, until, tick.now_ms)
+        )
+        if self.sparing:
+            self._note_seldom(key, counter)
+            del self._counters[key]
+        return Counted(
+            intervals,
+            counter.watermark,
+            behind=until < tick.closed_ms[key],
+            scraped_every_ms=counter.scraped_every_ms,
+            delay_ms=counter.lateness.delay_ms,
+            unknown=counter.unknown,
+        )
 
     def _samples(self, counter: RolloutCounter, range_ms: int) -> int:
         rollout = counter.rollout
         series = sum(_pods(rollout, each) for each in counter.layout.templates.values())
         return series * (range_ms // self.grid.scrape_ms)
-
-    @staticmethod
-    def _unavailable(message: str) -> Unavailable:
-        return Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), message))
 
 
 def _counts_the_same(one: MeasuredRollout, other: MeasuredRollout) -> bool:
@@ -203,5 +217,6 @@ def _counts_the_same(one: MeasuredRollout, other: MeasuredRollout) -> bool:
 
 
 def _pods(rollout: MeasuredRollout, revisions: Sequence[str]) -> int:
-    known = sum(1 for pod in rollout.pods if pod.revision in revisions)
+    there = () if rollout.pods is None else rollout.pods.there
+    known = sum(1 for pod in there if pod.revision in revisions)
     return known or PODS_PER_REVISION * len(revisions)

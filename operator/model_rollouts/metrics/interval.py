@@ -7,60 +7,71 @@ from model_rollouts.metrics.counts import ArmCounts
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.process import Scrape
 from model_rollouts.metrics.series import Series
-from model_rollouts.metrics.slots import ArmSums
+from model_rollouts.metrics.slots import ArmSums, Sum, total_of
 from model_rollouts.metrics.sources import Listener
 
 
 class Interval:
-    """(start_ms, end_ms], the sum of what the scrapes in it added."""
+    """What begins at `start_ms`, the sum of what the scrapes in it added; its end is open."""
 
-    def __init__(self, start_ms: int, end_ms: int, slots: int) -> None:
+    def __init__(self, start_ms: int, slots: int) -> None:
         self.start_ms = start_ms
-        self.end_ms = end_ms
         self.increments = [0] * slots
+        self._cold = [0] * slots
         self._scraped: dict[str, int] = {}
         self._pods: dict[str, set[str]] = defaultdict(set)
-        self._restarts: dict[str, list[str]] = {}
+        self._observers: dict[str, set[str]] = {}
+        self._resets: dict[str, list[str]] = {}
+        self._has_cold = False
         self._warming: set[str] = set()
         self._noticed: set[tuple[Reason, str, str, str]] = set()
         self._carried: list[Finding] = []
 
-    def take(self, at: int, series: Series, scrape: Scrape, ignored: frozenset[int] | None) -> None:
-        """Add one scrape; increments of `ignored` slots are left out."""
+    def take(self, at: int, series: Series, scrape: Scrape, *, cold: bool) -> None:
+        """Add one scrape; `cold`: of a pod that was not asked for long yet."""
         revision, pod = series.revision, series.pod
         self._scraped[series.process] = at
-        self._pods[revision].add(pod)
-        increments = self.increments
-        if ignored is None:
-            for slot, added in scrape.added:
-                increments[slot] += added
+        if is_beside := series.template.source.is_beside:
+            self._observers.setdefault(revision, set()).add(pod)
         else:
-            self._warming.add(revision)
+            self._pods[revision].add(pod)
+        increments = self.increments
+        for slot, added in scrape.added:
+            increments[slot] += added
+        if cold:
+            self._has_cold = True
+            if not is_beside:
+                self._warming.add(revision)
             for slot, added in scrape.added:
-                if slot not in ignored:
-                    increments[slot] += added
-        if scrape.restarted:
-            self._restarts.setdefault(revision, []).append(pod)
+                self._cold[slot] += added
+        if scrape.restarted and not is_beside:
+            self._resets.setdefault(revision, []).append(pod)
         if scrape.lost:
             self._noticed.add(
                 (Reason.HISTORY_LOST, revision, pod, "has unknown counts before its first sample")
             )
         if scrape.duplicate_of:
             targets = "; ".join(sorted({series.target, *scrape.duplicate_of}))
-            self._noticed.add(
-                (
-                    Reason.DUPLICATE_TARGETS,
-                    revision,
-                    pod,
-                    "is scraped by more than one target, so requests may count twice; keep one of: "
-                    f"{targets}",
-                )
-            )
+            if scrape.is_alike:
+                reason, so = Reason.DUPLICATE_TARGETS, "its requests count once"
+            else:
+                reason, so = Reason.UNLIKE_TARGETS, "requests may count twice"
+            message = f"is scraped by more than one target, and {so}; keep one of: {targets}"
+            self._noticed.add((reason, revision, pod, message))
 
-    def refuse(self, series: Series, text: str) -> None:
+    def total(self, sums: Sum, *, warm: bool) -> int:
+        """The sum of the signed increments; `warm`: without those of cold pods."""
+        whole = total_of(sums, self.increments)
+        return whole - total_of(sums, self._cold) if warm and self._has_cold else whole
+
+    def has(self, process: str) -> bool:
+        """Whether a process was scraped."""
+        return process in self._scraped
+
+    def refuse(self, series: Series) -> None:
         """Note a sample that is no count."""
         metric = series.template.counter.metric
-        message = f"reports {text} for {metric}, which is not a count; the sample is skipped"
+        message = f"reports for {metric} what is not a count; the sample is skipped"
         self._noticed.add((Reason.NOT_A_COUNT, series.revision, series.pod, message))
 
     def carried(self, arm: str, objective: str, excess: int) -> None:
@@ -72,9 +83,13 @@ class Interval:
         """How many pods of `revision` were scraped."""
         return len(self._pods.get(revision, ()))
 
-    def restarts_of(self, revision: str) -> int:
+    def observers_of(self, revision: str) -> int:
+        """How many pods that are not its own told of `revision`."""
+        return len(self._observers.get(revision, ()))
+
+    def resets_of(self, revision: str) -> int:
         """How many processes of `revision` began again."""
-        return len(self._restarts.get(revision, ()))
+        return len(self._resets.get(revision, ()))
 
     def scraped_after(self, since_ms: int) -> frozenset[str]:
         """The processes with a scrape after `since_ms`."""
@@ -88,19 +103,27 @@ class Interval:
         """What is to be said of each arm, in no order."""
         found = list(self._carried)
         busy = {
-            name
-            for name, arm in counts.items()
-            if any(tally.total for tally in arm.tallies.values())
+            arm.name
+            for arm in arms
+            if any(
+                counts[arm.name].tallies[each.name].total
+                for each in arm.objectives
+                if not each.is_beside
+            )
         }
         for arm in arms:
             revision = arm.revision
             for reason, owner, pod, message in self._noticed:
                 if owner == revision:
                     found.append(Finding(reason, arm.name, (pod,), f"pod {pod} {message}"))
-            restarted = tuple(sorted(set(self._restarts.get(revision, ()))))
+            restarted = tuple(sorted(set(self._resets.get(revision, ()))))
             if restarted:
                 message = f"counters of {', '.join(restarted)} started again from zero"
-                found.append(Finding(Reason.RESTARTED, arm.name, restarted, message))
+                found.append(Finding(Reason.COUNTERS_RESET, arm.name, restarted, message))
+            for reason, sums in arm.unjudged:
+                if answers := total_of(sums, self.increments):
+                    message = f"{answers:,} answers of {arm.name} were gRPC, which is not judged"
+                    found.append(Finding(reason, arm.name, (), message))
             if not counts[arm.name].pods:
                 message = f"Prometheus scraped no pod of revision {revision}"
                 found.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))

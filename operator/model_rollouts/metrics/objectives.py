@@ -7,11 +7,15 @@ number of answers slower than that.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 
 from model_rollouts.metrics.errors import InputError, require_name
+from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.histogram_edges import rounded
 from model_rollouts.metrics.sources import (
     MODEL_SERVER,
+    OBSERVER,
     PROXY,
     Counter,
     Listener,
@@ -22,7 +26,7 @@ from model_rollouts.metrics.sources import (
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Template:
-    """What one query selects, whatever rollouts ask: a counter, a listener and a bucket edge.
+    """A counter, a listener and a bucket edge: what a series is read for, whoever asks.
 
     `edge` is in the metric's own unit. `is_clock` marks the metric that tells when a process
     started; it is read as a time and never summed.
@@ -33,15 +37,41 @@ class Template:
     listener: Listener | None = None
     edge: float | None = None
     is_clock: bool = False
+    group: str = field(init=False, repr=False, compare=False)
+    """The template without its edge: all buckets of a histogram are there, or none."""
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        labels = ",".join(f'{label}="{value}"' for label, value in self.fixed.items())
+        object.__setattr__(self, "group", intern(f"{self.counter.metric}{{{labels}}}"))
         # Templates key the dictionaries of the hot path, so their hash is computed once.
         parts = (self.source, self.counter, self.listener, self.edge, self.is_clock)
         object.__setattr__(self, "_hash", hash(parts))
 
     def __hash__(self) -> int:
         return self._hash
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """The labels, but for the bucket edge, that its series have besides those of the target."""
+        counter = self.counter
+        found = dict(counter.labels)
+        if self.listener is not None and counter.listener_label is not None:
+            found[counter.listener_label] = self.listener.value
+        return found
+
+
+@lru_cache(maxsize=1024)
+def template_of(
+    source: Source,
+    counter: Counter,
+    listener: Listener | None = None,
+    edge: float | None = None,
+    *,
+    is_clock: bool = False,
+) -> Template:
+    """The template, always the same one: thousands of rollouts are read for the same."""
+    return Template(source, counter, listener, edge, is_clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +91,22 @@ class CountedObjective:
     source: Source
     total: tuple[Term, ...]
     bad: tuple[tuple[Term, ...], ...]
+    of_warm_pods: bool = False
+    """Whether requests to pods that were not asked for long yet are left out, of users too."""
+    of_copies: bool = False
+    """Whether it is counted only where copies are judged."""
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_name("objective.name", self.name)
         if not self.total or not self.bad or not all(self.bad):
             raise InputError(f"objective '{self.name}'", "no counter", "at least one counter")
+        # Layouts are looked up by it, for each rollout in each reading of the slow pace.
+        parts = (self.name, self.source, self.total, self.bad, self.of_warm_pods, self.of_copies)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def tells_listeners_apart(self) -> bool:
@@ -85,16 +126,31 @@ def _http(metric: str, *labels: tuple[str, str]) -> Counter:
 COMPLETED = _http("completed")
 """Answers given."""
 GIVEN_UP = _http("rx_reset")
-"""Requests whose client went away; they leave no status and no latency sample."""
+"""Requests whose client went away; they leave no status and no latency sample. Sessions of
+websockets are among them when they end, whoever ends them."""
+SESSIONS = Counter("envoy_cluster_sessions_upstream_cx_destroy", listener_label=_CLUSTER)
+"""Sessions of websockets that ended: each was counted as answered when it began, or refused."""
 SERVER_ERRORS = _http("xx", ("envoy_response_code_class", "5"))
-CLIENT_ERRORS = _http("xx", ("envoy_response_code_class", "4"))
 THROTTLED = Counter(
     "envoy_cluster_upstream_rq", (("envoy_response_code", "429"),), listener_label=_CLUSTER
 )
 """Answers 429. Listeners count classes only, so each listener has a cluster of its own name."""
+CLIENT_ERRORS = Counter(
+    "envoy_cluster_upstream_rq",
+    listener_label=_CLUSTER,
+    pattern=("envoy_response_code", "4(?:[013-9][0-9]|2[0-8])"),
+)
+"""Answers 4xx of the model, but for 429. What the proxy refuses itself, such as a request that it
+cannot read, no model has seen: it is in the listener's classes, and not here."""
+GRPC_ANSWERS = Counter("envoy_cluster_grpc", listener_label=_CLUSTER)
+"""Answers of gRPC by status: a series for each one that occurred."""
+_GIVEN_UP = (Term(GIVEN_UP), Term(SESSIONS, sign=-1))
 TIMED = _http("time_count")
 WITHIN = _http("time_bucket")
 _SHORTEST = 0.002
+
+UNJUDGED: tuple[tuple[Reason, Source, Counter], ...] = ((Reason.GRPC_ANSWERS, PROXY, GRPC_ANSWERS),)
+"""What no objective can judge, however good it looks, and what is found when it is counted."""
 
 
 def proxy_edge(threshold: float) -> float:
@@ -117,18 +173,18 @@ def errors(name: str) -> CountedObjective:
     return CountedObjective(
         name,
         PROXY,
-        (Term(COMPLETED), Term(GIVEN_UP)),
-        ((Term(SERVER_ERRORS), Term(THROTTLED), Term(GIVEN_UP)),),
+        (Term(COMPLETED), *_GIVEN_UP),
+        ((Term(SERVER_ERRORS), Term(THROTTLED), *_GIVEN_UP),),
     )
 
 
 def client_errors(name: str) -> CountedObjective:
-    """Answers 4xx other than 429, of all requests: a new version may refuse what was valid."""
+    """Answers 4xx of the model but for 429, of all requests: it may refuse what was valid."""
     return CountedObjective(
         name,
         PROXY,
-        (Term(COMPLETED), Term(GIVEN_UP)),
-        ((Term(CLIENT_ERRORS), Term(THROTTLED, sign=-1)),),
+        (Term(COMPLETED), *_GIVEN_UP),
+        ((Term(CLIENT_ERRORS),),),
     )
 
 
@@ -146,7 +202,7 @@ def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
             raise InputError(field, threshold, "a finite time in seconds of 0.002 or more")
     if len(set(thresholds)) < len(thresholds):
         raise InputError(field, list(thresholds), "each threshold only once")
-    slower = (Term(TIMED), Term(GIVEN_UP))
+    slower = (Term(TIMED), *_GIVEN_UP)
     return CountedObjective(
         name,
         PROXY,
@@ -154,6 +210,7 @@ def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
         tuple(
             (*slower, Term(WITHIN, sign=-1, edge=proxy_edge(threshold))) for threshold in thresholds
         ),
+        of_warm_pods=True,
     )
 
 
@@ -168,3 +225,24 @@ def own_counters(
     require_metric(f"objective '{name}', counters.bad.metric", bad)
     require_metric(f"objective '{name}', counters.total.metric", total)
     return CountedObjective(name, source, (Term(Counter(total)),), ((Term(Counter(bad)),),))
+
+
+_RECORDS = Counter("model_rollouts_observer_records_total", listener_label="arm")
+_LOST = Counter("model_rollouts_observer_lost_records_total", listener_label="arm")
+
+
+def pairs(name: str, comparison: str) -> CountedObjective:
+    """Answers to copies that differ from those of stable, of all pairs of answers.
+
+    `comparison` is the digest of what is compared; the slices are summed.
+    """
+    compared = (("comparison", comparison),)
+    total = Term(Counter("model_rollouts_observer_pairs_total", compared))
+    bad = Term(Counter("model_rollouts_observer_disagreements_total", compared))
+    return CountedObjective(name, OBSERVER, (total,), ((bad,),), of_copies=True)
+
+
+def records(name: str) -> CountedObjective:
+    """Records that never came to the observer, of all that were sent to it."""
+    lost = Term(_LOST)
+    return CountedObjective(name, OBSERVER, (Term(_RECORDS), lost), ((lost,),), of_copies=True)

@@ -8,6 +8,8 @@ errors when the process behind it is another one.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
+from math import isnan
 
 from model_rollouts.metrics.cursor import Cursor
 from model_rollouts.metrics.series import Series
@@ -17,6 +19,15 @@ CLOCK_SLACK_MS = 2_500
 """How far an uptime may lag: 1 s until the proxy's next flush, 1 s of truncation, and jitter."""
 
 NEVER = -(2**62)
+
+INCOMPLETE_SCRAPES = 3
+"""Scrapes in a row that lack a series until it is taken for one that is not there."""
+
+GAPS = 4
+"""Times between two scrapes that tell how often a process is scraped."""
+
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 class _Run(Enum):
@@ -36,27 +47,102 @@ class _Run(Enum):
 class Scrape:
     """What one scrape added: (slot, increment) for what grew, and what happened to the process.
 
-    `born_ms` is when the process started, None without a clock.
+    `duplicate_of` are other targets of the pod that are scraped as well, and `is_alike` says that
+    they are one process: by its clock, and because no counter fell from one to the other.
+    What was added came after `since_ms`.
     """
 
     added: list[tuple[int, int]]
     restarted: bool
     lost: bool
     duplicate_of: tuple[str, ...]
-    born_ms: int | None
+    is_alike: bool
+    since_ms: int
 
 
 class Process:
     """The state of one exporter; every part of it follows from the samples of one lookback."""
 
-    __slots__ = ("_cursors", "_last", "_target", "_targets", "_uptime")
+    __slots__ = (
+        "_asked",
+        "_asked_last",
+        "_cursors",
+        "_last",
+        "_size",
+        "_target",
+        "_targets",
+        "_times",
+        "_uptime",
+        "_whole",
+        "absent",
+        "is_beside",
+        "pod",
+        "revision",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, revision: str, pod: str, is_beside: bool) -> None:
+        self.revision = revision
+        self.pod = pod
+        self.is_beside = is_beside
+        """Whether the pod is not one of the revision's own."""
+        self.absent = _NOTHING
+        """The groups of series that no scrape has, though each one should."""
+        self._times: list[int] = []
+        self._size = 0
+        self._whole = False
         self._last = NEVER
+        self._asked: int | None = None
+        self._asked_last = NEVER
         self._uptime: int | None = None
         self._target = ""
         self._targets: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
+
+    @property
+    def counted_to(self) -> int:
+        """The time of the last scrape that was counted."""
+        return self._last
+
+    def scraped_every(self, horizon: int) -> int | None:
+        """The usual time between two scrapes (ms) since `horizon`; None while it is not known."""
+        times = [at for at in self._times if at > horizon]
+        gaps = sorted(later - earlier for earlier, later in pairwise(times))
+        return gaps[len(gaps) // 2] if gaps else None
+
+    def lacks(
+        self,
+        at: int,
+        samples: Sequence[tuple[Series, float]],
+        required: frozenset[str],
+        horizon: int,
+        totals: frozenset[int],
+    ) -> bool:
+        """Whether a scrape is not complete: series of it are not visible yet.
+
+        It has the groups that are `required`, but for those that no scrape of late had. What a
+        process has counted once it always shows, so it has as many series as the last one had,
+        unless it began anew.
+        """
+        if at <= self._last:
+            # Another target was scraped at the same time, and that is counted.
+            return False
+        known = self._last > horizon
+        present = {series.group for series, _ in samples}
+        if not (required - self.absent if known else required) <= present:
+            return True
+        target = samples[0][0].target
+        if not known or target != self._target or len(samples) >= self._size:
+            return False
+        uptime = _uptime(at, samples)
+        if uptime is not None:
+            return self._run(at, target, uptime) is _Run.SAME
+        return self._by_falling_totals(samples, totals) is not _Run.NEW
+
+    def settle(self, samples: Sequence[tuple[Series, float]], required: frozenset[str]) -> None:
+        """Take the last scrape for complete as it is; what it lacks is absent from now on."""
+        self.absent = required - {series.group for series, _ in samples} or _NOTHING
+        self._size = len(samples)
+        self._whole = True
 
     def scrape(
         self,
@@ -64,21 +150,28 @@ class Process:
         samples: Sequence[tuple[Series, float]],
         *,
         horizon: int,
+        flap_horizon: int,
         counted_from: int,
         created: int | None,
         slot_of: Callable[[Series], int | None],
         totals: frozenset[int],
+        asked_again_ms: int,
     ) -> Scrape:
         """Take one scrape of one target; scrapes come in the order of time.
 
-        Samples at or before `horizon` are forgotten. `counted_from` is when counting began and
+        A sample that is NaN is there and tells nothing.
+        Samples at or before `horizon` are forgotten, and so is what a counter fell from at or
+        before `flap_horizon`, which is not earlier. `counted_from` is when counting began and
         `created` when the pod was created; a process born later than both the horizon and
-        `counted_from` counts from zero. `totals` are the slots whose fall betrays a restart.
+        `counted_from` counts from zero. `totals` are the slots whose fall betrays a restart. What
+        showed no request for longer than `asked_again_ms` is asked for the first time again.
         """
         known = self._last > horizon
         if not known:
             self._cursors.clear()
             self._targets.clear()
+            self._times.clear()
+        before = self._last
         target = samples[0][0].target
         uptime = _uptime(at, samples)
         born = None if uptime is None else at - uptime
@@ -90,17 +183,41 @@ class Process:
             begins = birth is not None and birth >= counted_from and birth > horizon
             run, restarted = (_Run.NEW if begins else _Run.UNKNOWN), False
         if run is _Run.LIKELY:
-            run = self._by_falling_totals(samples, horizon, totals)
+            run = self._by_falling_totals(samples, totals)
             restarted = run is _Run.NEW
         if run in (_Run.NEW, _Run.UNKNOWN):
             self._cursors.clear()
+            self._whole = run is _Run.NEW
         young = born is not None and born > horizon
-        added, lost = self._count(at, samples, run, young, horizon, slot_of)
+        added, lost, fell = self._count(at, samples, run, young, horizon, flap_horizon, slot_of)
+        self._note_requests(at, samples, totals, asked_again_ms)
         duplicates = self._seen_from(target, at, horizon)
+        is_alike = run in (_Run.SAME, _Run.NEW) and not fell
+        if at > self._last:
+            self._times = [*self._times[-GAPS:], at]
         self._last = at
         self._target = target
         self._uptime = uptime
-        return Scrape(added, restarted, lost, duplicates, born)
+        since = max(before if known else horizon, horizon if born is None else born)
+        return Scrape(added, restarted, lost, duplicates, is_alike, since)
+
+    def is_cold(self, at: int) -> bool:
+        """Whether it has had requests, and none of them at a time or before."""
+        return self._asked is not None and self._asked > at
+
+    def _note_requests(
+        self,
+        at: int,
+        samples: Sequence[tuple[Series, float]],
+        totals: frozenset[int],
+        asked_again_ms: int,
+    ) -> None:
+        if at - self._asked_last > asked_again_ms:
+            self._asked = None
+        # The sample of this scrape, whatever a flap before it makes of that.
+        cursors = ((self._cursors.get(each.counter), value) for each, value in samples)
+        if any(each is not None and each.slot in totals and value > 0 for each, value in cursors):
+            self._asked, self._asked_last = at if self._asked is None else self._asked, at
 
     def forget(self, horizon: int) -> bool:
         """Drop what is at or before `horizon`; return whether nothing is left."""
@@ -122,18 +239,24 @@ class Process:
         return _Run.NEW if uptime + CLOCK_SLACK_MS < expected else _Run.LIKELY
 
     def _by_falling_totals(
-        self, samples: Sequence[tuple[Series, float]], horizon: int, totals: frozenset[int]
+        self, samples: Sequence[tuple[Series, float]], totals: frozenset[int]
     ) -> _Run:
-        """Without a clock the largest total that fell decides: by half or more is a restart."""
+        """Without a clock the largest total that fell decides: by half or more is a restart.
+
+        Of several that were as large it is the one that fell most, in whatever order they come. It
+        fell since the last scrape. What is older would make whether it is a restart, and so all
+        that is known after it, depend on more than one lookback.
+        """
         largest, its_value = 0, 0.0
         for series, value in samples:
+            # What is no number is not less than any.
             cursor = self._cursors.get(series.counter)
             if (
                 cursor is not None
                 and cursor.slot in totals
-                and cursor.at > horizon
+                and cursor.at == self._last
                 and value < cursor.value
-                and cursor.value > largest
+                and (cursor.value, -value) > (largest, -its_value)
             ):
                 largest, its_value = cursor.value, value
         if not largest:
@@ -147,13 +270,15 @@ class Process:
         run: _Run,
         young: bool,
         horizon: int,
+        flap_horizon: int,
         slot_of: Callable[[Series], int | None],
-    ) -> tuple[list[tuple[int, int]], bool]:
+    ) -> tuple[list[tuple[int, int]], bool, bool]:
+        """What is added, whether something before it is unknown, and whether a counter fell."""
         added: list[tuple[int, int]] = []
-        lost = run is _Run.UNKNOWN
+        lost, fell = run is _Run.UNKNOWN, False
         cursors = self._cursors
         for series, number in samples:
-            if series.template.is_clock:
+            if series.template.is_clock or isnan(number):
                 continue
             value = int(number)
             cursor = cursors.get(series.counter)
@@ -164,7 +289,8 @@ class Process:
                 cursors[series.counter] = Cursor(slot, at, value)
                 if run is _Run.UNKNOWN:
                     continue
-                if run is not _Run.NEW and series.template.counter.from_start and not young:
+                hidden = series.template.counter.from_start and not young
+                if run is not _Run.NEW and (hidden or not self._whole):
                     lost = True
                     continue
                 grown = value
@@ -173,10 +299,11 @@ class Process:
                 if run is _Run.LIKELY and 2 * value <= cursor.value:
                     grown = cursor.restart(at, value)
                 else:
-                    grown = cursor.rise(at, value, horizon)
+                    grown = cursor.rise(at, value, flap_horizon)
+                    fell = fell or cursor.held is not None
             if grown:
                 added.append((slot, grown))
-        return added, lost
+        return added, lost, fell
 
     def _seen_from(self, target: str, at: int, horizon: int) -> tuple[str, ...]:
         """The targets of this pod that were scraped since `target` was: none in a hand-over."""
@@ -200,7 +327,7 @@ class Process:
 def _uptime(at: int, samples: Sequence[tuple[Series, float]]) -> int | None:
     """Milliseconds that the process had been up at the scrape, by its own clock."""
     for series, value in samples:
-        if series.template.is_clock:
+        if series.template.is_clock and not isnan(value):
             if series.template.source.clock_means is Clock.UPTIME:
                 return round(value * 1000)
             return at - round(value * 1000)

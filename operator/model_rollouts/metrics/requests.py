@@ -5,19 +5,26 @@ from dataclasses import dataclass
 
 from model_rollouts.metrics.errors import InputError, require_name, require_unique
 from model_rollouts.metrics.objectives import CountedObjective
+from model_rollouts.metrics.pods import KnownPods
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 
 DEFAULT_WARMUP_MS = 60_000
+LONGEST_WARMUP_MS = 120_000
+"""Whether a pod is warm has to follow from its samples in one lookback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One stream of requests, counted apart: a revision and the listener they came in by."""
+    """One stream of requests, counted apart: a revision and the listener they came in by.
+
+    `compared_with` is the revision in whose seconds its counts are needed too, None for no other.
+    """
 
     name: str
     revision: str
     listener: Listener = Listener.LIVE
+    compared_with: str | None = None
 
     def __post_init__(self) -> None:
         require_name("arm.name", self.name)
@@ -29,25 +36,13 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
-    """What the cluster knows of a pod: when it was created, since when it is ready (or None)."""
-
-    name: str
-    revision: str
-    created_ms: int
-    ready_ms: int | None = None
-
-    def __post_init__(self) -> None:
-        require_name("pod.name", self.name)
-        require_name(f"pod '{self.name}', revision", self.revision)
-
-
-@dataclass(frozen=True, slots=True)
 class MeasuredRollout:
     """One rollout to be counted. Times are Unix milliseconds.
 
-    `key` names it towards the caller. Counting begins at `started_ms`. The first `warmup_ms` of a
-    pod do not count in the shadow arm. What is `sparing` is counted at the slow pace.
+    `key` names it towards the caller. Counting begins at `started_ms`. In the first `warmup_ms` in
+    which a pod is asked, copies do not count, and of users' requests not how long they took. What
+    is `sparing` is counted at the slow pace. `pods` are those whose samples count, None where
+    nobody knows: then all do.
     """
 
     key: str
@@ -55,7 +50,7 @@ class MeasuredRollout:
     arms: tuple[Arm, ...]
     objectives: tuple[CountedObjective, ...]
     started_ms: int
-    pods: tuple[Pod, ...] = ()
+    pods: KnownPods | None = None
     warmup_ms: int = DEFAULT_WARMUP_MS
     sparing: bool = False
 
@@ -77,8 +72,10 @@ class MeasuredRollout:
             raise InputError(
                 f"{field}, started_ms", self.started_ms, "Unix milliseconds, 0 or more"
             )
-        if self.warmup_ms < 0:
-            raise InputError(f"{field}, warmup_ms", self.warmup_ms, "milliseconds, 0 or more")
+        if not 0 <= self.warmup_ms <= LONGEST_WARMUP_MS:
+            raise InputError(
+                f"{field}, warmup_ms", self.warmup_ms, f"milliseconds, 0 to {LONGEST_WARMUP_MS:,}"
+            )
 
     @property
     def revisions(self) -> frozenset[str]:

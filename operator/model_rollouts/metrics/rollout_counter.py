@@ -1,27 +1,38 @@
 """One rollout: from raw samples to the counts of its closed intervals.
 
+Series of one process with one timestamp are one scrape, which counts as a whole or waits. Each
+process has a cursor, the time of its last scrape that was counted: what becomes visible late is
+counted when it comes, and nothing is counted twice. An interval is closed once every process has
+been scraped in it, so it is as long as the scrapes are apart, whatever was configured.
+
 `RolloutCounter` is a cache, not a store. Thrown away, it is built again from the watermark and one
 lookback of samples, and goes on with the same counts.
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
-from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.alignment import Alignments
+from model_rollouts.metrics.closing import Tallies, series_missing
+from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
+from model_rollouts.metrics.findings import Finding
+from model_rollouts.metrics.grid import SELDOM_MS, Grid
 from model_rollouts.metrics.interval import Interval
-from model_rollouts.metrics.process import Process
+from model_rollouts.metrics.lateness import Lateness
+from model_rollouts.metrics.membership import Membership
+from model_rollouts.metrics.process import INCOMPLETE_SCRAPES
+from model_rollouts.metrics.processes import Processes
 from model_rollouts.metrics.requests import MeasuredRollout
-from model_rollouts.metrics.series import Sample, Series, process_name
-from model_rollouts.metrics.slots import ArmSums, ObjectiveSums, Slots, total_of
-from model_rollouts.metrics.watermark import Watermark
+from model_rollouts.metrics.scrapes import Scrapes, Seen
+from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.slots import Slots
+from model_rollouts.metrics.watermark import Watermark, process_key
 
-LARGEST_COUNT = 2.0**53
-"""Above this a float no longer tells neighbouring whole numbers apart."""
+LONGEST_MS = 120_000
+"""An interval is closed after so long at the latest: twice the longest usual scrape interval."""
 
-_Scrapes = dict[tuple[int, str], list[tuple[Series, float]]]
+OVERLAP_MS = 60_000
+"""How far before what was read last a reading goes back for processes that are late."""
 
 
 class RolloutCounter:
@@ -35,172 +46,274 @@ class RolloutCounter:
         self.layout = layout
         self._grid = grid
         self._at = watermark.at_ms
-        waits = {key for arm in layout.arms for each in arm.objectives for key in each.carries}
-        self._carry = {key: amount for key, amount in watermark.carry if key in waits}
-        self._processes: dict[str, Process] = {}
-        self._scraped: frozenset[str] = frozenset()
+        self._tallies = Tallies(layout, dict(watermark.carry))
+        self._stored = {key: watermark.at_ms - behind for key, behind in watermark.behind}
+        self._behind = watermark.behind
+        self._members = Membership()
+        self._processes = Processes(self._members)
+        self._scrapes = Scrapes(self._members, grid.lookback_ms)
+        self._alignments = Alignments(rollout, layout, grid)
+        self._open = Interval(self._at, len(layout))
+        self._examined = self._at
+        """Up to where it is known that the open interval cannot be closed."""
+        self._created: Mapping[str, int] = {}
+        self.read_until = self._at
+        self.lateness = Lateness()
         self.warm = False
         """Whether the samples of a lookback before the watermark were taken in."""
 
     @property
     def watermark(self) -> Watermark:
         """Up to where everything is counted."""
-        return Watermark(self._at, tuple(sorted(self._carry.items())))
+        return Watermark(self._at, tuple(sorted(self._tallies.carry.items())), self._behind)
 
     @property
     def reads_from(self) -> int:
         """The time after which samples are needed next."""
-        return self._at if self.warm else self._at - self._grid.lookback_ms
+        if not self.warm:
+            return self._at - self.lookback_ms
+        oldest = self.read_until - OVERLAP_MS
+        cursors = list(self._processes.counted_to().values())
+        cursors += [first - 1 for first in self._scrapes.first()]
+        cursors += [first - 1 for first in self._members.waiting.values()]
+        if not self.is_scraped:
+            # Nothing tells yet how late samples are: they are looked for as long as they may be.
+            return max(oldest, self.read_until - self.lookback_ms)
+        return min([each for each in cursors if each >= oldest], default=self.read_until)
+
+    @property
+    def lookback_ms(self) -> int:
+        """How far back the last sample of a series is good to go on."""
+        return self._grid.lookback_ms
+
+    @property
+    def is_scraped(self) -> bool:
+        """Whether any pod has been, lately."""
+        return bool(self._processes.known)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The pods whose scrapes wait until somebody knows whose they are."""
+        return self._members.unknown
+
+    @property
+    def scraped_every_ms(self) -> int | None:
+        """The usual time between two scrapes, from their timestamps; None while it is not known."""
+        return self._processes.scraped_every(self._examined - self.lookback_ms)
 
     def advance(
         self,
         series: Iterable[tuple[Series, Sequence[Sample]]],
         until_ms: int,
+        now_ms: int = 0,
     ) -> tuple[IntervalCounts, ...]:
-        """Count every interval that ends at or before `until_ms`, a boundary of the grid.
+        """Count all that is visible up to `until_ms`, a boundary of the grid.
 
-        `series` holds all samples after `reads_from`; what lies outside is passed over.
+        `series` holds all samples after `reads_from`; what lies outside is passed over, and so is
+        what was counted before. `now_ms` is when it was read, as the caller of `Intake.plan` says
+        it. Returns the intervals that can be closed.
         """
-        intervals = self._intervals(until_ms)
-        self._take(series, until_ms, intervals)
-        records = tuple(self._close(interval) for interval in intervals.values())
-        horizon = until_ms - self._grid.lookback_ms
-        self._processes = {
-            name: process
-            for name, process in self._processes.items()
-            if not process.forget(horizon)
-        }
-        self._at = until_ms
+        pods = self.rollout.pods
+        self._members.begins(pods)
+        since_ms = self.read_until - self.lookback_ms
+        known = self._processes.known
+        seen = self._scrapes.in_order(series, known, (since_ms, until_ms), self._at)
+        self._created = {pod.name: pod.created_ms for pod in pods.there} if pods else {}
+        taken = self._take_silently(seen) if not self.warm else 0
+        records: list[IntervalCounts] = []
+        self.lateness.begins(self.read_until if self.warm else None)
+        for end in range(self._next_end(), until_ms + 1, self._grid.step_ms):
+            while taken < len(seen) and seen[taken].at <= end:
+                self._take(seen[taken], self._open)
+                taken += 1
+            self._examined = end
+            self._alignments.reach(end)
+            if self._is_complete(end):
+                records.append(self._close(end))
+        self.lateness.ends(now_ms)
+        if not self._is_sparing:
+            # What is read again must be known as counted.
+            forgotten = self._at - self.lookback_ms
+            self._processes.forget(forgotten)
+            self._scrapes.forget_foreign()
+            self._members.forget(forgotten)
+        self.read_until = max(self.read_until, until_ms)
         self.warm = True
-        return records
+        return tuple(records)
 
-    def _intervals(self, until_ms: int) -> dict[int, Interval]:
-        """The open intervals by their end, the first one cut at the watermark."""
-        step = self._grid.step_ms
-        ends = range(self._grid.floor(self._at) + step, until_ms + 1, step)
-        return {end: Interval(max(self._at, end - step), end, len(self.layout)) for end in ends}
+    def _next_end(self) -> int:
+        """The next boundary at which the open interval may end."""
+        return self._grid.floor(self._examined) + self._grid.step_ms
 
-    def _take(
-        self,
-        series: Iterable[tuple[Series, Sequence[Sample]]],
-        until_ms: int,
-        intervals: Mapping[int, Interval],
-    ) -> None:
-        created = {pod.name: pod.created_ms for pod in self.rollout.pods}
-        silent = Interval(self.reads_from, self._at, len(self.layout))
-        for name, scrapes in self._by_process(series, until_ms, intervals).items():
-            process = self._processes.get(name)
-            if process is None:
-                process = self._processes[name] = Process()
-            for (at, _), samples in sorted(scrapes.items()):
-                start = self._grid.start_of(at)
-                interval = silent if at <= self._at else intervals[start + self._grid.step_ms]
-                pod = samples[0][0].pod
-                scrape = process.scrape(
-                    at,
-                    samples,
-                    horizon=start - self._grid.lookback_ms,
-                    counted_from=self.rollout.started_ms,
-                    created=created.get(pod),
-                    slot_of=self.layout.slot_of,
-                    totals=self.layout.totals,
-                )
-                born = created.get(pod) if scrape.born_ms is None else scrape.born_ms
-                warming = self._warming(born, interval.start_ms)
-                interval.take(
-                    at, samples[0][0], scrape, self.layout.shadow_slots if warming else None
-                )
-        if not self.warm:
-            self._scraped = silent.scraped_after(self._at - self._grid.step_ms)
+    def _take_silently(self, seen: Sequence[Seen]) -> int:
+        """Take in what was counted before the watermark; returns how many scrapes that is.
 
-    def _by_process(
-        self,
-        series: Iterable[tuple[Series, Sequence[Sample]]],
-        until_ms: int,
-        intervals: Mapping[int, Interval],
-    ) -> dict[str, _Scrapes]:
-        since = self.reads_from
-        found: dict[str, _Scrapes] = {}
-        for each, samples in series:
-            scrapes = found.get(each.process)
-            if scrapes is None:
-                scrapes = found[each.process] = defaultdict(list)
-            for seconds, text in samples:
-                at = round(seconds * 1000)
-                if not since < at <= until_ms:
-                    continue
-                value = _number(text)
-                # Written so that NaN, which compares as false, is refused too.
-                if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not each.template.is_clock):
-                    interval = intervals.get(self._grid.start_of(at) + self._grid.step_ms)
-                    if interval is not None:
-                        interval.refuse(each, text)
-                    continue
-                scrapes[at, each.target].append((each, value))
-        return found
+        That is all up to the watermark, except of the processes that were behind it then. What was
+        counted is taken as it is: whether it had waited cannot be known, and makes no difference.
+        What was not is taken after all that was, so that none of it passes for handed out.
+        """
+        silent = Interval(self.reads_from, len(self.layout))
+        step, taken = self._grid.step_ms, 0
+        late: list[Seen] = []
+        reached = self._grid.floor(self.reads_from) + step
+        for taken, each in enumerate(seen, 1):
+            if each.at > self._at:
+                taken -= 1
+                break
+            while reached < min(each.at, self._at):
+                self._alignments.reach(reached)
+                reached += step
+            counted_to = self._stored.get(process_key(each.process), self._at)
+            if each.at <= counted_to:
+                self._count(each, silent)
+            elif counted_to == self.reads_from:
+                # What it waits for was known from scrapes that are forgotten.
+                self._scrapes.await_more(each)
+            else:
+                late.append(each)
+        for end in (*range(reached, self._at, step), self._at):
+            self._alignments.reach(end)
+        self._alignments.taken()
+        for each in late:
+            self._take(each, self._open)
+        return taken
 
-    def _warming(self, born: int | None, start_ms: int) -> bool:
-        """Whether a pod's shadow counts of an interval are still those of a cold model."""
-        warmup = self.rollout.warmup_ms
-        return bool(warmup) and born is not None and start_ms < born + warmup
+    def _take(self, seen: Seen, interval: Interval) -> None:
+        """Count a scrape in `interval`, unless it has to wait for its owner or the rest of itself.
 
-    def _close(self, interval: Interval) -> IntervalCounts:
-        arms = {
-            arm.name: ArmCounts(
-                {each.name: self._tally(each, arm, interval) for each in arm.objectives},
-                interval.pods_of(arm.revision),
-                interval.restarts_of(arm.revision),
-                interval.is_warming(arm),
-            )
-            for arm in self.layout.arms
-        }
-        findings = interval.findings(self.layout.arms, arms)
-        findings += self._missing(interval)
-        self._scraped = interval.scraped_after(interval.start_ms)
-        return IntervalCounts(
-            interval.start_ms, interval.end_ms, arms, tuple(sorted(set(findings)))
+        What waited before it is counted with it, so all scrapes are counted sooner or later, and
+        what is known of a process does not depend on which of them waited.
+        """
+        if self._members.awaits(seen.first, seen.at):
+            return
+        process = self._processes.of(seen)
+        waiting = self._scrapes.of(seen.process, self._at)
+        required, horizon = self._required(seen), self._horizon(seen.at)
+        lacks = process.lacks(seen.at, seen.samples, required, horizon, self.layout.totals)
+        if lacks and len(waiting) + 1 < INCOMPLETE_SCRAPES:
+            self._scrapes.await_rest(seen.process, [*waiting, seen])
+            return
+        self._scrapes.settle(seen.process)
+        for each in waiting:
+            self._count(each, interval, is_whole=False)
+        self._count(seen, interval)
+        if not self._members.has_waited(seen.process):
+            self.lateness.taken(seen.process, seen.at)
+
+    def _count(self, seen: Seen, interval: Interval, *, is_whole: bool = True) -> None:
+        """Count a scrape in `interval`; unless it `is_whole`, the rest of it never came."""
+        at, samples = seen.at, seen.samples
+        first = seen.first
+        created = self._created.get(first.pod)
+        process = self._processes.of(seen)
+        scrape = process.scrape(
+            at,
+            samples,
+            horizon=self._horizon(at),
+            flap_horizon=self._flap_horizon(at),
+            counted_from=self.rollout.started_ms,
+            created=created,
+            slot_of=self.layout.slot_of,
+            totals=self.layout.totals,
+            asked_again_ms=self.lookback_ms - self._warmup_ms,
         )
+        if is_whole:
+            process.settle(samples, self._required(seen))
+        cold = self._warmup_ms > 0 and process.is_cold(self._reached(at) - self._warmup_ms)
+        interval.take(at, first, scrape, cold=cold)
+        if self._members.is_counted(seen.process):
+            self._alignments.take(first, at, scrape, cold=cold)
+        for each, value in samples:
+            if math.isnan(value):
+                interval.refuse(each)
 
-    def _tally(self, sums: ObjectiveSums, arm: ArmSums, interval: Interval) -> Tally:
-        """The tally of one objective; bad ones beyond the total wait for the next interval."""
-        increments = interval.increments
-        total = max(0, total_of(sums.total, increments))
-        bad: list[int] = []
-        for level, key in zip(sums.bad, sums.carries, strict=True):
-            waiting = self._carry.pop(key, 0) + total_of(level, increments)
-            counted = min(max(0, waiting), total)
-            if waiting != counted:
-                self._carry[key] = waiting - counted
-                interval.carried(arm.name, sums.name, waiting - counted)
-            bad.append(counted)
-        return Tally(total, tuple(bad))
+    def _required(self, seen: Seen) -> frozenset[str]:
+        """The groups of series that a scrape should have."""
+        first = seen.first
+        return self.layout.required(first.revision, first.template.source)
 
-    def _missing(self, interval: Interval) -> list[Finding]:
-        """Pods that have been ready for two intervals and were scraped in neither."""
-        since = interval.end_ms - 2 * self._grid.step_ms
-        scraped = self._scraped | interval.scraped_after(interval.start_ms)
-        found = []
+    def _horizon(self, at: int) -> int:
+        """The time at and before which a scrape knows nothing: as if read from the watermark."""
+        return self._reached(at) - self.lookback_ms
+
+    def _flap_horizon(self, at: int) -> int:
+        """The time at and before which what a counter fell from is forgotten.
+
+        What of stable is compared waits for up to half a lookback after its scrape was counted. So
+        that it follows from one lookback, what such a scrape added has to follow from the other
+        half.
+        """
+        return max(self._horizon(at), self._grid.start_of(at) - self.lookback_ms // 2)
+
+    def _reached(self, at: int) -> int:
+        """Up to where all is counted when a scrape is, whenever it was read."""
+        return max(self._grid.start_of(at), self._at)
+
+    @property
+    def _warmup_ms(self) -> int:
+        """How long a pod that is asked is cold: at most what one lookback can tell."""
+        return 0 if self._is_sparing else min(self.rollout.warmup_ms, self.lookback_ms // 2)
+
+    @property
+    def _is_sparing(self) -> bool:
+        """Whether it is at the slow pace, and thrown away after this reading."""
+        return self.rollout.sparing or self._grid.scrapes > 1
+
+    def _is_complete(self, end_ms: int) -> bool:
+        """Whether the open interval may end here: nothing more is awaited for it."""
+        length = end_ms - self._open.start_ms
+        if self._is_sparing or length >= LONGEST_MS:
+            return True
+        usual = self._processes.scraped_every(end_ms - self.lookback_ms) or self._grid.step_ms
+        return not any(self._awaits(arm.revision, end_ms, usual) for arm in self.layout.arms)
+
+    def _awaits(self, revision: str, end_ms: int, usual_ms: int) -> bool:
+        """Whether a scrape of a revision's pods is still to come in the open interval."""
+        if any(each.first.revision == revision for each in self._scrapes.waiting(self._at)):
+            # It was scraped, and the rest of that is not visible yet.
+            return end_ms - self._open.start_ms <= INCOMPLETE_SCRAPES * usual_ms
+        horizon = end_ms - self.lookback_ms
+        return self._processes.awaits(revision, self._open, end_ms, horizon, usual_ms)
+
+    def _close(self, end_ms: int) -> IntervalCounts:
+        interval, horizon = self._open, end_ms - self.lookback_ms
+        shared, compared = self._alignments.taken(), self._alignments.arm
+        arms: dict[str, ArmCounts] = {}
+        findings: list[Finding] = []
         for arm in self.layout.arms:
-            missing = sorted(
-                pod.name
-                for pod in self.rollout.pods
-                if pod.revision == arm.revision
-                and pod.ready_ms is not None
-                and pod.ready_ms <= since
-                and not all(
-                    process_name(source, pod.revision, pod.name) in scraped
-                    for source in self.layout.sources
-                )
-            )
-            if missing:
-                seconds = 2 * self._grid.step_ms / 1000
-                message = f"ready pods were not scraped for {seconds:g} s: {', '.join(missing)}"
-                found.append(Finding(Reason.SCRAPE_MISSING, arm.name, tuple(missing), message))
-        return found
+            absent = self._processes.absent(arm.revision, interval)
+            beside = shared if arm.name == compared else None
+            arms[arm.name] = self._tallies.arm(arm, interval, absent, beside)
+            findings += series_missing(arm, absent)
+        findings += interval.findings(self.layout.arms, arms)
+        findings += self._of_pods(arms, end_ms, horizon)
+        self._at = end_ms
+        self._behind = self._processes.behind(
+            self._counted_before(end_ms), end_ms, horizon, self._grid.step_ms
+        )
+        self._open = Interval(end_ms, len(self.layout))
+        return IntervalCounts(interval.start_ms, end_ms, arms, tuple(sorted(set(findings))))
 
+    def _of_pods(
+        self, arms: Mapping[str, ArmCounts], end_ms: int, horizon: int
+    ) -> Iterator[Finding]:
+        """Which pods are not ours, and which of ours are not scraped."""
+        # One scrape of each tells of no interval: then it may be long.
+        every = max(self._grid.step_ms, self._processes.scraped_every(horizon) or SELDOM_MS)
+        # What waits for the rest of itself was scraped.
+        last = self._processes.counted_to() | self._scrapes.last()
+        last = {name: at for name, at in last.items() if at > horizon}
+        for arm in self.layout.arms:
+            yield from self._members.not_counted(arm, horizon, end_ms)
+            if arms[arm.name].pods:
+                yield from self._members.missing(arm, self.layout.sources, last, end_ms, every)
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    def _counted_before(self, end_ms: int) -> dict[str, int]:
+        """The processes of which a scrape waits, each with the time before which all is counted.
+
+        One that waits for its owner is counted from its first scrape, or from its last one that was
+        counted.
+        """
+        found = {name: first - 1 for name, first in self._members.waiting.items()}
+        waiting = self._scrapes.waiting(end_ms)
+        return found | {each.process: end_ms - self.lookback_ms for each in waiting}

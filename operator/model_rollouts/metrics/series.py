@@ -11,7 +11,7 @@ from sys import intern
 
 from model_rollouts.metrics.histogram_edges import edge_of
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.sources import Source, require_label
+from model_rollouts.metrics.sources import Source, require_label, require_matchers
 
 Sample = tuple[float, str]
 """A raw sample as Prometheus sends it: Unix seconds and the value as text."""
@@ -22,18 +22,22 @@ class LabelNames:
     """Names of the labels that the scrape configuration gives to targets.
 
     `replica` lists labels that tell apart Prometheus servers which scrape the same targets; they
-    are ignored, so a highly available pair is not taken for a pod scraped twice.
+    are ignored, so a highly available pair is not taken for a pod scraped twice. `observer` are
+    labels with their values that the observer's targets have and no others; with none of them
+    nothing is asked of the observer.
     """
 
     namespace: str = "namespace"
     pod: str = "pod"
-    replica: tuple[str, ...] = ("prometheus_replica",)
+    replica: tuple[str, ...] = ("prometheus_replica", "replica")
+    observer: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         require_label("labels.namespace", self.namespace)
         require_label("labels.pod", self.pod)
         for label in self.replica:
             require_label("labels.replica", label)
+        require_matchers("labels.observer", self.observer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +45,8 @@ class Series:
     """One series, its labels read once and kept for as long as it is seen.
 
     `process` names the pod's exporter within its namespace, `counter` the series within the
-    process; both leave out the target, which `target` names.
+    process; both leave out the target, which `target` names. `group` is `Template.group`.
+    `names_pod`: `pod` is the name that the cluster has for it, and not one made of the target.
     """
 
     template: Template
@@ -51,6 +56,8 @@ class Series:
     target: str
     process: str
     counter: str
+    group: str
+    names_pod: bool = True
 
 
 def process_name(source: Source, revision: str, pod: str) -> str:
@@ -59,13 +66,22 @@ def process_name(source: Source, revision: str, pod: str) -> str:
 
 
 def read_series(template: Template, labels: Mapping[str, str], names: LabelNames) -> Series | None:
-    """The identity behind the labels of one series in the answer to `template`.
+    """The identity behind the labels of one series, as `template` reads it.
 
-    None when it is not what the template asked for: the labels of namespace or revision are
-    missing, or the bucket edge is another one.
+    None when it is not what the template asks for: another metric, listener or bucket edge, or
+    without the labels of namespace or revision.
     """
     source = template.source
-    namespace = labels.get(names.namespace)
+    if labels.get("__name__") != template.counter.metric:
+        return None
+    if any(labels.get(label) != value for label, value in template.fixed.items()):
+        return None
+    if not template.counter.matches(labels):
+        return None
+    label_of_namespace = source.namespace_label or names.namespace
+    if source.is_beside and any(labels.get(label) != value for label, value in names.observer):
+        return None
+    namespace = labels.get(label_of_namespace)
     revision = labels.get(source.revision_label)
     if not namespace or not revision:
         return None
@@ -73,7 +89,7 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
         return None
     target: list[str] = []
     metric: list[str] = []
-    apart = {"__name__", "le", names.namespace, source.revision_label, *names.replica}
+    apart = {"__name__", "le", label_of_namespace, source.revision_label, *names.replica}
     for label, value in sorted(labels.items()):
         if label in apart:
             continue
@@ -82,7 +98,9 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
     # Without a pod label the target is the best name there is for a process.
     pod = labels.get(names.pod) or where
     edge = "" if template.edge is None else f"|{template.edge:g}"
-    name = f"{template.counter.metric}|{'|'.join(metric)}{edge}"
+    # A series may be read by two templates, one of which fixes more labels than the other.
+    fixed = ",".join(label for label, _ in template.counter.labels)
+    name = f"{template.counter.metric}{{{fixed}}}|{'|'.join(metric)}{edge}"
     return Series(
         template=template,
         namespace=intern(namespace),
@@ -91,4 +109,6 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
         target=intern(where),
         process=intern(process_name(source, revision, pod)),
         counter=intern(name),
+        group=template.group,
+        names_pod=bool(labels.get(names.pod)),
     )

@@ -1,16 +1,26 @@
 """Which counters a rollout needs, and how their increments add up to tallies.
 
-Computed once per rollout: each counter of each revision gets a slot in a flat list of increments,
-and each objective of each arm becomes sums over slots.
+Each counter of each revision gets a slot in a flat list of increments, and each objective of each
+arm becomes sums over slots. That is worked out once for all rollouts that differ only in the names
+of their revisions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
-from model_rollouts.metrics.objectives import CountedObjective, Template, Term
-from model_rollouts.metrics.requests import Arm, MeasuredRollout
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.objectives import (
+    UNJUDGED,
+    CountedObjective,
+    Template,
+    Term,
+    template_of,
+)
+from model_rollouts.metrics.requests import MeasuredRollout
 from model_rollouts.metrics.series import Series
-from model_rollouts.metrics.sources import Listener
+from model_rollouts.metrics.sources import Listener, Source
 from model_rollouts.metrics.watermark import carry_key
 
 Sum = tuple[tuple[int, int], ...]
@@ -25,86 +35,185 @@ class ObjectiveSums:
     total: Sum
     bad: tuple[Sum, ...]
     carries: tuple[str, ...]
+    of_warm_pods: bool
+    """Whether what cold pods added is left out."""
+    is_beside: bool
+    """Whether it is counted by the observer, which is asked by nobody."""
+    groups: frozenset[str]
+    """The groups of series without which its counts would be wrong, not just fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmSums:
-    """One arm and the objectives it can be judged by."""
+    """One arm, the objectives it can be judged by, and what cannot be judged of it."""
 
     name: str
     revision: str
     listener: Listener
     objectives: tuple[ObjectiveSums, ...]
+    unjudged: tuple[tuple[Reason, Sum], ...]
 
 
 class Slots:
     """The slots and sums of one rollout."""
 
-    def __init__(self, rollout: MeasuredRollout, interned: Callable[[Template], Template]) -> None:
-        self._interned = interned
-        self._slots: dict[tuple[str, Template], int] = {}
-        self._totals: set[int] = set()
-        self.arms = tuple(self._arm(rollout, arm) for arm in rollout.arms)
-        self.templates = self._templates()
-        self.totals = frozenset(self._totals)
-        self.sources = frozenset(template.source for template in self.templates)
-        self.shadow_slots = frozenset(
-            slot
-            for (_, template), slot in self._slots.items()
-            if template.listener is Listener.SHADOW
+    def __init__(self, rollout: MeasuredRollout) -> None:
+        self._revisions = tuple(dict.fromkeys(arm.revision for arm in rollout.arms))
+        self._places = {name: place for place, name in enumerate(self._revisions)}
+        arms = tuple(
+            _Arm(arm.name, self._places[arm.revision], arm.listener) for arm in rollout.arms
         )
+        self._layout = layout = _layout(arms, rollout.objectives, rollout.sparing)
+        self.arms = tuple(
+            ArmSums(arm.name, arm.revision, arm.listener, *sums)
+            for arm, sums in zip(rollout.arms, layout.arms, strict=True)
+        )
+        self.totals = layout.totals
+        self.sources = layout.sources
+        """Those that each pod of a revision has."""
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._layout.slots)
 
     def slot_of(self, series: Series) -> int | None:
         """The slot that the increments of `series` go to; None when nothing asks for them."""
-        return self._slots.get((series.revision, series.template))
+        return self._layout.slots.get((self._places.get(series.revision, -1), series.template))
 
-    def _arm(self, rollout: MeasuredRollout, arm: Arm) -> ArmSums:
-        shared = any(other.revision == arm.revision for other in rollout.arms if other != arm)
-        return ArmSums(
-            arm.name,
-            arm.revision,
-            arm.listener,
-            tuple(
-                self._objective(arm, objective)
-                for objective in rollout.objectives
-                # Where a revision serves users and copies, a counter of both tells of neither.
-                if objective.tells_listeners_apart or not shared
-            ),
+    def required(self, revision: str, source: Source) -> frozenset[str]:
+        """The groups of series that each scrape of an exporter of `revision` has."""
+        return self._layout.required.get((self._places.get(revision, -1), source.name), _NOTHING)
+
+    @cached_property
+    def templates(self) -> Mapping[Template, tuple[str, ...]]:
+        """What must be queried, and for which revisions; clocks of the sources included."""
+        return {each: self._named(places) for each, places in self._layout.templates.items()}
+
+    @cached_property
+    def by_source(self) -> Sequence[tuple[frozenset[Template], tuple[str, ...]]]:
+        """What one query selects: all templates of a source, and the revisions it is read for."""
+        return [(templates, self._named(places)) for templates, places in self._layout.by_source]
+
+    def _named(self, places: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple(self._revisions[place] for place in places)
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class _Arm(NamedTuple):
+    """An arm as far as its sums depend on it: its revision is a place among those of a rollout."""
+
+    name: str
+    revision: int
+    listener: Listener
+
+
+class _Layout:
+    """The slots and sums of all rollouts with the same objectives and arms."""
+
+    def __init__(
+        self, arms: Sequence[_Arm], objectives: Sequence[CountedObjective], *, sparing: bool
+    ) -> None:
+        self.slots: dict[tuple[int, Template], int] = {}
+        self._totals: set[int] = set()
+        self.arms = tuple(self._arm(arms, arm, objectives, sparing) for arm in arms)
+        self.templates = self._templates()
+        self.totals = frozenset(self._totals)
+        self.by_source = self._by_source()
+        self.required = self._required()
+        self.sources = frozenset(
+            each.source for each in self.templates if not each.source.is_beside
         )
 
-    def _objective(self, arm: Arm, objective: CountedObjective) -> ObjectiveSums:
+    def _arm(
+        self,
+        arms: Sequence[_Arm],
+        arm: _Arm,
+        objectives: Sequence[CountedObjective],
+        sparing: bool,
+    ) -> tuple[tuple[ObjectiveSums, ...], tuple[tuple[Reason, Sum], ...]]:
+        # At the slow pace nothing is decided, so nothing has to wait.
+        sources = () if sparing else {each.source for each in objectives}
+        on_copies = any(each.listener is Listener.SHADOW for each in arms)
+        shared = any(other.revision == arm.revision for other in arms if other != arm)
+        sums = tuple(
+            self._objective(arm, objective)
+            for objective in objectives
+            # Where a revision serves users and copies, a counter of both tells of neither.
+            if (objective.tells_listeners_apart or not shared)
+            and (on_copies or not objective.of_copies)
+        )
+        unjudged = tuple(
+            (reason, ((self._slot(arm, source, Term(counter)), 1),))
+            for reason, source, counter in UNJUDGED
+            if source in sources
+        )
+        return sums, unjudged
+
+    def _objective(self, arm: _Arm, objective: CountedObjective) -> ObjectiveSums:
         total = self._sum(arm, objective, objective.total)
         self._totals.update(slot for slot, sign in total if sign > 0)
+        terms = (*objective.total, *(each for level in objective.bad for each in level))
         return ObjectiveSums(
             objective.name,
             total,
             tuple(self._sum(arm, objective, level) for level in objective.bad),
             tuple(carry_key(arm.name, objective.name, n) for n in range(len(objective.bad))),
+            # Of copies nothing counts until a pod is warm: nobody is waiting for them.
+            objective.of_warm_pods or arm.listener is Listener.SHADOW,
+            objective.source.is_beside,
+            frozenset(
+                self._template(arm, objective.source, term).group
+                for term in terms
+                if term.counter.from_start
+            ),
         )
 
-    def _sum(self, arm: Arm, objective: CountedObjective, terms: Sequence[Term]) -> Sum:
-        return tuple((self._slot(arm, objective, term), term.sign) for term in terms)
+    def _sum(self, arm: _Arm, objective: CountedObjective, terms: Sequence[Term]) -> Sum:
+        return tuple((self._slot(arm, objective.source, term), term.sign) for term in terms)
 
-    def _slot(self, arm: Arm, objective: CountedObjective, term: Term) -> int:
+    def _slot(self, arm: _Arm, source: Source, term: Term) -> int:
+        template = self._template(arm, source, term)
+        return self.slots.setdefault((arm.revision, template), len(self.slots))
+
+    def _template(self, arm: _Arm, source: Source, term: Term) -> Template:
         listener = arm.listener if term.counter.listener_label is not None else None
-        template = self._interned(Template(objective.source, term.counter, listener, term.edge))
-        return self._slots.setdefault((arm.revision, template), len(self._slots))
+        return template_of(source, term.counter, listener, term.edge)
 
-    def _templates(self) -> Mapping[Template, tuple[str, ...]]:
-        """What must be queried, and for which revisions; clocks of the sources included."""
-        found: dict[Template, list[str]] = {}
-        for revision, template in self._slots:
+    def _required(self) -> Mapping[tuple[int, str], frozenset[str]]:
+        found: dict[tuple[int, str], set[str]] = {}
+        for template, revisions in self.templates.items():
+            for revision in revisions if template.counter.from_start else ():
+                found.setdefault((revision, template.source.name), set()).add(template.group)
+        return {key: frozenset(groups) for key, groups in found.items()}
+
+    def _templates(self) -> Mapping[Template, tuple[int, ...]]:
+        found: dict[Template, list[int]] = {}
+        for revision, template in self.slots:
             found.setdefault(template, []).append(revision)
             source = template.source
             if source.clock is not None:
-                clock = self._interned(Template(source, source.clock, is_clock=True))
+                clock = template_of(source, source.clock, is_clock=True)
                 revisions = found.setdefault(clock, [])
                 if revision not in revisions:
                     revisions.append(revision)
         return {template: tuple(revisions) for template, revisions in found.items()}
+
+    def _by_source(self) -> tuple[tuple[frozenset[Template], tuple[int, ...]], ...]:
+        found: dict[Source, tuple[set[Template], dict[int, None]]] = {}
+        for template, revisions in self.templates.items():
+            templates, asked = found.setdefault(template.source, (set(), {}))
+            templates.add(template)
+            asked |= dict.fromkeys(revisions)
+        return tuple((frozenset(each), tuple(asked)) for each, asked in found.values())
+
+
+@lru_cache(maxsize=128)
+def _layout(
+    arms: tuple[_Arm, ...], objectives: tuple[CountedObjective, ...], sparing: bool
+) -> _Layout:
+    """Always the same one: thousands of rollouts have the same objectives and arms."""
+    return _Layout(arms, objectives, sparing=sparing)
 
 
 def total_of(sums: Sum, increments: Sequence[int]) -> int:

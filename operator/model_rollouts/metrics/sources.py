@@ -5,8 +5,8 @@ new code in the intake.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from model_rollouts.metrics.errors import InputError, require_name
@@ -60,12 +60,15 @@ class Counter:
     `listener_label` is the label whose value is the listener; None when the metric cannot tell
     users from copies. `from_start` says that the series exists from the first scrape of its
     process on: appearing later it was hidden, not zero, so what it already shows is not counted.
+    `pattern` is a label with a regular expression for its values: all series that match are summed.
     """
 
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
     listener_label: str | None = None
     from_start: bool = False
+    pattern: tuple[str, str] | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require_metric("counter.metric", self.metric)
@@ -73,15 +76,31 @@ class Counter:
             require_label("counter.labels", label)
         if self.listener_label is not None:
             require_label("counter.listener_label", self.listener_label)
+        if self.pattern is not None:
+            require_label("counter.pattern", self.pattern[0])
+        # What is asked for is looked up by it for each rollout in each reading.
+        parts = (self.metric, self.labels, self.listener_label, self.from_start, self.pattern)
+        object.__setattr__(self, "_hash", hash(parts))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether the labels of a series are as `pattern` has them."""
+        if self.pattern is None:
+            return True
+        label, values = self.pattern
+        return re.fullmatch(values, labels.get(label, "")) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One kind of exporter beside a model.
+    """One kind of exporter.
 
     All metrics of one pod and one source come from one process, so a restart seen in one counter
     is a restart of all. `metric_label_prefixes` tells the metric's own labels from those of the
-    target; where that is empty, `target_labels` lists the target's.
+    target; where that is empty, `target_labels` lists the target's. `namespace_label` is the
+    metric's own label for the namespace that it tells of, None where the target is in it.
     """
 
     name: str
@@ -90,10 +109,20 @@ class Source:
     clock_means: Clock
     metric_label_prefixes: tuple[str, ...] = ()
     target_labels: frozenset[str] = frozenset()
+    namespace_label: str | None = None
 
     def __post_init__(self) -> None:
         require_name("source.name", self.name)
         require_label("source.revision_label", self.revision_label)
+
+    def __hash__(self) -> int:
+        # There are three of them, and equal ones have the same name.
+        return hash(self.name)
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it tells of revisions to which its own pods do not belong."""
+        return self.namespace_label is not None
 
     def is_target_label(self, label: str) -> bool:
         """Whether a label says who was scraped, not what was counted."""
@@ -133,3 +162,15 @@ MODEL_SERVER = Source(
     ),
 )
 """The model server's own exporter; the scrape configuration copies the revision from the pod."""
+
+OBSERVER = Source(
+    name="observer",
+    revision_label="modelrollouts_revision",
+    clock=Counter("model_rollouts_observer_start_time_seconds"),
+    clock_means=Clock.START_TIME,
+    metric_label_prefixes=("model", "comparison", "slice", "arm", "outcome", "why", "reason"),
+    namespace_label="model_namespace",
+)
+"""The observer, which compares answers of all revisions. Its pods are told by labels of its targets
+(`LabelNames.observer`), so that no other pod can speak for it. A process of it is one pod's counts
+of one revision, and its clock is when it began to count that."""

@@ -5,6 +5,7 @@ any watermark gives the same counts as never having stopped, so a lost write onl
 of the samples again.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,17 +20,22 @@ class Watermark:
     """Everything at or before `at_ms` (Unix milliseconds, on the grid of intervals) is counted.
 
     `carry` holds bad ones that wait for their total, by "arm/objective/level"; nearly always empty.
-    All else that the intake knows can be read again from Prometheus.
+    `behind` has the processes, by `process_key`, of which a scrape before `at_ms` may still come:
+    how many milliseconds before `at_ms` they are counted up to. All else that the intake knows can
+    be read again from Prometheus.
     """
 
     at_ms: int
     carry: tuple[tuple[str, int], ...] = ()
+    behind: tuple[tuple[str, int], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A small JSON object; `from_json` reads it back."""
         stored: dict[str, Any] = {"at": self.at_ms}
         if self.carry:
             stored["carry"] = dict(self.carry)
+        if self.behind:
+            stored["behind"] = dict(self.behind)
         return stored
 
     @classmethod
@@ -44,7 +50,18 @@ class Watermark:
         for key, amount in carry.items():
             if not isinstance(amount, int) or isinstance(amount, bool):
                 raise InputError(f"watermark.carry.{key}", amount, "a whole number")
-        return cls(at, tuple(sorted(carry.items())))
+        behind = stored.get("behind", {})
+        if not isinstance(behind, Mapping):
+            raise InputError("watermark.behind", behind, "an object of milliseconds")
+        for key, late in behind.items():
+            if not isinstance(late, int) or isinstance(late, bool) or late < 0:
+                raise InputError(f"watermark.behind.{key}", late, "milliseconds, 0 or more")
+        return cls(at, tuple(sorted(carry.items())), tuple(behind.items()))
+
+
+def process_key(name: str) -> str:
+    """The short name under which a process is stored."""
+    return f"{zlib.crc32(name.encode()):08x}"
 
 
 def carry_key(arm: str, objective: str, level: int) -> str:

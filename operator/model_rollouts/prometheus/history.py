@@ -3,17 +3,36 @@
 The value is fixed for the rollout, so it is asked once and travels with the evidence.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Collection
 
 from model_rollouts.decision import DISPERSION_BLOCK, UNKNOWN, Dispersion, measure
 from model_rollouts.metrics.batching import Batching
-from model_rollouts.metrics.history import Block, History, blocks, both, joined
-from model_rollouts.metrics.objectives import CountedObjective, errors
+from model_rollouts.metrics.grid import SELDOM_MS
+from model_rollouts.metrics.histogram_edges import edge_of
+from model_rollouts.metrics.history import Block, History, blocks, both, joined, one_copy
+from model_rollouts.metrics.objectives import (
+    WITHIN,
+    CountedObjective,
+    Template,
+    errors,
+    proxy_edge,
+)
+from model_rollouts.metrics.selector import is_named, selector
 from model_rollouts.metrics.series import Sample
-from model_rollouts.prometheus.decode import AnswerError, decode_matrix
+from model_rollouts.metrics.sources import PROXY, Listener
+from model_rollouts.prometheus.decode import decode_matrix
+from model_rollouts.prometheus.errors import AnswerError
 
 AskRange = Callable[[str, int, int, int], Awaitable[bytes]]
 """Ask a query from, until, every so many milliseconds: `PrometheusClient.query_range`."""
+
+LATELY_MS = SELDOM_MS + 5_000
+"""What was scraped within it is scraped now, whatever is configured."""
+
+USUAL_SHARE = 0.99
+FEWEST = 100
+"""Requests from which on it can be said how long one of a hundred takes."""
 
 SPAN_S = 24 * 3600
 _HOUR_MS = 3_600_000
@@ -33,12 +52,14 @@ async def stable_dispersion(
     level: int = 0,
     scrape_ms: int = 5_000,
     batching: Batching | None = None,
+    pods: frozenset[str] | None = None,
 ) -> Dispersion:
     """The dispersion of a service's bad answers to users, from up to 24 h before `now_ms`.
 
     `revisions` is stable's and, where known, those that served before it, all in `namespace`.
     `objective` and `level` say what is bad: by default 5xx, 429 and requests given up on. Blocks
-    are 15 s, or as many times that as a scrape interval of `scrape_ms` milliseconds needs.
+    are 15 s, or as many times that as a scrape interval of `scrape_ms` milliseconds needs. `pods`
+    are the names of those that count, None for all of these revisions.
 
     13 queries, 25 with two pods or more; an answer is at most 35 kB, except for the list of pods,
     which is under 600 bytes a pod. Less than six hours of history gives UNKNOWN. Raises QueryError
@@ -50,6 +71,7 @@ async def stable_dispersion(
         tuple(sorted(revisions)),
         level,
         batching or Batching(),
+        pods,
     )
     block_ms = round(DISPERSION_BLOCK * 1000)
     block_ms *= -(-scrape_ms // block_ms)
@@ -73,16 +95,18 @@ async def recent_rate(
     now_ms: int,
     *,
     batching: Batching | None = None,
+    pods: frozenset[str] | None = None,
 ) -> float | None:
     """Requests per second that users made of `revisions` in up to half an hour before `now_ms`.
 
     One query, whose answer has a number a minute. Minutes in which nothing was scraped do not
-    count; None when there is none that does, or nobody asked. Raises QueryError or AnswerError.
+    count; None when there is none that does, or nobody asked. `pods` as in `stable_dispersion`.
+    Raises QueryError or AnswerError.
     """
     if not revisions:
         return None
     history = History(
-        errors("errors"), namespace, tuple(sorted(revisions)), 0, batching or Batching()
+        errors("errors"), namespace, tuple(sorted(revisions)), 0, batching or Batching(), pods
     )
     text = history.total_text(_MINUTE_MS, "")
     begin_ms = now_ms - RECENT_MINUTES * _MINUTE_MS
@@ -91,11 +115,75 @@ async def recent_rate(
     return sum(minutes) / (60 * len(minutes)) or None if minutes else None
 
 
+async def usual_time(
+    ask: AskRange,
+    namespace: str,
+    revisions: Collection[str],
+    now_ms: int,
+    *,
+    edges: Collection[float],
+    batching: Batching | None = None,
+    pods: frozenset[str] | None = None,
+) -> float | None:
+    """The first of `edges` (seconds) within which 99 of 100 requests of users were answered.
+
+    Of all that the present pods of `revisions` have answered: they count from their start, so that
+    one small query tells it. None when no edge is so high, or fewer than `FEWEST` were answered.
+    `pods` as in `stable_dispersion`. Raises QueryError or AnswerError.
+    """
+    if not revisions or not edges:
+        return None
+    asked, names = batching or Batching(), set(revisions)
+    bucket = Template(PROXY, WITHIN, Listener.LIVE)
+    ours = () if pods is None else (is_named(asked.labels.pod, pods),)
+    text = selector(bucket, {namespace}, names, asked.labels, asked.matchers, ours)
+    once = f"max {one_copy(PROXY, asked.labels, 'le')} ({text})"
+    found: dict[float, float] = {}
+    body = await ask(f"sum by (le) ({once})", now_ms, now_ms, _MINUTE_MS)
+    for labels, samples in decode_matrix(body):
+        edge = edge_of(labels.get("le", ""))
+        if edge is not None and samples:
+            found[edge] = float(samples[-1][1])
+    total = found.get(math.inf, 0.0)
+    if total < FEWEST:
+        return None
+    within = {edge: found.get(proxy_edge(edge), 0.0) for edge in edges}
+    return min((edge for edge in edges if within[edge] >= USUAL_SHARE * total), default=None)
+
+
+async def scraped_pods(
+    ask: AskRange,
+    namespace: str,
+    revisions: Collection[str],
+    now_ms: int,
+    *,
+    batching: Batching | None = None,
+) -> frozenset[str]:
+    """The names of all pods of `revisions` that are scraped now, whoever's they are.
+
+    What ended may still be told for five minutes, so the last sample has to be young. The empty
+    name stands for those that no label names. Raises QueryError or AnswerError.
+    """
+    if not revisions:
+        return frozenset()
+    history = History(
+        errors("errors"), namespace, tuple(sorted(revisions)), 0, batching or Batching()
+    )
+    text = history.scraped_text(now_ms - LATELY_MS)
+    return frozenset(await _seen(ask, history, text, now_ms, now_ms))
+
+
 async def _pods(ask: AskRange, history: History, end_ms: int) -> dict[str, int]:
     """How many of the past hours each pod was seen in."""
-    begin_ms = end_ms - SPAN_S * 1000
+    return await _seen(ask, history, history.pods_text(), end_ms - SPAN_S * 1000, end_ms)
+
+
+async def _seen(
+    ask: AskRange, history: History, text: str, begin_ms: int, end_ms: int
+) -> dict[str, int]:
+    """At how many hours from `begin_ms` to `end_ms` each pod was scraped."""
     label = history.batching.labels.pod
-    body = await ask(history.pods_text(), begin_ms, end_ms, _HOUR_MS)
+    body = await ask(text, begin_ms, end_ms, _HOUR_MS)
     return {labels.get(label, ""): len(samples) for labels, samples in decode_matrix(body)}
 
 

@@ -8,14 +8,15 @@ mark a partial answer. The extra `inspect` installs what this module imports.
 import io
 import ssl
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from model_rollouts.metrics.series import Sample
-from model_rollouts.prometheus.client import PASSING, PassingError, QueryError, ServerOptions
-from model_rollouts.prometheus.decode import AnswerError
+from model_rollouts.prometheus.client import PASSING
+from model_rollouts.prometheus.credentials import Trust, headers
+from model_rollouts.prometheus.errors import AnswerError, PassingError, QueryError
+from model_rollouts.prometheus.server import ServerOptions
 
 try:
     from prometheus_api_client.prometheus_connect import PrometheusConnect
@@ -34,17 +35,21 @@ _API = "/api/v1/"
 _CHUNK = 2**18
 
 
-def connect(options: ServerOptions) -> PrometheusConnect:
+def connect(options: ServerOptions, namespace: str = "") -> PrometheusConnect:
     """The library's client for a Prometheus, which gives whole answers or raises.
+
+    `namespace` is what will be asked about, where the tenant depends on it. Certificates are read
+    now, credentials for each request.
 
     Every request of it ends: within `timeout_s`, after so many retries, at `answer_limit`. Proxies
     and passwords of the environment are not used. Where the server does not answer QueryError is
     raised, and where the answer is a part or none of Prometheus' AnswerError. Close it when done.
     """
-    session = _Session(options)
-    made = PrometheusConnect(url=options.url.rstrip("/"), session=session)
+    session = _Session(options, namespace)
+    base = options.api("", namespace).with_query(None)
+    made = PrometheusConnect(url=str(base).removesuffix(_API), session=session)
     # The library has mounted an adapter for this address, with the retries that it likes.
-    session.mount(made.url, _Adapter(options.tls or ssl.create_default_context()))
+    session.mount(made.url, _Adapter(Trust(options).context(), options.server_name))
     return made
 
 
@@ -79,17 +84,15 @@ class _Envelope(msgspec.Struct, gc=False):
 
 
 class _Session(Session):
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, namespace: str) -> None:
         super().__init__()
         self._options = options
         # Else a .netrc would take the place of the token, and a proxy stand before a port-forward.
         self.trust_env = False
         # Unless asked otherwise: packing an answer costs the server more than sending it.
-        self.headers.update({"Accept-Encoding": "identity", **dict(options.headers)})
-        if options.user is not None:
-            self.auth = (options.user, options.password)
-        elif options.token is not None or options.token_file is not None:
-            self.auth = _Bearer(options.token, options.token_file)
+        self.headers.update({"Accept-Encoding": "identity"})
+        self.params = options.parameters_for(namespace)
+        self.auth = _Carried(options, namespace)
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> Response:
         """As in requests, with an answer that was read in full and is one of Prometheus."""
@@ -143,41 +146,29 @@ class _Session(Session):
 class _Adapter(HTTPAdapter):
     """Trusts what the context trusts, and not also the certificates that requests brings along."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self._tls = tls
+    def __init__(self, tls: ssl.SSLContext, server_name: str | None) -> None:
+        self._tls, self._server_name = tls, server_name
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, ssl_context=self._tls, **kwargs)
+        kwargs |= {"ssl_context": self._tls}
+        if self._server_name is not None:
+            kwargs |= {"server_hostname": self._server_name, "assert_hostname": self._server_name}
+        super().init_poolmanager(*args, **kwargs)
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         pass
 
 
-class _Bearer(AuthBase):
-    """Tokens in files are replaced while people read: each request reads its own."""
+class _Carried(AuthBase):
+    """Files are replaced while people read: each request carries what is in them then."""
 
-    def __init__(self, token: str | None, path: Path | None) -> None:
-        self._token, self._path = token, path
+    def __init__(self, options: ServerOptions, namespace: str) -> None:
+        self._options, self._namespace = options, namespace
 
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        token = self._token if self._path is None else _in_file(self._path)
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            # Said here, because requests would show it.
-            raise QueryError(
-                f"{self._path or 'token'}: found no token, write one token on one line"
-            )
-        r.headers["Authorization"] = f"Bearer {token}"
+        r.headers.update(headers(self._options, self._namespace))
         return r
-
-
-def _in_file(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise QueryError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        return ""
 
 
 def _check(url: str, response: Response, body: bytes) -> None:

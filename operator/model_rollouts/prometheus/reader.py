@@ -3,37 +3,60 @@
 import asyncio
 import gc
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
+from model_rollouts.metrics.answers import Answer, Counting, Failed
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.counts import Counted, Unavailable
-from model_rollouts.metrics.intake import Answer, Failed, Intake
+from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.requests import Request
-from model_rollouts.prometheus.client import QueryError
-from model_rollouts.prometheus.decode import AnswerError, SeriesCache
+from model_rollouts.prometheus.decode import SeriesCache
+from model_rollouts.prometheus.errors import AnswerError, QueryError, Smaller
+from model_rollouts.prometheus.splits import EXTRA_QUERIES, Outcome, Splits
 
-Ask = Callable[[str, int], Awaitable[bytes]]
-"""Ask a query at a time in milliseconds, for the body of the answer; raises QueryError."""
+Ask = Callable[[str, int, str], Awaitable[bytes]]
+"""Ask a query at a time in milliseconds, about a namespace, for the body of the answer.
+
+Raises QueryError.
+"""
 
 IN_FLIGHT = 4
 """Queries that are under way at once."""
+
+AT_ONCE = 20
+"""Rollouts that are counted in a row: a few milliseconds."""
 
 GENERATION_S = 300.0
 """How long a series that is not seen any more stays known."""
 
 
 class SampleReader:
-    """Reads the samples of all active rollouts; one instance for the life of the operator."""
+    """Reads the samples of all active rollouts; one instance for the life of the operator.
+
+    `heard` is told what came of each reading: why nothing at all was answered, or None.
+    """
 
     def __init__(
-        self, ask: Ask, intake: Intake, clock: Callable[[], float] = time.monotonic
+        self,
+        ask: Ask,
+        intake: Intake,
+        clock: Callable[[], float] = time.monotonic,
+        heard: Callable[[str | None], None] = lambda failure: None,
     ) -> None:
         self._ask = ask
         self._intake = intake
         self._clock = clock
+        self._heard = heard
         self._cache = SeriesCache(intake.batching.labels)
+        self._splits = Splits(intake.batching, clock)
         self._turned = clock()
+
+    @property
+    def delay_ms(self) -> int:
+        """How late the samples of most rollouts are (ms); so much later they are asked for."""
+        return self._intake.delay_ms
 
     async def tick(
         self, requests: Sequence[Request], now_ms: int
@@ -47,22 +70,95 @@ class SampleReader:
             self._cache.turn()
             self._turned = self._clock()
         plan = self._intake.plan(requests, now_ms)
-        slots = asyncio.Semaphore(IN_FLIGHT)
-        answers = await asyncio.gather(*(self._answer(query, slots) for query in plan.queries))
+        counted: dict[str, Counted | Unavailable] = {}
+        reading = _Reading(self._intake.counting(plan), counted)
+        asked = [each for each in await self._read(plan.queries, reading) if each.asked]
+        if asked:
+            self._heard(_outage(asked))
         if self._intake.sparing:
             # Labels read anew once a minute cost less than those of every idle pod kept.
             self._cache = SeriesCache(self._intake.batching.labels)
-        with _collector_paused():
-            return self._intake.advance(plan, answers)
+        await reading.end(plan.until_ms)
+        return counted
 
-    async def _answer(self, query: Query, slots: asyncio.Semaphore) -> Answer:
+    async def _read(self, queries: Sequence[Query], reading: "_Reading") -> list[Outcome]:
+        """What came of the queries; one that failed is asked in halves, as far as this may help."""
+        slots = asyncio.Semaphore(IN_FLIGHT)
+        left, outcomes = EXTRA_QUERIES, list[Outcome]()
+        waiting = [(root, query, False) for root, query in self._splits.begin(queries)]
+        while waiting:
+            found = await asyncio.gather(
+                *(self._outcome(*each, slots, reading) for each in waiting), return_exceptions=True
+            )
+            waiting = []
+            for each in found:
+                if isinstance(each, BaseException):
+                    raise each
+                halves = self._splits.halves(each, left)
+                if halves is None:
+                    outcomes.append(each)
+                    if isinstance(each.answer, Failed):
+                        await reading.take(each.query, each.answer)
+                else:
+                    left -= len(halves)
+                    waiting += [(each.root, half, True) for half in halves]
+        self._splits.end(outcomes)
+        return outcomes
+
+    async def _outcome(
+        self,
+        root: int,
+        query: Query,
+        is_split: bool,
+        slots: asyncio.Semaphore,
+        reading: "_Reading",
+    ) -> Outcome:
+        quiet = self._splits.quiet(query)
+        if quiet is not None:
+            return Outcome(query, quiet, Smaller.NO_HELP, root, asked=False)
         async with slots:
             try:
-                body = await self._ask(query.text, query.at_ms)
+                body = await self._ask(query.text, query.at_ms, query.namespace)
                 with _collector_paused():
-                    return self._cache.decode(query.template, body)
+                    answer = self._cache.decode(query.templates, body)
             except (QueryError, AnswerError) as error:
-                return Failed(f"{query.template.counter.metric}: {error}")
+                return Outcome(query, Failed(str(error)), error.smaller, root, is_split)
+            await reading.take(query, answer)
+        # What was counted is not held until the others are answered.
+        return Outcome(query, (), None, root, is_split)
+
+
+class _Reading:
+    """Counts what comes back, some rollouts at a time: whoever else waits has its turn between."""
+
+    def __init__(self, counting: Counting, counted: dict[str, Counted | Unavailable]) -> None:
+        self._counting = counting
+        self._counted = counted
+
+    async def take(self, query: Query, answer: Answer) -> None:
+        """Take the answer to a query."""
+        await self._count(self._counting.take(query, answer))
+
+    async def end(self, keys: Iterable[str]) -> None:
+        """Count those that nothing was asked about."""
+        await self._count(self._counting.rest(keys))
+
+    async def _count(self, found: Iterator[tuple[str, Counted | Unavailable]]) -> None:
+        while True:
+            with _collector_paused():
+                some = dict(islice(found, AT_ONCE))
+            if not some:
+                return
+            self._counted |= some
+            await asyncio.sleep(0)
+
+
+def _outage(asked: Sequence[Outcome]) -> str | None:
+    """Why nothing at all was answered, None when something was, or one rollout alone is guilty."""
+    failures = [each.answer.message for each in asked if isinstance(each.answer, Failed)]
+    guilty = {each.smaller for each in asked} == {Smaller.HELPS}
+    alone = len({key for each in asked for key in each.query.keys}) == 1
+    return failures[0] if len(failures) == len(asked) and not (guilty and alone) else None
 
 
 @contextmanager

@@ -8,12 +8,13 @@ from model_rollouts.metrics.objectives import (
     COMPLETED,
     GIVEN_UP,
     SERVER_ERRORS,
+    SESSIONS,
     THROTTLED,
     TIMED,
     WITHIN,
     Template,
 )
-from model_rollouts.metrics.series import Sample
+from model_rollouts.metrics.series import LabelNames, Sample
 from model_rollouts.metrics.sources import PROXY
 from model_rollouts.replay.recording import Header, Labels, Recording
 
@@ -25,6 +26,7 @@ SLICE_INTERVALS = 60
 RECORDED = (
     COMPLETED,
     GIVEN_UP,
+    SESSIONS,
     SERVER_ERRORS,
     CLIENT_ERRORS,
     THROTTLED,
@@ -42,24 +44,42 @@ def fetch(
 ) -> Recording:
     """Record the span of `header` and one lookback before it.
 
+    Labels get their usual names, whatever they are called there: a recording is read anywhere.
     `progress` is told slices done and slices in all. Raises what `ask` raises.
     """
     recording = Recording(header)
     grid = header.grid
-    templates = [Template(PROXY, counter) for counter in RECORDED]
+    templates = {Template(PROXY, counter) for counter in RECORDED}
     if PROXY.clock is not None:
-        templates.append(Template(PROXY, PROXY.clock, is_clock=True))
-    need = Need("recording", header.namespace, header.revisions, pods=1)
+        templates.add(Template(PROXY, PROXY.clock, is_clock=True))
+    need = Need("recording", header.namespace, header.revisions, 1, frozenset(templates))
     begin, span = header.from_ms - grid.lookback_ms, SLICE_INTERVALS * grid.step_ms
     slices = range(begin, header.until_ms, span)
     for done, after in enumerate(slices):
         progress(done, len(slices))
         until = min(after + span, header.until_ms)
-        for template in templates:
-            for query in batching.queries(
-                template, [need], after_ms=after, until_ms=until, step_ms=grid.step_ms
-            ):
-                for labels, samples in ask(query.text, query.at_ms):
-                    recording.add(labels, samples)
+        for query in batching.queries([need], after_ms=after, until_ms=until, step_ms=grid.step_ms):
+            for labels, samples in ask(query.text, query.at_ms):
+                recording.add(_as_usual(labels, batching.labels), samples)
     progress(len(slices), len(slices))
     return recording
+
+
+def _as_usual(labels: Labels, names: LabelNames) -> Labels:
+    """The labels of a target under their usual names; those of replicas become one."""
+    usual = LabelNames()
+    if names == usual:
+        return labels
+    found = {label: value for label, value in labels.items() if label not in names.replica}
+    replica = "/".join(labels[label] for label in names.replica if label in labels)
+    for label, name, value in (
+        (usual.namespace, names.namespace, labels.get(names.namespace)),
+        (usual.pod, names.pod, labels.get(names.pod)),
+    ):
+        if name != label:
+            found.pop(name, None)
+        if value is not None:
+            found[label] = value
+    if replica:
+        found[usual.replica[0]] = replica
+    return found

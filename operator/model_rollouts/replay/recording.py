@@ -76,18 +76,13 @@ class Recording:
 
     def answer(self, query: Query) -> Iterator[tuple[Series, Sequence[Sample]]]:
         """What Prometheus would have answered to a query of the intake."""
-        template = query.template
-        wanted = dict(template.counter.labels)
-        if template.listener is not None and template.counter.listener_label is not None:
-            wanted[template.counter.listener_label] = template.listener
-        for labels, samples in self._by_metric.get(template.counter.metric, ()):
-            if any(labels.get(label) != value for label, value in wanted.items()):
-                continue
-            series = self._identify(template, labels)
-            if series is not None:
-                first = bisect.bisect_left(samples, query.after_ms / 1000, key=_time)
-                end = bisect.bisect_right(samples, query.at_ms / 1000, key=_time)
-                yield series, samples[first:end]
+        for template in query.templates:
+            for labels, samples in self._by_metric.get(template.counter.metric, ()):
+                series = self._identify(template, labels)
+                if series is not None:
+                    first = bisect.bisect_left(samples, query.after_ms / 1000, key=_time)
+                    end = bisect.bisect_right(samples, query.at_ms / 1000, key=_time)
+                    yield series, samples[first:end]
 
     def thresholds(self) -> tuple[float, ...]:
         """The times in seconds within which the proxy's histogram counts answers, ascending."""

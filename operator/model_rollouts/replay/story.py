@@ -11,7 +11,7 @@ from enum import StrEnum
 from model_rollouts.decision import Decision, Judge, Traffic, explain
 from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
+from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.replay.recording import Recording
@@ -61,18 +61,24 @@ class Moment:
     events: tuple[Event, ...]
 
 
-def intervals(recording: Recording, counting: Counting) -> Iterator[IntervalCounts]:
-    """The counts of a recording, by the same intake that the operator runs."""
+def intervals(
+    recording: Recording, counting: Counting, warmup_ms: int = DEFAULT_WARMUP_MS
+) -> Iterator[IntervalCounts]:
+    """The counts of a recording, by the same intake that the operator runs.
+
+    `warmup_ms` is that of a `MeasuredRollout`.
+    """
     head = recording.header
     arms = [Arm(CANDIDATE, head.candidate), Arm(SHADOW, head.candidate, Listener.SHADOW)]
     if head.stable is not None:
-        arms.insert(0, Arm(STABLE, head.stable))
+        arms.insert(0, Arm(STABLE, head.stable, compared_with=head.candidate))
     rollout = MeasuredRollout(
         key=f"{head.namespace}/{head.candidate}",
         namespace=head.namespace,
         arms=tuple(arms),
         objectives=counting.counted(),
         started_ms=head.from_ms,
+        warmup_ms=warmup_ms,
     )
     intake = Intake(head.grid)
     now_ms = head.until_ms + head.step_ms

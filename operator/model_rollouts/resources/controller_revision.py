@@ -8,16 +8,24 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from model_rollouts.resources import edges, names, proxy
+from model_rollouts.resources import edges, names, statistics
+from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.deployment import deployment
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner, owned
-from model_rollouts.resources.pod import ProxySettings, bootstrap_text, pod_template
+from model_rollouts.resources.pod import (
+    ProxySettings,
+    bootstrap_text,
+    is_in_mesh,
+    pod_template,
+)
 from model_rollouts.resources.revision import RevisionInput, canonical, require_valid
 from model_rollouts.resources.services import services
 
-BUILDER_VERSION = 2
+BUILDER_VERSION = 3
 """Raised with every change of what is rendered; stored renderings show which made them."""
+GRPC_BUILDER = 3
+"""The first builder whose proxy counts answers of gRPC, and cannot be reached from its pod."""
 
 
 def render(
@@ -26,6 +34,8 @@ def render(
     given: RevisionInput,
     thresholds_ms: Sequence[int],
     settings: ProxySettings,
+    *,
+    namespace: str,
 ) -> dict[str, Any]:
     """Everything that `revision` of ModelDeployment `model` runs as, without replicas and owner.
 
@@ -34,13 +44,32 @@ def render(
     """
     require_valid(model, given)
     edges_ms = edges.bucket_edges(names.describe(model), thresholds_ms)
-    template = pod_template(model, revision, given.port, given.template, edges_ms, settings)
+    sender = _sender(namespace, model, given, settings)
+    template = pod_template(model, revision, given.port, given.template, edges_ms, settings, sender)
     return {
         "builder": BUILDER_VERSION,
         "proxyImage": settings.image,
+        "inMesh": is_in_mesh(model, given.template, settings),
         "deployment": deployment(model, revision, template),
         "services": services(model, revision),
     }
+
+
+def _sender(
+    namespace: str, model: str, given: RevisionInput, settings: ProxySettings
+) -> Sender | None:
+    if given.capture is None:
+        return None
+    if settings.observer is None:
+        raise ResourceError(
+            names.describe(model),
+            "spec.capture",
+            canonical(given)["capture"],
+            "remove it, or have the operator started with --observer-address: there is no observer"
+            " to send records to",
+        )
+    host, port = settings.observer.of(namespace, model)
+    return Sender(given.capture, namespace, model, host, port, settings.observer.ca)
 
 
 def controller_revision(
@@ -64,15 +93,24 @@ def controller_revision(
     return owned(bare, namespace, owner)
 
 
-def stored_input(stored: Mapping[str, Any]) -> dict[str, Any]:
+def stored_input(stored: Mapping[str, Any]) -> Mapping[str, Any]:
     """The canonical input of a ControllerRevision; ResourceError when there is none."""
-    return copy.deepcopy(_part(stored, "input", dict))
+    form: dict[str, Any] = _part(stored, "input", dict)
+    return form
 
 
 def rendered_by(stored: Mapping[str, Any]) -> int:
     """The version of the builder that rendered a ControllerRevision."""
     builder: int = _part(stored, "rendered.builder", int)
     return builder
+
+
+def is_open_inside(stored: Mapping[str, Any]) -> bool:
+    """Whether the proxies of a ControllerRevision take requests from inside their pod, for a mesh.
+
+    False where nothing is said of it.
+    """
+    return ((stored.get("data") or {}).get("rendered") or {}).get("inMesh") is True
 
 
 def counted_ms(stored: Mapping[str, Any]) -> tuple[int, ...]:
@@ -85,7 +123,7 @@ def counted_ms(stored: Mapping[str, Any]) -> tuple[int, ...]:
     rendered = _part(stored, "rendered.deployment", dict)
     try:
         bootstrap = bootstrap_text(rendered["spec"]["template"])
-        return edges.thresholds_ms(proxy.edges_ms(bootstrap))
+        return edges.thresholds_ms(statistics.edges_ms(bootstrap))
     except (LookupError, TypeError, ValueError, StopIteration):
         return ()
 

@@ -13,13 +13,27 @@ MANAGED_BY = "model-rollouts"
 MODEL_LABEL = f"{DOMAIN}/model"
 REVISION_LABEL = f"{DOMAIN}/revision"
 RECORD_ANNOTATION = f"{DOMAIN}/record"
+RESTART_ANNOTATION = f"{DOMAIN}/restart"
+"""On pods: the token of `strategy.restart` with which they started."""
+RESTARTED_ANNOTATION = f"{DOMAIN}/restarted"
+"""On a Deployment whose pods are replaced, or were, for nothing but a token."""
 
 MODEL_CONTAINER = "model"
 RESERVED_PREFIX = "rollout-"
 """Containers, volumes and ports of this prefix are the operator's, now and in later releases."""
 PROXY_CONTAINER = f"{RESERVED_PREFIX}proxy"
 
-ADMIN_PORT = 17000
+ADMIN_VOLUME = f"{RESERVED_PREFIX}admin"
+"""Nobody but the proxy's container mounts it."""
+ADMIN_FOLDER = "/run/rollout-admin"
+ADMIN_SOCKET = f"{ADMIN_FOLDER}/envoy.sock"
+
+TOKEN_VOLUME = f"{RESERVED_PREFIX}observer-token"
+"""With which the proxy shows the observer which pod speaks. Nobody else mounts it."""
+TOKEN_FOLDER = "/run/rollout-observer-token"  # noqa: S105 - where it is, and not what
+TOKEN_ANNOTATION = f"{DOMAIN}/observer-token"
+"""On pods whose requests are captured: where their proxy finds that token, and no secret."""
+
 LIVE_PORT = 17080
 SHADOW_PORT = 17081
 METRICS_PORT = 17090
@@ -34,6 +48,7 @@ METRICS_PATH = "/stats/prometheus"
 READY_PATH = "/ready"
 
 REVISION_HEADER = "x-model-revision"
+PREDICTION_HEADER = "x-prediction-id"
 SHADOW_HEADER = "x-model-shadow"
 
 DRAIN_SECONDS = 15
@@ -101,9 +116,19 @@ def is_dns_label(name: str) -> bool:
     return len(name) <= 63 and _DNS_LABEL.fullmatch(name) is not None
 
 
+def is_revision_of(model: str, name: str) -> bool:
+    """Whether `name` is one that a revision of the ModelDeployment `model` has."""
+    return re.fullmatch(rf"{re.escape(model)}-[0-9a-f]{{{DIGEST_DIGITS}}}", name) is not None
+
+
 def shadow_service(revision: str) -> str:
     """The Service that mirrored requests are sent to."""
     return revision + SHADOW_SUFFIX
+
+
+def disruption_budget(model: str) -> str:
+    """The PodDisruptionBudget over the pods of all revisions."""
+    return f"{model}-pods"
 
 
 def labels(model: str, revision: str | None = None) -> dict[str, str]:

@@ -9,15 +9,29 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from model_rollouts.resources import names, proxy
+from model_rollouts.resources import capture_proxy, mesh, names, observer_address, proxy
+from model_rollouts.resources.capture import Observer
+from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.reserved import require_usable
 
 _GRACE_SECONDS = 30
 """What a model server has to end in when nothing is said, as everywhere in Kubernetes."""
 
+USER = 65532
+"""Of the proxy, where the administrator says nothing; the image has no name for it."""
+CONCURRENCY = 2
+"""Worker threads of the proxy, where the administrator says nothing."""
+
+_SOCKET_BYTES = "1Mi"
+
 _BOOTSTRAP_OPTION = "--config-yaml"
+
+_TOKEN_SECONDS = 3600
+"""How long a token for the observer is good. The kubelet renews it after four fifths of that."""
+_POD_NAME = "POD_NAME"
 
 assert names.DRAIN_SECONDS > proxy.CONNECTION_AGE_SECONDS
 
@@ -33,14 +47,18 @@ class ProxySettings:
 
     `image` should carry a digest. `user` None leaves the number to the platform, as OpenShift
     wants it; the pod is then refused where nothing else sets one. `address` is what the proxy binds
-    to: "::" where pods have IPv6 only. `concurrency` is the number of worker threads.
+    to: "::" where pods have IPv6 only. `concurrency` is the number of worker threads. `in_mesh`
+    says that pods have a sidecar of a service mesh whose template does not say whether they do.
+    `observer` is who takes the records of captured requests; without one none can be captured.
     """
 
     image: str
-    user: int | None = 65532
+    user: int | None = USER
     address: str = proxy.EVERY_ADDRESS
-    concurrency: int = 2
+    concurrency: int = CONCURRENCY
+    in_mesh: bool = False
     resources: Mapping[str, Any] = field(default_factory=_default_resources)
+    observer: Observer | None = None
 
 
 def pod_template(
@@ -50,8 +68,9 @@ def pod_template(
     template: Mapping[str, Any],
     edges_ms: Sequence[int],
     settings: ProxySettings,
+    sender: Sender | None = None,
 ) -> dict[str, Any]:
-    """The PodTemplateSpec of `revision`.
+    """The PodTemplateSpec of `revision`. `sender` says what the observer is told, None for nothing.
 
     Raises ResourceError when the template takes what the proxy needs.
     """
@@ -62,14 +81,58 @@ def pod_template(
     result["metadata"] = {**metadata, "labels": labels}
     pod = result["spec"]
     ports = proxy.ProxyPorts(address=settings.address)
-    bootstrap = proxy.bootstrap(revision, port, edges_ms, ports)
+    bootstrap = _bootstrap_text(
+        revision,
+        port,
+        tuple(edges_ms),
+        ports,
+        in_mesh=is_in_mesh(model, template, settings),
+        sender=sender,
+    )
+    sidecar = _proxy(bootstrap, settings)
+    volumes = [_admin_volume()]
+    if sender is not None:
+        _speaks_for_its_pod(sidecar)
+        told = {names.TOKEN_ANNOTATION: capture_proxy.token_secret()}
+        result["metadata"]["annotations"] = {**(metadata.get("annotations") or {}), **told}
+        volumes.append(_token_volume())
     # Last, so that containers which prepare the pod do not hold up a running proxy.
-    pod["initContainers"] = [*(pod.get("initContainers") or ()), _proxy(bootstrap, settings)]
+    pod["initContainers"] = [*(pod.get("initContainers") or ()), sidecar]
+    pod["volumes"] = [*(pod.get("volumes") or ()), *volumes]
+    for container in (*pod["containers"], *pod["initContainers"]):
+        # A server that crashes seldom writes a message: the end of its log says why.
+        container["terminationMessagePolicy"] = (
+            container.get("terminationMessagePolicy") or "FallbackToLogsOnError"
+        )
     for container in pod["containers"]:
         if container.get("name") == names.MODEL_CONTAINER:
             _drain_before_end(pod, container)
             _ready_when_listening(container, port)
     return result
+
+
+def is_in_mesh(model: str, template: Mapping[str, Any], settings: ProxySettings) -> bool:
+    """Whether users reach the proxy through a sidecar of a service mesh in the same pod."""
+    said = mesh.has_sidecar(names.describe(model), template)
+    return settings.in_mesh if said is None else said
+
+
+@lru_cache(maxsize=64)
+def _bootstrap_text(
+    revision: str,
+    port: int,
+    edges_ms: tuple[int, ...],
+    ports: proxy.ProxyPorts,
+    *,
+    in_mesh: bool,
+    sender: Sender | None,
+) -> str:
+    """What a version that waits for its checks is rendered with in every pass.
+
+    In lines, so that people can read it in the pod.
+    """
+    made = proxy.bootstrap(revision, port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+    return json.dumps(made, indent=1)
 
 
 def bootstrap_text(template: Mapping[str, Any]) -> str:
@@ -96,7 +159,7 @@ def _ready_when_listening(container: dict[str, Any], port: int) -> None:
         container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 5}
 
 
-def _proxy(bootstrap: Mapping[str, Any], settings: ProxySettings) -> dict[str, Any]:
+def _proxy(bootstrap: str, settings: ProxySettings) -> dict[str, Any]:
     ready = {"httpGet": {"path": names.READY_PATH, "port": names.METRICS_PORT}}
     return {
         "name": names.PROXY_CONTAINER,
@@ -107,8 +170,7 @@ def _proxy(bootstrap: Mapping[str, Any], settings: ProxySettings) -> dict[str, A
             *("--concurrency", str(settings.concurrency)),
             *("--log-level", "warning"),
             _BOOTSTRAP_OPTION,
-            # In lines, so that people can read it in the pod.
-            json.dumps(bootstrap, indent=1),
+            bootstrap,
         ],
         "restartPolicy": "Always",
         "ports": [
@@ -119,7 +181,31 @@ def _proxy(bootstrap: Mapping[str, Any], settings: ProxySettings) -> dict[str, A
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {**ready, "periodSeconds": 5},
         "resources": copy.deepcopy(dict(settings.resources)),
+        "volumeMounts": [{"name": names.ADMIN_VOLUME, "mountPath": names.ADMIN_FOLDER}],
         "securityContext": _security(settings.user),
+    }
+
+
+def _speaks_for_its_pod(container: dict[str, Any]) -> None:
+    """Give the proxy the pod's name, and the token that proves it."""
+    name = {"apiVersion": "v1", "fieldPath": "metadata.name"}
+    container["env"] = [{"name": _POD_NAME, "valueFrom": {"fieldRef": name}}]
+    container["args"] += ["--service-node", f"$({_POD_NAME})"]
+    mount = {"name": names.TOKEN_VOLUME, "mountPath": names.TOKEN_FOLDER, "readOnly": True}
+    container["volumeMounts"].append(mount)
+
+
+def _token_volume() -> dict[str, Any]:
+    return capture_proxy.token_volume(
+        names.TOKEN_ANNOTATION, observer_address.AUDIENCE, _TOKEN_SECONDS
+    )
+
+
+def _admin_volume() -> dict[str, Any]:
+    # In memory: a volume on the node's disk would keep autoscalers from removing the node.
+    return {
+        "name": names.ADMIN_VOLUME,
+        "emptyDir": {"medium": "Memory", "sizeLimit": _SOCKET_BYTES},
     }
 
 

@@ -4,16 +4,14 @@ It measures the model and changes as little as possible of what passes: no retri
 its own but one for silence, no limits that a model would be blamed for.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from model_rollouts.resources import names
+from model_rollouts.resources import capture_proxy, names, statistics
+from model_rollouts.resources.capture_proxy import Sender
+from model_rollouts.resources.filter_chains import from_anywhere, from_outside
 
-REVISION_TAG = "modelrollouts_revision"
-"""The label that every metric of the proxy carries."""
 LIVE = "live"
 SHADOW = "shadow"
 """Listeners, their statistics and their clusters: one word each, because metrics are read by it."""
@@ -29,6 +27,10 @@ _MODEL_KEEPALIVE = "1s"
 """Shorter than the keep-alive of any usual model server (gunicorn 2 s, uvicorn 5 s): a connection
 that the server closes just as it is used again would be an error that the model did not make."""
 _NO_LIMIT = 1_000_000
+
+_SESSIONS = "sessions"
+"""The cluster of websockets. Envoy counts each session that ends as given up by its client, whoever
+ended it; here each has a connection of its own, and connections that ended are counted."""
 
 _ROUTER_WISHES = (
     "x-envoy-hedge-on-per-try-timeout",
@@ -46,12 +48,10 @@ _ROUTER_WISHES = (
 """Request headers by which a client would steer the router: a timeout of 1 ms asked for by a
 client is no error of the model."""
 
-_EXPORTED = (
-    r"http\.(live|shadow)\.downstream_rq_(active|completed|idle_timeout|rx_reset|time|total|\dxx)",
-    r"cluster\.(live|shadow)\.upstream_(cx_connect_fail|rq_(active|rx_reset|total|tx_reset|\d{3}))",
-    r"server\.(live|memory_physical_size|uptime|version)",
-)
-"""What is asked about a model. Each other statistic would cost a series in every pod."""
+_BEGAN_MS = "%START_TIME(%s%3f)%"
+_REQUEST_ID = "%REQ(x-request-id):64%"
+"""Of the name of a prediction. Time comes first: names in order are predictions in order, so that a
+store finds one without an index. The request's own id is cut, for clients choose it."""
 
 _TYPES = "type.googleapis.com/envoy.extensions"
 
@@ -60,71 +60,79 @@ EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the way into the pod
 
 @dataclass(frozen=True, slots=True)
 class ProxyPorts:
-    """Where the proxy listens. Only tests choose the ports."""
+    """Where the proxy listens: `admin` is a Unix socket. Only tests choose ports and socket."""
 
     live: int = names.LIVE_PORT
     shadow: int = names.SHADOW_PORT
     metrics: int = names.METRICS_PORT
-    admin: int = names.ADMIN_PORT
+    admin: str = names.ADMIN_SOCKET
     address: str = EVERY_ADDRESS
 
 
 def bootstrap(
-    revision: str, model_port: int, edges_ms: Sequence[int], ports: ProxyPorts
+    revision: str,
+    model_port: int,
+    edges_ms: Sequence[int],
+    ports: ProxyPorts,
+    *,
+    in_mesh: bool = False,
+    sender: Sender | None = None,
 ) -> dict[str, Any]:
     """The proxy's whole configuration, in Envoy's v3 API.
 
-    `edges_ms` are the bucket edges of latency histograms in milliseconds, ascending.
+    `edges_ms` are the bucket edges of latency histograms in milliseconds, ascending. `in_mesh` says
+    that a sidecar of a mesh delivers users from inside the pod, so that nobody inside is refused.
+    `sender` says what the observer is told, None for nothing.
     """
+    chains = from_anywhere if in_mesh else from_outside
+    live, shadow = _live_routes(revision, sender), _shadow_routes(revision, sender)
     return {
-        "admin": {"address": _address("127.0.0.1", ports.admin)},
+        **({} if sender is None else {"node": capture_proxy.node(sender, revision)}),
+        "admin": {"address": _pipe(ports.admin)},
         "stats_flush_interval": "1s",
-        "stats_config": _statistics(revision, edges_ms),
+        "stats_config": statistics.settings(revision, edges_ms),
         "static_resources": {
             "listeners": [
-                _listener(LIVE, ports.address, ports.live, _live_routes(revision)),
-                _listener(SHADOW, ports.address, ports.shadow, _shadow_routes(revision)),
-                _listener("metrics", ports.address, ports.metrics, _metrics_routes()),
+                {
+                    **_listener(LIVE, ports.address, ports.live),
+                    "filter_chains": chains(_filters(LIVE, live, sender)),
+                },
+                {
+                    **_listener(SHADOW, ports.address, ports.shadow),
+                    "filter_chains": chains(_filters(SHADOW, shadow, sender)),
+                },
+                {
+                    **_listener("metrics", ports.address, ports.metrics),
+                    # Reading changes nothing, and some meshes probe from inside the pod.
+                    "filter_chains": from_anywhere(_filters("metrics", _metrics_routes())),
+                },
             ],
             "clusters": [
                 _model_cluster(LIVE, model_port),
+                _sessions_cluster(model_port),
                 _model_cluster(SHADOW, model_port),
-                _cluster("admin", ports.admin),
+                _cluster("admin", _pipe(ports.admin)),
+                *([] if sender is None else [capture_proxy.cluster(sender)]),
             ],
         },
     }
 
 
-@lru_cache(maxsize=4096)
-def edges_ms(text: str) -> tuple[int, ...]:
-    """The bucket edges of latency histograms in the text of a bootstrap, in milliseconds."""
-    settings = json.loads(text)["stats_config"]["histogram_bucket_settings"]
-    return tuple(settings[0]["buckets"])
-
-
-def _statistics(revision: str, edges_ms: Sequence[int]) -> dict[str, Any]:
-    exported = [{"safe_regex": {"regex": pattern}} for pattern in _EXPORTED]
+def _live_routes(revision: str, sender: Sender | None) -> dict[str, Any]:
     return {
-        "stats_tags": [{"tag_name": REVISION_TAG, "fixed_value": revision}],
-        "stats_matcher": {"inclusion_list": {"patterns": exported}},
-        "histogram_bucket_settings": [
-            {"match": {"suffix": "downstream_rq_time"}, "buckets": list(edges_ms)}
+        **_routes(LIVE, [_to_sessions(sender), *_to_model(LIVE, sender)]),
+        "response_headers_to_add": [
+            _header(names.REVISION_HEADER, revision),
+            _header(names.PREDICTION_HEADER, f"{_BEGAN_MS}.{revision}.{_REQUEST_ID}"),
         ],
-    }
-
-
-def _live_routes(revision: str) -> dict[str, Any]:
-    return {
-        **_routes(LIVE, [_to_model(LIVE)]),
-        "response_headers_to_add": [_header(names.REVISION_HEADER, revision)],
         # Only the shadow listener may say so: a model holds back side effects for it.
         "request_headers_to_remove": [names.SHADOW_HEADER],
     }
 
 
-def _shadow_routes(revision: str) -> dict[str, Any]:
+def _shadow_routes(revision: str, sender: Sender | None) -> dict[str, Any]:
     return {
-        **_routes(SHADOW, [_to_model(SHADOW)]),
+        **_routes(SHADOW, _to_model(SHADOW, sender)),
         "response_headers_to_add": [_header(names.REVISION_HEADER, revision)],
         "request_headers_to_add": [_header(names.SHADOW_HEADER, "true")],
     }
@@ -144,27 +152,46 @@ def _routes(name: str, routes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": name, "virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}]}
 
 
-def _to_model(name: str) -> dict[str, Any]:
-    # Envoy's default timeout of 15 s would cut slow models.
-    return {
+def _to_model(name: str, sender: Sender | None) -> list[dict[str, Any]]:
+    route = {
         "match": {"prefix": "/"},
+        # Envoy's default timeout of 15 s would cut slow models.
         "route": {"cluster": name, "timeout": "0s", "idle_timeout": _SILENCE},
     }
+    return [route] if sender is None else capture_proxy.split(sender, route)
 
 
-def _listener(name: str, address: str, port: int, routes: dict[str, Any]) -> dict[str, Any]:
-    chain = {
-        "filters": [
-            {
-                "name": "envoy.filters.network.http_connection_manager",
-                "typed_config": _connection_manager(name, routes),
-            }
-        ]
+def _to_sessions(sender: Sender | None) -> dict[str, Any]:
+    # The connection manager takes the header away from requests that are no upgrades.
+    asks = {
+        "name": "upgrade",
+        "string_match": {"exact": "websocket", "ignore_case": True},
     }
-    return {"name": name, "address": _address(address, port), "filter_chains": [chain]}
+    route = {
+        "match": {"prefix": "/", "headers": [asks]},
+        "route": {"cluster": _SESSIONS, "timeout": "0s", "idle_timeout": _SILENCE},
+    }
+    return route if sender is None else capture_proxy.unsampled(sender, route)
 
 
-def _connection_manager(name: str, routes: dict[str, Any]) -> dict[str, Any]:
+def _listener(name: str, address: str, port: int) -> dict[str, Any]:
+    # With `reuse_port` a model server of the same user could listen on the port as well, and get a
+    # share of the requests, or answer scrapes.
+    return {"name": name, "address": _address(address, port), "enable_reuse_port": False}
+
+
+def _filters(
+    name: str, routes: dict[str, Any], sender: Sender | None = None
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": _connection_manager(name, routes, sender),
+        }
+    ]
+
+
+def _connection_manager(name: str, routes: dict[str, Any], sender: Sender | None) -> dict[str, Any]:
     kind = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
     return {
         "@type": kind,
@@ -173,6 +200,8 @@ def _connection_manager(name: str, routes: dict[str, Any]) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
         "stream_idle_timeout": _SILENCE,
+        # A mirrored session would be one that nobody speaks in.
+        **({"upgrade_configs": [{"upgrade_type": "websocket"}]} if name == LIVE else {}),
         "common_http_protocol_options": {"max_connection_duration": f"{CONNECTION_AGE_SECONDS}s"},
         "http1_safe_max_connection_duration": True,
         "drain_timeout": _GOAWAY_NOTICE,
@@ -187,21 +216,47 @@ def _connection_manager(name: str, routes: dict[str, Any]) -> dict[str, Any]:
             }
         ],
         "http_filters": [
+            *([_grpc_statistics()] if name in (LIVE, SHADOW) else []),
+            *([] if sender is None else capture_proxy.filters(sender)),
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {
                     "@type": f"{_TYPES}.filters.http.router.v3.Router",
                     "suppress_envoy_headers": True,
                 },
-            }
+            },
         ],
+        **({} if sender is None else {"access_log": [capture_proxy.access_log(name)]}),
     }
+
+
+def _grpc_statistics() -> dict[str, Any]:
+    """Counts answers by the status of gRPC: one that tells of an error has the HTTP status 200.
+
+    A series for each method would be as many as clients can think of.
+    """
+    return {
+        "name": "envoy.filters.http.grpc_stats",
+        "typed_config": {
+            "@type": f"{_TYPES}.filters.http.grpc_stats.v3.FilterConfig",
+            "stats_for_all_methods": False,
+        },
+    }
+
+
+def _sessions_cluster(port: int) -> dict[str, Any]:
+    cluster = _model_cluster(_SESSIONS, port)
+    (options,) = cluster["typed_extension_protocol_options"].values()
+    options["common_http_protocol_options"]["max_requests_per_connection"] = 1
+    # Its statistics are those of the listener, with a word more in their names.
+    return {**cluster, "alt_stat_name": f"{LIVE}.{_SESSIONS}"}
 
 
 def _model_cluster(name: str, port: int) -> dict[str, Any]:
     options = f"{_TYPES}.upstreams.http.v3.HttpProtocolOptions"
     return {
-        **_cluster(name, port),
+        **_cluster(name, _address("127.0.0.1", port)),
+        "track_cluster_stats": {"request_response_sizes": True},
         "circuit_breakers": {
             "thresholds": [
                 {
@@ -225,8 +280,8 @@ def _model_cluster(name: str, port: int) -> dict[str, Any]:
     }
 
 
-def _cluster(name: str, port: int) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": _address("127.0.0.1", port)}}
+def _cluster(name: str, address: dict[str, Any]) -> dict[str, Any]:
+    endpoint = {"endpoint": {"address": address}}
     return {
         "name": name,
         "type": "STATIC",
@@ -237,6 +292,10 @@ def _cluster(name: str, port: int) -> dict[str, Any]:
 
 def _address(host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _pipe(path: str) -> dict[str, Any]:
+    return {"pipe": {"path": path}}
 
 
 def _header(name: str, value: str) -> dict[str, Any]:

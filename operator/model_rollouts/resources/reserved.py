@@ -7,6 +7,13 @@ from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.shapes import mapping, mappings
 
+_UNUSABLE = {
+    "hostNetwork": "two revisions on one node would need the same ports",
+    "hostPID": "the model server could end the proxy, and read and write its files",
+    "shareProcessNamespace": "the model server could end the proxy, and read and write its files",
+}
+"""Fields of a pod that may not be set, and why."""
+
 
 def require_usable(model: str, template: Mapping[str, Any]) -> None:
     """Raise ResourceError when `template` has no model container or takes what is reserved."""
@@ -21,19 +28,17 @@ def require_usable(model: str, template: Mapping[str, Any]) -> None:
             found,
             f"write exactly one container named '{names.MODEL_CONTAINER}', the model server",
         )
-    if pod.get("hostNetwork"):
-        raise ResourceError(
-            resource,
-            "template.spec.hostNetwork",
-            pod["hostNetwork"],
-            "remove it: two revisions on one node would need the same ports",
-        )
+    for field, why in _UNUSABLE.items():
+        if pod.get(field):
+            raise ResourceError(resource, f"template.spec.{field}", pod[field], f"remove it: {why}")
     _require_labels(resource, template)
     for path in ("template.spec.containers", "template.spec.initContainers"):
         group = mappings(resource, pod, path)
         _require_names(resource, path, group)
         for index, container in enumerate(group):
             _require_ports(resource, f"{path}[{index}].ports", container)
+            mounts = f"{path}[{index}].volumeMounts"
+            _require_names(resource, mounts, mappings(resource, container, mounts))
     volumes = "template.spec.volumes"
     _require_names(resource, volumes, mappings(resource, pod, volumes))
     index = found.index(names.MODEL_CONTAINER)
@@ -76,6 +81,14 @@ def _require_ports(resource: str, path: str, container: Mapping[str, Any]) -> No
                 number,
                 f"use another port: {names.RESERVED_PORTS.start} to {names.RESERVED_PORTS.stop - 1}"
                 " belong to the proxy",
+            )
+        if port.get("hostPort"):
+            raise ResourceError(
+                resource,
+                f"{path}[{index}].hostPort",
+                port["hostPort"],
+                "remove it: two revisions on one node would need the same port, and users reach"
+                " the pods through the gateway",
             )
 
 

@@ -10,13 +10,18 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from model_rollouts.resources import capture as captures
 from model_rollouts.resources import names
 from model_rollouts.resources.canonical import canonical_template
+from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.errors import ResourceError
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 """Raised when the canonical form changes. Stored forms are encoded anew before they are compared,
 so that a new operator sees no new revision in an old input."""
+
+_NAMED_BY = 1
+"""What is hashed for a name says so: what every encoder writes alike keeps its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +37,69 @@ class RevisionInput:
     """Everything that, when it changes, makes another revision.
 
     `port` is where the model server listens; `template` is a PodTemplateSpec as the user wrote it,
-    with a container named `model`.
+    with a container named `model`. `capture` None tells the observer nothing.
     """
 
     version: str
     port: int
     template: Mapping[str, Any]
     artifact: Artifact | None = None
+    capture: Capture | None = None
 
 
-def canonical(given: RevisionInput) -> dict[str, Any]:
-    """The canonical form of `given`: plain data in which nothing has its default value."""
+def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str, Any]:
+    """The canonical form of `given`: plain data in which nothing has its default value.
+
+    With the number of an older `encoder` it has only what such a form can tell.
+    """
     form: dict[str, Any] = {
         "encoder": ENCODER_VERSION,
         "version": given.version,
         "port": given.port,
-        "template": canonical_template(given.template),
+        "template": canonical_template(given.template, encoder),
     }
     if given.artifact is not None:
         artifact = {"uri": given.artifact.uri, "digest": given.artifact.digest}
         form["artifact"] = {key: value for key, value in artifact.items() if value}
+    if given.capture is not None:
+        form["capture"] = captures.form_of(given.capture)
     return form
 
 
 def is_same(stored: Mapping[str, Any], given: RevisionInput) -> bool:
     """Whether `given` is the revision whose canonical form is `stored`, by any older encoder."""
-    return _encoded_anew(stored) == canonical(given)
+    return find_revision({"": stored}, given) is not None
 
 
 def find_revision(stored: Mapping[str, Mapping[str, Any]], given: RevisionInput) -> str | None:
     """The name of the revision that `given` is, among canonical forms by name; None when new."""
-    wanted = canonical(given)
-    same = (name for name, form in stored.items() if _encoded_anew(form) == wanted)
-    return next(same, None)
+    wanted = {ENCODER_VERSION: canonical(given)}
+    for name, form in stored.items():
+        if not is_of_same_model(form, wanted[ENCODER_VERSION]):
+            # Nearly all of them: a template is long.
+            continue
+        encoder = form.get("encoder", ENCODER_VERSION)
+        if encoder not in wanted:
+            wanted[encoder] = canonical(given, encoder)
+        if _encoded_anew(form) == wanted[encoder]:
+            return name
+    return None
+
+
+def is_of_same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two canonical forms differ in nothing but their templates."""
+    return _without_template(one) == _without_template(other)
+
+
+def _without_template(form: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in form.items() if key not in ("encoder", "template")}
 
 
 def _encoded_anew(form: Mapping[str, Any]) -> Mapping[str, Any]:
-    if form.get("encoder") == ENCODER_VERSION:
+    encoder = form.get("encoder", ENCODER_VERSION)
+    if encoder == ENCODER_VERSION:
         return form
-    template = canonical_template(form.get("template", {}))
+    template = canonical_template(form.get("template", {}), encoder)
     return {**form, "encoder": ENCODER_VERSION, "template": template}
 
 
@@ -81,7 +110,8 @@ def new_name(model: str, given: RevisionInput, taken: Collection[str]) -> tuple[
     after `model`.
     """
     names.require_model_name(model)
-    form = json.dumps(canonical(given), sort_keys=True, separators=(",", ":"))
+    named = {**canonical(given), "encoder": _NAMED_BY}
+    form = json.dumps(named, sort_keys=True, separators=(",", ":"))
     collisions = 0
     while True:
         # The count is hashed as well, as Deployments do with theirs.

@@ -10,6 +10,7 @@ what the cluster shows. This is the door: other rooms import nothing from behind
 """
 
 from model_rollouts.rollout.actions import (
+    Accompany,
     Action,
     Apply,
     Create,
@@ -27,12 +28,23 @@ from model_rollouts.rollout.observed import (
     Failure,
     Gateway,
     History,
+    MirroredSizes,
     Observed,
+    OtherBudget,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout.pods import Ended, Pod, Trouble
+from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
+from model_rollouts.rollout.rest import Rest
 from model_rollouts.rollout.state.current_trial import PHASE_MS
-from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, Counting
+from model_rollouts.rollout.state.state import Pace
+from model_rollouts.rollout.trial.samples import (
+    CANDIDATE,
+    SHADOW,
+    STABLE,
+    Counting,
+    timed_past,
+)
 from model_rollouts.rollout.trial.trial import take_counts
 
 __all__ = [
@@ -40,6 +52,7 @@ __all__ = [
     "PHASE_MS",
     "SHADOW",
     "STABLE",
+    "Accompany",
     "Action",
     "Apply",
     "Checked",
@@ -48,18 +61,27 @@ __all__ = [
     "Create",
     "Delete",
     "Emit",
+    "Ended",
     "Failure",
     "Gateway",
     "History",
     "HistoryQuery",
     "Memory",
+    "MirroredSizes",
     "Need",
     "Observed",
+    "OtherBudget",
+    "Pace",
     "Plan",
+    "Pod",
+    "Rest",
     "Scale",
     "Settings",
+    "SizesQuery",
+    "Trouble",
     "WriteRoute",
     "WriteStatus",
     "make_plan",
     "take_counts",
+    "timed_past",
 ]

@@ -31,6 +31,17 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Accompany:
+    """Server-side apply of an object of a kind that only the administrator knows.
+
+    `plural` is the name of the kind in paths. Nothing is kept of what the API server has.
+    """
+
+    body: Body
+    plural: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """Set the replicas of a revision's Deployment, and nothing else of it."""
 
@@ -108,12 +119,14 @@ class Move(StrEnum):
     """Users follow the pods: those of one version start as those of the other end."""
     EASE = "Ease"
     """The candidate gets fewer copies or users: stable suffered from the copies, a person asks for
-    fewer, or the pods that it may have do not carry more."""
+    fewer, the pods that it may have do not carry more, or none of them can be reached."""
+    RESUME = "Resume"
+    """The candidate gets the users again that it lost without a verdict."""
     REPAIR = "Repair"
     """Somebody else changed the route, or the spec of the route changed."""
 
 
-Action = Create | Apply | Scale | Delete | WriteRoute | WriteStatus | Emit
+Action = Create | Apply | Accompany | Scale | Delete | WriteRoute | WriteStatus | Emit
 
 
 class Need(StrEnum):
@@ -123,3 +136,7 @@ class Need(StrEnum):
     """`Observed.checked`, for the generation at hand."""
     HISTORY = "History"
     """`Observed.history`, of the wanted revision and of those that served before it."""
+    SIZES = "Sizes"
+    """`Observed.sizes`, while some requests are not mirrored. Nothing waits for them."""
+    PARENTS = "Parents"
+    """`Observed.absent`, of Gateways that say nothing of the route."""

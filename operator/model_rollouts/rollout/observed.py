@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from model_rollouts.decision import Dispersion
+from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.resources.shapes import Object
+from model_rollouts.rollout.pods import Pod
+from model_rollouts.routes.addresses import Address
 
 LASTING_TIMES = 2
 """So often in a row, and a failure is no chance any more."""
@@ -14,32 +18,45 @@ LASTING_TIMES = 2
 class Children:
     """The objects that the ModelDeployment owns; those of other owners are left out.
 
-    `deployments` and `services` are by name. `strangers` are the names of objects, as
-    `Kind/name`, that have a name this rollout needs and another owner. `dying` are those whose
-    owner is a ModelDeployment that was deleted: they are about to be deleted too.
+    `deployments` and `services` are by name, `budget` is the PodDisruptionBudget over all pods.
+    `strangers` are the names of objects, as `Kind/name`, that have a name this rollout needs and
+    another owner. `dying` are those whose owner is a ModelDeployment that was deleted: they are
+    about to be deleted too.
     """
 
     revisions: Sequence[Object] = ()
     deployments: Mapping[str, Object] = field(default_factory=dict)
     services: Mapping[str, Object] = field(default_factory=dict)
+    budget: Object | None = None
     route: Object | None = None
     strangers: frozenset[str] = frozenset()
     dying: frozenset[str] = frozenset()
+
+
+class OtherBudget(NamedTuple):
+    """A PodDisruptionBudget of somebody else: its name, and the LabelSelector of its pods."""
+
+    name: str
+    selector: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """What is known about the parents of the route.
 
-    `features` are those that the GatewayClasses of all parents claim; None when one of them claims
-    nothing, which is unknown and not incapable. `conflicts` are the HTTPRoutes of others, as
-    `namespace/name`, that answer the same requests at the same parents. `missing` are parents that
-    do not exist, as `namespace/name`.
+    `features` are those that all parents support, as their GatewayClasses claim or as is known of
+    their controllers; None when nothing is known of one of them, which is not incapable.
+    `controllers` are the names of those that are known. `conflicts` are the HTTPRoutes of others,
+    as `namespace/name`, that answer the same requests at the same parents. `missing` are the
+    parents, as `namespace/name`, when none of them exists.
     """
 
     features: frozenset[str] | None = None
     conflicts: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    controllers: frozenset[str] = frozenset()
+    addresses: tuple[Address, ...] = ()
+    """Where clients reach the model, as far as is known of the parents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +64,14 @@ class Checked:
     """What was asked for admission; it holds for one generation of the spec.
 
     `refusal` is what the API server said about the Deployment of the new revision in a dry run,
-    None when it accepted it.
+    None when it accepted it. `same_as` is the stored revision whose Deployment it would store as
+    the very same, None when there is none.
     """
 
     generation: int
     gateway: Gateway
     refusal: str | None = None
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,8 @@ class History:
     `dispersion` is of stable's errors, `others` of its other objectives, by `Past.key`.
     `scraped_ms` (Unix milliseconds) is when pods of `candidate` were scraped last, None when they
     never were: nobody could judge it. `candidate` is None while it has no pods to be scraped.
-    `rate` is the requests per second that users made lately, None when there were none.
+    `rate` is the requests per second that users made lately, None when there were none. `usual`
+    (seconds) is the first bucket edge above stable's p99, None when that is not known.
     """
 
     dispersion: Dispersion
@@ -70,6 +90,22 @@ class History:
     candidate: str | None = None
     rate: float | None = None
     others: tuple[tuple[str, Dispersion], ...] = ()
+    usual: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredSizes:
+    """How large requests were since a write of the route at `since_ms` (Unix milliseconds).
+
+    `looked` tells one question from the next while that route stands. Bodies by size: `users` are
+    of what users asked stable, `mirrored` of what came to the candidate; each is empty when its
+    pods count no sizes.
+    """
+
+    since_ms: int
+    looked: int
+    users: Sizes = ()
+    mirrored: Sizes = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +137,12 @@ class Observed:
     `asked_since` is when (Unix seconds) the first of the questions that are open now was asked,
     None when none is. `metrics_error` says why Prometheus gives nothing, None while it answers.
     `failures` are the actions of the plans before that were not done, and the checks that were not
-    answered, the latest first; what was done since is not among them.
+    answered, the latest first; what was done since is not among them. `unlisted` are the lists and
+    watches that fail: changes of their objects may be unseen. `pods` are those of the revisions
+    that are on their way or have users, None while they are not known: nothing may wait for them.
+    `keeps_budget`: the operator may read and write PodDisruptionBudgets there. `awaits_pods`: the
+    pods are not known now and will be in a moment. `foreign_pods` are names under which Prometheus
+    has samples, of pods that the cluster did not have when it was asked after that.
     """
 
     obj: Object
@@ -111,3 +152,21 @@ class Observed:
     metrics_error: str | None = None
     asked_since: float | None = None
     failures: tuple[Failure, ...] = ()
+    pods: tuple[Pod, ...] | None = None
+    unlisted: tuple[Failure, ...] = ()
+    keeps_budget: bool = True
+    awaits_pods: bool = False
+    foreign_pods: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+    """Parents of the route that do not exist, as `namespace/name`, of those in `Plan.silent`."""
+    sizes: MirroredSizes | None = None
+    """How large requests are, as it was known last; None until it was asked and answered."""
+    other_budgets: tuple[OtherBudget, ...] | None = ()
+    """Those of others in the namespace, None while they are not known."""
+
+    @property
+    def checked_now(self) -> Checked | None:
+        """The answers to checks of this generation of the spec, None while there are none."""
+        checked = self.checked
+        same = checked is not None and checked.generation == self.obj["metadata"].get("generation")
+        return checked if same else None

@@ -10,8 +10,10 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.decision import ObjectiveError
 from model_rollouts.metrics.grid import SPARING_MS, Grid
 from model_rollouts.metrics.requests import Request
+from model_rollouts.resources.companions import Companion
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.pod import ProxySettings
+from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout.actions import (
     Action,
     Apply,
@@ -25,21 +27,27 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory, Written
-from model_rollouts.rollout.objects import workloads
+from model_rollouts.rollout.objects import budget, companions, workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
 from model_rollouts.rollout.observed import Observed
-from model_rollouts.rollout.policies import chain, needs
+from model_rollouts.rollout.policies import chain, holds, needs
 from model_rollouts.rollout.policies.entry import Entry, admit
-from model_rollouts.rollout.policies.holds import WAITING_SECONDS
-from model_rollouts.rollout.policies.metrics_holds import unscraped_since
-from model_rollouts.rollout.policies.needs import HistoryQuery
+from model_rollouts.rollout.policies.metrics_holds import behind_since, unscraped_since
+from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.policies.route_repair import looked_at, route_repair, tried
+from model_rollouts.rollout.rest import Rest, rest_of
 from model_rollouts.rollout.standing import Hold
-from model_rollouts.rollout.state import clocks, current_trial, revisions
+from model_rollouts.rollout.state import clocks, current_trial, replicas, revisions
 from model_rollouts.rollout.state.readable_spec import readable, refused, without_objectives
 from model_rollouts.rollout.state.recorded_roles import read_roles, with_write
-from model_rollouts.rollout.state.state import Pace, RolloutState, phase_of
+from model_rollouts.rollout.state.state import (
+    Pace,
+    RolloutState,
+    attempt_at,
+    fresh_until_ms,
+    phase_of,
+)
 from model_rollouts.rollout.status.events import events_of
 from model_rollouts.rollout.status.history import untold_drop
 from model_rollouts.rollout.status.invalid_spec import invalid_status
@@ -49,7 +57,9 @@ from model_rollouts.rollout.status.status import (
     status_due,
     status_written,
 )
+from model_rollouts.rollout.trial import own_pods
 from model_rollouts.rollout.wakeups import next_wakeup
+from model_rollouts.routes.acceptance import silent_gateways
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,10 @@ class Settings:
     pace: Pace = field(default_factory=Pace)
     sparing_ms: int = SPARING_MS
     """About how long an interval is of what serves after its watch (milliseconds)."""
+    companions: tuple[Companion, ...] = ()
+    """What is written beside each Service of a revision."""
+    most_weights: Mapping[str, int] = field(default_factory=dict)
+    """The largest weights that gateways take, by name of their controller, beside what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +85,15 @@ class Plan:
     `done` what is known once all of them were done, None when that is the same. `otherwise` is done
     in place of what comes after a write of the route that failed. `needs` are asked
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
-    `Need.CHECK` that is tried dry, None when there is none, `history` what `Need.HISTORY` is about.
+    `Need.CHECK` that is tried dry, None when there is none, `alike` the Deployments of stored
+    revisions that may be the same as that one, by name, `history` what `Need.HISTORY` is about,
+    `sizes` what `Need.SIZES` is about. `silent` are the Gateways that say nothing of the route, as
+    `namespace/name`: `Need.PARENTS` is whether they exist.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
     None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
-    changed, None for never.
+    changed, None for never. `follows_pods`: the next plans are made with what is known of its pods;
+    the cluster is asked for them once more because of those that are `doubted`, by name. `rest`
+    says for which counts nothing will be done either, None where any may change that.
     """
 
     actions: tuple[Action, ...]
@@ -83,9 +102,15 @@ class Plan:
     otherwise: tuple[Action, ...] = ()
     needs: frozenset[Need] = frozenset()
     tries: Apply | None = None
+    alike: Mapping[str, Body] = field(default_factory=dict)
     history: HistoryQuery | None = None
+    sizes: SizesQuery | None = None
+    silent: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
+    follows_pods: bool = False
+    doubted: tuple[str, ...] = ()
+    rest: Rest | None = None
 
     @property
     def protects(self) -> bool:
@@ -129,7 +154,14 @@ def _find(
     stored = revisions.read(observed.children)
     today = read_roles(observed.children, stored, deployment.status, memory.roles)
     if fault is None:
-        wanted = revisions.wanted(spec, metadata.name, stored)
+        wanted = revisions.wanted(
+            spec,
+            metadata.name,
+            stored,
+            today,
+            observed.checked_now,
+            presumes=not needs.waits_long(observed, now),
+        )
     stored = revisions.with_missing(
         stored, (today.stable, today.candidate, today.previous), metadata.namespace
     )
@@ -137,15 +169,36 @@ def _find(
         # Nobody knows what is asked for: what there is stays as it is.
         wanted = revisions.as_it_is(spec, stored, today.candidate or today.stable)
     phase = phase_of(spec, wanted, today)
-    attempt = today.attempt if phase is Phase.FULL else spec.strategy.attempt
+    attempt = today.attempt if phase is Phase.FULL else attempt_at(spec, wanted.name, today)
     if memory.clocks is None:
         memory = current_trial.restored(deployment, stored, today)
+        written_at = None if today.written is None else min(today.written.ms / 1000, now)
+        memory = replace(memory, clocks=clocks.found(memory.clocks, written_at))
     # One deadline for shadow and canary: the canary goes on with the clock of the shadow.
     judged = Phase.CANARY if phase.is_judged else phase
     about = f"{judged}/{wanted.name}/{attempt}"
     memory = current_trial.since_write(memory, today.sequence)
-    ticked = clocks.tick(memory, about, now, sequence=today.sequence, paused=spec.paused)
-    memory = replace(memory, clocks=ticked, written=_written(observed, memory, now), roles=today)
+    trial = None if phase.is_preparing else memory.trial
+    fresh = (
+        None
+        if trial is None
+        else fresh_until_ms(trial, memory, settings.grid.step_ms, settings.pace)
+    )
+    ticked = clocks.tick(
+        memory,
+        about,
+        now,
+        sequence=today.sequence,
+        fresh_until=None if fresh is None else fresh / 1000,
+    )
+    users = replicas.observed(observed, deployment, memory, today, now)
+    memory = replace(
+        memory,
+        clocks=ticked,
+        written=_written(observed, memory, now),
+        roles=today,
+        replicas=users,
+    )
     return RolloutState(
         observed,
         deployment,
@@ -158,6 +211,8 @@ def _find(
         now,
         settings.grid.step_ms,
         settings.pace,
+        settings.most_weights,
+        settings.companions,
         spec_fault=fault,
     )
 
@@ -167,7 +222,7 @@ def _written(observed: Observed, memory: Memory, now: float) -> Written | None:
     status, last = observed.obj.get("status"), memory.written
     if not status:
         return None
-    return Written(dict(status), last.at if last else now, last.refreshes if last else 0)
+    return Written(dict(status), now) if last is None else replace(last, status=dict(status))
 
 
 def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float) -> Plan:
@@ -179,23 +234,56 @@ def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float
 
 
 def _plan(state: RolloutState, settings: Settings) -> Plan:
-    state = replace(state, memory=current_trial.at_hand(state, settings.grid))
-    since = unscraped_since(state)
-    state = replace(state, memory=replace(state.memory, unscraped_since=since))
+    state = _knowing(state, current_trial.at_hand(state, settings.grid))
+    known = replace(
+        state.memory,
+        unscraped_since=unscraped_since(state),
+        unaccepted_since=holds.unaccepted_since(state),
+        behind_since=behind_since(state),
+    )
+    state = _knowing(state, known)
     entry = admit(state, settings.proxy)
-    state = replace(state, keeps_route=not entry.is_open and follows_spec(state))
-    state = replace(state, memory=replace(state.memory, route_repair=looked_at(state)))
+    state = replace(
+        state,
+        keeps_route=not entry.is_open and follows_spec(state),
+        admitted=entry.is_open,
+    )
+    state = _knowing(state, replace(state.memory, route_repair=looked_at(state)))
     held = (*entry.holds, *chain.active_holds(state))
+    running = chain.timers_run(state, held, admitted=entry.is_open)
+    if running != state.clocks.running:
+        ticked = replace(state.clocks, running=running)
+        state = replace(state, clocks=ticked, memory=replace(state.memory, clocks=ticked))
     given = PolicyInput(state, held, admitted=entry.is_open)
     following = chain.next_move(given) or route_repair(state, admitted=entry.is_open)
     plan = _stayed(state, held, entry) if following is None else _moved(state, following, held)
-    asked = _asked(state)
+    route, sizes = state.observed.children.route, needs.sizes_query(state)
+    asked = _asked(state, entry) | ({Need.SIZES} if sizes else frozenset())
     history = needs.history_query(state) if Need.HISTORY in asked else None
-    return replace(plan, needs=asked, tries=entry.tries, history=history)
+    has_nothing_to_do = following is None and not (plan.actions or asked)
+    return replace(
+        plan,
+        rest=rest_of(state, held, plan.wake_at) if has_nothing_to_do else None,
+        needs=asked,
+        tries=entry.tries,
+        alike=entry.alike,
+        history=history,
+        sizes=sizes,
+        silent=() if route is None else silent_gateways(route),
+        follows_pods=needs.follows_pods(state),
+        doubted=own_pods.doubted(state.observed, state.memory.unknown_pods),
+    )
 
 
-def _asked(state: RolloutState) -> frozenset[Need]:
-    asked = {Need.CHECK: needs.lacks_checks(state), Need.HISTORY: needs.lacks_history(state)}
+def _knowing(state: RolloutState, memory: Memory) -> RolloutState:
+    """The state with that memory; the very same, with all that was made of it, when none is new."""
+    return state if memory == state.memory else replace(state, memory=memory)
+
+
+def _asked(state: RolloutState, entry: Entry) -> frozenset[Need]:
+    # What stalls whatever the answer is told, and is to be corrected first.
+    checks = needs.lacks_checks(state) and not entry.stalls
+    asked = {Need.CHECK: checks, Need.HISTORY: needs.asks_history(state)}
     return frozenset(need for need, lacking in asked.items() if lacking)
 
 
@@ -244,15 +332,20 @@ def _stayed(state: RolloutState, held: tuple[Hold, ...], entry: Entry) -> Plan:
     raised = workloads.raised(state, pods)
     actions = tuple(_objects(state, pods, raised, entry))
     if not any(isinstance(each, Create) for each in actions):
-        memory = replace(state.memory, sound=workloads.sound(state, raised, actions))
-        state = replace(state, memory=memory)
+        sound = workloads.sound(state, raised, actions)
+        state = _knowing(state, replace(state.memory, sound=sound))
     if actions and not state.observed.failures:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(
-            state.memory, repaired=_repaired(state, actions), grown=_grown(state, actions)
+            state.memory,
+            repaired=_repaired(state, actions),
+            grown=_grown(state, actions),
+            accompanied=companions.accompanied(state, actions),
         )
         return Plan(actions, state.memory, memory, measures=measures, wake_at=state.now)
     told, memory, due = _told(state, held)
+    if actions:
+        memory = replace(memory, accompanied=companions.accompanied(state, actions))
     wake_at = next_wakeup(state, due, refused=not entry.is_open)
     return Plan((*told, *actions), state.memory, memory, measures=measures, wake_at=wake_at)
 
@@ -267,7 +360,7 @@ def _told(
         return (), memory, None
     if not all(hold.told for hold in held):
         # What is about to pass by itself, such as the first scrape, is told only if it does not.
-        return (), memory, state.now + WAITING_SECONDS
+        return (), memory, state.now + needs.WAITING_SECONDS
     if due > state.now:
         return (), memory, due
     events = events_of(state.deployment.status, status)
@@ -283,6 +376,9 @@ def _objects(
         yield Create(entry.stored)
     for body, why in workloads.running(state, raised):
         yield workloads.applied(body, why)
+    for revision, _ in workloads.inhabited(state, raised):
+        yield from companions.missing(state, revision)
+    yield from budget.written(state)
     if state.spec_fault is not None:
         # Nobody knows how many pods are asked for.
         return

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
-from model_rollouts.routes.record import RouteWrite
+from model_rollouts.routes.record import RouteWrite, Suspension
 
 SUPERSEDED = "Superseded by another version before it was decided."
 """Why a candidate ended that was dropped."""
@@ -18,7 +18,8 @@ SUPERSEDED = "Superseded by another version before it was decided."
 class Standing:
     """One revision as it runs. `builder` is the version of the builder that rendered it.
 
-    `replicas` are asked for, `ready` answer; `needed` is what its share of users takes.
+    `replicas` are asked for, `ready` answer; `needed` is what its share of users takes, and `kept`
+    what that took before more were asked for, None where that is the same.
     """
 
     revision: str
@@ -28,12 +29,27 @@ class Standing:
     ready: int
     needed: int
     trouble: str | None = None
-    """What the Deployment says is wrong with its pods, None when nothing."""
+    """Why pods that are asked for do not serve, None when nothing says so."""
+    stuck: bool = False
+    """Whether pods do not start at all for that, and not only take their time."""
+    in_mesh: bool = False
+    """Whether its proxy takes requests from inside the pod, as a mesh delivers them."""
+    kept: int | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether it has the pods that its share of users takes."""
         return self.ready >= self.needed
+
+    @property
+    def serves(self) -> bool:
+        """Whether its users have the pods that they had, while those that are added start."""
+        return self.ready >= (self.needed if self.kept is None else self.kept)
+
+    @property
+    def grows(self) -> bool:
+        """Whether it lacks nothing but pods that are added."""
+        return self.serves and not self.is_ready
 
 
 class Roles(NamedTuple):
@@ -43,7 +59,8 @@ class Roles(NamedTuple):
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
     `mirror_percent` is the share of stable's requests that is mirrored to it,
     `suffered_at_percent` the one at which stable suffered from that, None while it has not, and
-    `since` when it got the first of them (Unix seconds). `write` is what was recorded of the write
+    `since` when it got the first of them (Unix seconds). `suspension` says how it lost its users
+    without a verdict, None when it never did. `write` is what was recorded of the write
     that made them, or of one before (see `written`), and `more` what another release of the
     operator has recorded beside them.
     """
@@ -59,6 +76,7 @@ class Roles(NamedTuple):
     mirror_percent: int = 0
     suffered_at_percent: int | None = None
     since: int | None = None
+    suspension: Suspension | None = None
     write: RouteWrite | None = None
     more: Mapping[str, Any] = MappingProxyType({})
 
@@ -98,6 +116,12 @@ class Roles(NamedTuple):
         """The roles after these, with a share of stable's users on `candidate`."""
         return Roles(
             self.stable, candidate, None, Phase.CANARY, weight, attempt, verdict, self.sequence + 1
+        )
+
+    def before_promotion(self) -> "Roles":
+        """These with what is watched as the candidate again, beside the version before it."""
+        return self._replace(
+            stable=self.previous, candidate=self.stable, previous=None, phase=Phase.CANARY
         )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from model_rollouts.api.phase import Phase
+from model_rollouts.rollout.policies import suspension
+from model_rollouts.rollout.state import pod_causes, replicas
 from model_rollouts.rollout.state.state import GROWING_SECONDS, RolloutState, seconds
 
 ASK_AGAIN = 30.0
@@ -25,7 +27,13 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
     for at, _ in state.memory.grown.values():
         # Then its ready pods are believed again.
         yield at + GROWING_SECONDS - state.now
-    if state.spec.paused:
+    for at in pod_causes.told_at(state.observed.pods or ()):
+        yield at - state.now
+    until = suspension.ends_at(state)
+    if until is not None:
+        yield until - state.now
+    yield from replicas.waits(state.memory.replicas, state.roles, state.now)
+    if not clocks.running:
         return
     if state.phase is Phase.STARTING:
         yield seconds(strategy.progress_deadline) - clocks.phase

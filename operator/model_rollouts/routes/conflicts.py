@@ -45,7 +45,9 @@ def is_conflict(model: Object, own: Object | None, other: Object) -> bool:
             parents(content.get("parentRefs"), elsewhere),
         )
         and _share_hostname(route.get("hostnames") or (), content.get("hostnames") or ())
-        and not _matches([route]).isdisjoint(_matches(content.get("rules") or ()))
+        and not _matches(route.get("rules") or [route]).isdisjoint(
+            _matches(content.get("rules") or ())
+        )
     )
 
 
@@ -75,10 +77,10 @@ def _share_parent(some: Sequence[Object], others: Sequence[Object]) -> bool:
 def _share_hostname(some: Sequence[str], others: Sequence[str]) -> bool:
     if not some or not others:
         return True
-    return any(_overlap(one, other) for one in some for other in others)
+    return any(overlap(one, other) for one in some for other in others)
 
 
-def _overlap(one: str, other: str) -> bool:
+def overlap(one: str, other: str) -> bool:
     """Whether some host has both names; a wildcard stands for one or more labels."""
     if one.startswith("*.") and other.startswith("*."):
         return one[1:].endswith(other[1:]) or other[1:].endswith(one[1:])
@@ -96,9 +98,13 @@ def _matches(rules: Iterable[Object]) -> set[tuple[Any, ...]]:
 
 def _form(match: Object) -> tuple[Any, ...]:
     path = {"type": "PathPrefix", "value": "/", **(match.get("path") or {})}
+    value = path["value"]
+    if path["type"] == "PathPrefix":
+        # Elements of a path are compared: a slash at the end says nothing.
+        value = value.rstrip("/") or "/"
     return (
         path["type"],
-        path["value"],
+        value,
         match.get("method"),
         frozenset(
             (each["name"].lower(), each.get("type", "Exact"), each["value"])

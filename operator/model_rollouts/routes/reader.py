@@ -5,6 +5,7 @@ unseen if only our own fields were compared; and the defaults that the API serve
 like such an edit if they were not known.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -17,6 +18,7 @@ _BACKEND = {"group": "", "kind": "Service", "weight": 1}
 _PATH = {"type": "PathPrefix", "value": "/"}
 _EXACT = {"type": "Exact"}
 _ANY = [{"path": _PATH}]
+_CORS = {"maxAge": 5}
 
 
 def differences(found: Object, wanted: Object) -> tuple[str, ...]:
@@ -63,26 +65,45 @@ def record_of(route: Object) -> str | None:
 
 
 def weights(route: Object) -> dict[str, int]:
-    """The weight of each backend by the name of its Service; those of all rules added up."""
-    found: dict[str, int] = {}
+    """The weight of each backend by the name of its Service.
+
+    Every rule of ours has the same; those of rules that differ are added up.
+    """
+    found = _weights_of_rules(route)
+    if all(each == found[0] for each in found):
+        return dict(found[0]) if found else {}
+    return dict(sum(map(Counter, found), Counter()))
+
+
+def _weights_of_rules(route: Object) -> list[dict[str, int]]:
+    found = []
     for rule in route.get("spec", {}).get("rules") or []:
+        weights: dict[str, int] = {}
         for backend in rule.get("backendRefs") or []:
             name = str(backend.get("name"))
-            found[name] = found.get(name, 0) + int(backend.get("weight", 1))
+            weights[name] = weights.get(name, 0) + int(backend.get("weight", 1))
+        found.append(weights)
     return found
+
+
+def serves_model(route: Object) -> bool:
+    """Whether a backend of the route is a revision of the ModelDeployment of the same name."""
+    model = route["metadata"]["name"]
+    return any(names.is_revision_of(model, name) for name in weights(route))
 
 
 def shares(route: Object) -> dict[str, Fraction] | None:
     """The share of users that each backend gets, by the name of its Service.
 
-    None where it depends on the request, which is so with more rules than one, or where nobody gets
-    any.
+    None where it depends on the request, because rules differ, or where nobody gets any.
     """
-    found = weights(route)
-    total = sum(found.values())
-    if len(route.get("spec", {}).get("rules") or []) != 1 or not total:
+    found = [
+        {name: Fraction(weight, sum(each.values())) for name, weight in each.items() if weight}
+        for each in _weights_of_rules(route)
+    ]
+    if not found or any(each != found[0] for each in found):
         return None
-    return {name: Fraction(weight, total) for name, weight in found.items()}
+    return found[0] or None
 
 
 def marks_backends(route: Object) -> bool:
@@ -92,6 +113,20 @@ def marks_backends(route: Object) -> bool:
         for rule in route["spec"].get("rules") or []
         for backend in rule.get("backendRefs") or []
     )
+
+
+def keeps_places(route: Object) -> bool | None:
+    """Whether a version that serves alone has both places; None where two versions have users."""
+    rules = route["spec"].get("rules") or [{}]
+    references = rules[0].get("backendRefs") or []
+    alone = len({each.get("name") for each in references}) == 1
+    return len(references) > 1 if alone else None
+
+
+def controllers(route: Object) -> frozenset[str]:
+    """The names of the controllers that have reported on a route."""
+    told = (route.get("status") or {}).get("parents") or []
+    return frozenset(str(each["controllerName"]) for each in told if each.get("controllerName"))
 
 
 def parents(references: Iterable[Object] | None, namespace: str) -> list[dict[str, Any]]:
@@ -105,11 +140,18 @@ def parent_gateways(model: Object) -> tuple[tuple[str, str] | None, ...]:
     None stands for a parent that is no Gateway: nothing is known of what it can do.
     """
     own, references = model["metadata"]["namespace"], model["spec"]["route"]["parentRefs"]
+    return gateways(references, own)
+
+
+def gateways(
+    references: Iterable[Mapping[str, Any]], namespace: str
+) -> tuple[tuple[str, str] | None, ...]:
+    """Namespace and name of each Gateway that `references` from `namespace` mean, as above."""
     return tuple(
         (each["namespace"], each["name"])
         if (each["group"], each["kind"]) == (_PARENT["group"], _PARENT["kind"])
         else None
-        for each in parents(references, own)
+        for each in parents(references, namespace)
     )
 
 
@@ -158,6 +200,8 @@ def _match(match: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _filter(each: Mapping[str, Any]) -> dict[str, Any]:
+    if cors := each.get("cors"):
+        return {**each, "cors": {**_CORS, **cors}}
     mirror = each.get("requestMirror")
     if not mirror:
         return dict(each)

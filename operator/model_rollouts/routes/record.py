@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from model_rollouts.api import ratio
@@ -36,6 +37,8 @@ class RecordedVerdict(StrEnum):
     """A version that served all users before serves them again."""
     IMMEDIATE = "Immediate"
     """`strategy.mode: Immediate` promoted it without judging it."""
+    REPLACED = "Replaced"
+    """It took the place of stable's only pod, and there was none to judge it beside."""
     OVERRIDDEN = "Overridden"
     """Decided by `strategy.override`."""
     SKIPPED_SHADOW = "SkippedShadow"
@@ -95,6 +98,33 @@ class RouteWrite:
     spec: str | None = None
 
 
+class SuspensionCause(StrEnum):
+    """What users were kept off a candidate for, without a verdict on it."""
+
+    PODS = "Pods"
+    """It had too few ready pods."""
+    REQUESTS = "Requests"
+    """Users' requests did not reach its pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """How often a candidate lost its users without a verdict, and for what the last time.
+
+    It counts for `attempt` alone. `share` are the users that it had before, such as "25%", and
+    `since` when it lost them (Unix seconds). `pods` and `requests` are how often, by cause.
+    `failures` counts those times without a ready pod that nothing but the version explains.
+    """
+
+    attempt: int
+    share: str
+    since: int
+    cause: SuspensionCause
+    pods: int = 0
+    requests: int = 0
+    failures: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class RouteRecord:
     """Who has which role, and how far the rollout is.
@@ -104,7 +134,8 @@ class RouteRecord:
     users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
     with every write of the route. `mirror` is the share of stable's requests, in percent, that is
     mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
-    `since` when the first mirrored request came (Unix seconds). These are written only when they
+    `since` when the first mirrored request came (Unix seconds), and `suspension` how the candidate
+    lost its users without a verdict, None when it never did. These are written only when they
     say something: a release that does not know them reads the other records. `write` is what the
     write means that made the record, or an older one: see `RouteWrite`. `more` are the keys that
     another release has written: they are kept as they are.
@@ -121,8 +152,9 @@ class RouteRecord:
     mirror: int = 0
     hurt: int | None = None
     since: int | None = None
+    suspension: Suspension | None = None
     write: RouteWrite | None = None
-    more: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 _ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
@@ -138,8 +170,12 @@ def read(route: Object) -> RouteRecord | None:
     return read_text(reader.record_of(route))
 
 
+@lru_cache(maxsize=512)
 def read_text(text: str | None) -> RouteRecord | None:
-    """The record that a text is, wherever it was kept; None when it cannot be used."""
+    """The record that a text is, wherever it was kept; None when it cannot be used.
+
+    A pass reads the same text several times, from the route and from its copy in the status.
+    """
     try:
         return None if text is None else decode("HTTPRoute", text)
     except ResourceError:
@@ -152,9 +188,11 @@ def is_same(one: Object, other: Object) -> bool:
     return found is not None and found == read(other)
 
 
+@lru_cache(maxsize=512)
 def encode(record: RouteRecord) -> str:
     """The record as the value of its annotation, at most MAX_BYTES of compact JSON.
 
+    A pass writes the same record several times, for the route that should be and the status.
     Where there is no room for all of it, the sentence of the write is cut, and what another release
     has added gives way: users are protected by the next write in any case.
     Raises ResourceError when it could not be read back.
@@ -163,6 +201,8 @@ def encode(record: RouteRecord) -> str:
     for key, nothing in _ONLY_WHEN_SAID.items():
         if (value := getattr(record, key)) != nothing:
             said[key] = value
+    if record.suspension is not None:
+        said["suspension"] = asdict(record.suspension)
     text = _fitting(said, record.write, dict(record.more))
     decode("HTTPRoute to be written", text)
     return text
@@ -196,7 +236,12 @@ def decode(route: str, text: str) -> RouteRecord:
     known = {key: content.pop(key) for key in _ALWAYS}
     known |= {key: content.pop(key, nothing) for key, nothing in _ONLY_WHEN_SAID.items()}
     _require_types(route, known)
-    record = RouteRecord(**known, write=_write(content.pop("write", None)), more=content)
+    record = RouteRecord(
+        **known,
+        suspension=_suspension(content.pop("suspension", None)),
+        write=_write(content.pop("write", None)),
+        more=content,
+    )
     try:
         ratio.share(record.weight)
     except (TypeError, ValueError):
@@ -218,6 +263,27 @@ def _write(found: object) -> RouteWrite | None:
     return None
 
 
+def _suspension(found: object) -> Suspension | None:
+    """How often users were lost; None when there is nothing usable, for the roles hold without."""
+    match found:
+        case {
+            "attempt": int(attempt),
+            "share": str(share),
+            "since": int(since),
+            "cause": str(cause),
+            "pods": int(pods),
+            "requests": int(requests),
+            "failures": int(failures),
+        } if all(0 <= each <= _LATEST_MS for each in (attempt, since, pods, requests, failures)):
+            try:
+                ratio.share(share)
+                known = SuspensionCause(cause)
+            except ValueError:
+                return None
+            return Suspension(attempt, share, since, known, pods, requests, failures)
+    return None
+
+
 def _mark(found: object) -> str | None:
     return found if isinstance(found, str) and len(found) <= names.DIGEST_DIGITS else None
 
@@ -233,10 +299,12 @@ def _fitting(said: dict[str, Any], write: RouteWrite | None, more: dict[str, Any
         told = asdict(replace(write, why=cut))
         return _text({**said, "write": {k: v for k, v in told.items() if v is not None}, **more})
 
+    if _size(whole := text(len(why))) <= MAX_BYTES:
+        return whole
     while _size(text(0)) > MAX_BYTES and more:
         more.popitem()
-    if _size(text(len(why))) <= MAX_BYTES:
-        return text(len(why))
+    if _size(whole := text(len(why))) <= MAX_BYTES:
+        return whole
     fit = bisect_right(range(len(why)), MAX_BYTES, key=lambda letters: _size(text(letters)))
     return text(max(fit - 1, 0))
 

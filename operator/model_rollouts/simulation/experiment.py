@@ -4,10 +4,12 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
 
 from model_rollouts.decision import (
-    COMPARABLE_WEIGHT,
     DISPERSION_BLOCK,
+    LOOK,
     Assurance,
     Compare,
     DeadlineAction,
@@ -15,29 +17,44 @@ from model_rollouts.decision import (
     Dispersion,
     Judge,
     Objective,
+    Role,
     Rules,
+    Step,
+    allowed_steps,
     at_deadline,
     breaker,
+    client_errors,
     errors,
+    extra_pods,
     latency,
+    latency_against_stable,
+    restarts,
 )
 from model_rollouts.simulation.traffic import draw_from
 from model_rollouts.simulation.trial import End, Outcome, run_trial
 
 ERRORS = "errors"
 LATENCY = "latency"
+REFUSED = "client-errors"
+TAIL = "latency-against-stable"
 
-LONGEST_SCRAPE = 60.0
-SHORTEST_SCRAPE = 5.0
+WARM_SECONDS = 60.0
+"""How long nothing counts for latency, as with `canary.warmup` unless it is written."""
+
+STABLE_TAIL = 0.01
+"""The share of stable's requests that is slower than its own p99."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """What is promised, how much traffic there is, and a guess of the truth. Times in seconds.
 
     `slow` and `stable_slow` are the true shares slower than `within`; without `within` there is no
-    latency objective. Errors are independent when `dispersion` is 1; a larger one is what the
-    judge is told, with the shortest bursts; the simulated errors stay independent.
+    latency objective, and the guard on the tail is on: `tail` is the candidate's true share slower
+    than stable's p99. `refused` and `stable_refused` are the shares refused with 4xx. Errors are
+    independent when `dispersion` is 1; a larger one is what the judge is told, with the shortest
+    bursts; the simulated errors stay independent. `scrape` is how often is looked. `replicas` pods
+    serve all users, and the candidate may have `max_extra` beyond them, None for no bound.
     """
 
     target: float
@@ -54,28 +71,33 @@ class Scenario:
     on_deadline: DeadlinePolicy
     compare: Compare
     dispersion: float
-    scrape: float | None
+    scrape: float = LOOK
+    replicas: int = 1
+    max_extra: int | None = None
+    refused: float = 0.0
+    stable_refused: float = 0.0
+    tail: float = STABLE_TAIL
 
-    @property
-    def interval(self) -> float:
-        """Seconds between two looks: the given ones, or about one request to the candidate.
-
-        The guarantees hold for any interval; a longer one only makes simulating faster.
-        """
-        if self.scrape is not None:
-            return self.scrape
-        one = 1 / (self.requests_per_second * self.steps[0])
-        return min(max(one, SHORTEST_SCRAPE), LONGEST_SCRAPE)
+    @cached_property
+    def given_steps(self) -> tuple[Step, ...]:
+        """The steps that its pods allow, and all users at the end."""
+        asked = (Fraction(str(step)) for step in self.steps)
+        return allowed_steps(asked, self.replicas, extra_pods(self.max_extra))
 
     def objectives(self, assurance: Assurance) -> tuple[Objective, ...]:
-        """The objectives, with the breaker that is always on."""
+        """The objectives, with the guards and the breaker that are on by default."""
         made = [
             errors(ERRORS, self.target, assurance=assurance, compare=self.compare),
+            client_errors(REFUSED),
+            restarts(),
             breaker(),
         ]
-        if self.within is not None:
-            # The operator writes the edges of its own proxies at the thresholds.
-            edges = (self.within, 1.25 * self.within)
+        within = 1.0 if self.within is None else self.within
+        # The operator writes the edges of its own proxies at the thresholds.
+        edges = (within, 1.25 * within)
+        if self.within is None:
+            made.append(latency_against_stable(TAIL, within, edges))
+        else:
             made.append(
                 latency(
                     LATENCY,
@@ -92,7 +114,8 @@ class Scenario:
         """The judge of these objectives."""
         rules = Rules(self.objectives(assurance), steps=self.steps)
         dispersion = Dispersion(self.dispersion, self.dispersion, plateau=DISPERSION_BLOCK)
-        return Judge(rules, {o.name: dispersion for o in rules.objectives if o.name != "breaker"})
+        promised = (o.name for o in rules.objectives if o.role is not Role.GUARD)
+        return Judge(rules, dict.fromkeys(promised, dispersion))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +173,9 @@ def simulate(
     assert bad is not None
     return Summary(
         assurance=assurance,
-        bad_limits={o.name: o.bad for o in scenario.objectives(assurance) if o.name != "breaker"},
+        bad_limits={
+            o.name: o.bad for o in scenario.objectives(assurance) if o.role is not Role.GUARD
+        },
         trials=trials,
         ends={end: len(seconds) for end, seconds in by_end.items()},
         promotion_seconds=Spread.of(list(by_end[End.PROMOTED])),
@@ -162,11 +187,19 @@ def simulate(
 
 def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Iterator[Outcome]:
     rng = random.Random(seed)  # noqa: S311 - a simulation, no secret
-    candidate = {ERRORS: scenario.errors, "breaker": scenario.errors, LATENCY: scenario.slow}
+    candidate = {
+        ERRORS: scenario.errors,
+        "breaker": scenario.errors,
+        LATENCY: scenario.slow,
+        REFUSED: scenario.refused,
+        TAIL: scenario.tail,
+    }
     stable = {
         ERRORS: scenario.stable_errors,
         "breaker": scenario.stable_errors,
         LATENCY: scenario.stable_slow,
+        REFUSED: scenario.stable_refused,
+        TAIL: STABLE_TAIL,
     }
     for _ in range(trials):
         outcome = run_trial(
@@ -175,14 +208,16 @@ def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Itera
                 rng,
                 judge.rules.objectives,
                 scenario.requests_per_second,
-                scenario.interval,
+                scenario.scrape,
                 candidate,
                 stable,
             ),
-            scrape=scenario.interval,
+            look=scenario.scrape,
             min_step=scenario.min_step,
             horizon=scenario.deadline,
-            comparable_from=COMPARABLE_WEIGHT,
+            steps=scenario.given_steps,
+            warm_after=WARM_SECONDS,
+            independent=True,
         )
         if outcome.end is End.UNDECIDED:
             action = at_deadline(judge, outcome.state, scenario.on_deadline).action

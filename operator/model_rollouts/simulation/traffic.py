@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 
 from model_rollouts.decision import Counts, Objective, Sample
-from model_rollouts.simulation.trial import Draw
+from model_rollouts.simulation.looks import Draw
 
 _SMALL_MEAN = 30.0
 FAR_SHARE = 0.5
@@ -52,11 +52,11 @@ def draw_from(
     rng: random.Random,
     objectives: tuple[Objective, ...],
     requests_per_second: float,
-    scrape: float,
+    look: float,
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
 ) -> Draw:
-    """Counts of each interval; the shares are the true bad shares by objective name.
+    """Counts of each look; the shares are the true bad shares by objective name.
 
     Objectives of restarts are left out: they have no requests.
     """
@@ -68,8 +68,8 @@ def draw_from(
         return Counts(total, bad, bad, far)
 
     def draw(start: float, weight: float) -> dict[str, Sample]:
-        total = poisson(rng, requests_per_second * scrape * weight)
-        stable_total = poisson(rng, requests_per_second * scrape * (1 - weight))
+        total = poisson(rng, requests_per_second * look * weight)
+        stable_total = poisson(rng, requests_per_second * look * (1 - weight))
         return {
             o.name: Sample(
                 counts(o, total, candidate[o.name]), counts(o, stable_total, stable[o.name])

@@ -1,17 +1,16 @@
-"""One simulated canary: the real judge, made-up counts.
+"""One simulated canary: the real judge and the operator's own course, made-up counts.
 
-The loop is what the operator does with a healthy cluster: count, judge, move the weight when the
-gate is open and the step has lasted long enough.
+The loop is what the operator does with a healthy cluster: look, judge, move the weight when the
+gate is open and the step has lasted long enough. Pods are ready at once, and those of both versions
+are scraped at the same moments.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from model_rollouts.decision import Decision, Interval, Judge, Sample, State
-
-Draw = Callable[[float, float], Mapping[str, Sample]]
-"""Counts of the interval that begins at a time in seconds, at a canary weight."""
+from model_rollouts.decision import Course, Decision, Judge, State, Step
+from model_rollouts.simulation.looks import Draw, Looks
 
 
 class End(StrEnum):
@@ -29,7 +28,8 @@ class End(StrEnum):
 class Outcome:
     """One trial: its end, when in seconds, and what the candidate served until then.
 
-    `bad` is the largest number of bad answers over the objectives that count requests.
+    `bad` is the largest number of bad answers over the objectives that count requests, but for
+    those that hold them against stable alone.
     """
 
     end: End
@@ -43,47 +43,48 @@ def run_trial(
     judge: Judge,
     draw: Draw,
     *,
-    scrape: float,
+    look: float,
     min_step: float,
     horizon: float,
+    steps: Sequence[Step] = (),
     promotes: bool = True,
-    comparable_from: float = 0.0,
+    warm_after: float = 0.0,
+    independent: bool = False,
 ) -> Outcome:
-    """Plays one canary. All times in seconds; `draw` makes the counts of each interval.
+    """Plays one canary. All times in seconds; `draw` makes the counts of each look.
 
-    Without `promotes` the canary stays at its last step and is judged for Fail until the horizon.
-    Below the weight `comparable_from` its pods have less load than stable's.
+    `steps` are those that its pods allow, by default those of one pod beside one of stable. Without
+    `promotes` the canary stays at its last step and is judged for Fail until the horizon. Latency
+    has no counts in the first `warm_after` seconds, in which all pods of the candidate are cold;
+    the pods that later steps add are taken for warm, as those that have its users already are.
+    Counts of looks that are `independent` of each other may be drawn in advance: then those that
+    give the same evidence together are judged together, which is faster and changes nothing.
     """
-    weights = [*judge.rules.steps, 1.0]
-    last = len(weights) - 1 if promotes else len(weights) - 2
-    step, step_began, now = 0, 0.0, 0.0
-    state = judge.start()
-    end = End.UNDECIDED
-    while now < horizon and end is End.UNDECIDED:
-        weight = weights[step]
-        load = weight >= comparable_from
-        interval = Interval(now, now + scrape, draw(now, weight), comparable_load=load)
-        state = judge.update(state, interval)
-        now = interval.end
-        if state.failed_at is not None:
-            end = End.ROLLED_BACK
-        elif (
-            step < last
-            and now - step_began >= min_step
-            and judge.decide(state, weights[step + 1]) is Decision.PASS
-        ):
-            step, step_began = step + 1, now
-            if weights[step] == 1:
-                end = End.PROMOTED
-    of_requests = [
+    course = Course.begin(judge, steps, look=look, least_step=min_step, promotes=promotes)
+    looks = Looks(draw, judge, look, warm_after)
+    decision = Decision.INCONCLUSIVE
+    while looks.now < horizon and decision is Decision.INCONCLUSIVE:
+        together = looks.alike(course, horizon) if independent else 1
+        after, decision = course.take(*looks.interval(course.step, together))
+        if together > 1 and (decision, after.step) != (Decision.INCONCLUSIVE, course.step):
+            # It went on, or ended, in the midst of them.
+            looks.judge_singly(together)
+            together = 1
+            after, decision = course.take(*looks.interval(course.step, together))
+        looks.pass_by(together, redraw=after.step is not course.step)
+        course = after
+    ends = {Decision.PASS: End.PROMOTED, Decision.FAIL: End.ROLLED_BACK}
+    pairs = list(zip(course.state.evidence, judge.rules.objectives, strict=True))
+    of_requests = [evidence for evidence, objective in pairs if not objective.is_rate]
+    promised = [
         evidence
-        for evidence, objective in zip(state.evidence, judge.rules.objectives, strict=True)
-        if not objective.is_rate
+        for evidence, objective in pairs
+        if not (objective.is_rate or objective.kind.traits.needs_stable)
     ]
     return Outcome(
-        end,
-        now,
+        ends.get(decision, End.UNDECIDED),
+        looks.now,
         max((e.seen_total for e in of_requests), default=0.0),
-        max((e.seen_bad for e in of_requests), default=0.0),
-        state,
+        max((e.seen_bad for e in promised), default=0.0),
+        course.state,
     )

@@ -28,12 +28,21 @@ def passes_end_in_order(facts: Facts) -> Iterator[Violation]:
 
 def passes_wait_for_nobody(facts: Facts) -> Iterator[Violation]:
     """A pass is over soon, unless the API server does not answer: others wait for it."""
-    for at, seconds in facts.world.long_passes:
+    for each in facts.world.long_passes:
+        begun = each.at - each.seconds
         waited = sum(
-            min(each.ended, at) - max(each.begun, at - seconds)
-            for each in facts.world.requests
-            if each.trouble is not None and each.begun < at and each.ended > at - seconds
+            min(asked.ended, each.at) - max(asked.begun, begun)
+            for asked in facts.world.requests
+            if asked.trouble is not None and asked.begun < each.at and asked.ended > begun
         )
-        if seconds - waited > LONGEST_PASS_S:
-            yield Violation(at, f"a pass has been running for {seconds:.0f} s")
+        # The answer to a question that is open may come after the end, or to nobody.
+        open_s = max((each.at - max(asked, begun) for asked in each.unanswered), default=0.0)
+        if each.seconds - waited - open_s > LONGEST_PASS_S:
+            yield Violation(each.at, f"a pass has been running for {each.seconds:.0f} s")
             return
+
+
+def spared_passes_had_nothing_to_do(facts: Facts) -> Iterator[Violation]:
+    """A pass that new counts did not ask for would have written nothing that anybody waits for."""
+    for at, what in facts.world.spared:
+        yield Violation(at, f"no pass was made, and it had something to do: {what}")

@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 
+from model_rollouts.metrics.lateness import MARGIN, SHRINKS, SHRINKS_MS, SLACK_MS
 from tests.faults import spans
 from tests.faults.catalogue import WRITE_ROUTE
 from tests.faults.facts import Facts, RouteWritten
+from tests.faults.faults import ScrapesDisturbed
 from tests.faults.oracles.violation import Violation
 from tests.faults.spans import Span, Spans
 from tests.faults.transport import Requested
+from tests.faults.users import SCRAPE_S
 
-CONTROL_S = 13.0
+CONTROL_S = 18.0
 """How long an undisturbed rollback takes at most: `test_control.py` measures it."""
 
 BACKOFF_S = 5.0
 INTERVAL_S = 5.0
 BOUND_S = CONTROL_S + BACKOFF_S + INTERVAL_S
+
+AT_ONCE_S = 5.0
+"""What was late comes at once and is one look, where in time it would have been two."""
+
+LACKING_S = 15.0
+"""How late samples may come that answers lack at random: three answers in a row without them."""
 
 SLACK_S = 1.0
 """What requests take, beside the times that are promised."""
@@ -26,22 +35,53 @@ REPAIRED_S = 15.0
 def terrible_versions_lose_their_users(facts: Facts) -> Iterator[Violation]:
     """A version that fails every request loses its users, whatever else fails for ever.
 
-    They are off it after the time of an undisturbed rollback, one backoff and one scrape interval.
-    Of all actions of the operator only the write of the route itself has to succeed. This holds
-    while there is a version to go back to, Prometheus answers, the operator runs and nobody has
-    paused the rollout.
+    They are off it after the time of an undisturbed rollback, one backoff and one scrape interval,
+    and as much later as samples come: nobody knows of them before they can be read. Of all actions
+    of the operator only the write of the route itself has to succeed. This holds while there is a
+    version to go back to, Prometheus answers, the operator runs and nobody has paused the rollout.
     """
     excused = spans.joined((*facts.blind, *facts.dead, *facts.paused, *_refused(facts)))
     for revision, version in facts.revisions.items():
         bad = spans.both(facts.gives_users(revision), facts.terrible(version))
         can_go_back = _has_another(facts, revision)
         for span in spans.without(spans.both(bad, can_go_back), excused):
-            if span.seconds > BOUND_S:
+            bound = BOUND_S + _late_s(facts, span)
+            if span.seconds > bound:
                 yield Violation(
-                    span.begun + BOUND_S,
+                    span.begun + bound,
                     f"version {version} fails everybody and has had users for "
-                    f"{span.seconds:.0f} s; {BOUND_S:.0f} s are promised",
+                    f"{span.seconds:.0f} s; {bound:.0f} s are promised",
                 )
+
+
+def _late_s(facts: Facts, span: Span) -> float:
+    """How long samples of a span may be waited for: as late as they come, or came before it."""
+    return sum(
+        _waited_s(each.fault, 0.0 if each.ended is None else span.begun - each.ended)
+        for each in facts.world.faults
+        if isinstance(each.fault, ScrapesDisturbed) and each.begun < span.ended
+    )
+
+
+def _waited_s(fault: ScrapesDisturbed, over_for: float) -> float:
+    """How long is waited so many seconds after a fault: `Lateness` measures it and lets it shrink.
+
+    Of two servers that answer in turn, a sample may be seen in the second reading after it only.
+    What answers lacked was seen late too, so that is waited for when they lack nothing any more.
+    """
+    late = fault.visible_after_s + (2 * SCRAPE_S if fault.split else 0.0)
+    lacking = 0.0
+    if fault.partial and over_for <= 0:
+        lacking = LACKING_S
+    elif fault.partial:
+        late = max(late, LACKING_S)
+    if not late:
+        return lacking and lacking + AT_ONCE_S
+    waited = MARGIN * late + SLACK_MS / 1000 + AT_ONCE_S
+    # Where the geometric part and the constant one balance.
+    floor = SHRINKS_MS / 1000 / (1 - SHRINKS)
+    left: float = (waited + floor) * SHRINKS ** (max(0.0, over_for) / SCRAPE_S) - floor
+    return lacking + max(0.0, left)
 
 
 def _refused(facts: Facts) -> Spans:
@@ -80,7 +120,7 @@ def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
         if len(tries) == 0 or not needed:
             continue
         begun = max(tries[0].begun, needed[0].begun)
-        yield from _told_in_time(facts, begun, needed[-1].ended)
+        yield from _told_in_time(facts, tries, needed)
         yield from _tried_often(facts, tries, spans.both(needed, (Span(begun, window.ended),)))
         # A try that gets no answer is one until its time is over.
         yield from _off_in_time(facts, max(window.ended, tries[-1].ended))
@@ -100,16 +140,16 @@ def _protection_is_needed(facts: Facts, window: Span) -> Spans:
     return spans.without(spans.joined(found), excused)
 
 
-def _told_in_time(facts: Facts, begun: float, ended: float) -> Iterator[Violation]:
-    if ended - begun < TOLD_S + SLACK_S:
-        return
-    told = [
-        each
-        for each in facts.told
-        if begun <= each.at <= begun + TOLD_S + SLACK_S and "HTTPRoute" in each.text
-    ]
-    if not told:
-        yield Violation(begun + TOLD_S, "nobody was told that the HTTPRoute cannot be written")
+def _told_in_time(facts: Facts, tries: list[Requested], needed: Spans) -> Iterator[Violation]:
+    """Some seconds after a try at the latest; an operator that is killed before tells nothing."""
+    said = [each.at for each in facts.told if "HTTPRoute" in each.text]
+    for span in needed:
+        within = (each for each in tries if each.begun < span.ended and span.begun < each.ended)
+        begun = max(span.begun, next((each.begun for each in within), span.ended))
+        if span.ended - begun < TOLD_S + SLACK_S:
+            continue
+        if not any(tries[0].begun <= at <= begun + TOLD_S + SLACK_S for at in said):
+            yield Violation(begun + TOLD_S, "nobody was told that the HTTPRoute cannot be written")
 
 
 TOLD_S = 10.0
@@ -149,6 +189,7 @@ def failed_versions_stay_without_users(facts: Facts) -> Iterator[Violation]:
     put back is repaired within 15 s.
     """
     failed: dict[str, float] = {}
+    ended: set[tuple[str, int]] = set()
     forgiven = sorted(each.at for each in facts.world.inputs if each.forgives)
     before: RouteWritten | None = None
     for route in facts.routes:
@@ -164,9 +205,17 @@ def failed_versions_stay_without_users(facts: Facts) -> Iterator[Violation]:
                         f"the operator gives it {100 * route.share(revision):.3g} % of users again",
                     )
             for revision in rolled_back(route):
-                failed.setdefault(revision, route.at)
+                # A record that is put back tells of a rollback that somebody may have forgiven.
+                if (revision, _attempt(route)) not in ended:
+                    ended.add((revision, _attempt(route)))
+                    failed.setdefault(revision, route.at)
+        ended = {(revision, attempt) for revision, attempt in ended if not route.share(revision)}
         before = route
     yield from _kept_out(facts, forgiven)
+
+
+def _attempt(route: RouteWritten) -> int:
+    return 0 if route.roles is None else route.roles.attempt
 
 
 def _kept_out(facts: Facts, forgiven: list[float]) -> Iterator[Violation]:

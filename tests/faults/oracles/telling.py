@@ -7,7 +7,7 @@ from model_rollouts.cluster.kinds import EVENT
 from tests.faults import spans
 from tests.faults.catalogue import WRITE_STATUS
 from tests.faults.facts import Facts
-from tests.faults.notes import NAME, is_of
+from tests.faults.notes import NAME, is_of, is_shared
 from tests.faults.oracles.violation import Violation
 from tests.faults.transport import Requested
 
@@ -24,22 +24,26 @@ BEGINNING = 20
 
 
 def what_is_refused_is_told(facts: Facts) -> Iterator[Violation]:
-    """An action that is refused more than twice in a row is told.
+    """An action that is refused more than twice in a row by one operator is told.
 
-    A condition or an event names the object and the answer.
+    A condition or an event names the object and the answer. What is asked for on behalf of any
+    ModelDeployment, such as a list of all routes, is told of one that needs it.
     """
     for run in _runs(facts.world.requests):
         third = run[TRIES - 1]
-        if run[-1].ended < third.ended + TOLD_S:
+        due = third.ended + TOLD_S
+        if run[-1].ended < due:
             continue
+        said = facts.told_of_any if is_shared(third.asked.place) else facts.told
         told = [
             each
-            for each in facts.told
-            if run[0].begun <= each.at <= third.ended + TOLD_S and _is_about(each.text, third)
+            for each in said
+            # A condition that stands was told before.
+            if each.at <= due and each.until >= run[0].begun and _is_about(each.text, third)
         ]
         if not told:
             yield Violation(
-                third.ended + TOLD_S,
+                due,
                 f"nobody was told of {third.asked.action} {third.asked.place.name}, which was "
                 f"answered with '{_answer(third)}' {len(run)} times",
             )
@@ -56,17 +60,22 @@ def _answer(requested: Requested) -> str:
 
 
 def _runs(requests: list[Requested]) -> Iterator[list[Requested]]:
-    """Refusals of one action on one object without a success between them."""
-    open_runs: dict[tuple[str, object], list[Requested]] = {}
+    """Refusals of one action on one object, in one life, without a success between them.
+
+    Who loses a race finds the action done by the other operator, and nothing to tell.
+    A list of what has our label is another action than one of everything.
+    """
+    open_runs: dict[tuple[object, ...], list[Requested]] = {}
     for requested in requests:
         asked = requested.asked
         if asked.place.kind is EVENT or not is_of(asked.place, NAME):
             continue
-        key = asked.action, asked.place
+        action = asked.action, asked.place, asked.query.get("labelSelector")
         if _is_refused(requested):
-            open_runs.setdefault(key, []).append(requested)
-        else:
-            yield from _long(open_runs.pop(key, []))
+            open_runs.setdefault((requested.life, *action), []).append(requested)
+            continue
+        for key in [each for each in open_runs if each[1:] == action]:
+            yield from _long(open_runs.pop(key))
     for run in open_runs.values():
         yield from _long(run)
 

@@ -54,6 +54,18 @@ def test_defaults_spellings_and_what_others_added_are_no_drift() -> None:
     assert not drifted(found, BODY)
 
 
+@pytest.mark.parametrize("written", [1, "1", "1000m", 1.0])
+def test_a_number_without_quotes_is_stored_as_a_string(written: object) -> None:
+    """Otherwise such a Deployment would be written again at each start of the operator."""
+    body, found = copy.deepcopy(BODY), stored()
+    model(body)["resources"] = {"limits": {"nvidia.com/gpu": written}}
+    model(found)["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+
+    assert not drifted(found, body)
+    model(found)["resources"] = {"limits": {"nvidia.com/gpu": "2"}}
+    assert drifted(found, body)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -6,12 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import example
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
 from model_rollouts.api.deployment import read
 from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import desired_route
+from model_rollouts.rollout.objects.route import weights as weights_of
 from model_rollouts.rollout.standing import Roles
-from model_rollouts.routes.acceptance import refusal_of
+from model_rollouts.routes.acceptance import refusal_of, rejections_of
 from model_rollouts.routes.http_route import RouteSpec
 from model_rollouts.routes.reader import differences, weights
 from tests.api.objects import changed
@@ -43,6 +47,24 @@ def test_weights_are_whole_numbers_of_the_smallest_total(
     roles: Roles, expected: dict[str, int]
 ) -> None:
     assert weights(built(roles)) == expected
+
+
+SHARES = st.integers(1, 999_999).map(lambda millionths: Fraction(millionths, 1_000_000))
+
+
+@for_all(SHARES, st.integers(10, 1_000_000))
+@example(Fraction(1, 200), 999)
+@example(Fraction(1, 2), 10)
+def test_no_weight_is_above_the_largest_and_nobody_is_left_out(share: Fraction, most: int) -> None:
+    part, others = weights_of(share, most)
+
+    assert 1 <= part <= most
+    assert 1 <= others <= most
+    if Fraction(1, most + 1) <= share <= Fraction(most, most + 1):
+        # No whole numbers of that size are nearer than a step of the largest total.
+        assert abs(Fraction(part, part + others) - share) <= Fraction(1, most)
+    if share.denominator <= most:
+        assert Fraction(part, part + others) == share
 
 
 def accepted() -> dict[str, Any]:
@@ -101,6 +123,52 @@ def test_a_gateway_that_has_not_taken_it_is_told(
     assert refusal is not None
     assert words in refusal.words
     assert refusal.pending == ("yet" in words)
+
+
+def with_second(**accepted_as: Any) -> dict[str, Any]:
+    """A route that the first of two parents has taken, and what the second says."""
+    found = accepted()
+    found["spec"]["parentRefs"].append({"name": "second"})
+    said = copy.deepcopy(found["status"]["parents"][0]["conditions"])
+    said[0] |= accepted_as
+    found["status"]["parents"].append({"parentRef": {"name": "second"}, "conditions": said})
+    return found
+
+
+def test_a_parent_that_rejects_the_route_does_not_stop_the_others_and_is_told() -> None:
+    found = with_second(status="False", reason="NotAllowedByListeners", message="no")
+
+    assert refusal_of(found) is None
+    (rejected,) = rejections_of(found)
+    assert rejected.words == "Gateway 'second': Accepted is False (NotAllowedByListeners): no"
+    assert not rejected.for_content
+
+
+def test_what_every_parent_rejects_is_not_taken() -> None:
+    found = with_second(status="False", reason="UnsupportedValue", message="no")
+    found["status"]["parents"][0]["conditions"][0] |= {"status": "False", "reason": "NoMatch"}
+
+    refusal = refusal_of(found)
+    assert refusal is not None
+    assert refusal.words.startswith("Gateway 'models': Accepted is False (NoMatch)")
+    assert rejections_of(found) == ()
+
+
+def test_a_parent_that_has_not_seen_the_last_write_is_waited_for_beside_one_that_rejects() -> None:
+    found = with_second(status="False", reason="NotAllowedByListeners")
+    condition(found, 0)["observedGeneration"] = 1
+
+    refusal = refusal_of(found)
+    assert refusal is not None
+    assert refusal.pending
+    assert len(rejections_of(found)) == 1
+
+
+def test_a_rejection_for_what_is_in_the_route_is_known_as_such() -> None:
+    (rejected,) = rejections_of(with_second(status="False", reason="UnsupportedValue"))
+
+    assert rejected.unserved
+    assert rejected.for_content
 
 
 def test_a_namespace_that_is_implied_is_the_same_parent() -> None:

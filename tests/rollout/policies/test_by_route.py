@@ -96,7 +96,7 @@ def test_an_override_that_still_stands_does_not_give_the_users_back() -> None:
     world.edit(version="2", strategy__maxExtraReplicas=1)
     world.until("Canary")
     world.start_seconds = {"2": 60.0}
-    override = {"revision": world.revision_of("2"), "action": "Promote", "reason": "INC-1"}
+    override = {"version": "2", "action": "Promote", "reason": "INC-1"}
     world.edit(strategy__override=override)
     world.run(10)
     assert (roles(world).phase, roles(world).verdict) == ("Canary", "Overridden")

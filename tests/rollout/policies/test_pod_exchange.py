@@ -33,8 +33,7 @@ def decides(action: str) -> Event:
     def override(world: Bounded) -> None:
         version = world.obj["spec"]["model"]["version"]
         if f"v{version}" in world.pods():
-            revision = world.revision_of(version)
-            asked = {"revision": revision, "action": action, "reason": "INC-1"}
+            asked = {"version": version, "action": action, "reason": "INC-1"}
             world.edit(strategy__override=asked)
 
     return override
@@ -66,6 +65,7 @@ EVENTS: dict[str, Event] = {
     "one replica": asks(replicas=1),
     "another bound": asks(strategy__maxExtraReplicas=3),
     "a lower bound": asks(strategy__maxExtraReplicas=1),
+    "no pod to spare": asks(strategy__maxExtraReplicas=0),
     "no bound": asks(strategy__maxExtraReplicas=None),
     "version 2": asks(version="2"),
     "version 3": asks(version="3"),
@@ -154,7 +154,9 @@ def test_a_rollback_never_lands_on_fewer_pods_than_serve_now() -> None:
     world.until("RolledBack").run(30)
 
     assert set(world.weights) == {"v2"}
-    assert world.status["message"].startswith("Version 2 was rolled back: errors failed")
+    assert world.status["message"].startswith(
+        "Version 2 was rolled back: it used its error budget too fast"
+    )
     assert [(each["type"], each["reason"]) for each in world.status["conditions"]] == [
         ("Available", "StableReady"),
         ("Ready", "Exchanging"),

@@ -2,8 +2,7 @@
 
 from fractions import Fraction
 
-from model_rollouts.decision import UNKNOWN
-from model_rollouts.rollout.state import capacity
+from model_rollouts.decision import UNKNOWN, allowed_steps
 from model_rollouts.rollout.state.forecast import canary_forecast
 from model_rollouts.rollout.trial.trial import judge_for, trial_rules
 from tests.rollout.made_up import spec
@@ -25,7 +24,7 @@ def underpowered(pods: int, extra: int | None, asked: tuple[Fraction, ...]) -> b
         }
     )
     judge = judge_for(trial_rules(deployed, baseline=True), UNKNOWN)
-    steps = capacity.steps(asked, pods, extra)
+    steps = allowed_steps(asked, pods, extra)
     return canary_forecast(judge, 1_000.0, deployed, steps).underpowered
 
 

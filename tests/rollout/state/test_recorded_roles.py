@@ -1,5 +1,7 @@
 """Who serves, read from what is left of the truth."""
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
@@ -15,7 +17,13 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.recorded_roles import read_roles, record_of
 from model_rollouts.rollout.state.recovered_roles import NOBODY
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.routes.record import encode, outlives_override
+from model_rollouts.routes.record import (
+    Suspension,
+    SuspensionCause,
+    decode,
+    encode,
+    outlives_override,
+)
 
 REVISIONS = {
     name: Revision(name, number, {"version": str(number)}, {})
@@ -303,3 +311,25 @@ def test_a_route_that_names_what_is_not_stored_is_no_first_version() -> None:
     roles = read_roles(children, {"m-a": REVISIONS["m-a"]}, NOTHING)
 
     assert (roles.stable, roles.candidate) == ("m-a", "m-b")
+
+
+SUSPENSION = Suspension(1, "25%", 1_800_000_000, SuspensionCause.PODS, pods=2, failures=1)
+
+
+def test_how_users_were_lost_is_in_the_record() -> None:
+    suspended = CANARY._replace(weight=Fraction(0), suspension=SUSPENSION)
+
+    assert decode("HTTPRoute", text_of(suspended)).suspension == SUSPENSION
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [7, {}, {"pods": "1"}, {"share": "much"}, {"share": 4}, {"cause": "Rain"}, {"since": -1}],
+)
+def test_what_cannot_be_read_of_it_is_none_and_the_roles_hold(broken: Any) -> None:
+    found = {**asdict(SUSPENSION), **broken} if broken and broken != 7 else broken
+    text = json.dumps({**json.loads(text_of(CANARY)), "suspension": found})
+
+    kept = decode("HTTPRoute", text)
+
+    assert (kept.candidate, kept.suspension) == ("m-b", None)

@@ -1,5 +1,6 @@
 """The conditions of every situation, row by row, and how they change."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,8 @@ from model_rollouts.api.conditions import ConditionType, Reason, find_condition
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import Status
 from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.observed import Failure
+from model_rollouts.rollout.status import service_words
 from model_rollouts.rollout.status.status import tell
 from model_rollouts.rollout.status.summary import StatusInput
 from tests.rollout.made_up import situation
@@ -59,3 +62,17 @@ def test_the_time_of_a_transition_stays_until_the_next() -> None:
 
     assert at(before) == at(after) == datetime.fromtimestamp(LATER, UTC)
     assert at(full) == datetime.fromtimestamp(LATER + 120, UTC)
+
+
+def test_what_is_not_seen_is_told_beside_all_other_conditions() -> None:
+    """Most important last: what can be done has its place behind the longest answers."""
+    long = [Failure(f"list {kind}s", "HTTP 403: " + 60 * "forbidden ") for kind in "ABCD"]
+    seen = situation(Phase.FULL)
+    unseen = told(replace(seen, unseen=service_words.unseen(long)))
+    condition = find_condition(unseen.conditions, ConditionType.CHANGES_UNSEEN)
+
+    assert shown(unseen) == {**shown(told(seen)), "ChangesUnseen": "True ChangesUnseen"}
+    assert condition is not None
+    assert condition.message.startswith("Cannot list As: HTTP 403: forbidden")
+    assert condition.message.endswith(service_words.ADVICE_UNSEEN)
+    assert service_words.unseen([]) is None

@@ -1,5 +1,6 @@
 """When a status is written: transitions at once, counts now and then, an idle object never."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +70,7 @@ def _generation() -> StatusInput:
         changed(weight=0.5),
         changed(step=2),
         changed(holds=(Hold(Reason.NO_TRAFFIC, "Quiet.", "quiet"),)),
-        changed(stable=standing(V2, 3, 3)),
+        changed(stable=standing(V2, 3, 3), desired=3),
         changed(candidate=standing("arrival-4444444444", 1, 1)),
         changed(trial=judged(steady(60, (200, 10), (600, 0))).trial),
         changed(history=(past(Outcome.PROMOTED, "went well", V2),)),
@@ -116,6 +117,31 @@ def test_another_sentence_is_told_before_other_numbers_in_the_same() -> None:
     )
 
     assert status_due(told, before, NOW + 1) == NOW + 75
+
+
+def unanswered(answer: str) -> StatusInput:
+    """A version whose checks are not answered but so."""
+    hold = Hold(Reason.CHECKING, f"Not answered yet{answer}.", f"not answered yet{answer}")
+    return situation(Phase.ADMISSION, holds=(hold,))
+
+
+AWAY = ": read Gateway shop/public: HTTP 500: etcd is away"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(unanswered(""), unanswered(AWAY), id="a check"),
+        pytest.param(CANARY, changed(unseen="HTTPRoutes are not listed."), id="a list"),
+        pytest.param(changed(unseen="HTTPRoutes are not listed."), CANARY, id="a list again"),
+    ],
+)
+@pytest.mark.parametrize("refreshes", [0, 9])
+def test_what_the_api_server_answers_is_told_soon_and_in_no_storm(
+    before: StatusInput, after: StatusInput, refreshes: int
+) -> None:
+    assert status_due(status(after), wrote(before, refreshes), NOW + 1) == NOW + 10
+    assert status_due(status(after), wrote(before, refreshes), NOW + 60) == NOW + 60
 
 
 def test_what_has_waited_long_enough_is_due_now() -> None:
@@ -170,3 +196,43 @@ def test_a_write_without_a_transition_counts_as_a_refresh() -> None:
     assert [each.written and each.written.refreshes for each in (first, second, third)] == [0, 1, 0]
     assert status_due(status(MOVED_ON), second, NOW + 30) is None
     assert status_due(status(CANARY), second, NOW + 31) == NOW + 30 + 180
+
+
+def test_what_somebody_else_replaces_is_written_again_at_once_and_then_ever_more_slowly() -> None:
+    """Two operators that see different things would write in turn as fast as they can."""
+    mine, theirs = status(CANARY), status(situation(Phase.PAUSED))
+    memory, now, gaps = status_written(Memory(), mine, NOW), NOW, []
+    for _ in range(8):
+        assert memory.written is not None
+        memory = replace(memory, written=replace(memory.written, status=status_body(theirs)))
+        due = status_due(mine, memory, now)
+        assert due is not None
+        gaps.append(due - now)
+        now = due
+        memory = status_written(memory, mine, now)
+
+    assert gaps[0] == 0
+    assert gaps[1] == pytest.approx(15)
+    assert all(later > earlier for earlier, later in itertools.pairwise(gaps))
+    # What is new is told at once all the same.
+    assert status_due(status(situation(Phase.ROLLED_BACK)), memory, now) == now
+
+
+def test_which_pods_there_are_is_written_soon_however_often_counts_were() -> None:
+    memory = Memory(clocks=CANARY.clocks, trial=CANARY.trial, pods=(f"{V2}-a",))
+    replaced = replace(memory, pods=(f"{V2}-b", f"{V2}-a"))
+    before = tell(CANARY, memory, Status(), NOW)
+    wrote_it = Memory(written=Written(status_body(before), NOW, refreshes=9))
+
+    assert status_due(before, wrote_it, NOW + 1) is None
+    assert status_due(tell(CANARY, replaced, before, NOW), wrote_it, NOW + 1) == NOW + 10
+
+
+def test_the_order_of_pods_is_no_news() -> None:
+    memory = Memory(clocks=CANARY.clocks, trial=CANARY.trial, pods=(f"{V2}-a", f"{V2}-b"))
+    turned = replace(memory, pods=(f"{V2}-b", f"{V2}-a"))
+    before = tell(CANARY, memory, Status(), NOW)
+    wrote_it = Memory(written=Written(status_body(before), NOW))
+
+    due = status_due(tell(CANARY, turned, before, NOW), wrote_it, NOW + 1)
+    assert due is None or due > NOW + 10

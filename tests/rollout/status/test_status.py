@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from model_rollouts.api.conditions import Condition, ConditionStatus, Reason
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.status import Status, Verdict
+from model_rollouts.resources.controller_revision import BUILDER_VERSION
 from model_rollouts.rollout.memory import Clocks, Memory, Trial
 from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.status.message import LONGEST_SENTENCE
@@ -35,7 +36,7 @@ def foreign(number: int) -> tuple[Condition, ...]:
     )
 
 
-@pytest.mark.parametrize(("given", "kept"), [(2, 2), (16, 13)])
+@pytest.mark.parametrize(("given", "kept"), [(2, 2), (32, 29)])
 def test_conditions_of_others_stay_while_there_is_room(given: int, kept: int) -> None:
     status = told(situation(Phase.CANARY, 0.25), Status(conditions=foreign(given)))
 
@@ -50,12 +51,12 @@ def test_the_arms_have_the_weights_of_the_route() -> None:
     assert status.candidate is not None
     assert (status.stable.version, status.stable.weight) == ("2", "95%")
     assert (status.candidate.version, status.candidate.weight) == ("3", "5%")
-    assert status.candidate.rendered_by == "builder 1"
+    assert status.candidate.rendered_by == f"builder {BUILDER_VERSION}"
     assert status.step == 1
 
 
-def test_the_scale_is_that_of_stable() -> None:
-    status = told(situation(Phase.CANARY, 0.05, stable=standing(V2, 7, 7)))
+def test_the_scale_is_that_of_stable_while_nobody_else_has_users() -> None:
+    status = told(situation(Phase.SHADOW, 0.0, stable=standing(V2, 7, 7)))
 
     assert (status.replicas, status.selector) == (7, f"modelrollouts.dev/revision={V2}")
 
@@ -63,11 +64,12 @@ def test_the_scale_is_that_of_stable() -> None:
 @pytest.mark.parametrize(
     "given",
     [
+        situation(Phase.CANARY, 0.05, candidate=standing(V3, 3, 3)),
         situation(Phase.CANARY, 0.5, candidate=standing(V3, 3, 3), is_promoting=True),
         situation(Phase.ROLLED_BACK, 0.5, leaving=standing(V3, 3, 3)),
     ],
 )
-def test_the_scale_is_that_of_both_while_pods_take_each_others_place(given: StatusInput) -> None:
+def test_the_scale_is_that_of_both_while_both_have_users(given: StatusInput) -> None:
     status = told(given)
 
     assert status.replicas == 2 + 3
@@ -101,8 +103,9 @@ def test_the_objectives_with_their_counts(
 ) -> None:
     status = told(situation(Phase.CANARY, 0.25, trial=after(candidate, stable)))
 
-    breaker, errors = status.objectives
-    assert (breaker.name, errors.name) == ("breaker", "errors")
+    names = [each.name for each in status.objectives]
+    assert names == ["breaker", "client-errors", "errors", "restarts"]
+    errors = status.objectives[2]
     assert (errors.total, errors.bad) == (60 * candidate[0], 60 * candidate[1])
     assert errors.verdict is expected
 
@@ -114,7 +117,8 @@ def test_an_objective_passes_for_promotion_and_not_for_a_step() -> None:
     status = told(situation(Phase.CANARY, 0.25, trial=halfway))
 
     assert halfway.judge.decide(halfway.state, 0.5) == "Pass"
-    assert status.objectives[1].verdict is Verdict.INCONCLUSIVE
+    verdicts = {each.name: each.verdict for each in status.objectives}
+    assert verdicts["errors"] is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -138,7 +142,7 @@ def test_evidence_is_kept_while_something_is_judged(given: StatusInput, kept: bo
 
 def test_a_forecast_at_the_edge_does_not_put_the_condition_on_and_off() -> None:
     few = situation(Phase.CANARY, 0.25, trial=after((1, 0), (3, 0)))
-    deadline = {"spec.strategy.deadline": "17h"}
+    deadline = {"spec.strategy.deadline": "21h"}
     edge = replace(few, deployment=situation(Phase.CANARY, spec=deadline).deployment)
 
     before = told(situation(Phase.CANARY, 0.25, trial=after((0, 0), (1, 0))))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from model_rollouts.metrics.answers import Answer
 from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.grid import Grid, sparing_grid
-from model_rollouts.metrics.intake import Answer, Intake
+from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.requests import Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.rollout.memory import Service
@@ -116,7 +117,7 @@ def unlike(of: list[Taken]) -> float:
 
 
 def test_no_request_is_counted_twice_and_hardly_one_is_lost(taken: list[Taken]) -> None:
-    world = Counting(rate=RATE, errors={"2": 0.4})
+    world = Counting(knows_pods=False, rate=RATE, errors={"2": 0.4})
     world.edit(version="1", strategy__watch={"duration": "2m"})
     world.until("Full").run(600)
     watched = [each for each in taken if each.end_ms - each.start_ms == 5_000]
@@ -142,7 +143,7 @@ def test_no_request_is_counted_twice_and_hardly_one_is_lost(taken: list[Taken]) 
 
 
 def test_nothing_is_lost_where_a_watch_ends(taken: list[Taken]) -> None:
-    world = Counting(rate=RATE)
+    world = Counting(knows_pods=False, rate=RATE)
     world.edit(version="1", strategy__watch={"duration": "2m"})
     world.until("Full").run(900)
 
@@ -153,7 +154,7 @@ def test_nothing_is_lost_where_a_watch_ends(taken: list[Taken]) -> None:
 
 
 def test_an_operator_that_starts_again_counts_from_where_it_is(taken: list[Taken]) -> None:
-    world = Counting(rate=RATE)
+    world = Counting(knows_pods=False, rate=RATE)
     world.edit(version="1", strategy__watch={"duration": "0s"})
     world.until("Full").run(300)
     before = len(world.writes)
@@ -169,7 +170,7 @@ def test_an_operator_that_starts_again_counts_from_where_it_is(taken: list[Taken
 
 
 def test_a_version_that_fails_after_its_watch_is_told_within_two_minutes() -> None:
-    world = Counting(rate=RATE)
+    world = Counting(knows_pods=False, rate=RATE)
     world.edit(version="1", strategy__watch={"duration": "0s"})
     world.until("Full").run(300)
     world.errors["1"] = 1.0

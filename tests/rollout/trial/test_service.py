@@ -101,8 +101,8 @@ def test_an_interval_that_was_counted_is_passed_over() -> None:
     assert service.counted(once, overlaps, STABLE, once.promises) == once
 
 
-def test_where_requests_count_twice_an_outage_is_seen_and_no_budget_is_spent() -> None:
-    twice = (finding(Reason.DUPLICATE_TARGETS, STABLE),)
+def test_where_requests_may_count_twice_an_outage_is_seen_and_no_budget_is_spent() -> None:
+    twice = (finding(Reason.UNLIKE_TARGETS, STABLE),)
 
     found = after(fresh(), *[(200, 200)] * 10, found=twice)
 
@@ -195,3 +195,62 @@ def test_readings_of_many_are_spread_over_the_minute() -> None:
 
     groups = [sum(start % MINUTE // 5_000 == group for start in starts) for group in range(12)]
     assert min(groups) >= 25
+
+
+def minute(pods: int, *, bad: int = 100, of_others: bool = False) -> IntervalCounts:
+    """A minute in which so many pods were scraped."""
+    arm = ArmCounts({"errors of requests": Tally(100, (bad,))}, pods, 0)
+    found = (finding(Reason.PODS_NOT_COUNTED, STABLE),) if of_others else ()
+    return IntervalCounts(STARTED_MS, STARTED_MS + MINUTE, {STABLE: arm}, found)
+
+
+@pytest.mark.parametrize(
+    ("has", "scraped", "knows_pods", "counts"),
+    [
+        pytest.param((2, 2, 2), 2, False, True, id="as many as it has"),
+        pytest.param((2, 2, 2), 3, False, False, id="one is of somebody else"),
+        pytest.param((2, 3, 2), 3, False, True, id="one has just ended"),
+        pytest.param((2, 2, 3), 3, False, True, id="one ended before"),
+        pytest.param((0, 0, 0), 1, False, False, id="it has none"),
+        pytest.param((2, 2, 2), 3, True, True, id="all of these are its own"),
+        pytest.param((), 3, False, True, id="nobody can tell which are"),
+    ],
+)
+def test_more_pods_than_it_has_count_only_once_they_are_known(
+    has: tuple[int, ...], scraped: int, knows_pods: bool, counts: bool
+) -> None:
+    known = replace(fresh(), pods=has)
+
+    now = service.counted_alone(known, minute(scraped), knows_pods=knows_pods)
+
+    assert now.failing is counts
+    assert service.doubts_pods(now), "either of them may be because of others"
+    assert now.has_news
+    assert now.until_ms == STARTED_MS + MINUTE
+
+
+def test_pods_of_others_are_looked_for_a_while_longer_than_they_are_there() -> None:
+    known = replace(fresh(), pods=(1, 1, 1))
+
+    now = service.counted_alone(known, minute(1, bad=0, of_others=True), knows_pods=True)
+
+    assert service.doubts_pods(after(now, *[(100, 0)] * 9))
+    assert not service.doubts_pods(after(now, *[(100, 0)] * 10))
+
+
+@pytest.mark.parametrize("own", [0, 1])
+def test_what_was_counted_of_others_is_not_held_against_it(own: int) -> None:
+    known = service.counted_alone(replace(fresh(), pods=(1, 1, 1)), minute(1), knows_pods=False)
+    later = replace(minute(own, bad=0, of_others=True), start_ms=known.until_ms)
+    later = replace(later, end_ms=later.start_ms + MINUTE)
+
+    now = service.counted_alone(replace(known, has_news=False), later, knows_pods=True)
+
+    assert (known.failing, known.degraded) == (True, True)
+    assert (now.failing, now.degraded, now.has_news) == (False, False, True)
+
+
+def test_how_many_pods_it_had_is_kept_for_two_readings() -> None:
+    known = replace(fresh(), pods=(2, 5, 3))
+
+    assert service.counted_alone(known, minute(1), knows_pods=False).pods == (2, 2, 5)

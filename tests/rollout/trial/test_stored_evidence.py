@@ -13,7 +13,7 @@ from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Split, Trial
 from model_rollouts.rollout.state.current_trial import pasts
 from model_rollouts.rollout.trial import error_budget, stored_evidence
-from model_rollouts.rollout.trial.stored_evidence import LONGEST, decode, encode
+from model_rollouts.rollout.trial.stored_evidence import LONGEST, UNREAD, decode, encode
 from model_rollouts.rollout.trial.trial import begin_trial, take_counts, trial_rules
 from tests.api.objects import COUNTERS, ERRORS, LATENCY
 from tests.rollout.made_up import STARTED_MS, V2, V3, counted, judged, record, spec, steady, trial
@@ -182,7 +182,15 @@ def test_of_another_trial_only_the_clocks_come_back(revision: str, attempt: int)
 def test_evidence_under_other_rules_is_none(changes: dict[str, Any]) -> None:
     again = decode(encode(remembered()), V3, 2, rules(changes))
 
-    assert again == Memory(clocks=CLOCKS, about=V3, dispersion=BURSTY)
+    assert again.dropped is not None
+    assert again == Memory(clocks=CLOCKS, about=V3, dispersion=BURSTY, dropped=again.dropped)
+
+
+def test_why_evidence_was_dropped_is_kept_for_as_long_as_its_trial() -> None:
+    memory = replace(remembered(), dropped="a reason")
+
+    assert decode(encode(memory), V3, 2, rules()).dropped == "a reason"
+    assert decode(encode(memory), V2, 2, rules()).dropped is None
 
 
 def test_the_release_before_reads_the_clocks_that_know_their_write() -> None:
@@ -195,7 +203,7 @@ def test_the_release_before_reads_the_clocks_that_know_their_write() -> None:
 def test_what_a_newer_release_wrote_is_not_read() -> None:
     kept = json.loads(encode(remembered()) or "")
 
-    assert decode(json.dumps(kept | {"v": 2}), V3, 2, rules()) == Memory()
+    assert decode(json.dumps(kept | {"v": 2}), V3, 2, rules()) == Memory(dropped=UNREAD)
 
 
 SIX = {
@@ -236,7 +244,7 @@ def test_each_objective_keeps_the_dispersion_of_what_it_counts() -> None:
         for objective, dispersion in zip(asked.objectives, judge.dispersions, strict=True)
     }
     assert found.pop("errors") == BURSTY.target
-    assert found.pop("breaker") == 1
+    assert found.pop("breaker") == found.pop("client-errors") == found.pop("restarts") == 1
     assert found["own"] == found["own-2"]
     assert sorted(set(found.values())) == [2, 3, 4, 5]
 
@@ -307,7 +315,7 @@ def test_a_past_that_is_counted_again_is_not_counted_twice() -> None:
 
 
 def test_the_usual_evidence_is_short() -> None:
-    assert len(encode(remembered()) or "") < 1_200
+    assert len(encode(remembered()) or "") < 1_800
 
 
 numbers = st.floats(0, 1e12)

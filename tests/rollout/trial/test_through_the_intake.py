@@ -54,8 +54,14 @@ def recording(bad: float, listener: str = "live", rate: float = 50.0) -> Recordi
             labels, [(STARTED_MS / 1000 + at + 1.25, str(int(rate * (at + 60)))) for at in times]
         )
 
-    for revision, arm, asked, errors in ((V2, "live", 150.0, 0.0), (V3, listener, rate, bad)):
+    other = "live" if listener == "shadow" else "shadow"
+    for revision, arm, asked, errors in (
+        (V2, "live", 150.0, 0.0),
+        (V3, listener, rate, bad),
+        (V3, other, 0.0, 0.0),
+    ):
         write(revision, arm, "completed", asked)
+        write(revision, arm, "rx_reset", 0.0)
         write(revision, arm, "xx", errors, envoy_response_code_class="5")
     return made
 

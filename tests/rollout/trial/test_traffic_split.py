@@ -8,7 +8,14 @@ from model_rollouts.decision import Traffic
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.rollout.memory import Split
-from model_rollouts.rollout.trial.traffic_split import TOLERANCE, counted, mirrored, too_few
+from model_rollouts.rollout.trial.traffic_split import (
+    TOLERANCE,
+    counted,
+    is_unreached,
+    left_out,
+    mirrored,
+    too_few,
+)
 from tests.rollout.made_up import STARTED_MS, STEP_MS, finding, record
 
 NEW = Split(STARTED_MS)
@@ -50,7 +57,12 @@ def test_what_came_before_the_write_does_not_count(since: int, expected: int) ->
 def test_an_interval_with_counts_missing_or_doubled_is_left_out(reason: Reason) -> None:
     (split,) = seen([record(1, (10, 0), (30, 0), [finding(reason)])], 0.25)
 
-    whole = reason in (Reason.NO_TRAFFIC, Reason.BAD_EXCEEDS_TOTAL)
+    whole = reason in (
+        Reason.NO_TRAFFIC,
+        Reason.BAD_EXCEEDS_TOTAL,
+        Reason.GRPC_ANSWERS,
+        Reason.PODS_NOT_COUNTED,
+    )
     assert split.candidate == (10 if whole else 0)
 
 
@@ -89,6 +101,33 @@ def test_copies_that_come_as_the_route_says_are_observed(
     percent: int, come: int, stable: int, number: int
 ) -> None:
     assert copied(copies(number, come, stable), percent).mismatch is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "come", "stable", "number", "share"),
+    [
+        (100, 250, 250, 500, None),
+        (100, 247, 250, 500, None),
+        (100, 225, 250, 500, 0.1),
+        (10, 22, 250, 500, 0.12),
+        # So few may be chance, or were asked for in an interval that is not over yet.
+        (10, 22, 250, 5, None),
+        (100, 225, 250, 3, None),
+        # It is told in other words that none comes.
+        (100, 0, 250, 500, None),
+    ],
+)
+def test_requests_that_are_not_mirrored_are_a_share(
+    percent: int, come: int, stable: int, number: int, share: float | None
+) -> None:
+    """A gateway leaves out those above a limit of its own."""
+    found = left_out(copied(copies(number, come, stable), percent))
+
+    assert found == (None if share is None else pytest.approx(share))
+
+
+def test_users_that_are_split_leave_nothing_out() -> None:
+    assert left_out(seen(alike(500, 200, 250), 0.5)[-1]) is None
 
 
 @pytest.mark.parametrize(
@@ -205,3 +244,26 @@ def test_a_right_split_is_not_called_wrong_in_a_day(weight: float) -> None:
         candidate = min(250, max(0, round(rng.gauss(250 * weight, spread))))
         split = counted(split, record(index, (candidate, 0), (250 - candidate, 0)), weight)
         assert split.mismatch is None
+
+
+@pytest.mark.parametrize(
+    ("intervals", "stable", "weight", "unreached"),
+    [
+        pytest.param(7, 100, 0.1, True, id="many are missed"),
+        pytest.param(7, 10, 0.1, False, id="few are"),
+        pytest.param(3, 1000, 0.5, False, id="for a moment"),
+        pytest.param(7, 100, 0.0, False, id="none should come"),
+    ],
+)
+def test_requests_that_do_not_arrive_are_noticed(
+    intervals: int, stable: int, weight: float, unreached: bool
+) -> None:
+    last = seen(alike(intervals, 0, stable), weight)[-1]
+
+    assert is_unreached(last, weight) is unreached
+
+
+def test_one_request_that_arrives_begins_it_anew() -> None:
+    records = [*alike(7, 0, 100), record(7, (1, 0), (100, 0)), record(8, (0, 0), (100, 0))]
+
+    assert not is_unreached(seen(records, 0.1)[-1], 0.1)

@@ -63,7 +63,9 @@ def test_the_rules_follow_the_spec() -> None:
 
     made = trial_rules(asked, baseline=True)
 
-    breaker, checkout = made.objectives
+    breaker, checkout, refused, restarts = made.objectives
+    assert (refused.name, refused.role) == ("client-errors", Role.GUARD)
+    assert (restarts.name, restarts.role) == ("restarts", Role.GUARD)
     assert (breaker.name, breaker.role) == ("breaker", Role.GUARD)
     assert (checkout.name, checkout.good, checkout.bad) == ("checkout", 0.01, 0.015)
     assert (checkout.role, checkout.compare) == (Role.GATE, Compare.STABLE)
@@ -142,7 +144,10 @@ def test_a_trial_asks_for_users_of_candidate_and_stable() -> None:
 
     asked = counting_request("flights/arrival", "flights", begun, V2)
 
-    assert asked.rollout.arms == (Arm(CANDIDATE, V3), Arm(STABLE, V2))
+    assert asked.rollout.arms == (
+        Arm(CANDIDATE, V3),
+        Arm(STABLE, V2, compared_with=V3),
+    )
     assert (asked.rollout.key, asked.rollout.namespace) == ("flights/arrival", "flights")
     assert (asked.rollout.started_ms, asked.since) == (STARTED_MS, begun.watermark)
 
@@ -182,36 +187,47 @@ def test_a_first_version_is_judged_by_its_target(bad: int, expected: Decision) -
 
 
 def test_an_interval_that_is_held_is_no_evidence() -> None:
-    twice = finding(Reason.DUPLICATE_TARGETS)
+    twice = finding(Reason.UNLIKE_TARGETS)
     held = counted(record(i, (200, 100), (600, 0), [twice]) for i in range(60))
 
     memory = judged(held)
 
     assert memory.trial is not None
     assert memory.trial.state.failed_at is None
-    assert [each.seen_total for each in memory.trial.state.evidence] == [0, 0]
+    assert not any(each.seen_total for each in memory.trial.state.evidence)
     assert memory.trial.watermark == held.watermark
     assert memory.findings == (twice,)
+
+
+def test_pods_of_both_arms_that_are_scraped_twice_are_judged_and_told() -> None:
+    twice = [finding(Reason.DUPLICATE_TARGETS, arm) for arm in (CANDIDATE, STABLE)]
+
+    memory = judged(counted(record(i, (200, 100), (600, 0), twice) for i in range(60)))
+
+    assert memory.trial is not None
+    assert memory.trial.state.failed_at is not None
+    assert memory.findings == tuple(sorted(twice))
 
 
 @pytest.mark.parametrize(
     ("reason", "arm", "kept"),
     [
+        (Reason.UNLIKE_TARGETS, CANDIDATE, True),
+        (Reason.UNLIKE_TARGETS, STABLE, True),
         (Reason.DUPLICATE_TARGETS, CANDIDATE, True),
         (Reason.DUPLICATE_TARGETS, STABLE, True),
         (Reason.SCRAPE_MISSING, CANDIDATE, True),
         (Reason.METRICS_UNAVAILABLE, CANDIDATE, True),
-        # The target stands without stable.
-        (Reason.SCRAPE_MISSING, STABLE, False),
+        # Of pods that are not scraped nobody knows how they do, of whichever version they are.
+        (Reason.SCRAPE_MISSING, STABLE, True),
+        (Reason.PODS_NOT_COUNTED, CANDIDATE, True),
         (Reason.NO_TRAFFIC, STABLE, False),
-        (Reason.RESTARTED, CANDIDATE, False),
+        (Reason.COUNTERS_RESET, CANDIDATE, False),
         # A single interval without a request is nothing to tell.
         (Reason.NO_TRAFFIC, CANDIDATE, False),
     ],
 )
-def test_what_is_found_is_kept_when_it_forbids_a_verdict(
-    reason: Reason, arm: str, kept: bool
-) -> None:
+def test_what_is_found_is_kept_when_it_is_to_be_told(reason: Reason, arm: str, kept: bool) -> None:
     found = finding(reason, arm)
 
     memory = judged(counted([record(0, (50, 0), (150, 0)), record(1, (0, 0), (150, 0), [found])]))

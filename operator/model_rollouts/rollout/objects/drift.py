@@ -26,9 +26,14 @@ def _holds(found: Any, wanted: Any) -> bool:
         )
     if isinstance(wanted, list):
         return isinstance(found, list) and _lists_hold(found, wanted)
-    if isinstance(found, str) and isinstance(wanted, str):
+    if _is_amount(found) and _is_amount(wanted):
+        # A number that is written without quotes is stored as a string.
         return found == wanted or quantity(found) == quantity(wanted)
     return bool(found == wanted)
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def _lists_hold(found: list[Any], wanted: list[Any]) -> bool:

@@ -4,13 +4,13 @@ from fractions import Fraction
 from typing import Any
 
 from model_rollouts.api.deployment import ModelDeployment
-from model_rollouts.resources.shapes import Body
+from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.revisions import owner_of
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.routes import reader, record
-from model_rollouts.routes.features import MARKS_BACKENDS
+from model_rollouts.routes import controllers, reader, record
+from model_rollouts.routes.controllers import Controller
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route, mark_of
 
 _SCALES = (100, 10_000, 1_000_000)
@@ -21,9 +21,8 @@ def desired_route(deployment: ModelDeployment, roles: Roles, spec: RouteSpec) ->
     assert roles.stable is not None  # nobody serves before the first version is ready
     backends = [Backend(roles.stable, 1)]
     if roles.candidate is not None and roles.weight > 0:
-        scale = _scale(roles.weight)
-        part = int(roles.weight * scale)
-        backends = [Backend(roles.stable, scale - part), Backend(roles.candidate, part)]
+        part, others = weights(roles.weight, spec.most_weight)
+        backends = [Backend(roles.stable, others), Backend(roles.candidate, part)]
     return http_route(
         deployment.metadata.name,
         spec,
@@ -35,9 +34,29 @@ def desired_route(deployment: ModelDeployment, roles: Roles, spec: RouteSpec) ->
     )
 
 
-def _scale(weight: Fraction) -> int:
-    """The smallest total in which the weight is a whole number: percent where that is enough."""
-    return next(scale for scale in _SCALES if (weight * scale).denominator == 1)
+def weights(share: Fraction, most: int) -> tuple[int, int]:
+    """Whole numbers for a share above 0 and below 1 and for the rest, none of them above `most`.
+
+    They add up to 100, 10,000 or 1,000,000 where that is exact. Where no total is, they are the
+    nearest, and never a share of nobody.
+    """
+    for scale in _SCALES:
+        part = share * scale
+        if part.denominator == 1 and max(part, scale - part) <= most:
+            return int(part), int(scale - part)
+    nearest = min(
+        max(share.limit_denominator(most), Fraction(1, most + 1)), Fraction(most, most + 1)
+    )
+    return nearest.numerator, nearest.denominator - nearest.numerator
+
+
+def controller_of(state: RolloutState) -> Controller:
+    """What the gateways of the route do: those that told of it, or those that the spec names."""
+    route, checked = state.observed.children.route, state.observed.checked
+    names = frozenset() if route is None else reader.controllers(route)
+    if not names and checked is not None:
+        names = checked.gateway.controllers
+    return controllers.of(names, state.most_weights)
 
 
 def route_body(state: RolloutState, roles: Roles) -> dict[str, Any]:
@@ -47,7 +66,13 @@ def route_body(state: RolloutState, roles: Roles) -> dict[str, Any]:
     """
     route = state.observed.children.route
     if state.keeps_route and route is not None:
-        return desired_route(state.deployment, roles, RouteSpec.found(route))
+        controller = controller_of(state)
+        found = RouteSpec.found(
+            route,
+            keeps_places=_keeps_places(route, controller),
+            most_weight=controller.most_weight,
+        )
+        return desired_route(state.deployment, roles, found)
     return desired_route(state.deployment, roles, _asked(state))
 
 
@@ -93,13 +118,23 @@ def follows_spec(state: RolloutState) -> bool:
 
 
 def _asked(state: RolloutState) -> RouteSpec:
-    return RouteSpec.of(state.spec.route, marks_backends=_marks_backends(state))
+    route, controller = state.observed.children.route, controller_of(state)
+    marks = controller.marks_backends if route is None else reader.marks_backends(route)
+    return RouteSpec.of(
+        state.spec.route,
+        marks_backends=marks,
+        keeps_places=_keeps_places(route, controller),
+        most_weight=controller.most_weight,
+    )
 
 
-def _marks_backends(state: RolloutState) -> bool:
-    """Whether backends carry filters; what a route has already is kept."""
-    route, checked = state.observed.children.route, state.observed.checked
-    if route is not None:
-        return reader.marks_backends(route)
-    features = None if checked is None else checked.gateway.features
-    return features is None or MARKS_BACKENDS in features
+def _keeps_places(route: Object | None, controller: Controller) -> bool:
+    """Whether a version that serves alone has both places; a route that has is left as it is."""
+    found = None if route is None else reader.keeps_places(route)
+    if (
+        route is None
+        or found is None
+        or max(reader.weights(route).values()) > controller.most_weight
+    ):
+        return controller.keeps_places
+    return found

@@ -6,11 +6,10 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.resources import controller_revision, names
 from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.rollout.actions import Action, Apply, Delete, Scale
-from model_rollouts.rollout.objects import drift
+from model_rollouts.rollout.objects import drift, restarts
 from model_rollouts.rollout.state import capacity
 from model_rollouts.rollout.state.revisions import KEPT, owner_of
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.routes.acceptance import refusal_of
 
 
 def replicas(state: RolloutState, *, admitted: bool) -> dict[str, int]:
@@ -24,8 +23,10 @@ def replicas(state: RolloutState, *, admitted: bool) -> dict[str, int]:
 
 def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     """Who should have how many pods: first what carries users, last what only might."""
-    roles, users = state.roles, state.spec.replicas
-    stable, beside = state.stable(), state.sharing_traffic()
+    if state.is_asleep:
+        return
+    roles, users = state.roles, state.users
+    stable, beside = state.stable, state.sharing_traffic
     if stable is not None:
         yield stable.revision, capacity.carrying(users, 1 - roles.weight)
     if beside is not None:
@@ -42,14 +43,15 @@ def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     if forward and beside is not None:
         yield beside.revision, users
     elif stable is not None:
-        yield stable.revision, users
-    candidate = state.candidate()
+        # It comes back, even where its only pod has made room.
+        yield stable.revision, users if state.leaving is None else max(1, users)
+    candidate = state.candidate
     if state.phase.is_judged and candidate is not None:
         has = candidate.replicas if _only_grows(state) else 0
         yield candidate.revision, max(candidate.needed, has)
     elif state.phase is Phase.STARTING and admitted:
-        yield state.wanted.name, state.needed()
-    previous = state.previous()
+        yield state.wanted.name, state.needed
+    previous = state.previous
     if previous is not None:
         # Warm for the watch: going back must not land on fewer pods than serve now.
         yield previous.revision, max(users, previous.replicas)
@@ -98,7 +100,7 @@ def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body
     `pods` are those that they may have now. Objects that are as they are stored are left out, and
     so are those that a repair did not change.
     """
-    for name, count in _present(state, pods):
+    for name, count in inhabited(state, pods):
         if state.memory.sound.get(name) == _versions(state, name):
             continue
         if state.revisions[name].fault is not None:
@@ -107,12 +109,19 @@ def running(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[Body
         owner, stored = owner_of(state.deployment), state.revisions[name].stored
         for body in controller_revision.objects(stored, owner):
             present = there(state, body)
-            if not drift.drifted(present, body) or _tried(state, body, present):
+            is_deployment = body["kind"] == "Deployment"
+            wanted = restarts.as_asked(state, body, present) if is_deployment else body
+            if not drift.drifted(present, wanted) or is_tried(state, body, present):
                 continue
-            if body["kind"] == "Deployment":
-                body["spec"]["replicas"] = count
             why = "it is new" if present is None else "something else changed it"
-            yield body, why
+            if present is not None and wanted is not body:
+                if drift.drifted(present, restarts.as_it_is(body, present)):
+                    wanted = restarts.repaired(body, present)
+                else:
+                    why = "strategy.restart asks for it"
+            if is_deployment:
+                wanted["spec"]["replicas"] = count
+            yield wanted, why
 
 
 def sound(
@@ -122,12 +131,12 @@ def sound(
     applied = {action.body["metadata"]["name"] for action in actions if isinstance(action, Apply)}
     return {
         name: _versions(state, name)
-        for name, _ in _present(state, pods)
+        for name, _ in inhabited(state, pods)
         if applied.isdisjoint((name, names.shadow_service(name)))
     }
 
 
-def _present(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def inhabited(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     """The revisions that have pods or should have some, with how many they should have."""
     for name, count in pods.items():
         if count == 0 and name != state.roles.candidate:
@@ -138,15 +147,18 @@ def _present(state: RolloutState, pods: Mapping[str, int]) -> Iterator[tuple[str
 
 
 def _versions(state: RolloutState, name: str) -> str:
-    """What changes with a revision's rendering, and with each object that it runs as."""
+    """What changes with a revision's rendering, each object that it runs as, and a restart."""
     children = state.observed.children
+    found = children.deployments.get(name)
     parts = (
         state.revisions[name].stored,
-        children.deployments.get(name),
+        found,
         children.services.get(name),
         children.services.get(names.shadow_service(name)),
     )
-    return "/".join("" if each is None else each["metadata"]["resourceVersion"] for each in parts)
+    versions = ["" if each is None else each["metadata"]["resourceVersion"] for each in parts]
+    asked = None if found is None else restarts.mark_of_asked(state, found)
+    return "/".join([*versions, *filter(None, [asked])])
 
 
 def scaled(state: RolloutState, pods: Mapping[str, int], *, up: bool) -> Iterator[Scale]:
@@ -162,8 +174,7 @@ def scaled(state: RolloutState, pods: Mapping[str, int], *, up: bool) -> Iterato
 
 def gateway_accepted(state: RolloutState) -> bool:
     """Whether the gateway has the route as it stands: what it may still send users to stays."""
-    route = state.observed.children.route
-    return route is not None and refusal_of(route) is None
+    return state.observed.children.route is not None and state.refusal is None
 
 
 def retired(state: RolloutState) -> Iterator[Action]:
@@ -193,11 +204,14 @@ def change_mark(obj: Object) -> str:
 def there(state: RolloutState, body: Body) -> Object | None:
     """The object as the cluster has it."""
     children = state.observed.children
+    if body["kind"] == "PodDisruptionBudget":
+        return children.budget
     kind = children.deployments if body["kind"] == "Deployment" else children.services
     return kind.get(body["metadata"]["name"])
 
 
-def _tried(state: RolloutState, body: Body, present: Object | None) -> bool:
+def is_tried(state: RolloutState, body: Body, present: Object | None) -> bool:
+    """Whether an object was repaired as it is, and something else has changed it again."""
     return present is not None and state.memory.repaired.get(key(body)) == change_mark(present)
 
 

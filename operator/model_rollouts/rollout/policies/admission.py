@@ -5,7 +5,9 @@ A lasting cause stalls the rollout until a person acts; a passing one is waited 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
+from model_rollouts.api import ratio
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.model import Item, Mode
@@ -15,7 +17,9 @@ from model_rollouts.resources.errors import ResourceError
 from model_rollouts.rollout.observed import Checked, Children
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state.revisions import Revision, Wanted
-from model_rollouts.routes.features import BACKEND_TIMEOUT, MIRROR, MIRROR_PERCENT, REQUEST_TIMEOUT
+from model_rollouts.routes import features
+from model_rollouts.routes.controllers import ANY, Controller
+from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Admission:
     """Whether the version is to be judged on mirrored requests."""
     fault: ResourceError | None = None
     """Why no pods can be made of it, None when they can."""
+    gateway: Controller = ANY
 
     @property
     def resource(self) -> str:
@@ -149,20 +154,22 @@ def nobody_has_the_match(at: Admission) -> Hold | None:
 
 def _missing(at: Admission, needed: Iterable[str]) -> list[str]:
     """Only what a gateway claims not to have is missing: one that claims nothing is unknown."""
-    features = at.checked.gateway.features
-    return [] if features is None else [name for name in needed if name not in features]
+    claimed = at.checked.gateway.features
+    return [] if claimed is None else [name for name in needed if name not in claimed]
 
 
 def the_gateway_can(at: Admission) -> Hold | None:
-    """Not every gateway knows timeouts."""
-    missing = _missing(at, _needed(at.deployment))
+    """Not every gateway knows timeouts, or every match and filter."""
+    needed = tuple(features.needed(at.deployment.spec.route))
+    missing = _missing(at, dict.fromkeys(feature for _, feature in needed))
     if not missing:
         return None
+    field = next(field for field, feature in needed if feature in missing)
     return Hold(
         Reason.GATEWAY_INCAPABLE,
-        f"{at.resource}, spec.route.timeouts: the Gateway does not support {', '.join(missing)}: "
-        "leave the timeout out, or use a Gateway that does.",
-        "the Gateway does not support spec.route.timeouts",
+        f"{at.resource}, spec.route.{field}: the Gateway does not support {', '.join(missing)}: "
+        "leave it out, or use a Gateway that does.",
+        f"the Gateway does not support spec.route.{field}",
         stalls=True,
     )
 
@@ -182,6 +189,25 @@ def the_gateway_copies(at: Admission) -> Hold | None:
     )
 
 
+def the_gateway_splits(at: Admission) -> Hold | None:
+    """A share that no weights give would be another one than was asked for."""
+    most = at.gateway.most_weight
+    least = Fraction(1, most + 1)
+    for asked in at.deployment.spec.strategy.canary.steps:
+        share = ratio.share(asked)
+        if least <= min(share, 1 - share) or share >= 1:
+            continue
+        bounds = f"{float(least):.2%} and {float(1 - least):.2%}"
+        return Hold(
+            Reason.GATEWAY_INCAPABLE,
+            f"{at.resource}, spec.strategy.canary.steps: found {asked}, but {at.gateway.title} "
+            f"takes weights up to {most:,}: write a share between {bounds}.",
+            f"{at.gateway.title} takes no weights for a step of {asked}",
+            stalls=True,
+        )
+    return None
+
+
 def shadow_is_said(at: Admission) -> Hold | None:
     """The CRD asks for the same; an object that is older than the rule has not been asked."""
     strategy = at.deployment.spec.strategy
@@ -197,14 +223,6 @@ def shadow_is_said(at: Admission) -> Hold | None:
         "spec.strategy.shadow.sideEffects is missing",
         stalls=True,
     )
-
-
-def _needed(deployment: ModelDeployment) -> Iterable[str]:
-    timeouts = deployment.spec.route.timeouts
-    if timeouts is not None and timeouts.request is not None:
-        yield REQUEST_TIMEOUT
-    if timeouts is not None and timeouts.backend_request is not None:
-        yield BACKEND_TIMEOUT
 
 
 def it_can_be_run(at: Admission) -> Hold | None:

@@ -5,19 +5,19 @@ from fractions import Fraction
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.strategy import Action, StrategyMode
-from model_rollouts.decision import Decision
+from model_rollouts.decision import Step, may_advance
 from model_rollouts.rollout.actions import Move
-from model_rollouts.rollout.memory import Trial
 from model_rollouts.rollout.policies import pod_exchange
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import pod_limit
-from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.state import RolloutState, seconds
+from model_rollouts.rollout.trial.traffic_split import left_out
 from model_rollouts.rollout.trial.trial import counted_copies
+from model_rollouts.rollout.trial.unmirrored import by_size
 from model_rollouts.routes.record import RecordedVerdict
-from model_rollouts.text import capitalized, count, percent
+from model_rollouts.text import capitalized, count, observed, percent
 
 _ALL = Fraction(1)
 _NONE = Fraction(0)
@@ -25,6 +25,8 @@ _NONE = Fraction(0)
 _PASSED = "every gate passed"
 _KNOWN_GOOD = "it served all users before and was not found worse"
 _NOT_JUDGED = "it was not judged, because strategy.mode is Immediate"
+
+_REPLACED = "it replaced the only pod, because strategy.maxExtraReplicas is 0"
 
 _DECIDED: Mapping[str, str] = {
     RecordedVerdict.PASS: _PASSED,
@@ -41,12 +43,12 @@ def promoted(
 ) -> NextMove | None:
     """All users, once enough pods are ready to serve them; `why` is a clause."""
     state, roles = given.state, given.state.roles
-    candidate = state.candidate()
+    candidate = state.candidate
     if candidate is None:
         return None
     if roles.verdict == RecordedVerdict.SKIPPED_SHADOW:
         why = f"{why}; {skipped(state)}"
-    if candidate.ready < state.serving():
+    if candidate.ready < max(1, state.serving):
         return pod_exchange.toward(given, candidate, verdict, why)
     after = Roles(
         stable=state.wanted.name,
@@ -54,9 +56,11 @@ def promoted(
         previous=roles.stable,
         phase=Phase.FULL,
         weight=_NONE,
-        attempt=state.spec.strategy.attempt,
+        attempt=state.wanted_attempt,
         verdict=verdict,
         sequence=roles.sequence + 1,
+        # How often it was without pods counts on in its watch.
+        suspension=state.suspension if state.phase.shares_traffic else None,
     )
     said = capitalized(f"{given.version(state.wanted.name)} now serves all users: {why}.")
     return NextMove(move, after, "Promoted", said, f"{capitalized(why)}.")
@@ -102,10 +106,20 @@ def immediate(given: PolicyInput) -> NextMove | None:
     return promoted(given, RecordedVerdict.IMMEDIATE, _NOT_JUDGED)
 
 
+def replaced(given: PolicyInput) -> NextMove | None:
+    """The only pod has made room: nobody is served by the version before."""
+    state, candidate = given.state, given.state.candidate
+    if state.phase is not Phase.STARTING or not state.swaps:
+        return None
+    if candidate is None or not candidate.ready:
+        return None
+    return promoted(given, RecordedVerdict.REPLACED, _REPLACED)
+
+
 def mirrors(given: PolicyInput) -> NextMove | None:
     """Mirrored requests for a version that has none yet, or more of them."""
     state, roles = given.state, given.state.roles
-    candidate = state.candidate()
+    candidate = state.candidate
     if not state.shadows or not _has_no_users(state.phase):
         return None
     stage = next((stage for stage in state.stages if stage > state.mirror_percent), None)
@@ -116,7 +130,7 @@ def mirrors(given: PolicyInput) -> NextMove | None:
     after = roles.mirroring(
         state.wanted.name,
         stage,
-        attempt=state.spec.strategy.attempt,
+        attempt=state.wanted_attempt,
         suffered_at_percent=state.suffered_at_percent,
         since=roles.since if state.mirror_percent else int(state.now),
     )
@@ -125,7 +139,7 @@ def mirrors(given: PolicyInput) -> NextMove | None:
         f"{given.version(state.wanted.name)}; users do not see its answers."
     )
     few = (
-        pod_limit.of_copies(state.spec, state.serving())
+        pod_limit.of_copies(state.spec, state.serving)
         if stage == state.max_mirror_percent
         else None
     )
@@ -137,7 +151,7 @@ def mirrors(given: PolicyInput) -> NextMove | None:
 
 def begins(given: PolicyInput) -> NextMove | None:
     state, roles = given.state, given.state.roles
-    candidate = state.candidate()
+    candidate = state.candidate
     if not _has_no_users(state.phase):
         return None
     if candidate is None or not candidate.is_ready:
@@ -150,13 +164,14 @@ def begins(given: PolicyInput) -> NextMove | None:
     after = roles.sharing(
         state.wanted.name,
         weight,
-        attempt=state.spec.strategy.attempt,
+        attempt=state.wanted_attempt,
         verdict=RecordedVerdict.SKIPPED_SHADOW if skips else None,
     )
     said = f"{given.version(state.wanted.name)} gets its first users, {percent(weight)} of them"
     trial = state.memory.trial
     if state.shadows and trial is not None:
         said += f": {count(counted_copies(trial))} mirrored requests showed nothing against it"
+        said += _unmirrored(state)
     elif skips:
         said += f": {skipped(state)}"
     said = f"{capitalized(said)}."
@@ -164,6 +179,18 @@ def begins(given: PolicyInput) -> NextMove | None:
     if not skips and not state.shadows:
         note += _planned(state)
     return NextMove(Move.BEGIN, after, "CanaryStarted", note, said)
+
+
+def _unmirrored(state: RolloutState) -> str:
+    """What share of the requests to be mirrored never came, and how large they were: a clause."""
+    split, sizes = state.memory.split, state.observed.sizes
+    missing = None if split is None else left_out(split)
+    if split is None or missing is None:
+        return ""
+    said = f", but {observed(missing)} of the requests to be mirrored never came"
+    if sizes is None or sizes.since_ms != split.since_ms:
+        return said
+    return f"{said}{by_size(missing, sizes.users, sizes.mirrored)}"
 
 
 def _planned(state: RolloutState) -> str:
@@ -186,17 +213,17 @@ def _has_no_users(phase: Phase) -> bool:
 
 def advances(given: PolicyInput) -> NextMove | None:
     state, roles, trial = given.state, given.state.roles, given.trial
-    candidate = state.candidate()
+    candidate = state.candidate
     if not state.phase.shares_traffic or trial is None or candidate is None:
         return None
     if state.promotion_verdict is not None:
         return None
-    if state.clocks.step < seconds(state.spec.strategy.canary.min_step_duration):
+    least, step = seconds(state.spec.strategy.canary.min_step_duration), state.next_step
+    if not candidate.is_ready:
         return None
-    step = state.next_step
-    if not candidate.is_ready or not _passes(trial, step):
+    if not may_advance(trial.judge, trial.state, step, state.clocks.step, least):
         return None
-    if step.weight == _ALL:
+    if step.is_all:
         return promoted(given, RecordedVerdict.PASS, _PASSED)
     after = roles._replace(weight=step.weight, sequence=roles.sequence + 1)
     who = capitalized(given.version(roles.candidate))
@@ -204,12 +231,8 @@ def advances(given: PolicyInput) -> NextMove | None:
     return NextMove(Move.ADVANCE, after, "Advanced", f"{said}{_reduced(state, step)}", said)
 
 
-def _passes(trial: Trial, step: Step) -> bool:
-    return trial.judge.decide(trial.state, float(step.proof)) is Decision.PASS
-
-
 def _reduced(state: RolloutState, step: Step) -> str:
-    return _sentence(pod_limit.of_step(step, state.serving(), state.max_extra_pods))
+    return _sentence(pod_limit.of_step(step, state.serving, state.spec.strategy.max_extra_replicas))
 
 
 def _sentence(words: str | None) -> str:
@@ -224,7 +247,10 @@ def settles(given: PolicyInput) -> NextMove | None:
     if state.clocks.phase < seconds(state.spec.strategy.watch.duration):
         return None
     after = roles._replace(
-        previous=None, verdict=RecordedVerdict.SETTLED, sequence=roles.sequence + 1
+        previous=None,
+        verdict=RecordedVerdict.SETTLED,
+        sequence=roles.sequence + 1,
+        suspension=None,
     )
     said = f"The watch over {given.version(roles.stable)} ended; it stays stable."
     return NextMove(Move.SETTLE, after, "Settled", said, said)

@@ -9,18 +9,23 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.policies import (
     admission,
     advance,
     by_route,
     holds,
     metrics_holds,
+    observer_holds,
+    pod_loss,
     protect,
+    suspension,
 )
 from model_rollouts.rollout.policies.deadline import deadline
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes.record import RecordedVerdict
 
 Policy = Callable[[PolicyInput], NextMove | None]
 
@@ -49,6 +54,12 @@ class Advancing(NamedTuple):
     ignores: tuple[Waiver, ...] = ()
 
 
+_OBSERVER_FAILS = frozenset(
+    {Reason.OBSERVER_UNAVAILABLE, Reason.OBSERVER_BEHIND, Reason.RECORDS_LOST}
+)
+_UNCOMPARED = _OBSERVER_FAILS | {Reason.INSUFFICIENT_PAIRS}
+"""Answers are to be compared, and are not."""
+
 _BLIND_OR_FROZEN = frozenset(
     {
         Reason.PAUSED,
@@ -58,9 +69,20 @@ _BLIND_OR_FROZEN = frozenset(
         Reason.SCRAPE_MISSING,
         Reason.DUPLICATE_TARGETS,
         Reason.STABLE_UNAVAILABLE,
+        Reason.SCALING_UP,
+        Reason.CATCHING_UP,
+        *_OBSERVER_FAILS,
+        Reason.CANDIDATE_UNAVAILABLE,
+        Reason.CANDIDATE_UNREACHABLE,
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.SCALED_TO_ZERO,
     }
 )
-"""What a deadline waits for. It does not wait for traffic: that may never come."""
+"""What a deadline waits for, and its timer is stopped meanwhile. It does not wait for traffic: that
+may never come."""
+
+_FROZEN = frozenset({Reason.PAUSED, Reason.OVERRIDDEN, Reason.SCALED_TO_ZERO})
+"""What stops the timer of pods that start: whatever else is waited for, they may become ready."""
 
 _ALWAYS = frozenset({Reason.WRITE_REFUSED, Reason.ROUTE_CHANGED})
 """The next write may be the one that is not refused, or not changed."""
@@ -70,13 +92,17 @@ _NOT_JUDGED = Waiver(
     frozenset(
         {
             Reason.STABLE_UNAVAILABLE,
+            Reason.SCALING_UP,
             Reason.METRICS_UNAVAILABLE,
             Reason.SCRAPE_MISSING,
             Reason.DUPLICATE_TARGETS,
+            Reason.CATCHING_UP,
+            Reason.GRPC_NOT_JUDGED,
             Reason.NO_TRAFFIC,
             Reason.SPLIT_NOT_OBSERVED,
             Reason.MIRROR_NOT_OBSERVED,
             Reason.SHADOW_HURTS_STABLE,
+            *_UNCOMPARED,
             Reason.LOW_LOAD,
             Reason.CAPACITY_PENDING,
         }
@@ -91,6 +117,7 @@ _SHADOW_ENDED_BY_HAND = Waiver(
             Reason.NO_TRAFFIC,
             Reason.MIRROR_NOT_OBSERVED,
             Reason.SHADOW_HURTS_STABLE,
+            *_UNCOMPARED,
             Reason.GATEWAY_INCAPABLE,
         }
     ),
@@ -102,11 +129,41 @@ _ON_FEWER_COPIES = Waiver(
 )
 """It is judged on fewer mirrored requests, which stable bears."""
 
+_PAIRS_COME = Waiver(lambda _: True, frozenset({Reason.INSUFFICIENT_PAIRS}))
+"""More mirrored requests give more pairs of answers."""
+
 _PODS_TAKE_TURNS = Waiver(
     lambda state: state.promotion_verdict is not None,
-    frozenset({Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE}),
+    frozenset({Reason.EXCHANGING, Reason.STABLE_UNAVAILABLE, Reason.SCALING_UP}),
 )
 """Ready pods of the candidate relieve a stable that lacks some."""
+
+
+def _all_at_once(verdict: RecordedVerdict) -> Waiver:
+    """A decision of yours is one write: it may say that the cause is gone.
+
+    `verdict` is in the record once it was carried out. What happens later waits as it does for any
+    version.
+    """
+    return Waiver(
+        lambda state: (
+            state.skips_judging and not state.is_short and state.promotion_verdict != verdict
+        ),
+        frozenset({Reason.CANDIDATE_UNAVAILABLE, Reason.CANDIDATE_UNREACHABLE}),
+    )
+
+
+_OVERRIDDEN_NOW = _all_at_once(RecordedVerdict.OVERRIDDEN)
+_IMMEDIATE_NOW = _all_at_once(RecordedVerdict.IMMEDIATE)
+
+_SUSPENDED = Waiver(
+    lambda state: state.is_suspended,
+    frozenset({Reason.NO_TRAFFIC, Reason.SPLIT_NOT_OBSERVED, Reason.CAPACITY_PENDING}),
+)
+"""A candidate without users gets no requests before it has some again."""
+
+_WATCH_ENDS = Waiver(lambda _: True, frozenset({Reason.GRPC_NOT_JUDGED}))
+"""A longer watch would not see more: the version before would stay warm for nothing."""
 
 ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.names_are_free,
@@ -119,24 +176,34 @@ ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.nobody_has_the_match,
     admission.the_gateway_can,
     admission.the_gateway_copies,
+    admission.the_gateway_splits,
     admission.the_api_server_takes_the_pods,
 )
 """Why a version may not start, in the order in which a person would want to hear of it."""
 
 HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
     holds.paused,
+    holds.lacks_companions,
     holds.write_refused,
     holds.revision_lost,
+    holds.asleep,
     holds.held_by_hand,
     holds.too_slow_to_start,
+    suspension.held,
     holds.stable_unavailable,
     holds.not_accepted,
     metrics_holds.blind,
     metrics_holds.past_unknown,
     metrics_holds.unscraped,
+    metrics_holds.catching_up,
+    metrics_holds.answers_grpc,
     holds.split,
     holds.mirror,
     holds.hurts,
+    observer_holds.away,
+    observer_holds.behind,
+    observer_holds.loses_records,
+    observer_holds.few_pairs,
     holds.low_load,
     holds.capacity,
     holds.exchanging,
@@ -150,7 +217,10 @@ PROTECTING = (
     Protecting(protect.dropped),
     Protecting(protect.failed),
     Protecting(protect.burns),
-    Protecting(protect.unready),
+    Protecting(pod_loss.unready),
+    Protecting(pod_loss.crashed),
+    Protecting(suspension.unreached),
+    Protecting(pod_loss.watched_is_down),
     Protecting(protect.goes_on),
     Protecting(protect.reduced),
     Protecting(protect.eased),
@@ -160,15 +230,17 @@ PROTECTING = (
 )
 
 ADVANCING = (
-    Advancing(advance.by_hand, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
+    Advancing(advance.by_hand, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS, _OVERRIDDEN_NOW)),
     Advancing(advance.goes_on, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
     Advancing(advance.first, ignores=(_NOT_JUDGED,)),
     Advancing(advance.reverted, ignores=(_NOT_JUDGED,)),
-    Advancing(advance.immediate, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS)),
-    Advancing(advance.mirrors, ignores=(_ON_FEWER_COPIES,)),
+    Advancing(advance.immediate, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS, _IMMEDIATE_NOW)),
+    Advancing(advance.replaced, ignores=(_NOT_JUDGED,)),
+    Advancing(advance.mirrors, ignores=(_ON_FEWER_COPIES, _PAIRS_COME)),
     Advancing(advance.begins, ignores=(_ON_FEWER_COPIES, _SHADOW_ENDED_BY_HAND, _NOT_JUDGED)),
+    Advancing(suspension.resumes, ignores=(_SUSPENDED,)),
     Advancing(advance.advances),
-    Advancing(advance.settles),
+    Advancing(advance.settles, ignores=(_WATCH_ENDS,)),
 )
 
 
@@ -181,6 +253,16 @@ def refusals(asked: admission.Admission) -> tuple[Hold, ...]:
 def active_holds(state: RolloutState) -> tuple[Hold, ...]:
     """Every reason to stay, the most important first."""
     return tuple(hold for policy in HOLDS if (hold := policy(state)) is not None)
+
+
+def timers_run(state: RolloutState, held: tuple[Hold, ...], *, admitted: bool) -> bool:
+    """Whether the time until the next pass counts: while pods start, or something is judged."""
+    reasons = {hold.reason for hold in held}
+    if state.phase is Phase.STARTING:
+        candidate = state.candidate
+        starts = candidate is not None and not candidate.is_ready
+        return admitted and starts and _FROZEN.isdisjoint(reasons)
+    return _BLIND_OR_FROZEN.isdisjoint(reasons)
 
 
 def next_move(given: PolicyInput) -> NextMove | None:

@@ -5,22 +5,23 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.api.strategy import Action
 from model_rollouts.decision import COMPARABLE_LOAD, Decision, Role
 from model_rollouts.rollout.memory import Trial
+from model_rollouts.rollout.objects import companions
 from model_rollouts.rollout.policies import pod_exchange
+from model_rollouts.rollout.policies.needs import WAITING_SECONDS
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import shadow_stages
-from model_rollouts.rollout.state.state import RolloutState, seconds
-from model_rollouts.routes.acceptance import refusal_of
+from model_rollouts.rollout.state.state import RolloutState, raise_attempt, seconds
 from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import capitalized, cut, percent
-
-WAITING_SECONDS = 5.0
-"""What a gateway may take to accept a route, or an answer to come, before anybody is told."""
 
 _MOST_FAILURES = 3
 """Writes that one message names."""
 
 _BRIEF = 80
 """Characters of what others say, in the clause of a status sentence."""
+
+_SHORT_BRIEF = 70
+"""Characters of a clause beside a whole sentence."""
 
 
 def paused(state: RolloutState) -> Hold | None:
@@ -42,10 +43,13 @@ def held_by_hand(state: RolloutState) -> Hold | None:
 
 def stable_unavailable(state: RolloutState) -> Hold | None:
     """A candidate is not compared with a stable that has too few pods."""
-    stable = state.stable()
+    stable = state.stable
     if stable is None or stable.is_ready:
         return None
     trouble = f": {stable.trouble}" if stable.trouble else ""
+    if stable.grows:
+        added = f"version {stable.version} has {stable.ready} of {stable.replicas} pods ready"
+        return Hold(Reason.SCALING_UP, f"{capitalized(added)}{trouble}.", added)
     return Hold(
         Reason.STABLE_UNAVAILABLE,
         f"{stable.ready} of {stable.replicas} pods of version {stable.version} are ready, "
@@ -54,32 +58,56 @@ def stable_unavailable(state: RolloutState) -> Hold | None:
     )
 
 
-def too_slow_to_start(state: RolloutState) -> Hold | None:
-    limit = state.spec.strategy.progress_deadline
-    if state.phase is not Phase.STARTING or state.clocks.phase < seconds(limit):
+def asleep(state: RolloutState) -> Hold | None:
+    """Nobody can be compared, and nothing is promoted, where no pod runs."""
+    if not state.is_asleep or state.phase is Phase.FULL or state.phase.has_ended:
         return None
-    candidate = state.candidate()
-    if candidate is None:
+    return Hold(
+        Reason.SCALED_TO_ZERO,
+        f"spec.replicas is 0. Version {state.spec.model.version} starts once it is at least 1.",
+        "spec.replicas is 0",
+    )
+
+
+def too_slow_to_start(state: RolloutState) -> Hold | None:
+    """Told after its time, and gone when pods are ready: nothing that is waited for is final."""
+    limit = state.spec.strategy.progress_deadline
+    if not state.is_late:
+        return None
+    candidate = state.candidate
+    if candidate is None or candidate.is_ready:
         return None
     trouble = f": {candidate.trouble}" if candidate.trouble else ""
     return Hold(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         f"{candidate.ready} of {candidate.needed} pods of version {candidate.version} became ready "
-        f"within {limit}{trouble}. Run kubectl describe deployment {candidate.revision}; raise "
-        "strategy.attempt to try again.",
-        f"{candidate.ready} of {candidate.needed} pods became ready within {limit}",
+        f"within {limit}{trouble}. Run kubectl describe deployment {candidate.revision}. The "
+        "rollout continues automatically when they are ready.",
+        f"{candidate.ready} of {candidate.needed} pods became ready within {limit}{trouble}",
         stalls=True,
     )
 
 
+def unaccepted_since(state: RolloutState) -> float | None:
+    """`Memory.unaccepted_since` as of this pass.
+
+    Anybody may write the route again and again: each time the gateway needs a moment, and that is
+    no news.
+    """
+    why = state.refusal
+    if why is None or not why.pending:
+        return None
+    since = state.memory.unaccepted_since
+    return state.now if since is None else since
+
+
 def not_accepted(state: RolloutState) -> Hold | None:
-    route = state.observed.children.route
-    why = None if route is None else refusal_of(route)
+    why = state.refusal
     if why is None:
         return None
-    written_at = state.routed_at
-    # The clock of another operator that wrote it may be ahead.
-    slow = written_at is None or abs(state.now - written_at) >= WAITING_SECONDS
+    since = state.memory.unaccepted_since
+    # A clock that stepped back would wait for long.
+    slow = since is not None and abs(state.now - since) >= WAITING_SECONDS
     return Hold(
         Reason.GATEWAY_NOT_ACCEPTED,
         f"{why.words}.",
@@ -108,7 +136,7 @@ def hurts(state: RolloutState) -> Hold | None:
             Reason.GATEWAY_INCAPABLE,
             "The Gateway refused the route with mirroring. Set strategy.shadow.percent: 0 to "
             "continue without shadow, or use a Gateway that supports RequestMirror with a "
-            "percentage and raise strategy.attempt.",
+            f"percentage and {raise_attempt(state.spec, state.roles)}.",
             "the Gateway refused the route with mirroring",
         )
     impact = state.memory.shadow_impact
@@ -118,8 +146,8 @@ def hurts(state: RolloutState) -> Hold | None:
         Reason.SHADOW_HURTS_STABLE,
         f"Mirroring {mirrored} of requests made stable worse{seen}. "
         f"{shadow_stages.words(state.mirror_percent)}. Lower strategy.shadow.percent; or give "
-        "stable more replicas and raise strategy.attempt; or skip shadow with strategy.override "
-        "SkipShadow.",
+        f"stable more replicas and {raise_attempt(state.spec, state.roles)}; or skip shadow with "
+        "strategy.override SkipShadow.",
         f"mirroring {mirrored} made stable worse",
     )
 
@@ -133,7 +161,7 @@ def split(state: RolloutState) -> Hold | None:
 
 def low_load(state: RolloutState) -> Hold | None:
     """An idle pod is always fast: latency is proven for all users under a load like theirs."""
-    candidate, stable, trial = state.candidate(), state.stable(), state.memory.trial
+    candidate, stable, trial = state.candidate, state.stable, state.memory.trial
     split = state.memory.split
     if not state.phase.shares_traffic or state.promotion_verdict is not None or trial is None:
         return None
@@ -173,31 +201,33 @@ def _latency_gates(trial: Trial) -> list[str]:
 
 def capacity(state: RolloutState) -> Hold | None:
     """Pods for the next step start while the present one is judged; only a late one is told."""
-    candidate, trial = state.candidate(), state.memory.trial
+    candidate, trial = state.candidate, state.memory.trial
     if candidate is None or candidate.is_ready or trial is None:
         return None
+    said = "" if candidate.trouble is None else f": {candidate.trouble}"
     if state.phase.mirrors:
-        trouble = f" ({candidate.trouble})" if candidate.trouble else ""
         return Hold(
             Reason.CAPACITY_PENDING,
             f"{candidate.ready} of {candidate.needed} pods of version {candidate.version} are "
-            f"ready{trouble}.",
-            f"{candidate.ready} of {candidate.needed} pods are ready",
+            f"ready{said}.",
+            cut(f"{candidate.ready} of {candidate.needed} pods are ready{said}", _SHORT_BRIEF),
         )
     if not state.phase.shares_traffic:
         return None
     if state.clocks.step < seconds(state.spec.strategy.canary.min_step_duration):
         # The step lasts in any case.
         return None
-    if state.promotion_verdict or (
-        trial.judge.decide(trial.state, float(state.next_step.proof)) is not Decision.PASS
-    ):
+    if state.promotion_verdict:
+        return None
+    passed = trial.judge.decide(trial.state, float(state.next_step.proof)) is Decision.PASS
+    ready = f"{candidate.ready} of {candidate.needed} pods for the next step are ready{said}"
+    if not passed and not said:
+        # They become ready while it is judged.
         return None
     return Hold(
         Reason.CAPACITY_PENDING,
-        f"Every gate passed; {candidate.ready} of {candidate.needed} pods for the next step are "
-        "ready.",
-        f"{candidate.ready} of {candidate.needed} pods for the next step are ready",
+        f"Every gate passed; {ready}." if passed else f"{ready}.",
+        cut(ready.replace(" for the next step are", "") if said else ready, _SHORT_BRIEF),
     )
 
 
@@ -219,6 +249,23 @@ def write_refused(state: RolloutState) -> Hold | None:
         f"The API server refuses a write: {said}. The operator retries; look at the webhook, "
         "policy or quota that answers so, and at the operator's permissions.",
         f"the API server refuses a write: {cut(failed[0], _BRIEF)}",
+    )
+
+
+def lacks_companions(state: RolloutState) -> Hold | None:
+    """A gateway may not reach a version of which it was not told how: nobody would see that."""
+    candidate = state.candidate
+    if candidate is None or not (missing := [*companions.missing(state, candidate.revision)]):
+        return None
+    body = missing[0].body
+    lacking = f"{body['kind']} {body['metadata']['name']} of version {candidate.version}"
+    return Hold(
+        Reason.COMPANION_MISSING,
+        f"{lacking} is not written. The administrator wants it beside the version's Services "
+        "before users get the version. The operator retries; see the condition WriteRefused.",
+        f"{lacking} is not written",
+        # As a rule it is written in the same moment.
+        told=any(each.writes for each in state.observed.failures),
     )
 
 

@@ -1,12 +1,16 @@
 """What a plan has to know that is not watched: checks before a start, and the past of a service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import follows_spec
-from model_rollouts.rollout.state import current_trial
+from model_rollouts.rollout.observed import Observed
+from model_rollouts.rollout.state import current_service, current_trial
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.rollout.trial.guards import guards_latency
+from model_rollouts.rollout.trial.objectives import LADDER
 from model_rollouts.rollout.trial.samples import Past
+from model_rollouts.rollout.trial.traffic_split import doublings, left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,22 +18,54 @@ class HistoryQuery:
     """Whose history is asked for: the revision that is to be judged, and those that served.
 
     `candidate` is None while it has no pods that could be scraped. `others` are the objectives
-    besides errors whose past is asked for, each with the revisions that have counted it.
+    besides errors whose past is asked for, each with the revisions that have counted it. `edges`
+    are the times in seconds that all of them count, one of which is asked for: the first above the
+    p99 of what served. None are when nobody needs it. `pods` are the names of all pods that the
+    cluster has, or had lately, None where nobody knows them: other pods make no other question.
     """
 
     candidate: str | None
     served: tuple[str, ...]
     others: tuple[tuple[Past, tuple[str, ...]], ...] = ()
+    edges: tuple[float, ...] = ()
+    pods: frozenset[str] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SizesQuery:
+    """Of which revisions it is asked how large requests are, and since when (Unix milliseconds).
+
+    `looked` and `pods` are as in `MirroredSizes` and `HistoryQuery`.
+    """
+
+    stable: str
+    candidate: str
+    since_ms: int
+    looked: int
+    pods: frozenset[str] | None = field(default=None, compare=False)
+
+
+WAITING_SECONDS = 5.0
+"""What a gateway may take to accept a route, or an answer to come, before anybody is told."""
+
+
+def waits_long(observed: Observed, now: float) -> bool:
+    """Whether a question is open for so long that it is worth telling."""
+    since = observed.asked_since
+    return since is not None and now - since >= WAITING_SECONDS
 
 
 def lacks_checks(state: RolloutState) -> bool:
-    """Whether a version is to be started, or the route to follow the spec, and none was checked."""
+    """Whether a version is to be started, or the route to follow the spec, and none was checked.
+
+    Also whether it is not known yet if what is asked for is a new version at all.
+    """
     if state.spec_fault is not None:
         return False
-    if state.phase is not Phase.ADMISSION and not follows_spec(state):
+    is_new = state.phase is Phase.ADMISSION or state.wanted.is_presumed
+    if not is_new and not follows_spec(state):
         return False
-    checked = state.observed.checked
-    return checked is None or checked.generation != state.deployment.metadata.generation
+    return state.observed.checked_now is None
 
 
 def lacks_history(state: RolloutState) -> bool:
@@ -41,6 +77,46 @@ def lacks_history(state: RolloutState) -> bool:
         # Whether or not the version before it is still being watched.
         return past is None or (past.candidate is None and _can_be_scraped(state))
     return past is None and state.judged is not None and state.memory.trial is None
+
+
+def asks_history(state: RolloutState) -> bool:
+    """Whether what is lacking is asked for now: whose past it is may be known in a moment.
+
+    Nobody has users of a candidate then, and it gets none meanwhile.
+    """
+    awaits = state.phase is Phase.STARTING and state.observed.awaits_pods
+    return lacks_history(state) and not awaits
+
+
+def sizes_query(state: RolloutState) -> SizesQuery | None:
+    """What is asked about requests that were not mirrored; None when nothing is, or it is known.
+
+    It is asked again each time that twice as many have been mirrored, so what is known when the
+    first users come is of most of them, and no shadow asks often.
+    """
+    roles, split, known = state.roles, state.memory.split, state.observed.sizes
+    if not state.phase.mirrors or split is None or not (roles.stable and roles.candidate):
+        return None
+    if left_out(split) is None:
+        return None
+    looked = doublings(split)
+    if known is not None and (known.since_ms, known.looked) == (split.since_ms, looked):
+        return None
+    pods = _own_pods(state)
+    return SizesQuery(roles.stable, roles.candidate, split.since_ms, looked, pods)
+
+
+def follows_pods(state: RolloutState) -> bool:
+    """Whether a version is on its way, judged, or under observation: its pods are then looked at.
+
+    Of what serves after its watch, pods are looked at only while some are not ready, to say why,
+    and while others may be in its samples: nothing is kept of any pod of a service that is well.
+    """
+    if state.phase.is_preparing or state.judged is not None or state.exchanging:
+        return True
+    stable = state.stable
+    lacks_pods = stable is not None and stable.ready < stable.replicas
+    return lacks_pods or current_service.doubts_pods(state)
 
 
 def history_query(state: RolloutState) -> HistoryQuery:
@@ -58,12 +134,26 @@ def history_query(state: RolloutState) -> HistoryQuery:
             (each, _counted_by(state, each, served))
             for each in current_trial.pasts(current_trial.candidates_rules(state))
         ),
+        edges=_edges(state, served) if guards_latency(state.spec) else (),
+        pods=_own_pods(state),
     )
 
 
+def _own_pods(state: RolloutState) -> frozenset[str] | None:
+    pods = state.observed.pods
+    ours = () if pods is None else (*state.memory.pods, *(pod.name for pod in pods))
+    return frozenset(ours) or None
+
+
 def _can_be_scraped(state: RolloutState) -> bool:
-    candidate = state.candidate()
+    candidate = state.candidate
     return candidate is not None and candidate.is_ready
+
+
+def _edges(state: RolloutState, served: tuple[str, ...]) -> tuple[float, ...]:
+    """What the pods of each of `served` count, and those of the candidate as well."""
+    counted = [state.revisions[name].counted for name in served]
+    return tuple(edge for edge in LADDER.candidate if all(edge in each for each in counted))
 
 
 def _counted_by(state: RolloutState, past: Past, served: tuple[str, ...]) -> tuple[str, ...]:

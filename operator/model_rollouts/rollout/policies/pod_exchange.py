@@ -44,11 +44,13 @@ def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> N
     # A share that it has already must still be recorded as decided: without that no pod of stable
     # makes room, and the exchange would never begin.
     begins = has > 0 and state.promotion_verdict is None
-    weight = max(has, capacity.carried(state.serving(), candidate.ready))
+    weight = max(has, capacity.carried(state.serving, candidate.ready))
     if weight == has and not begins:
         return None
-    attempt = state.spec.strategy.attempt
+    attempt = state.wanted_attempt
     after = roles.sharing(candidate.revision, weight, attempt=attempt, verdict=verdict)
+    if state.phase.shares_traffic:
+        after = after._replace(suspension=roles.suspension)
     said = capitalized(
         f"{given.version(candidate.revision)} now gets {percent(weight)} of users, as its pods "
         f"replace those of {given.version(roles.stable)}: {why}."
@@ -59,10 +61,10 @@ def toward(given: PolicyInput, candidate: Standing, verdict: str, why: str) -> N
 def away(given: PolicyInput) -> NextMove | None:
     """Fewer users to a version that was rolled back; None while no pod more is ready for any."""
     state, roles = given.state, given.state.roles
-    stable, leaving = state.stable(), state.sharing_traffic()
+    stable, leaving = state.stable, state.sharing_traffic
     if stable is None or leaving is None or state.leaving is None or state.spec.paused:
         return None
-    weight = capacity.kept(state.spec.replicas, stable.ready, leaving.ready, roles.weight)
+    weight = capacity.kept(max(1, state.users), stable.ready, leaving.ready, roles.weight)
     if weight == roles.weight:
         return None
     # A candidate stays named after it was rolled back, and not after it was dropped.
@@ -76,7 +78,7 @@ def away(given: PolicyInput) -> NextMove | None:
 
 def awaited(state: RolloutState) -> str | None:
     """What an exchange waits for, as a clause; None when there is none."""
-    stable, beside = state.stable(), state.sharing_traffic()
+    stable, beside = state.stable, state.sharing_traffic
     if stable is None or beside is None:
         return None
     if state.leaving is not None:
@@ -85,8 +87,8 @@ def awaited(state: RolloutState) -> str | None:
         comes, goes = beside, stable
     else:
         return None
-    trouble = f" ({comes.trouble})" if comes.trouble else ""
+    trouble = f": {comes.trouble}" if comes.trouble else ""
     return (
         f"replacing pods of version {goes.version} by version {comes.version}: "
-        f"{comes.ready} of {state.spec.replicas} ready{trouble}"
+        f"{comes.ready} of {max(1, state.users)} ready{trouble}"
     )

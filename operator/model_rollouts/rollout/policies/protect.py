@@ -6,7 +6,7 @@ from fractions import Fraction
 from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.strategy import Action
-from model_rollouts.decision import explain
+from model_rollouts.decision import explain, largest_share
 from model_rollouts.rollout.actions import Move, Severity
 from model_rollouts.rollout.policies import pod_exchange
 from model_rollouts.rollout.policies.advance import skipped
@@ -15,7 +15,7 @@ from model_rollouts.rollout.standing import SUPERSEDED, Roles, Standing
 from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import error_budget
-from model_rollouts.routes.acceptance import refusal_of
+from model_rollouts.routes.acceptance import rejections_of
 from model_rollouts.routes.record import RecordedVerdict
 from model_rollouts.text import capitalized, percent
 
@@ -53,16 +53,16 @@ def back_from_watch(
     What was promoted keeps no more than `most` of them.
     """
     state, roles = given.state, given.state.roles
-    weight = min(most, _kept(state, state.previous(), state.stable()))
+    weight = min(most, _kept(state, state.previous, state.stable))
     return _away(given, roles.stable, roles.previous, weight, verdict, why, Phase.ROLLED_BACK)
 
 
 def _kept_beside_stable(state: RolloutState) -> Fraction:
-    stable = state.stable()
-    if stable is None or not (state.exchanging or stable.replicas < state.spec.replicas):
+    stable = state.stable
+    if stable is None or not (state.exchanging or stable.replicas < state.users):
         # It has all its pods still: whatever they lack, they do not wait for those of a candidate.
         return _NONE
-    return _kept(state, stable, state.sharing_traffic())
+    return _kept(state, stable, state.sharing_traffic)
 
 
 def _kept(state: RolloutState, taking: Standing | None, leaving: Standing | None) -> Fraction:
@@ -70,7 +70,7 @@ def _kept(state: RolloutState, taking: Standing | None, leaving: Standing | None
     has = state.roles.weight if state.roles.phase.shares_traffic else _ALL
     if taking is None or leaving is None:
         return _NONE
-    return capacity.kept(state.spec.replicas, taking.ready, leaving.ready, has)
+    return capacity.kept(max(1, state.users), taking.ready, leaving.ready, has)
 
 
 def _away(
@@ -83,7 +83,7 @@ def _away(
     phase: Phase,
 ) -> NextMove:
     roles = given.state.roles
-    attempt = roles.attempt if failed == roles.stable else given.state.spec.strategy.attempt
+    attempt = roles.attempt if failed == roles.stable else given.state.wanted_attempt
     after = Roles(stable, failed, None, phase, weight, attempt, verdict, roles.sequence + 1)
     if roles.phase.mirrors:
         said = f"{given.version(failed)} was rolled back in shadow. {why}"
@@ -114,16 +114,16 @@ def reduced(given: PolicyInput) -> NextMove | None:
     state, roles = given.state, given.state.roles
     if not state.phase.shares_traffic or state.promotion_verdict is not None or state.spec.paused:
         return None
-    needs = capacity.carrying(state.spec.replicas, roles.weight)
+    needs = capacity.carrying(state.users, roles.weight)
     if state.max_extra_pods is None or needs <= state.max_extra_pods:
         return None
-    allowed = capacity.largest_share(state.spec.replicas, state.max_extra_pods)
-    weight = max(allowed, _kept(state, state.stable(), state.candidate()))
+    allowed = largest_share(state.users, state.max_extra_pods)
+    weight = max(allowed, _kept(state, state.stable, state.candidate))
     if weight >= roles.weight:
         return None
     after = roles._replace(weight=weight, sequence=roles.sequence + 1)
     why = (
-        f"{percent(roles.weight)} would need {needs} of {state.spec.replicas} pods, but "
+        f"{percent(roles.weight)} would need {needs} of {state.users} pods, but "
         f"strategy.maxExtraReplicas allows {state.max_extra_pods}."
     )
     who = capitalized(given.version(roles.candidate))
@@ -137,12 +137,12 @@ def by_hand(given: PolicyInput) -> NextMove | None:
     if asked is None or asked.action is not Action.ROLLBACK:
         return None
     why = f"Decided by strategy.override: {asked.reason}."
-    if asked.revision == state.roles.stable and state.roles.previous is not None:
+    if state.overridden == state.roles.stable and state.roles.previous is not None:
         return back_from_watch(given, RecordedVerdict.OVERRIDDEN, why)
     if state.leaving is not None:
         # The record has room for one that has users; what is asked about has none.
         return None
-    if state.is_on_the_way and asked.revision == state.wanted.name:
+    if state.is_on_the_way and state.overridden == state.wanted.name:
         return (
             back(given, RecordedVerdict.OVERRIDDEN, why) if state.roles.stable is not None else None
         )
@@ -169,6 +169,7 @@ def dropped(given: PolicyInput) -> NextMove | None:
         mirror_percent=0,
         suffered_at_percent=None,
         since=None,
+        suspension=None,
     )
     left = _who_gets(given, roles.stable, weight)
     if roles.phase.mirrors:
@@ -215,7 +216,8 @@ def refused(given: PolicyInput) -> NextMove | None:
     state, route = given.state, given.state.observed.children.route
     if not state.mirror_percent or state.spec.paused or not state.shadows or route is None:
         return None
-    why = refusal_of(route)
+    rejections = (each for each in rejections_of(route, state.observed.absent) if each.for_content)
+    why = state.refusal or next(rejections, None)
     if why is None or not why.unserved:
         return None
     said = f"Mirroring has stopped: the Gateway refuses the route with it. {why.words}."
@@ -241,7 +243,7 @@ def _fewer(
     after = roles._replace(
         mirror_percent=mirror,
         suffered_at_percent=hurt,
-        attempt=given.state.spec.strategy.attempt,
+        attempt=given.state.wanted_attempt,
         sequence=roles.sequence + 1,
     )
     if reason is None:
@@ -261,17 +263,3 @@ def burns(given: PolicyInput) -> NextMove | None:
     if words is None:
         return None
     return back_from_watch(given, RecordedVerdict.BURN_IN_WATCH, f"{words}.")
-
-
-def unready(given: PolicyInput) -> NextMove | None:
-    """Users on a candidate without pods have an outage that its own metrics do not show."""
-    state = given.state
-    candidate, stable = state.sharing_traffic(), state.stable()
-    if not state.roles.phase.shares_traffic or state.spec.paused or candidate is None:
-        return None
-    if candidate.ready > 0 or stable is None or stable.ready == 0:
-        return None
-    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
-    return back(
-        given, RecordedVerdict.UNREADY, f"None of its pods was ready{trouble} while it had users."
-    )

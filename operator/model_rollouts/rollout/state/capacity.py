@@ -1,78 +1,17 @@
-"""How many pods a share of users takes, and what share of users a number of pods may have.
+"""How many pods mirrored requests take, and who serves whom while pods take each other's place.
 
-Pure numbers, and two rules. A version that is judged gets `pods` for its share, with a margin: few
-pods get their share less evenly than many. Pods that take each other's place are `carrying` their
-share without one, as those of stable do today: with a margin on both sides none would be free.
+Pure numbers. A version that is judged has pods for its share with a margin (`decision.pods_for`).
+Pods that take each other's place are `carrying` their share without one, as those of stable do
+today: with a margin on both sides none would be free.
 """
 
 import math
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import NamedTuple
 
-MARGIN = Fraction(12, 10)
-"""A candidate with few pods gets its share less evenly than stable with many."""
-
-ROUNDING = Fraction(1, 1_000_000)
-"""The finest weight of a route: a third is never quite a third, and takes no pod more for that."""
+from model_rollouts.decision import ROUNDING, largest_share, pods_for
 
 _ALL = Fraction(1)
-_PERCENT = Fraction(1, 100)
-
-
-class Step(NamedTuple):
-    """A share of users that a version gets, and the steps of the spec that became it.
-
-    `proof` is the smallest of those: what is proven for a step holds for every smaller share.
-    """
-
-    weight: Fraction
-    asked: tuple[Fraction, ...]
-
-    @property
-    def proof(self) -> Fraction:
-        """The step of the spec that has to be proven."""
-        return self.asked[0]
-
-    @property
-    def is_reduced(self) -> bool:
-        """Whether pods are too few for what the spec asks."""
-        return self.weight < self.asked[-1]
-
-
-def pods(stable: int, share: Fraction, extra: int | None = None) -> int:
-    """Pods that a candidate may run for `share`, at least 1: of users, or of copies in a shadow.
-
-    Never more than `stable`, the pods that serve all users today, nor than `extra`, where that is
-    given: see `largest_share` for what so few pods may have.
-    """
-    wanted = min(max(stable, 1), max(1, math.ceil(stable * share * MARGIN)))
-    return wanted if extra is None else min(wanted, extra)
-
-
-def largest_share(stable: int, extra: int | None) -> Fraction:
-    """The largest share that takes no more than `extra` pods; all of it when there is no bound.
-
-    In whole percents, or in millionths where it is less than one.
-    """
-    if extra is None or extra >= stable:
-        return _ALL
-    share = extra / (stable * MARGIN)
-    unit = _PERCENT if share >= _PERCENT else ROUNDING
-    return share // unit * unit
-
-
-def steps(asked: Iterable[Fraction], stable: int, extra: int | None) -> tuple[Step, ...]:
-    """The steps that `extra` pods allow of those that are `asked`, ascending, and all at the end.
-
-    Steps that become the same share are one.
-    """
-    most = largest_share(stable, extra)
-    found: dict[Fraction, tuple[Fraction, ...]] = {}
-    for share in asked:
-        weight = min(share, most)
-        found[weight] = (*found.get(weight, ()), share)
-    return (*(Step(weight, became) for weight, became in found.items()), Step(_ALL, (_ALL,)))
 
 
 def mirrored(stable: int, percent: int, peak: Fraction | None, extra: int | None = None) -> int:
@@ -84,7 +23,7 @@ def mirrored(stable: int, percent: int, peak: Fraction | None, extra: int | None
     """
     share = Fraction(percent, 100)
     if peak is None:
-        return pods(stable, share, extra)
+        return pods_for(stable, share, extra)
     wanted = max(1, math.ceil(stable * share / peak))
     return wanted if extra is None else min(wanted, extra)
 

@@ -7,19 +7,28 @@ from typing import NamedTuple
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.decision import UNKNOWN, Rules, Traffic
 from model_rollouts.metrics.grid import Grid
-from model_rollouts.metrics.requests import Request
+from model_rollouts.metrics.requests import LONGEST_WARMUP_MS, Request
 from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
 from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import current_service, revisions
 from model_rollouts.rollout.state.revisions import Revision
-from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.rollout.trial import error_budget, peak_load, shadow_impact, stored_evidence
+from model_rollouts.rollout.state.state import RolloutState, attempt_at, seconds
+from model_rollouts.rollout.trial import (
+    crashes,
+    error_budget,
+    own_pods,
+    peak_load,
+    shadow_impact,
+    stored_evidence,
+)
 from model_rollouts.rollout.trial.samples import Past, past_of
 from model_rollouts.rollout.trial.trial import (
     begin_trial,
     counting_request,
+    enter_last_step,
     enter_live,
     trial_rules,
+    with_guards_of,
 )
 
 PHASE_MS = 500
@@ -37,39 +46,45 @@ PAST_SECONDS = 10.0
 LONGEST_BACK_MS = 3_600_000
 """From how far back that past is still read, when it was lost with the status."""
 
+OTHER_RULES = "the objectives, steps or error rates in the spec were changed"
+
 
 def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles) -> Memory:
     """What the status remembers, when this operator has just begun."""
     beside = today.phase.is_judged
     revision = today.candidate if beside else today.stable
-    attempt = deployment.spec.strategy.attempt if beside else today.attempt
+    attempt = attempt_at(deployment.spec, revision, today) if beside else today.attempt
     edges = revisions.edges(stored, revision, today.stable if beside else None)
-    judged_by = trial_rules(deployment.spec, baseline=beside, edges=edges)
     text = deployment.status.evidence
+    usual = stored_evidence.usual(text)
+    judged_by = trial_rules(deployment.spec, baseline=beside, edges=edges, usual=usual)
     if beside:
         return stored_evidence.decode(text, revision or "", attempt, judged_by)
     judged_by = error_budget.watched(judged_by, stored_evidence.missed(text))
     kept = stored_evidence.decode(text, revision or "", attempt, judged_by)
     if kept.trial is not None:
         return kept
-    return replace(kept, missed=_missed_in_canary(deployment, stored, today))
+    canary = _in_canary(deployment, stored, today)
+    if canary is None:
+        return kept
+    return replace(kept, missed=error_budget.missed(canary), dropped=None)
 
 
-def _missed_in_canary(
+def _in_canary(
     deployment: ModelDeployment, stored: Mapping[str, Revision], today: Roles
-) -> error_budget.Missed:
-    """What the version before missed, when the operator ended just after the promotion.
+) -> Trial | None:
+    """The trial beside the version before, when the operator ended just after the promotion.
 
     The evidence of the canary is what the status was told last.
     """
+    text, revision = deployment.status.evidence, today.stable or ""
     judged_by = trial_rules(
         deployment.spec,
         baseline=True,
         edges=revisions.edges(stored, today.stable, today.previous),
+        usual=stored_evidence.usual(text),
     )
-    text, revision = deployment.status.evidence, today.stable or ""
-    trial = stored_evidence.decode(text, revision, today.attempt, judged_by).trial
-    return () if trial is None else error_budget.missed(trial)
+    return stored_evidence.decode(text, revision, today.attempt, judged_by).trial
 
 
 def since_write(memory: Memory, sequence: int) -> Memory:
@@ -91,25 +106,44 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     """The memory with the trial of what is judged now, and without any when nothing is.
 
     A candidate's trial waits for the dispersions of stable, which are asked once. Another spec of
-    the objectives is another trial: its evidence is zero, and the weight stays.
+    the objectives is another trial: its evidence is zero, and the weight stays. Of guards that were
+    changed, only theirs is.
     """
     revision, beside = state.judged, state.roles.phase.is_judged
     memory = _of_this_trial(state.memory, revision, beside=beside)
     memory = replace(memory, service=current_service.at_hand(state))
     if revision is None:
-        return replace(memory, trial=None, findings=(), shadow_impact=None, peak_load=None)
+        memory = replace(
+            memory,
+            trial=None,
+            shadow_impact=None,
+            peak_load=None,
+            observer=None,
+            crashes=None,
+            dropped=None,
+        )
+        return current_service.pods(state, memory)
     edges = revisions.edges(state.revisions, revision, _beside(state))
-    judged_by = trial_rules(state.spec, baseline=beside, edges=edges)
+    history = state.observed.history
+    begins = memory.trial is None or memory.trial.revision != revision
+    if beside and begins and memory.usual is None and history is not None:
+        # What is usual is fixed before the first count: afterwards it would be chosen by them.
+        memory = replace(memory, usual=history.usual)
+    judged_by = trial_rules(state.spec, baseline=beside, edges=edges, usual=memory.usual)
     if beside:
-        memory = replace(memory, missed=())
+        # What was watched and lost its pods will be watched again.
+        memory = memory if state.promotion_verdict else replace(memory, missed=())
     else:
         memory = replace(memory, missed=_missed(memory, revision))
         judged_by = error_budget.watched(judged_by, memory.missed)
     traffic = Traffic.SHADOW if state.roles.phase.mirrors else Traffic.LIVE
     if _goes_on_as_it_was(state, memory.trial, revision):
         judged_by = memory.trial.judge.rules if memory.trial is not None else judged_by
+    if memory.trial is not None:
+        trial = with_guards_of(judged_by, memory.trial, memory.dispersion, memory.others)
+        memory = replace(memory, trial=trial)
+    memory = replace(memory, dropped=_dropped(memory, revision, state.attempt, judged_by))
     if not _is_of(memory.trial, revision, state.attempt, judged_by, traffic):
-        history = state.observed.history
         dispersion = memory.dispersion or (history.dispersion if history else None)
         # What was measured for this rollout before stays as it was.
         known = (dict(history.others) if history else {}) | dict(memory.others)
@@ -121,7 +155,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
         # A watch goes on with what was measured before its canary; and users are protected, with
         # the widest spread that is allowed for, when nobody can tell what it was.
         dispersion = dispersion or UNKNOWN
-        begins = _start(grid, state)
+        start = _start(grid, state)
         memory = replace(
             memory,
             trial=begin_trial(
@@ -129,25 +163,50 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
                 state.attempt,
                 judged_by,
                 dispersion,
-                begins.started_ms,
+                start.started_ms,
                 traffic,
-                begins.entered,
+                start.entered,
                 others,
             ),
             dispersion=dispersion,
             others=others,
             findings=(),
             last_request_ms=None,
-            shadow_impact=begins.strain,
+            shadow_impact=start.strain,
             scraped_ms=None,
+            crashes=None,
+            observer=None,
         )
     elif memory.trial is not None:
-        memory = replace(memory, trial=_judged_on(memory.trial, traffic))
-    if memory.split is None and beside:
-        now_ms, write = int(state.now * 1000), state.roles.written
+        trial = _judged_on(memory.trial, traffic)
+        if _all_users_come_next(state):
+            trial = enter_last_step(trial)
+        memory = replace(memory, trial=trial)
+    if memory.trial is not None:
+        pods = state.observed.pods
+        looked = crashes.seen(memory.crashes, pods, memory.trial, state.now)
+        names = own_pods.seen(memory.pods, pods, _counted(state, memory.trial))
+        memory = replace(memory, crashes=looked, pods=names)
+    now_ms, why = int(state.now * 1000), state.refusal
+    if beside and why is not None and why.pending:
+        # Users are not split yet as it says.
+        memory = replace(memory, split=Split(now_ms, mirror=state.roles.mirror_percent))
+    elif memory.split is None and beside:
+        write = state.roles.written
         since_ms = now_ms if write is None else min(write.ms, now_ms)
         memory = replace(memory, split=Split(since_ms, mirror=state.roles.mirror_percent))
     return memory
+
+
+def _dropped(memory: Memory, revision: str, attempt: int, judged_by: Rules) -> str | None:
+    """Why evidence about what is judged counts no more, from its trial before or from this one."""
+    trial = memory.trial
+    if trial is None:
+        return memory.dropped
+    before = trial.judge.rules
+    if (trial.revision, trial.attempt, before.baseline) != (revision, attempt, judged_by.baseline):
+        return None
+    return OTHER_RULES if before != judged_by and trial.state.elapsed else memory.dropped
 
 
 def _goes_on_as_it_was(state: RolloutState, trial: Trial | None, revision: str) -> bool:
@@ -169,11 +228,17 @@ def _of_this_trial(memory: Memory, revision: str | None, *, beside: bool) -> Mem
     if trial is not None and trial.revision != revision:
         memory = replace(memory, ended=trial)
     if not beside:
-        return replace(memory, about=None, split=None)
+        return replace(memory, about=None, split=None, usual=None)
     if memory.about == revision:
         return memory
     return replace(
-        memory, about=revision, dispersion=None, others=(), shadow_impact=None, peak_load=None
+        memory,
+        about=revision,
+        dispersion=None,
+        others=(),
+        usual=None,
+        shadow_impact=None,
+        peak_load=None,
     )
 
 
@@ -185,12 +250,18 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     return replace(trial, traffic=traffic)
 
 
+def _all_users_come_next(state: RolloutState) -> bool:
+    """Whether the candidate has the largest share of users that is not all of them."""
+    has_users = state.phase.shares_traffic and state.roles.weight > 0
+    return has_users and state.next_step.is_all
+
+
 def _missed(memory: Memory, revision: str) -> error_budget.Missed:
     """What the version before missed, as the canary of the one that is watched has shown."""
     trial = memory.trial
     if trial is None or not trial.judge.rules.baseline or trial.revision != revision:
         return memory.missed
-    return error_budget.missed(trial)
+    return error_budget.missed(trial) or memory.missed
 
 
 def candidates_rules(state: RolloutState) -> Rules:
@@ -246,7 +317,20 @@ def measures(state: RolloutState) -> Request | None:
     if trial is None:
         return current_service.measures(state)
     namespace, warmup_ms = state.deployment.metadata.namespace, state.pace.warmup_ms
-    return counting_request(state.key, namespace, trial, _beside(state), warmup_ms)
+    if trial.traffic is Traffic.LIVE:
+        warmup_s = seconds(state.spec.strategy.canary.warmup)
+        warmup_ms = min(round(1000 * warmup_s), LONGEST_WARMUP_MS)
+    names = state.memory.pods
+    if own_pods.is_awaited(state.observed, names):
+        # What was counted stays counted, so the first list of pods is waited for.
+        return None
+    pods = own_pods.known(state.observed, names, _counted(state, trial))
+    return counting_request(state.key, namespace, trial, _beside(state), warmup_ms, pods)
+
+
+def _counted(state: RolloutState, trial: Trial) -> tuple[str, ...]:
+    """The revisions whose requests are counted for a trial, its own first."""
+    return tuple(filter(None, (trial.revision, _beside(state))))
 
 
 def _beside(state: RolloutState) -> str | None:

@@ -5,9 +5,8 @@ from functools import lru_cache
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.api.phase import Phase
-from model_rollouts.decision import COMPARABLE_WEIGHT, Decision, Forecast, Judge, forecast_decision
+from model_rollouts.decision import Decision, Forecast, Judge, Step, forecast_decision
 from model_rollouts.rollout.state import current_trial, shadow_stages
-from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial.trial import judge_for, request_rate
 from model_rollouts.text import duration
@@ -63,11 +62,7 @@ def canary_forecast(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ..
 
     `steps` are those that the candidate's pods allow, all users at the end.
     """
-    given = tuple(float(step.weight) for step in steps for _ in step.asked)
-    # A step is as small as its pods demand: they are as busy as those of stable.
-    full = (float(step.weight) for step in steps if step.is_reduced)
-    comparable = min((COMPARABLE_WEIGHT, *full))
-    return _forecast(judge, two_digits(rate), *times(spec), comparable, given)
+    return _forecast(judge, two_digits(rate), *times(spec), steps)
 
 
 def two_digits(rate: float) -> float:
@@ -90,14 +85,6 @@ def _forecast(
     rate: float,
     deadline: float,
     min_step: float,
-    comparable_from: float,
-    weights: tuple[float, ...],
+    steps: tuple[Step, ...],
 ) -> Forecast:
-    return forecast_decision(
-        judge,
-        rate,
-        deadline=deadline,
-        min_step=min_step,
-        comparable_from=comparable_from,
-        weights=weights,
-    )
+    return forecast_decision(judge, rate, deadline=deadline, min_step=min_step, steps=steps)

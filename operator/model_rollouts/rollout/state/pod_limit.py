@@ -1,11 +1,12 @@
 """Why a version gets less than the spec asks, in words: its pods would be too many."""
 
 from model_rollouts.api.deployment import Spec
+from model_rollouts.decision import Step, pods_for
 from model_rollouts.rollout.state import capacity, shadow_stages
 from model_rollouts.text import percent
 
 
-def of_step(step: capacity.Step, users: int, extra: int | None) -> str | None:
+def of_step(step: Step, users: int, extra: int | None) -> str | None:
     """Why a step is smaller than the spec asks, None when it is not.
 
     `users` are the pods that serve everybody, `extra` those that the candidate may have.
@@ -14,7 +15,7 @@ def of_step(step: capacity.Step, users: int, extra: int | None) -> str | None:
         return None
     larger = [share for share in step.asked if share > step.weight]
     shares = " and ".join(percent(float(share)) for share in larger)
-    numbers = " and ".join(str(capacity.pods(users, share)) for share in larger)
+    numbers = " and ".join(str(pods_for(users, share)) for share in larger)
     what = "a step of" if len(larger) == 1 else "steps of"
     return _instead(f"{what} {shares}", numbers, extra, float(step.weight))
 
@@ -30,7 +31,9 @@ def of_copies(spec: Spec, users: int) -> str | None:
 
 
 def _instead(what: str, pods: str, extra: int | None, given: float) -> str:
+    # With none to spare stable lends one.
+    allowed = f"allows {extra}" if extra else "is 0, which leaves it 1"
     return (
-        f"{what} would need {pods} pods, but strategy.maxExtraReplicas allows {extra}: "
+        f"{what} would need {pods} pods, but strategy.maxExtraReplicas {allowed}: "
         f"{percent(given)} instead"
     )

@@ -76,6 +76,7 @@ def record_of(roles: Roles) -> RouteRecord:
         mirror=roles.mirror_percent,
         hurt=roles.suffered_at_percent,
         since=roles.since,
+        suspension=roles.suspension,
         write=roles.write,
         more=roles.more,
     )
@@ -100,6 +101,7 @@ def _roles(found: RouteRecord | None) -> Roles | None:
         mirror_percent=found.mirror,
         suffered_at_percent=found.hurt,
         since=found.since,
+        suspension=found.suspension,
         write=found.write,
         more=found.more,
     )

@@ -4,7 +4,6 @@ Losing a record is never taken for a first version, and a version that was rolle
 version that never served all users does not become stable by what was lost.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
@@ -12,7 +11,7 @@ from model_rollouts.api import ratio
 from model_rollouts.api.conditions import ConditionType, find_condition
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.status import Past, Status
-from model_rollouts.resources.names import DIGEST_DIGITS, shadow_service
+from model_rollouts.resources.names import is_revision_of, shadow_service
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Roles
@@ -62,11 +61,11 @@ def _from_backends(
     and what gets copies beside it the candidate. Weight and mirror stay as they are seen. One whose
     name is ours and that is not stored is the older one, for who knows what it was.
     """
-    ours = re.compile(rf"{re.escape(route['metadata']['name'])}-[0-9a-f]{{{DIGEST_DIGITS}}}")
+    model = route["metadata"]["name"]
     found = {
         name: weight
         for name, weight in reader.weights(route).items()
-        if weight > 0 and (name in revisions or ours.fullmatch(name))
+        if weight > 0 and (name in revisions or is_revision_of(model, name))
     }
     if not found:
         return None

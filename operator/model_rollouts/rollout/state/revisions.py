@@ -4,19 +4,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from model_rollouts.api import capture as api_capture
 from model_rollouts.api import objectives as api_objectives
 from model_rollouts.api.deployment import ModelDeployment, Spec
+from model_rollouts.api.ratio import share
 from model_rollouts.decision import FAR_MULTIPLE
-from model_rollouts.resources import controller_revision
+from model_rollouts.resources import controller_revision, restart
+from model_rollouts.resources.capture import Capture, from_form
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
-from model_rollouts.resources.revision import Artifact, RevisionInput, find_revision, new_name
+from model_rollouts.resources.revision import (
+    Artifact,
+    RevisionInput,
+    canonical,
+    find_revision,
+    is_of_same_model,
+    new_name,
+)
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout.observed import Children
-from model_rollouts.rollout.standing import Standing
+from model_rollouts.rollout.observed import Checked, Children, Observed
+from model_rollouts.rollout.standing import Roles, Standing
+from model_rollouts.rollout.state.pod_causes import cause
 from model_rollouts.rollout.trial.objectives import LADDER, Edges, milliseconds
+
+MOST_ALIKE = 3
+"""Stored revisions that a template is compared with by the API server."""
 
 KEPT = 10
 """Revisions that stay stored besides those that have a role: to go back to."""
@@ -47,11 +61,22 @@ class Revision:
         return 0 if self.fault else controller_revision.rendered_by(self.stored)
 
     @property
+    def in_mesh(self) -> bool:
+        """Whether its proxies take requests from inside their pod, False where that is unknown."""
+        return controller_revision.is_open_inside(self.stored)
+
+    @property
     def counted(self) -> tuple[float, ...]:
         """The latency thresholds, in seconds, that its pods count exactly."""
         if self.fault:
             return LADDER.candidate
         return tuple(each / 1000 for each in controller_revision.counted_ms(self.stored))
+
+    @property
+    def capture(self) -> Capture | None:
+        """What the observer is told of its requests, None for nothing."""
+        form = self.form.get("capture")
+        return None if form is None else from_form(form)
 
     @property
     def digest(self) -> str | None:
@@ -75,6 +100,16 @@ def input_of(spec: Spec) -> RevisionInput:
         port=spec.port,
         template=spec.template,
         artifact=None if artifact is None else Artifact(artifact.uri, artifact.digest),
+        capture=None if spec.capture is None else _captured(spec.capture),
+    )
+
+
+def _captured(asked: api_capture.Capture) -> Capture:
+    """What of it the proxy does. The observer reads the rest in the spec itself."""
+    return Capture(
+        sample=None if asked.sample is None else share(asked.sample),
+        max_body=asked.bytes_of_body,
+        slice_header=None if asked.slice is None else asked.slice.header,
     )
 
 
@@ -114,21 +149,76 @@ def _missing(name: str, namespace: str) -> Revision:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The revision that the spec asks for; `revision` is None while it is not stored."""
+    """The revision that the spec asks for; `revision` is None while it is not stored.
+
+    `alike` are stored revisions that differ from what is asked for in their templates alone, and
+    perhaps only in how they are written. `is_presumed`: it is the first of them, and the API server
+    has not said yet whether it would store the same.
+    """
 
     name: str
     given: RevisionInput
     revision: Revision | None
+    alike: tuple[str, ...] = ()
+    is_presumed: bool = False
 
 
-def wanted(spec: Spec, model: str, revisions: Mapping[str, Revision]) -> Wanted:
-    """The revision that `spec` asks for, an old one when its input is the same."""
+def wanted(
+    spec: Spec,
+    model: str,
+    revisions: Mapping[str, Revision],
+    roles: Roles | None = None,
+    checked: Checked | None = None,
+    *,
+    presumes: bool = False,
+) -> Wanted:
+    """The revision that `spec` asks for, an old one when its input is the same.
+
+    What is written in another way is the same where the API server has said so (`checked`, of this
+    generation of the spec). `presumes`: until it has, it is taken for what has a role.
+    """
     given = input_of(spec)
     readable = {each.name: each.form for each in revisions.values() if each.fault is None}
     name = find_revision(readable, given)
     if name is not None:
         return Wanted(name, given, revisions[name])
-    return Wanted(new_name(model, given, revisions)[0], given, None)
+    serving = () if roles is None else (roles.candidate, roles.stable)
+    alike = _alike(given, readable, serving)
+    same = None if checked is None else checked.same_as
+    if same in alike:
+        return Wanted(same, given, revisions[same])
+    if checked is None and presumes and alike and alike[0] in serving:
+        return Wanted(alike[0], given, revisions[alike[0]], alike, is_presumed=True)
+    return Wanted(new_name(model, given, revisions)[0], given, None, alike)
+
+
+def _alike(
+    given: RevisionInput, readable: Mapping[str, Mapping[str, Any]], serving: Iterable[str | None]
+) -> tuple[str, ...]:
+    """Those that differ in their templates alone; first what has a role, then the newest."""
+    form = canonical(given)
+    found = [name for name, each in readable.items() if is_of_same_model(each, form)]
+    first = [name for name in serving if name in found]
+    return tuple(dict.fromkeys([*first, *reversed(found)]))[:MOST_ALIKE]
+
+
+def as_new(wanted: Wanted, model: str, revisions: Mapping[str, Revision]) -> Wanted:
+    """What is asked for as a revision that is not stored yet."""
+    return Wanted(new_name(model, wanted.given, revisions)[0], wanted.given, None, wanted.alike)
+
+
+def written_as(revision: Revision, name: str) -> Wanted:
+    """What made a stored revision, under another name."""
+    form = revision.form
+    artifact = form.get("artifact")
+    given = RevisionInput(
+        version=form["version"],
+        port=form["port"],
+        template=form["template"],
+        artifact=None if artifact is None else Artifact(**artifact),
+        capture=revision.capture,
+    )
+    return Wanted(name, given, None)
 
 
 def as_it_is(spec: Spec, revisions: Mapping[str, Revision], name: str | None) -> Wanted:
@@ -148,7 +238,12 @@ def to_store(
     """
     model = deployment.metadata.name
     rendered = controller_revision.render(
-        model, wanted.name, wanted.given, thresholds_ms(deployment.spec.objectives), proxy
+        model,
+        wanted.name,
+        wanted.given,
+        thresholds_ms(deployment.spec.objectives),
+        proxy,
+        namespace=deployment.metadata.namespace,
     )
     return controller_revision.controller_revision(
         model,
@@ -191,41 +286,51 @@ def edges(revisions: Mapping[str, Revision], judged: str | None, beside: str | N
     return Edges(first, first if stable is None else stable.counted)
 
 
+_TOLD = ("availableReplicas", "updatedReplicas")
+
+
+def ready_of(deployment: Object) -> int:
+    """The pods of a Deployment that answer.
+
+    Available is ready for long enough that gateways know of it. A status that is older than the
+    number that is asked for is still right about as many: pods that go were the last to come, or
+    not ready.
+    """
+    status = deployment.get("status") or {}
+    # Pods that a restart has not replaced yet are of the same revision.
+    told = ("availableReplicas",) if restart.mark(deployment) else _TOLD
+    counts = (int(status.get(each, 0)) for each in told)
+    return min(int(deployment["spec"].get("replicas", 1)), *counts)
+
+
 def standing(
-    revision: Revision, children: Children, needed: int, most_ready: int | None = None
+    revision: Revision,
+    observed: Observed,
+    needed: int,
+    now: float,
+    most_ready: int | None = None,
 ) -> Standing:
-    """How `revision` runs, when its share of users takes `needed` pods.
+    """How `revision` runs at `now` (Unix seconds), when its share of users takes `needed` pods.
 
     No more than `most_ready` pods are believed to be ready, where that is given.
     """
-    found = children.deployments.get(revision.name)
-    replicas, ready, trouble = 0, 0, None
+    found = observed.children.deployments.get(revision.name)
+    replicas, ready, found_cause = 0, 0, None
     if found is not None:
-        status = found.get("status") or {}
         replicas = int(found["spec"].get("replicas", 1))
-        # Available is ready for long enough that gateways know of it. A status that is older than
-        # the number that is asked for is still right about as many: pods that go were the last to
-        # come, or not ready.
-        ready = min(
-            replicas, int(status.get("availableReplicas", 0)), int(status.get("updatedReplicas", 0))
-        )
-        trouble = _trouble(status)
+        ready = ready_of(found)
+        if ready < replicas:
+            found_cause = cause(found, observed.pods, revision.name, now)
     if most_ready is not None:
         ready = min(ready, most_ready)
     return Standing(
         revision=revision.name,
         version=revision.version,
         builder=revision.builder,
+        in_mesh=revision.in_mesh,
         replicas=replicas,
         ready=ready,
         needed=needed,
-        trouble=trouble,
+        trouble=None if found_cause is None else found_cause.words,
+        stuck=found_cause is not None and found_cause.stuck,
     )
-
-
-def _trouble(status: Mapping[str, Any]) -> str | None:
-    for condition in status.get("conditions") or []:
-        said = str(condition.get("message", ""))
-        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return said
-    return None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from model_rollouts.api.conditions import Reason
+from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
 from model_rollouts.api.status import ObjectiveStatus, Verdict
 from model_rollouts.api.strategy import OnDeadline
@@ -20,13 +21,16 @@ _AT_DEADLINE = {
 }
 
 
-def failure(objectives: Sequence[ObjectiveStatus]) -> str:
-    """Which objective failed, as a clause."""
+def failure(objectives: Sequence[ObjectiveStatus], spec: Spec) -> str:
+    """Which of the objectives in `spec` failed, as a clause."""
     failed = next((each for each in objectives if each.verdict is Verdict.FAIL), None)
     if failed is None or not failed.total:
         return "an objective failed"
     share = observed(failed.bad / failed.total)
-    return f"{failed.name} failed {count(failed.bad)} of {count(failed.total)} requests ({share})"
+    # An answer that is another one did not fail.
+    compared = {each.name for each in spec.objectives if each.disagreement is not None}
+    verb = "disagreed in" if failed.name in compared else "failed"
+    return f"{failed.name} {verb} {count(failed.bad)} of {count(failed.total)} requests ({share})"
 
 
 def few_mirrored(given: StatusInput) -> Iterator[str]:
@@ -51,7 +55,7 @@ def reduced(given: StatusInput) -> Iterator[str]:
 def _users(given: StatusInput) -> int:
     """The pods that serve all users, as they are now or are to be."""
     stable = given.stable
-    return max(given.deployment.spec.replicas, 0 if stable is None else stable.replicas)
+    return max(given.users, 0 if stable is None else stable.replicas)
 
 
 def shadow_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]:
@@ -63,7 +67,7 @@ def shadow_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]
     if asked is None or trial is None or progress is None or silent:
         return
     if progress.failed:
-        yield f"It is being rolled back: {failure(progress.objectives)}."
+        yield f"It is being rolled back: {failure(progress.objectives, given.deployment.spec)}."
         return
     seen, slowest = counted_copies(trial), progress.slowest
     if not seen:
@@ -74,8 +78,10 @@ def shadow_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]
             f"requests, for at least {asked.min_duration}."
         )
     else:
-        more = slowest.more_requests
-        yield _more(slowest.name, seen, more, "mirrored requests", "the canary")
+        more, what = slowest.more_requests, f"mirrored {slowest.unit}"
+        if slowest.unit != "requests":
+            seen, what = round(slowest.candidate.total), slowest.unit
+        yield _more(slowest.name, seen, more, what, "the canary")
 
 
 def canary_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]:
@@ -89,7 +95,7 @@ def canary_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]
     )
     aim = "promotion" if explained.toward == 1 else percent(explained.toward)
     if explained.decision is Decision.FAIL:
-        yield f"It is being rolled back: {failure(progress.objectives)}."
+        yield f"It is being rolled back: {failure(progress.objectives, given.deployment.spec)}."
         return
     if any(hold.reason is Reason.LOW_LOAD for hold in given.holds):
         return  # More requests prove nothing; what does is said already.

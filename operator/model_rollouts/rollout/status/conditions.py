@@ -12,20 +12,21 @@ from model_rollouts.api.conditions import (
     put,
 )
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.status import LONGEST_MESSAGE, Status
+from model_rollouts.api.status import LONGEST_MESSAGE, MOST_CONDITIONS, Status
 from model_rollouts.decision import Reason as Shown
-from model_rollouts.rollout.standing import Hold
+from model_rollouts.resources.controller_revision import GRPC_BUILDER
+from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.status.message import how_it_ended, pods
+from model_rollouts.rollout.status.notices import TYPES as NOTICES
 from model_rollouts.rollout.status.progress import Progress, underpowered
-from model_rollouts.rollout.status.service_words import ADVICE_DEGRADED, ADVICE_FAILING
+from model_rollouts.rollout.status.service_words import ADVICE_FAILING
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import error_budget
+from model_rollouts.rollout.trial.service import ADVICE_DEGRADED
 from model_rollouts.text import capitalized, cut, ended
 
 OWN = frozenset(ConditionType)
 """The types of condition that are ours; all others have other writers."""
-
-_MOST_CONDITIONS = 16
 
 _UNJUDGED = frozenset(
     {
@@ -33,6 +34,8 @@ _UNJUDGED = frozenset(
         Reason.METRICS_UNAVAILABLE,
         Reason.SCRAPE_MISSING,
         Reason.DUPLICATE_TARGETS,
+        Reason.CATCHING_UP,
+        Reason.GRPC_NOT_JUDGED,
         Reason.SPLIT_NOT_OBSERVED,
         Reason.MIRROR_NOT_OBSERVED,
     }
@@ -84,17 +87,54 @@ def conditions_of(
     set_(
         ConditionType.NO_BUCKET_BOUNDARY, between is not None, Reason.BETWEEN_BUCKETS, between or ""
     )
+    older = _outdated(given)
+    set_(ConditionType.PROXY_OUTDATED, older is not None, Reason.OLDER_BUILDER, older or "")
     missed = _degraded(given, progress)
     refused = next((h for h in given.holds if h.reason is Reason.WRITE_REFUSED), None)
     words = "" if refused is None else refused.message
     set_(ConditionType.WRITE_REFUSED, refused is not None, Reason.WRITE_REFUSED, words)
+    kept, replaced = given.scale_down, given.in_place
+    set_(
+        ConditionType.SCALE_DOWN_HELD,
+        kept is not None,
+        Reason.GRADUAL if kept is None else kept.reason,
+        "" if kept is None else kept.message,
+    )
+    set_(
+        ConditionType.CAPACITY_REDUCED,
+        replaced is not None,
+        Reason.REPLACING_IN_PLACE,
+        "" if replaced is None else replaced.message,
+    )
+    scrapes = given.scrapes
+    differs = ConditionType.SCRAPE_INTERVAL_DIFFERS
+    set_(differs, scrapes is not None, Reason.SCRAPE_INTERVAL_DIFFERS, scrapes or "")
+    foreign = given.not_counted
+    set_(ConditionType.PODS_NOT_COUNTED, foreign is not None, Reason.UNKNOWN_PODS, foreign or "")
+    dropped = given.dropped
+    set_(ConditionType.EVIDENCE_DROPPED, dropped is not None, Reason.OTHER_RULES, dropped or "")
+    omitted = given.budget_omitted
+    set_(
+        ConditionType.BUDGET_OMITTED,
+        omitted is not None,
+        Reason.OTHER_BUDGET if omitted is None else omitted.reason,
+        "" if omitted is None else omitted.message,
+    )
+    for type in NOTICES:
+        notice = next((each for each in given.notices if each.type is type), None)
+        if notice is None:
+            set_(type, False, Reason.SERVING, "")
+        else:
+            set_(type, True, notice.reason, notice.message)
+    unseen = given.unseen
+    set_(ConditionType.CHANGES_UNSEEN, unseen is not None, Reason.CHANGES_UNSEEN, unseen or "")
     set_(ConditionType.SERVICE_DEGRADED, missed is not None, Reason.TARGET_MISSED, missed or "")
     return _bounded(conditions)
 
 
 def _bounded(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
     own = sum(condition.type in OWN for condition in conditions)
-    room = _MOST_CONDITIONS - own
+    room = MOST_CONDITIONS - own
     kept = []
     for condition in conditions:
         foreign = condition.type not in OWN
@@ -114,7 +154,7 @@ def _cause(given: StatusInput, message: str) -> _Cause | None:
         return _Cause(ConditionType.STALLED, hold.reason, hold.message)
     waits = ConditionType.RECONCILING
     if stable is not None and not stable.is_ready:
-        return _Cause(waits, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}.")
+        return _Cause(waits, _lacking(stable), f"{capitalized(pods(stable))}.")
     if phase is Phase.PAUSED:
         return _Cause(waits, Reason.PAUSED, message)
     if hold is not None:
@@ -123,7 +163,17 @@ def _cause(given: StatusInput, message: str) -> _Cause | None:
         return _Cause(waits, Reason.GATEWAY_NOT_ACCEPTED, message)
     if phase is Phase.FULL:
         return _Cause(waits, Reason.STARTING, message) if stable is None else None
+    candidate = given.candidate
+    if phase is Phase.STARTING and candidate is not None and candidate.stuck:
+        return _Cause(waits, Reason.PODS_NOT_STARTING, f"{capitalized(pods(candidate))}.")
     return _Cause(waits, Reason.EXCHANGING if phase.has_ended else phase.reason, message)
+
+
+def _lacking(stable: Standing) -> Reason:
+    """Why stable has fewer pods than are asked for."""
+    if not stable.grows:
+        return Reason.STABLE_UNAVAILABLE
+    return Reason.PODS_NOT_STARTING if stable.stuck else Reason.SCALING_UP
 
 
 def _hold(given: StatusInput) -> Hold | None:
@@ -140,7 +190,11 @@ def _available(
     if stable is None:
         reason = Reason.STARTING if cause is None else cause.reason
         return False, reason, "No version serves yet."
-    if not stable.is_ready:
+    if given.is_asleep:
+        return False, Reason.SCALED_TO_ZERO, "spec.replicas is 0: no pod runs."
+    if given.is_out and given.in_place is not None:
+        return False, Reason.REPLACING_IN_PLACE, given.in_place.message
+    if not stable.serves:
         return False, Reason.STABLE_UNAVAILABLE, f"{capitalized(pods(stable))}."
     found = find_condition(before.conditions, ConditionType.AVAILABLE)
     answered = found is not None and (
@@ -186,6 +240,21 @@ def _between(progress: Progress | None) -> str | None:
     if not told:
         return None
     return " ".join([*told, "The next version counts it exactly."])
+
+
+def _outdated(given: StatusInput) -> str | None:
+    """What the proxy of the version on trial does not count, None when it counts everything."""
+    trial = given.trial
+    for each in (given.candidate, given.stable):
+        if each is None or trial is None or each.revision != trial.revision:
+            continue
+        if 0 < each.builder < GRPC_BUILDER:
+            return (
+                f"Pods of version {each.version} have the proxy of an earlier release (builder "
+                f"{each.builder}), which does not tell gRPC answers from others: a failed one "
+                "counts as good. The next version has the new proxy."
+            )
+    return None
 
 
 def _degraded(given: StatusInput, progress: Progress | None) -> str | None:

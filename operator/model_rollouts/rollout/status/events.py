@@ -14,10 +14,24 @@ _BAD = frozenset(
         ConditionType.STALLED,
         ConditionType.UNDERPOWERED,
         ConditionType.NO_BUCKET_BOUNDARY,
+        ConditionType.SCRAPE_INTERVAL_DIFFERS,
+        ConditionType.PODS_NOT_COUNTED,
+        ConditionType.EVIDENCE_DROPPED,
         ConditionType.SERVICE_DEGRADED,
         ConditionType.WRITE_REFUSED,
+        ConditionType.CAPACITY_REDUCED,
+        ConditionType.CHANGES_UNSEEN,
+        ConditionType.OVERRIDE_IGNORED,
+        ConditionType.PARENT_REJECTED,
     }
 )
+_TOLD = _BAD | {
+    ConditionType.RECONCILING,
+    ConditionType.SCALE_DOWN_HELD,
+    ConditionType.BUDGET_OMITTED,
+    ConditionType.RESTARTING,
+    ConditionType.STABLE_NOT_CAPTURED,
+}
 _FOLLOWS = frozenset(
     {
         Reason.SHADOW_HURTS_STABLE,
@@ -47,12 +61,15 @@ def _is_lost(available: Condition, last: Condition | None) -> bool:
     """Whether users got answers before, or something else was why they did not."""
     if last is None or available.status is not ConditionStatus.FALSE:
         return False
+    if available.reason in (Reason.SCALED_TO_ZERO, Reason.REPLACING_IN_PLACE):
+        # That is what was asked for; that it comes is told before.
+        return False
     fails = available.reason == Reason.NOT_ANSWERING != last.reason
     return last.status is ConditionStatus.TRUE or fails
 
 
 def _began(condition: Condition, last: Condition | None) -> bool:
-    if condition.type not in _BAD | {ConditionType.RECONCILING} or condition.reason in _FOLLOWS:
+    if condition.type not in _TOLD or condition.reason in _FOLLOWS:
         return False
     refused = condition.reason == Reason.WRITE_REFUSED
     if refused and condition.type != ConditionType.WRITE_REFUSED:

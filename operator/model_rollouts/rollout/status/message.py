@@ -13,6 +13,7 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import ObjectiveStatus
 from model_rollouts.rollout.standing import Hold, Standing
 from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.state.state import raise_attempt
 from model_rollouts.rollout.status.awaited import (
     canary_needs,
     failure,
@@ -39,7 +40,7 @@ _WHY_ENDED: Mapping[str, str] = {
 }
 """Why a version was rolled back that no objective failed, by the verdict in the record."""
 
-_OWN_WORDS = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE})
+_OWN_WORDS = frozenset({Reason.PAUSED, Reason.STABLE_UNAVAILABLE, Reason.SCALING_UP})
 """Holds that the sentence tells in its own words."""
 
 _NOT_HELD = {
@@ -83,6 +84,8 @@ def _sentences(
             yield f"Checking version {wanted}; {_served(given)}."
         case Phase.STARTING:
             yield _starting(given, wanted, hold)
+            if given.in_place is not None and not given.is_out:
+                yield f"{capitalized(given.in_place.brief)}."
         case Phase.SHADOW:
             yield f"Shadow: {_mirrored(given)}; {_served(given)}."
             yield from _held(hold)
@@ -94,6 +97,8 @@ def _sentences(
         case Phase.CANARY:
             yield f"Canary: {_shared(given)}."
             yield from _held(hold)
+            if not given.weight:
+                return
             yield from canary_needs(given, progress)
             yield from reduced(given)
         case Phase.FULL:
@@ -110,7 +115,7 @@ def _sentences(
             yield f"Paused: {_paused(given)}."
             yield "Set spec.paused: false to resume."
             if progress is not None and progress.failed:
-                yield f"{failure(progress.objectives)}."
+                yield f"{failure(progress.objectives, given.deployment.spec)}."
         case Phase.ROLLED_BACK:
             yield f"Version {wanted} was rolled back: {_why_ended(given, objectives)}."
             yield from _after_the_end(given)
@@ -123,7 +128,8 @@ def _sentences(
 
 def pods(standing: Standing) -> str:
     """How many of the pods that a version needs are ready, and what is wrong with the others."""
-    said = f"version {standing.version} has {standing.ready} of {standing.needed} needed pods ready"
+    needed = f"{standing.replicas}" if standing.grows else f"{standing.needed} needed"
+    said = f"version {standing.version} has {standing.ready} of {needed} pods ready"
     return f"{said} ({standing.trouble})" if standing.trouble else said
 
 
@@ -137,9 +143,13 @@ def how_it_ended(given: StatusInput) -> str:
             f"Version {wanted} was rolled back; {_served(given)}.",
             *why,
             *([] if given.gateway_accepted else [_NOT_ACCEPTED]),
-            f"Apply another version, or raise strategy.attempt to try version {wanted} again.",
+            f"Apply another version, or {_retry(given)} to try version {wanted} again.",
         ]
     )
+
+
+def _retry(given: StatusInput) -> str:
+    return raise_attempt(given.deployment.spec, given.roles)
 
 
 def _foremost(given: StatusInput) -> Hold | None:
@@ -154,18 +164,28 @@ def _starting(given: StatusInput, wanted: str, hold: Hold | None) -> str:
         return f"{capitalized(pods(stable))}; version {wanted} waits."
     if hold is not None and hold.told:
         how = "did not start" if hold.stalls else "waits"
-        return f"Version {wanted} {how}: {hold.brief}; {served}."
+        return _around(f"Version {wanted} {how}: ", hold.brief, f"; {served}.")
     if candidate is None:
         return f"Starting version {wanted}; {served}."
     ready = f"{candidate.ready} of {candidate.needed} pods ready"
-    trouble = f" ({candidate.trouble})" if candidate.trouble else ""
-    return f"Starting version {wanted}: {ready}{trouble}; {served}."
+    if candidate.trouble is None:
+        return f"Starting version {wanted}: {ready}; {served}."
+    return _around(f"Starting version {wanted}: {ready} (", candidate.trouble, f"); {served}.")
+
+
+def _around(before: str, words: str, after: str) -> str:
+    """One sentence with as much of the `words` of others as it has room for."""
+    return f"{before}{cut(words, LONGEST_SENTENCE - len(before) - len(after))}{after}"
 
 
 def _served(given: StatusInput) -> str:
     stable, leaving = given.stable, given.leaving
     if stable is None:
         return "no version serves yet"
+    if given.is_asleep:
+        return "no pod runs, because spec.replicas is 0"
+    if given.is_out and given.in_place is not None:
+        return given.in_place.brief
     if leaving is None:
         most = "" if given.failing is None else ", but most requests fail"
         return f"version {stable.version} serves all users{most}"
@@ -185,6 +205,8 @@ def _mirrored(given: StatusInput) -> str:
 def _shared(given: StatusInput) -> str:
     candidate, stable = given.candidate, given.stable
     wanted = given.deployment.spec.model.version if candidate is None else candidate.version
+    if not given.weight:
+        return f"version {wanted} has no users for now; {_served(given)}"
     rest = "" if stable is None else f", version {stable.version} the rest"
     return f"version {wanted} gets {percent(given.weight)} of users{rest}"
 
@@ -199,6 +221,8 @@ def _paused(given: StatusInput) -> str:
 
 def _full(given: StatusInput, wanted: str) -> str:
     stable = given.stable
+    if given.is_asleep:
+        return f"version {wanted} is scaled to zero: {_served(given)}"
     said = f"version {wanted if stable is None else stable.version} serves all users"
     if not given.watching:
         return said if given.leaving is None else _served(given)
@@ -208,7 +232,7 @@ def _full(given: StatusInput, wanted: str) -> str:
     previous = given.previous
     if previous is None:
         return said
-    cold = _cold_start(given.deployment.spec.replicas, previous)
+    cold = _cold_start(given.users, previous)
     if cold is not None:
         return f"{said}; {cold}"
     return f"{said}; version {previous.version} stays ready for a rollback"
@@ -225,7 +249,7 @@ def _cold_start(users: int, previous: Standing) -> str | None:
 def _why_ended(given: StatusInput, objectives: Sequence[ObjectiveStatus]) -> str:
     verdict = given.roles.verdict or ""
     if verdict in (RecordedVerdict.FAIL, RecordedVerdict.FAIL_IN_WATCH):
-        return failure(objectives)
+        return failure(objectives, given.deployment.spec)
     if verdict == RecordedVerdict.ROUTE_EDITED and given.stable is not None:
         return f"its users were given to version {given.stable.version} in the HTTPRoute"
     return _WHY_ENDED.get(verdict, "see status.history")
@@ -240,7 +264,7 @@ def _after_the_end(given: StatusInput) -> Iterator[str]:
     if given.gateway_accepted and given.leaving is not None:
         exchange = (hold for hold in given.holds if hold.reason is Reason.EXCHANGING)
         yield from (f"{capitalized(hold.brief)}." for hold in exchange)
-    yield "Apply another version, or raise strategy.attempt."
+    yield f"Apply another version, or {_retry(given)}."
 
 
 def _held(hold: Hold | None) -> Iterator[str]:

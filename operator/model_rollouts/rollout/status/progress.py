@@ -10,11 +10,11 @@ from model_rollouts.decision import (
     ObjectiveVerdict,
     Role,
     State,
+    Step,
     Traffic,
     explain,
 )
 from model_rollouts.decision import Verdict as Explained
-from model_rollouts.rollout.state.capacity import Step
 from model_rollouts.rollout.state.forecast import canary_forecast, times
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.trial import request_rate
@@ -43,7 +43,7 @@ class Progress:
     @property
     def slowest(self) -> ObjectiveVerdict | None:
         """The Gate that needs the most requests yet; None when every Gate is proven."""
-        waiting = [o for o in self.explained.objectives if o.role is Role.GATE and not o.passed]
+        waiting = [o for o in self.explained.objectives if o.is_asked and not o.passed]
         return max(waiting, key=_needs, default=None)
 
 
@@ -79,21 +79,27 @@ def step_ahead(given: StatusInput) -> Step | None:
     """The step that comes next, None where the next move gives all users or none."""
     trial = given.trial
     copied = trial is not None and trial.traffic is Traffic.SHADOW
-    if not (given.weight or copied) or given.is_promoting or given.leaving is not None:
+    share = given.weight or given.share
+    if not (share or copied) or given.is_promoting or given.leaving is not None:
         return None
-    above = (step for step in given.steps if float(step.weight) > given.weight)
+    above = (step for step in given.steps if float(step.weight) > share)
     return next((step for step in above if step.weight < 1), None)
 
 
 def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
-    acting = [o.fail_evidence for o in explained.objectives if o.role is not Role.REPORT]
-    worst = max(acting)
+    worst = judge.worst(
+        {
+            index: objective.fail_evidence
+            for index, objective in enumerate(explained.objectives)
+            if objective.role is not Role.REPORT
+        }
+    )
 
     def verdict(index: int, objective: ObjectiveVerdict) -> Verdict:
         proven = objective.fail_evidence >= judge.fail_needed
         if objective.role is not Role.REPORT:
             # Together they fail, and the proof of one can have weakened since.
-            proven = state.failed_at is not None and (proven or objective.fail_evidence == worst)
+            proven = state.failed_at is not None and (proven or index == worst)
         if proven:
             return Verdict.FAIL
         if judge.passes(index, state.evidence[index], level=0):

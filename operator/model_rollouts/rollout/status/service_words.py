@@ -3,12 +3,26 @@
 Counts that only move on are no news: thousands of objects would be written for them for ever.
 """
 
+from collections.abc import Sequence
+
 from model_rollouts.api.conditions import Condition, ConditionType, Reason, find_condition
+from model_rollouts.rollout.observed import Failure
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import service
+from model_rollouts.text import capitalized, cut
 
 ADVICE_FAILING = "Check the pods of stable, or apply another version."
-ADVICE_DEGRADED = "Look for a cause outside the model, or apply another version."
+ADVICE_UNSEEN = (
+    "Changes by others may be seen late or not at all. Rollouts and rollbacks continue with what "
+    "is known, and the operator tries again within 30 s. Check the permissions of the operator and "
+    "the load of the API server."
+)
+
+_MOST_UNSEEN = 3
+"""Requests that one message names."""
+
+_LONGEST_ANSWER = 200
+"""Characters of each answer: what can be done about it has a place in the message too."""
 
 
 def failing(state: RolloutState) -> str | None:
@@ -28,7 +42,15 @@ def degraded(state: RolloutState) -> str | None:
     if known is None or not known.degraded or state.roles.previous is not None:
         return None
     told = find_condition(state.deployment.status.conditions, ConditionType.SERVICE_DEGRADED)
-    return _as_told(told, ADVICE_DEGRADED) or service.degraded(known)
+    return _as_told(told, service.ADVICE_DEGRADED) or service.degraded(known)
+
+
+def unseen(failed: Sequence[Failure]) -> str | None:
+    """Which objects are not listed or watched, and why; None where all are."""
+    if not failed:
+        return None
+    told = sorted(f"cannot {each.what}: {cut(each.answer, _LONGEST_ANSWER)}" for each in failed)
+    return f"{capitalized('; '.join(told[:_MOST_UNSEEN]))}. {ADVICE_UNSEEN}"
 
 
 def _as_told(condition: Condition | None, advice: str) -> str | None:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.status import Past
-from model_rollouts.decision import Forecast
+from model_rollouts.api.status import Past, RouteAddress
+from model_rollouts.decision import Forecast, Step
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.standing import Hold, Roles, Standing
-from model_rollouts.rollout.state.capacity import Step
+from model_rollouts.rollout.status.budget_words import BudgetOmitted
+from model_rollouts.rollout.status.capacity_words import InPlace, ScaleDown
+from model_rollouts.rollout.status.notices import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,49 @@ class StatusInput:
     steps: tuple[Step, ...] = ()
     leaving: Standing | None = None
     is_promoting: bool = False
+    share: float = 0.0
+    """The share of users that the candidate has, or had before it was suspended (0 to 1)."""
     plan: str | None = None
     """What is before the candidate, with its times; None when it is not known now."""
     expected: Forecast | None = None
     """What was expected of its canary before it began."""
+    desired: int | None = None
+    """The pods that serve all users, None for those that the spec asks for."""
+    scale_down: ScaleDown | None = None
+    """Why more pods run than the spec asks for; None when no more do."""
+    in_place: InPlace | None = None
+    """What it takes to replace pods of stable in place; None when nothing is replaced so."""
     failing: str | None = None
     """That most requests of users fail, as a sentence; None while they do not."""
     degraded: str | None = None
     """How stable misses its objectives, as a sentence, where there is no way back from it."""
+    scrapes: str | None = None
+    """How often pods are scraped, in sentences; None while that is as configured."""
+    not_counted: str | None = None
+    """Which pods' samples are not counted, in sentences; None while all are."""
+    dropped: str | None = None
+    """Whose evidence counts no more, and why, in sentences; None while all of it does."""
+    budget_omitted: BudgetOmitted | None = None
+    """Why the operator keeps no PodDisruptionBudget; None while it does, or may."""
+    addresses: tuple[RouteAddress, ...] | None = None
+    """Where clients reach the model; None while nothing was asked about it."""
+    notices: tuple[Notice, ...] = ()
+    """What is told beside the rollout, a condition each."""
+    unseen: str | None = None
+    """Which changes of objects are not seen, and why, in sentences; None while all are."""
+
+    @property
+    def users(self) -> int:
+        """Pods that serve all users while nothing is replaced in place."""
+        return self.deployment.spec.replicas if self.desired is None else self.desired
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether no pod is asked for."""
+        return self.users == 0
+
+    @property
+    def is_out(self) -> bool:
+        """Whether stable's only pod has ended, so that the next one can start."""
+        swaps = self.in_place is not None and self.in_place.is_outage
+        return swaps and self.stable is not None and self.stable.ready == 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from model_rollouts.decision import (
     LARGEST_BAD_SHARE,
+    RECENT_BLOCKS,
     Burn,
     BurnBlock,
     Counts,
@@ -41,6 +42,11 @@ def spent(packed: bytes, end: float, counted: Counts) -> bytes:
 def blocks(packed: bytes) -> tuple[BurnBlock, ...]:
     """The counts by blocks of time."""
     return tuple(map(BurnBlock._make, _BLOCK.iter_unpack(packed)))
+
+
+def recent_blocks(packed: bytes) -> tuple[BurnBlock, ...]:
+    """The latest of them, which hold all short windows."""
+    return blocks(packed[-RECENT_BLOCKS * _BLOCK.size :])
 
 
 def burns(service: Service, judged_by: Rules) -> str | None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from model_rollouts import decision
+from model_rollouts.api.disagreement import Disagreement, comparison
 from model_rollouts.api.duration import span
 from model_rollouts.api.objectives import Counters, Latency, Limits, Objective
 from model_rollouts.api.ratio import share
@@ -39,7 +40,7 @@ def judged_objective(
     """
     sure = decision.Assurance(assurance.value)
     compare = decision.Compare(objective.compare.value)
-    role = decision.Role(objective.role.value)
+    role = decision.Role(objective.acting_role.value)
     match objective:
         case Objective(availability=found) if found is not None:
             return decision.errors(
@@ -67,6 +68,14 @@ def judged_objective(
                 float(share(limits.bad)),
                 metrics=decision.CounterPair(bad.metric, total.metric),
                 compare=compare,
+                role=role,
+            )
+        case Objective(disagreement=Disagreement() as compared, limits=Limits() as limits):
+            return decision.disagreement(
+                objective.name,
+                float(share(limits.good)),
+                float(share(limits.bad)),
+                comparison=comparison(compared),
                 role=role,
             )
         case _:

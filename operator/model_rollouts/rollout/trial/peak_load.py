@@ -19,7 +19,7 @@ def counted(load: PeakLoad, objectives: tuple[Objective, ...], record: IntervalC
     seconds = (record.end_ms - record.start_ms) / 1000
     seen = dict(load.seen)
     for each in _that_tell(objectives):
-        found = counts(each, arm, seconds / 60, stable=False)
+        found = counts(each, arm, stable=False)
         known = seen.get(each.name, Seen(0.0, 0.0))
         if found is not None:
             seen[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_most)

@@ -4,26 +4,32 @@ The two rooms know nothing of each other; this is where they meet.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from model_rollouts.decision import (
-    COMPARABLE_LOAD,
     NO_COUNTS,
     Bracket,
     Counts,
     Interval,
     Objective,
     Sample,
+    Shared,
     Traffic,
+    is_comparable,
 )
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts, Tally
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import (
     CountedObjective,
+    client_errors,
     errors,
     latency,
     own_counters,
+    pairs,
+    records,
 )
 
 STABLE = "stable"
@@ -31,6 +37,11 @@ CANDIDATE = "candidate"
 SHADOW = "shadow"
 
 _ERRORS = "errors of requests"
+_REFUSED = "refused requests"
+_RECORDS = "records of the observer"
+
+NO_LIVES: Mapping[str, Counts] = MappingProxyType({})
+"""Nothing is known of the pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,12 @@ def past_of(objective: Objective) -> Past | None:
         return None
     bracket = objective.latency.stable
     edge = bracket.lower if math.isinf(bracket.upper) else bracket.upper
-    return Past(f"{edge:g}", latency(objective.name, (edge,)), edge) if edge else None
+    return timed_past(objective.name, edge) if edge else None
+
+
+def timed_past(name: str, edge: float) -> Past:
+    """The past of answers slower than `edge` (seconds)."""
+    return Past(f"{edge:g}", latency(name, (edge,)), edge)
 
 
 @lru_cache(maxsize=4096)
@@ -67,7 +83,17 @@ def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...
         for each in objectives
         if each.counters is not None
     ]
-    return (errors(_ERRORS), *timed, *own)
+    compared = [pairs(each.name, each.comparison) for each in objectives if each.comparison]
+    if compared:
+        compared.append(records(_RECORDS))
+    refused = any(each.kind.traits.has_client_errors for each in objectives)
+    return (
+        errors(_ERRORS),
+        *((client_errors(_REFUSED),) if refused else ()),
+        *timed,
+        *own,
+        *compared,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +106,45 @@ class Counting:
         """The sums to count. Errors and breaker share theirs."""
         return counted_by(self.objectives)
 
-    def interval(self, record: IntervalCounts, started_ms: int, traffic: Traffic) -> Interval:
-        """The interval as the judge takes it; an arm that is held gives no samples.
+    def interval(
+        self,
+        record: IntervalCounts,
+        started_ms: int,
+        traffic: Traffic,
+        lives: Mapping[str, Counts] = NO_LIVES,
+    ) -> Interval:
+        """The interval as the judge takes it.
 
-        A record without the arm of stable gives samples without a baseline.
+        Where requests may count twice there are no samples. Where an arm was not scraped, or had
+        no requests, its counts are none, and those of the other wait for them. A record without the
+        arm of stable gives samples without a baseline. `lives` are the crashes of the model and the
+        pod-minutes of each arm, where they are known.
         """
         candidate = record.arms[arm_of(traffic)]
         stable = record.arms.get(STABLE)
-        minutes = (record.end_ms - record.start_ms) / 60_000
         samples: dict[str, Sample] = {}
-        if not self.held(record, traffic):
-            for objective in self.objectives:
-                found = counts(objective, candidate, minutes, stable=False)
-                if found is None:
-                    continue
-                base = None if stable is None else counts(objective, stable, minutes, stable=True)
-                samples[objective.name] = Sample(found, base or NO_COUNTS)
+        held = {finding.reason for finding in self.held(record, traffic)}
+        for objective in self.objectives if Reason.UNLIKE_TARGETS not in held else ():
+            if objective.kind.traits.is_of_users and traffic is Traffic.SHADOW:
+                continue
+            shared = None
+            if not objective.is_rate:
+                found = counts(objective, candidate, stable=False)
+                base = None if stable is None else counts(objective, stable, stable=True)
+                shared = _shared(objective, stable, started_ms)
+            elif held:
+                continue
+            else:
+                found, base = lives.get(arm_of(traffic)), lives.get(STABLE)
+            if found is not None:
+                samples[objective.name] = Sample(found, base or NO_COUNTS, shared)
         return Interval(
             (record.start_ms - started_ms) / 1000,
             (record.end_ms - started_ms) / 1000,
             samples,
             traffic,
             _comparable(candidate, stable),
+            stable_seen=stable is None or stable.pods > 0,
         )
 
     def held(self, record: IntervalCounts, traffic: Traffic) -> tuple[Finding, ...]:
@@ -116,26 +159,52 @@ class Counting:
             if finding.holds
             and (
                 finding.arm == judged
-                or (finding.arm == STABLE and finding.reason is Reason.DUPLICATE_TARGETS)
+                or (finding.arm == STABLE and finding.reason is Reason.UNLIKE_TARGETS)
             )
         )
 
 
-def counts(objective: Objective, arm: ArmCounts, minutes: float, *, stable: bool) -> Counts | None:
-    """What an arm counted for an objective.
+def counts(objective: Objective, arm: ArmCounts, *, stable: bool) -> Counts | None:
+    """What an arm counted for an objective on requests.
 
-    None where its counters tell of two arms at once, or no edge of its histogram is known.
+    None where its counters tell of two arms at once, or no edge of its histogram is known, and for
+    an objective that is on no requests.
     """
     if objective.is_rate:
-        return Counts.events(arm.pods * minutes, arm.restarts)
-    shared = objective.latency is None and objective.counters is None
-    tally = arm.tallies.get(_ERRORS if shared else objective.name)
-    if tally is None:
         return None
+    tally = arm.tallies.get(_tally_of(objective))
+    return None if tally is None else _counts(objective, tally, stable=stable)
+
+
+def _tally_of(objective: Objective) -> str:
+    if objective.kind.traits.has_client_errors:
+        return _REFUSED
+    own = objective.latency or objective.counters or objective.comparison
+    return objective.name if own else _ERRORS
+
+
+def _counts(objective: Objective, tally: Tally, *, stable: bool) -> Counts:
     if objective.latency is None:
         return Counts.of(tally.total, tally.bad[0])
     bracket = objective.latency.stable if stable else objective.latency.edges
     return _timed(tally, _edges(objective), bracket)
+
+
+def _shared(objective: Objective, arm: ArmCounts | None, started_ms: int) -> Shared | None:
+    """Stable's counts in the candidate's seconds; None where those of the interval are taken."""
+    if arm is None or arm.shared is None:
+        return None
+    found = arm.shared.get(_tally_of(objective))
+    if found is None:
+        # Of the candidate there is no scrape yet.
+        return Shared(0.0, NO_COUNTS)
+    early, late = (Tally(max(bad, default=0), bad) for bad in (found.early, found.late))
+    return Shared(
+        (found.until_ms - started_ms) / 1000,
+        _counts(objective, found.tally, stable=True),
+        _counts(objective, early, stable=True),
+        _counts(objective, late, stable=True),
+    )
 
 
 def _timed(tally: Tally, edges: tuple[float, ...], bracket: Bracket) -> Counts:
@@ -176,11 +245,15 @@ def failures(arm: ArmCounts) -> int:
     return arm.tallies[_ERRORS].bad[0]
 
 
+def kept_records(arm: ArmCounts) -> Tally | None:
+    """The records of an arm that should have come to the observer, and how many of them were lost.
+
+    None where nothing is compared.
+    """
+    return arm.tallies.get(_RECORDS)
+
+
 def _comparable(candidate: ArmCounts, stable: ArmCounts | None) -> bool:
     if stable is None or not stable.pods or not candidate.pods:
         return True
-    return _load(candidate) >= COMPARABLE_LOAD * _load(stable)
-
-
-def _load(arm: ArmCounts) -> float:
-    return requests(arm) / arm.pods
+    return is_comparable(requests(candidate), requests(stable), candidate.pods / stable.pods)

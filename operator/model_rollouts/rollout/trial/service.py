@@ -20,9 +20,12 @@ from model_rollouts.decision import (
     burn_is_over,
     fast_burn,
     lasting_burn,
+    may_burn,
     promise,
 )
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
+from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.pods import KnownPods
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Recent, Service
@@ -36,11 +39,17 @@ WINDOW_MS = 60_000
 LONGEST_MS = 600_000
 """It is as long as that when fewer than `FEWEST` requests came."""
 
+CROWDED_MS = 600_000
+"""How long pods of a service are known after others were in its samples: they may come again."""
+
 FEWEST = 20
 """Requests from which on it can be said that most of them fail."""
 
 FAILING_SHARE = 0.5
 """What the breaker calls bad."""
+
+ADVICE_DEGRADED = "Look for a cause outside the model, or apply another version."
+"""Ends what is told of a service that misses its objectives: a trial tells it in other words."""
 
 
 def promises(judged_by: Rules) -> tuple[Objective, ...]:
@@ -49,14 +58,21 @@ def promises(judged_by: Rules) -> tuple[Objective, ...]:
     The breaker is not needed where an objective counts the same failed requests.
     """
     acting = [
-        each for each in judged_by.objectives if each.role is not Role.REPORT and not each.is_rate
+        each
+        for each in judged_by.objectives
+        if each.role is not Role.REPORT and not each.is_rate and not each.kind.traits.is_of_copies
     ]
     covered = any(each.kind.traits.is_under_breaker for each in acting)
     return tuple(each for each in acting if not (covered and each.kind.traits.is_breaker))
 
 
-def counting_request(key: str, namespace: str, service: Service) -> Request:
-    """What the ticker has to count of a version that serves alone, at the slow pace."""
+def counting_request(
+    key: str, namespace: str, service: Service, pods: KnownPods | None = None
+) -> Request:
+    """What the ticker has to count of a version that serves alone, at the slow pace.
+
+    `pods` are those whose samples count, None where nobody knows.
+    """
     rollout = MeasuredRollout(
         key=key,
         namespace=namespace,
@@ -65,8 +81,39 @@ def counting_request(key: str, namespace: str, service: Service) -> Request:
         # It is counted since ever, as far as a reading reaches; the rest spreads the readings.
         started_ms=crc32(key.encode()),
         sparing=True,
+        pods=pods,
     )
     return Request(rollout, Watermark(service.until_ms) if service.until_ms else None)
+
+
+def doubts_pods(service: Service) -> bool:
+    """Whether it has to be known which pods are its own: others may be in its samples.
+
+    Nothing is kept of the pods of a service that is well, as far as its samples tell.
+    """
+    return _is_crowded(service) or service.failing or service.degraded
+
+
+def counted_alone(service: Service, record: IntervalCounts, *, knows_pods: bool) -> Service:
+    """The service with one more interval of the slow pace, in which no trial counts it.
+
+    Where more pods were scraped than it has, some are of others, such as another cluster that
+    writes to the same store. Nothing of such an interval counts until it is known which.
+    """
+    arm, had = record.arms.get(STABLE), service.pods
+    if arm is None or record.start_ms < service.until_ms:
+        return service
+    if not knows_pods and had and arm.pods > max(had):
+        now = replace(service, until_ms=record.end_ms, crowded_ms=record.end_ms)
+    elif _has_others(record) and not _is_crowded(service):
+        # They were never more than its own, which were not scraped: what was counted was theirs.
+        anew = replace(service, recent=(), spent=(), began_ms=None, failing=False, degraded=False)
+        now = counted(anew, record, STABLE, service.promises)
+    else:
+        now = counted(service, record, STABLE, service.promises)
+    told = (service.failing, service.degraded, doubts_pods(service))
+    is_news = now.has_news or (now.failing, now.degraded, doubts_pods(now)) != told
+    return replace(now, pods=(had[0], *had[:2]) if had else (), has_news=is_news)
 
 
 def counted(
@@ -81,6 +128,8 @@ def counted(
     arm = record.arms.get(name)
     if arm is None or record.start_ms < service.until_ms:
         return service
+    if _has_others(record):
+        service = replace(service, crowded_ms=record.end_ms)
     if not arm.pods:
         return replace(service, until_ms=record.end_ms)
     began_ms = record.start_ms if service.began_ms is None else service.began_ms
@@ -92,10 +141,20 @@ def counted(
         recent=_recent(service.recent, record, arm),
     )
     if name not in record.held_arms:
-        now = replace(now, spent=tuple(_spent(now, record, arm, read_by)))
+        now = replace(now, spent=tuple(_spent(now, arm, read_by)))
     now = replace(now, failing=_is_failing(now), degraded=_is_degraded(now))
     same = (now.failing, now.degraded) == (service.failing, service.degraded)
     return now if same else replace(now, has_news=True)
+
+
+def _is_crowded(service: Service) -> bool:
+    """Whether pods of others were in its samples lately."""
+    last_ms = service.crowded_ms
+    return last_ms is not None and service.until_ms < last_ms + CROWDED_MS
+
+
+def _has_others(record: IntervalCounts) -> bool:
+    return any(each.reason is Reason.PODS_NOT_COUNTED for each in record.findings)
 
 
 def failing(service: Service) -> str:
@@ -122,14 +181,11 @@ def degraded(service: Service) -> str:
     return "An objective was missed in the last hours."
 
 
-def _spent(
-    now: Service, record: IntervalCounts, arm: ArmCounts, read_by: Iterable[Objective]
-) -> Iterable[bytes]:
+def _spent(now: Service, arm: ArmCounts, read_by: Iterable[Objective]) -> Iterable[bytes]:
     of, end = {each.name: each for each in read_by}, error_budget.elapsed(now)
-    minutes = (record.end_ms - record.start_ms) / 60_000
     for promised, packed in zip(now.promises, now.spent, strict=True):
         objective = of.get(promised.name)
-        found = None if objective is None else counts(objective, arm, minutes, stable=True)
+        found = None if objective is None else counts(objective, arm, stable=True)
         yield packed if found is None else error_budget.spent(packed, end, found)
 
 
@@ -167,12 +223,15 @@ def _is_degraded(now: Service) -> bool:
     That is over once all of them are kept: the wider limit in which it begins keeps it from
     beginning again at once.
     """
-    pairs = zip(now.promises, now.spent, strict=True)
-    found = ((each, error_budget.blocks(packed)) for each, packed in pairs)
+    pairs = [*zip(now.promises, now.spent, strict=True)]
     if not now.degraded:
-        return any(_burn(each, of) is not None for each, of in found)
+        return any(
+            may_burn(error_budget.recent_blocks(packed), each.good, each.bad)
+            and _burn(each, error_budget.blocks(packed)) is not None
+            for each, packed in pairs
+        )
     return error_budget.elapsed(now) < BLOCK or not all(
-        burn_is_over(of, each.good) for each, of in found
+        burn_is_over(error_budget.recent_blocks(packed), each.good) for each, packed in pairs
     )
 
 

@@ -34,7 +34,7 @@ def counted(
     if stable is None or STABLE in record.held_arms:
         return impact
     if record.end_ms <= impact.until_ms:
-        return replace(impact, before=_added(impact.before, trial, stable, record))
+        return replace(impact, before=_added(impact.before, trial, stable))
     if split is None or not split.mirror or record.start_ms < split.since_ms:
         return impact
     judge = impact.judge or judge_of(trial, impact.before)
@@ -43,7 +43,7 @@ def counted(
     samples = {
         each.name: Sample(found)
         for each in judge.rules.objectives
-        if (found := counts(each, stable, _minutes(record), stable=True)) is not None
+        if (found := counts(each, stable, stable=True)) is not None
     }
     start, end = ((at - trial.started_ms) / 1000 for at in (record.start_ms, record.end_ms))
     state = judge.update(impact.state or judge.start(), Interval(start, end, samples, Traffic.LIVE))
@@ -68,20 +68,14 @@ def judge_of(trial: Trial, before: Mapping[str, Seen]) -> Judge | None:
     return judge_against_past(rules.objectives, before, dispersions, false_alarm=FALSE_ALARM)
 
 
-def _added(
-    before: Mapping[str, Seen], trial: Trial, stable: ArmCounts, record: IntervalCounts
-) -> Mapping[str, Seen]:
+def _added(before: Mapping[str, Seen], trial: Trial, stable: ArmCounts) -> Mapping[str, Seen]:
     added = dict(before)
     for each in trial.judge.rules.objectives:
-        found = counts(each, stable, _minutes(record), stable=True)
+        found = counts(each, stable, stable=True)
         if each.kind.traits.is_held_to_past and found is not None:
             known = before.get(each.name, Seen(0.0, 0.0))
             added[each.name] = Seen(known.total + found.total, known.bad + found.bad_at_least)
     return added
-
-
-def _minutes(record: IntervalCounts) -> float:
-    return (record.end_ms - record.start_ms) / 60_000
 
 
 def _words(judge: Judge, impact: ShadowImpact) -> str:

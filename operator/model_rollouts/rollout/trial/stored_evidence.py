@@ -10,13 +10,19 @@ from model_rollouts import decision
 from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Trial
-from model_rollouts.rollout.trial import shadow_impact
+from model_rollouts.rollout.trial import crashes, own_pods, shadow_impact
 from model_rollouts.rollout.trial.trial import begin_trial, shared_judge
+from model_rollouts.text import cut
 
 VERSION = 1
 
-LONGEST = 4096
+LONGEST = 5120
 """Characters: the status of a thousand rollouts is held in memory by everybody who watches."""
+
+LONGEST_REASON = 200
+"""Characters of why evidence was dropped."""
+
+UNREAD = "another release wrote it, in a form that this one does not read"
 
 _LARGEST = 2.0**53
 
@@ -24,9 +30,10 @@ _LARGEST = 2.0**53
 def encode(memory: Memory) -> str | None:
     """What must be kept, as at most `LONGEST` characters of JSON; None when there is nothing.
 
-    Clocks, dispersion, the time of the last request, what shadow has shown, and the trial. Evidence
-    about so many objectives and steps that it does not fit is left out, that about stable first:
-    after a restart it is counted again from where the trial began.
+    Clocks, dispersion, the time of the last request, what shadow has shown, and the trial with the
+    names of its pods. Evidence about so many objectives and steps that it does not fit is left out,
+    that about stable first, then the names: after a restart it is counted again from where the
+    trial began.
     """
     trial, clocks = memory.trial, memory.clocks
     if trial is None and clocks is None and memory.dispersion is None:
@@ -44,6 +51,8 @@ def encode(memory: Memory) -> str | None:
     if memory.last_request_ms is not None:
         kept["request"] = memory.last_request_ms
     kept |= _of_shadow(memory)
+    if memory.usual is not None:
+        kept["usual"] = memory.usual
     if memory.missed:
         kept["missed"] = dict(memory.missed)
     if trial is None:
@@ -51,15 +60,23 @@ def encode(memory: Memory) -> str | None:
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
     if trial.entered:
         kept["entered"] = trial.entered
+    if trial.answers_grpc:
+        kept["grpc"] = True
+    if memory.dropped is not None:
+        kept["dropped"] = memory.dropped
     counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
     strain = memory.shadow_impact
     if strain is not None and strain.judge is not None and strain.state is not None:
         counted["strain"] = decision.encode(strain.judge, strain.state)
+    if memory.crashes is not None:
+        counted["crashes"] = crashes.to_json(memory.crashes)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
-    for left_out in ("", "strain"):
+    named = {"pods": own_pods.to_json(memory.pods)} if memory.pods else {}
+    for left_out in ("", "strain", "pods"):
         counted.pop(left_out, None)
-        text = _text(kept | counted)
+        named.pop(left_out, None)
+        text = _text(kept | named | counted)
         if len(text) <= LONGEST:
             return text
     return _text({**kept, "rules": _print(trial.judge.rules)})
@@ -87,7 +104,8 @@ def _text(kept: dict[str, Any]) -> str:
 
 def _print(rules: Rules) -> str:
     # Releases before this one had one more rule, which none of them ever set.
-    text = f"{repr(rules)[:-1]}, shadow_carry=None)"
+    compared = "".join(each.comparison or "" for each in rules.objectives)
+    text = f"{repr(rules)[:-1]}, shadow_carry=None){compared}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -96,11 +114,12 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
 
     Evidence of another revision, attempt or other rules is no evidence. Clocks say themselves what
     they are about and are kept in any case, the dispersion unless it was measured for another
-    trial. What a newer release wrote is not read at all. Never raises.
+    trial. What a newer release wrote is not read at all. Why evidence of this trial cannot be
+    used is said (`Memory.dropped`). Never raises.
     """
     kept = _kept(text)
     if not kept:
-        return Memory()
+        return Memory(dropped=UNREAD if "v" in _parsed(text) else None)
     clocks, dispersion = _clocks(kept), _dispersion(kept.get("dispersion"))
     others = _others(kept.get("others"))
     last = _time(kept.get("request"))
@@ -118,9 +137,12 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     anew = begin_trial(
         revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
     )
-    trial, strain = _trial(kept, anew), _strain(kept)
-    load = _load(kept.get("load"))
-    if trial is None:
+    anew = replace(anew, answers_grpc=kept.get("grpc") is True)
+    strain, load = _strain(kept), _load(kept.get("load"))
+    dropped = kept.get("dropped")
+    try:
+        trial = _trial(kept, anew)
+    except (ValueError, TypeError, AttributeError, struct.error) as error:
         return Memory(
             clocks=clocks,
             dispersion=dispersion,
@@ -128,6 +150,8 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
             shadow_impact=strain,
             peak_load=load,
             about=revision,
+            usual=usual(text),
+            dropped=cut(str(error).removeprefix("evidence: "), LONGEST_REASON),
         )
     if strain is not None and "judge" not in kept:
         # The past is counted again with everything else.
@@ -141,7 +165,11 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         peak_load=load,
         dispersion=dispersion,
         others=others,
+        dropped=cut(dropped, LONGEST_REASON) if isinstance(dropped, str) else None,
         missed=missed(text),
+        usual=usual(text),
+        crashes=crashes.from_json(kept.get("crashes")),
+        pods=pods(text),
         last_request_ms=last,
         about=revision,
     )
@@ -190,12 +218,28 @@ def missed(text: str | None) -> tuple[tuple[str, float], ...]:
     return tuple((str(name), float(share)) for name, share in kept.items())
 
 
+def usual(text: str | None) -> float | None:
+    """The time of `Memory.usual` by the evidence: the rules follow from it."""
+    found: Any = _kept(text).get("usual")
+    return float(found) if _numbers([found]) and found > 0 else None
+
+
+def pods(text: str | None) -> tuple[str, ...]:
+    """The names of the pods that the evidence is of, as far as they are known."""
+    return own_pods.from_json(_kept(text).get("pods"))
+
+
 def _kept(text: str | None) -> dict[str, Any]:
+    kept = _parsed(text)
+    return kept if kept.get("v") == VERSION else {}
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
     try:
-        kept = json.loads(text or "")
+        found = json.loads(text or "")
     except (ValueError, RecursionError):
         return {}
-    return kept if isinstance(kept, dict) and kept.get("v") == VERSION else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _time(value: Any) -> int | None:
@@ -240,18 +284,17 @@ def _others(values: Any) -> tuple[tuple[str, Dispersion], ...]:
     return tuple((key, each) for key, each in found if each is not None)
 
 
-def _trial(kept: dict[str, Any], anew: Trial) -> Trial | None:
-    """The trial with its evidence; `anew` is the same one without."""
+def _trial(kept: dict[str, Any], anew: Trial) -> Trial:
+    """The trial with its evidence; `anew` is the same one without. Raises what says why not."""
     rules = anew.judge.rules
     if "judge" not in kept:
-        return anew if kept.get("rules") == _print(rules) else None
-    try:
-        judging, state = decision.resume(kept["judge"], rules)
-        watermark = Watermark.from_json(kept["watermark"]) if "watermark" in kept else None
-    except (ValueError, TypeError, AttributeError, struct.error):
-        return None
+        if kept.get("rules") != _print(rules):
+            raise ValueError("it was gathered under other rules")
+        return anew
+    judging, state = decision.resume(kept["judge"], rules)
+    watermark = Watermark.from_json(kept["watermark"]) if "watermark" in kept else None
     if not 0 <= state.elapsed < _LARGEST:
-        return None
+        raise ValueError(f"it lasts {state.elapsed} s")
     return replace(
         anew, judge=shared_judge(rules, judging.dispersions), state=state, watermark=watermark
     )

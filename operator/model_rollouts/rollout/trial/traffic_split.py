@@ -11,6 +11,7 @@ by weighted round robin scatter less than that, so the chance is smaller with th
 import math
 from dataclasses import replace
 
+from model_rollouts.decision import is_whole
 from model_rollouts.metrics.counts import IntervalCounts
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.rollout.memory import Split
@@ -24,11 +25,28 @@ TOLERANCE = 1.25
 """Odds of candidate to stable may differ from those of the weights by this factor: retries and
 rounded weights shift them a little, and over days a test would find any difference."""
 
+NEXT_TO_NONE = 0.02
+"""The share of mirrored requests that may be missing without a word: requests that were under way
+when pods ended, and clients that left."""
+
 AWAITED = 12.0
 """Copies that should have come before it is said that none comes: by chance none of so many does
 once in 160,000 times."""
 
-_UNSPOILED = frozenset({Reason.NO_TRAFFIC, Reason.BAD_EXCEEDS_TOTAL})
+MISSED_REQUESTS = 20.0
+"""Requests that should have come to a candidate before it is said that none reaches it."""
+
+MISSED_MS = 20_000
+"""For how long none has come by then: pods may be scraped more seldom than is counted."""
+
+_UNSPOILED = frozenset(
+    {
+        Reason.NO_TRAFFIC,
+        Reason.BAD_EXCEEDS_TOTAL,
+        Reason.GRPC_ANSWERS,
+        Reason.PODS_NOT_COUNTED,
+    }
+)
 """What may be found in an interval whose totals are still those of both arms."""
 
 
@@ -43,14 +61,31 @@ def counted(split: Split, record: IntervalCounts, weight: float) -> Split:
         return split
     candidate = requests(record.arms[CANDIDATE])
     stable = requests(record.arms[STABLE]) if STABLE in record.arms else 0
-    after = _added(split, candidate, stable)
+    lasted = record.end_ms - record.start_ms
+    after = replace(
+        _added(split, candidate, stable),
+        missed=0 if candidate else split.missed + stable,
+        missed_ms=0 if candidate else split.missed_ms + lasted,
+    )
     return replace(after, mismatch=_mismatch(after, weight) if STABLE in record.arms else None)
 
 
+def is_unreached(split: Split, weight: float) -> bool:
+    """Whether users' requests do not reach a candidate that has `weight` (0 to 1).
+
+    So many should have come since it had one that by chance none of them does once in 480 million
+    times, and for long enough that no late scrape explains it.
+    """
+    if not 0 < weight < 1:
+        return False
+    # The requests of stable at the edge belong to a time in which the candidate had some.
+    missed = max(0, split.missed - split.stable_peak)
+    return split.missed_ms >= MISSED_MS and missed * weight / (1 - weight) >= MISSED_REQUESTS
+
+
 def _is_whole(split: Split, record: IntervalCounts) -> bool:
-    begins_ms = record.start_ms - (record.end_ms - record.start_ms)
     spoiled = any(finding.reason not in _UNSPOILED for finding in record.findings)
-    return begins_ms >= split.since_ms and not spoiled
+    return is_whole(split.since_ms, record.start_ms, record.end_ms) and not spoiled
 
 
 def _added(split: Split, candidate: int, stable: int) -> Split:
@@ -95,6 +130,25 @@ def _wrong_copies(split: Split) -> str | None:
         f"{count(copies)} of {count(split.stable)} requests were mirrored, but the route says "
         f"{percent(share)}"
     )
+
+
+def left_out(split: Split) -> float | None:
+    """The share of the requests to be mirrored that never came, None while it may be next to none.
+
+    Gateways mirror no request above a limit of theirs, such as one with a large body.
+    """
+    if not split.mirror or split.mismatch is not None:
+        return None
+    share, copies = split.mirror / 100, split.candidate
+    fewer_stable = max(copies, split.stable - 2 * split.stable_peak)
+    if not too_few(copies, fewer_stable - copies, share * (1 - NEXT_TO_NONE), tolerance=1.0):
+        return None
+    return 1 - copies / (share * split.stable)
+
+
+def doublings(split: Split) -> int:
+    """How often the number of mirrored requests has doubled."""
+    return split.candidate.bit_length()
 
 
 def _mismatch(split: Split, weight: float) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from model_rollouts import decision
 from model_rollouts.api.deployment import Spec
@@ -11,10 +12,19 @@ from model_rollouts.api.ratio import share
 from model_rollouts.decision import Dispersion, Judge, Rules, Traffic
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.pods import KnownPods
 from model_rollouts.metrics.requests import DEFAULT_WARMUP_MS, Arm, MeasuredRollout, Request
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.rollout.memory import Memory, PeakLoad, Service, ShadowImpact, Trial
-from model_rollouts.rollout.trial import peak_load, service, shadow_impact, traffic_split
+from model_rollouts.rollout.trial import (
+    crashes,
+    observer_sight,
+    peak_load,
+    service,
+    shadow_impact,
+    traffic_split,
+)
+from model_rollouts.rollout.trial.guards import Known, guards_of
 from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective
 from model_rollouts.rollout.trial.samples import (
     CANDIDATE,
@@ -33,17 +43,25 @@ QUIET_GAPS = 10
 At little traffic most single intervals have none, and that is nothing to tell."""
 
 
-def trial_rules(spec: Spec, *, baseline: bool, edges: Edges = LADDER) -> Rules:
+def trial_rules(
+    spec: Spec, *, baseline: bool, edges: Edges = LADDER, usual: float | None = None
+) -> Rules:
     """What a trial under `spec` is judged by; `baseline`: whether stable has users beside it.
 
     Without a baseline every objective is held against its target alone, whatever it says. `edges`
     are those of the revision on trial and of stable, by default the ones that every revision has.
+    `usual` is `Memory.usual`.
     Raises ValueError for objectives that the CRD refuses, such as none with the role Gate.
     """
     advanced = spec.strategy.advanced
+    each_judged = (
+        judged_objective(each, spec.strategy.assurance, edges) for each in spec.objectives
+    )
     return Rules(
         (
-            *(judged_objective(each, spec.strategy.assurance, edges) for each in spec.objectives),
+            # What serves alone has no copies.
+            *(each for each in each_judged if baseline or not each.kind.traits.is_of_copies),
+            *guards_of(spec, Known(edges, usual), baseline=baseline),
             decision.breaker(BREAKER),
         ),
         steps=tuple(float(share(step)) for step in spec.strategy.canary.steps),
@@ -84,10 +102,38 @@ def shared_judge(judged_by: Rules, dispersions: tuple[Dispersion, ...]) -> Judge
     return Judge(judged_by, dict(zip(names, dispersions, strict=True)))
 
 
+def with_guards_of(
+    judged_by: Rules,
+    trial: Trial,
+    dispersion: Dispersion | None,
+    others: tuple[tuple[str, Dispersion], ...],
+) -> Trial:
+    """The trial by rules of which only guards have changed: those alone begin without evidence.
+
+    The dispersions are as for `judge_for`; what the trial was begun with stays. The same trial when
+    other rules have changed too, or it has failed.
+    """
+    before = trial.judge
+    if not decision.differ_in_guards_alone(before.rules, judged_by):
+        return trial
+    names = (each.name for each in before.rules.objectives)
+    measured = dict(zip(names, before.dispersions, strict=True))
+    fresh = judge_for(judged_by, dispersion, others).dispersions
+    pairs = zip(judged_by.objectives, fresh, strict=True)
+    after = shared_judge(judged_by, tuple(measured.get(each.name, new) for each, new in pairs))
+    state = decision.with_guards_of(after, before, trial.state)
+    return trial if state is None else replace(trial, judge=after, state=state)
+
+
 def enter_live(trial: Trial) -> Trial:
     """The trial once users are judged in place of copies."""
     state = trial.judge.enter_live(trial.state)
     return replace(trial, traffic=Traffic.LIVE, state=state, entered=trial.state.elapsed)
+
+
+def enter_last_step(trial: Trial) -> Trial:
+    """The trial once the candidate has its last share of users before all of them."""
+    return replace(trial, state=trial.judge.enter_last_step(trial.state))
 
 
 def begin_trial(
@@ -119,10 +165,13 @@ def counting_request(
     trial: Trial,
     stable: str | None,
     warmup_ms: int = DEFAULT_WARMUP_MS,
+    pods: KnownPods | None = None,
 ) -> Request:
     """What the ticker has to count for a trial; `stable` None when nobody serves beside it.
 
-    Copies do not count in the first `warmup_ms` of a pod.
+    In the first `warmup_ms` that a pod is asked, copies do not count, and of users' requests not
+    how long they took. Samples of other pods than `pods` do not
+    count, unless that is None.
     Raises InputError when a name is empty or `stable` is the revision on trial.
     """
     judged = Arm(CANDIDATE, trial.revision)
@@ -130,13 +179,14 @@ def counting_request(
         judged = Arm(SHADOW, trial.revision, Listener.SHADOW)
     arms = [judged]
     if stable is not None:
-        arms.append(Arm(STABLE, stable))
+        arms.append(Arm(STABLE, stable, compared_with=trial.revision))
     rollout = MeasuredRollout(
         key=key,
         namespace=namespace,
         arms=tuple(arms),
         objectives=Counting(trial.judge.rules.objectives).counted(),
         started_ms=trial.started_ms,
+        pods=pods,
         warmup_ms=warmup_ms,
     )
     return Request(rollout, trial.watermark)
@@ -167,17 +217,39 @@ def take_counts(memory: Memory, counted: Counted | Unavailable, weight: float) -
     trial = replace(memory.trial, watermark=counted.watermark)
     findings = memory.findings
     if newest is not None and newest.end_ms > trial.entered_ms:
-        findings = _findings(newest, trial, memory)
-    return replace(memory, trial=trial, findings=findings)
+        findings = _findings(newest, trial, memory, weight)
+    return replace(
+        memory,
+        trial=trial,
+        findings=findings,
+        unknown_pods=counted.unknown,
+        scraped_every_ms=counted.scraped_every_ms or memory.scraped_every_ms,
+        late_ms=counted.delay_ms,
+    )
+
+
+def _measured(memory: Memory, counted: Counted) -> Memory:
+    """The memory with how often pods are scraped, and how late that is seen."""
+    every_ms = counted.scraped_every_ms or memory.scraped_every_ms
+    return replace(memory, scraped_every_ms=every_ms, late_ms=counted.delay_ms)
 
 
 def _served_alone(memory: Memory, counted: Counted) -> Memory:
     """The memory after a tick in which nothing was counted but what serves all users."""
-    now = memory.service
+    now, memory = memory.service, _measured(memory, counted)
+    if now is None:
+        return memory
+    found = memory.findings
     for record in counted.intervals:
-        if now is not None:
-            now = service.counted(now, record, STABLE, now.promises)
-    return replace(memory, service=now)
+        now = service.counted_alone(now, record, knows_pods=bool(memory.pods))
+        found = tuple(each for each in record.findings if each.reason is Reason.PODS_NOT_COUNTED)
+    is_new = found != memory.findings or set(counted.unknown) - set(memory.unknown_pods)
+    return replace(
+        memory,
+        service=replace(now, has_news=now.has_news or bool(is_new)),
+        findings=found,
+        unknown_pods=counted.unknown,
+    )
 
 
 def _served(memory: Memory, record: IntervalCounts) -> Service | None:
@@ -195,31 +267,46 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     """The memory after one interval."""
     trial, split = memory.trial, memory.split
     assert trial is not None  # its counts are at hand
-    memory = replace(memory, service=_served(memory, record))
+    if any(each.reason is Reason.GRPC_ANSWERS for each in record.findings):
+        # For the whole trial: an interval without them proves no more than one with them.
+        trial = replace(trial, answers_grpc=True)
+    # A memory is copied once for an interval: it has many fields, and there are many memories.
+    news: dict[str, Any] = {"service": _served(memory, record)}
     counting = Counting(trial.judge.rules.objectives)
     in_shadow = trial.traffic is Traffic.SHADOW
     if in_shadow:
-        strain = shadow_impact.counted(memory.shadow_impact or ShadowImpact(), trial, record, split)
-        memory = replace(memory, shadow_impact=strain)
+        impact = memory.shadow_impact or ShadowImpact()
+        news["shadow_impact"] = shadow_impact.counted(impact, trial, record, split)
         if record.end_ms <= trial.entered_ms:
-            return memory
-    interval = counting.interval(record, trial.started_ms, trial.traffic)
+            return replace(memory, trial=trial, **news)
+    judged_arm = arm_of(trial.traffic)
+    stable = memory.roles.stable if memory.roles is not None else None
+    arms = {judged_arm: trial.revision, STABLE: stable} if stable else {judged_arm: trial.revision}
+    interval = counting.interval(
+        record,
+        trial.started_ms,
+        trial.traffic,
+        crashes.counts(memory.crashes, arms),
+    )
+    if not counting.held(record, trial.traffic):
+        news["crashes"] = crashes.taken(memory.crashes)
     trial = replace(trial, state=trial.judge.update(trial.state, interval))
     if in_shadow:
         load = peak_load.counted(memory.peak_load or PeakLoad(), counting.objectives, record)
-        memory = replace(memory, peak_load=replace(load, copies=counted_copies(trial)))
+        news["peak_load"] = replace(load, copies=counted_copies(trial))
+        news["observer"] = observer_sight.counted(memory.observer, trial, record)
     if split is not None and in_shadow:
         split = traffic_split.mirrored(split, record)
     elif split is not None:
         split = traffic_split.counted(split, record, weight)
-    last = memory.last_request_ms
-    judged = record.arms[arm_of(trial.traffic)]
+    judged = record.arms[judged_arm]
     # What is not asked of stable cannot be copied either.
     asked = record.arms.get(STABLE) if in_shadow else judged
     if asked is not None and requests(asked):
-        last = record.end_ms
-    scraped_ms = record.end_ms if judged.pods else memory.scraped_ms
-    return replace(memory, trial=trial, split=split, last_request_ms=last, scraped_ms=scraped_ms)
+        news["last_request_ms"] = record.end_ms
+    if judged.pods:
+        news["scraped_ms"] = record.end_ms
+    return replace(memory, trial=trial, split=split, **news)
 
 
 def _taken_until(trial: Trial) -> int:
@@ -235,26 +322,47 @@ def _after(until_ms: int, intervals: Iterable[IntervalCounts]) -> Iterable[Inter
             until_ms = record.end_ms
 
 
-def _findings(record: IntervalCounts, trial: Trial, memory: Memory) -> tuple[Finding, ...]:
-    """Why nothing can be decided after this interval, the quiet of a candidate in its own words."""
+_TO_BE_MENDED = frozenset({Reason.SERIES_MISSING, Reason.SCRAPE_MISSING, Reason.DUPLICATE_TARGETS})
+"""Scrapes are not as they should be: what is counted may fail a version, and promotes none."""
+
+
+def _findings(
+    record: IntervalCounts, trial: Trial, memory: Memory, weight: float
+) -> tuple[Finding, ...]:
+    """Why nothing can be decided after this interval, the quiet of a candidate in its own words.
+
+    It is quiet since the route was written last, and not while it has no users.
+    """
     counting, last = Counting(trial.judge.rules.objectives), memory.last_request_ms
     arm, traffic = arm_of(trial.traffic), trial.traffic
     found = [
         each for each in counting.held(record, traffic) if each.reason is not Reason.NO_TRAFFIC
     ]
+    if trial.state.is_alone and trial.state.unseen_since is not None:
+        since = clock(trial.started_ms / 1000 + trial.state.unseen_since)
+        message = (
+            f"Prometheus has had no sample of stable since {since}. Until it has, the candidate "
+            "is judged against its targets alone, and keeps its share of users"
+        )
+        found.append(Finding(Reason.SCRAPE_MISSING, STABLE, (), message))
+    # The others are judged; what has no counts is no reason to go on.
+    found += [each for each in record.findings if each.reason in _TO_BE_MENDED]
     began = trial.entered_ms if last is None else max(last, trial.entered_ms)
-    if not found and record.end_ms - began >= _quiet_ms(trial, last):
+    if memory.split is not None:
+        began = max(began, memory.split.since_ms)
+    asked = weight > 0 or traffic is not Traffic.LIVE
+    if asked and not found and record.end_ms - began >= _quiet_ms(trial, last):
         what = "to the candidate" if traffic is Traffic.LIVE else "that could be mirrored"
         message = f"no request {what} since {clock(began / 1000)}"
         found.append(Finding(Reason.NO_TRAFFIC, arm, (), message))
+    # Nothing waits because of what is not counted: the others are.
+    found += [each for each in record.findings if each.reason is Reason.PODS_NOT_COUNTED]
     return tuple(sorted(found))
 
 
 def _quiet_ms(trial: Trial, last: int | None) -> float:
     in_shadow = trial.traffic is Traffic.SHADOW
-    seen = max(
-        each.seen_stable_total if in_shadow else each.seen_total for each in trial.state.evidence
-    )
+    seen = max(each.seen_stable_total if in_shadow else each.seen_total for each in trial.requests)
     if last is None or not seen:
         return QUIET_MS
     return max(QUIET_MS, QUIET_GAPS * (last - trial.entered_ms) / seen)
@@ -269,12 +377,12 @@ def request_rate(trial: Trial) -> float | None:
 
     Copies of them are none.
     """
-    state, copied = trial.state, trial.traffic is Traffic.SHADOW
-    judged = state.elapsed - trial.entered
+    copied = trial.traffic is Traffic.SHADOW
+    judged = trial.state.elapsed - trial.entered
     if judged < LEAST_RATE_SECONDS:
         return None
     requests = max(
-        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in state.evidence
+        each.seen_stable_total + (0.0 if copied else each.seen_total) for each in trial.requests
     )
     return requests / judged if requests else None
 
@@ -283,4 +391,4 @@ def counted_copies(trial: Trial) -> int:
     """Copies that were counted; 0 once users are."""
     if trial.state.arm is not Traffic.SHADOW:
         return 0
-    return round(max(evidence.seen_total for evidence in trial.state.evidence))
+    return round(max(evidence.seen_total for evidence in trial.requests))

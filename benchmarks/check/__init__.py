@@ -1,0 +1,1 @@
+"""Short benchmarks again, held against committed ranges: `python -m benchmarks.check`."""

@@ -1,0 +1,1 @@
+"""How often answers that differ roll a version back, and how soon."""

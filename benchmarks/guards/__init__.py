@@ -1,0 +1,1 @@
+"""How soon each guard rolls a bad version back."""

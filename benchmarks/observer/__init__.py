@@ -1,0 +1,1 @@
+"""What the observer takes for a record, and what its memory does while its storage is away."""

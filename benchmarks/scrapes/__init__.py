@@ -1,0 +1,1 @@
+"""How soon a bad version is found, and whether good ones stay, when pods are scraped seldom."""

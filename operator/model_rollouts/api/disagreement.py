@@ -1,0 +1,91 @@
+"""What two versions may differ in: the block `disagreement` of an objective, and its digest.
+
+The observer compares by it and writes its digest on what it counts; the operator asks for counts
+with the digest of the block as it is now. So nothing is judged that was compared otherwise.
+"""
+
+import hashlib
+import json
+from typing import Annotated, NamedTuple
+
+from model_rollouts.api.base import Part, Rule, Word, Written, rules, shown
+
+_TOLERANCE = 'write a number in quotes, such as "0.01", or a percentage such as "1%"'
+
+Tolerance = Annotated[
+    str,
+    Written(
+        r"^[0-9]{1,9}(\.[0-9]{1,9})?%?$",
+        _TOLERANCE,
+        20,
+        (
+            Rule(
+                "self.matches('[1-9]')",
+                "write more than zero: two servers can round the last digit differently",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+
+TensorName = Annotated[
+    str,
+    Written(
+        r"^[^\s](.*[^\s])?$",
+        "write the name of an output without space around it, such as species",
+        128,
+    ),
+]
+
+
+class Compared(Word):
+    """What of an answer is compared."""
+
+    LABEL = "Label", "Equal or not: classes, texts and whole numbers."
+    SCORE = "Score", "A number, equal within `tolerance`."
+
+
+class Disagreement(
+    Part,
+    json_schema_extra=rules(
+        Rule(
+            "(self.of == 'Score') == has(self.tolerance)",
+            "write `tolerance` if `of` is Score, and only then",
+            found="'of ' + self.of + (has(self.tolerance) ? ' with' : ' without') + ' tolerance'",
+        )
+    ),
+):
+    """What is compared in the answers of stable and the candidate to the same request."""
+
+    of: Compared
+    """What of an answer is compared."""
+    output: TensorName | None = None
+    """Name of the output in the Open Inference Protocol V2, e.g. `species`. Required when an
+    answer has several outputs; defaults to the only one."""
+    tolerance: Tolerance | None = None
+    """How far two scores may be apart: a number such as `"0.01"`, or a percentage of stable's
+    score such as `"1%"`. Required for `of: Score`, and only for it."""
+
+
+class Bound(NamedTuple):
+    """How far two scores may be apart: an amount, or a share of stable's score."""
+
+    amount: float
+    is_relative: bool
+
+
+def bound(tolerance: str) -> Bound:
+    """What `tolerance` allows: `"1%"` is a share of 0.01."""
+    number = float(tolerance.removesuffix("%"))
+    relative = tolerance.endswith("%")
+    return Bound(number / 100 if relative else number, relative)
+
+
+def comparison(block: Disagreement) -> str:
+    """The digest of the block, 8 hex digits: the value of the label `comparison`.
+
+    The first of SHA-256 of its fields that are there, as JSON with sorted keys and no spaces.
+    """
+    fields = block.model_dump(mode="json", by_alias=True, exclude_none=True)
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,91 @@
+"""The answers of one tick as they come: a rollout is counted as soon as all of its own are there.
+
+What was counted is not kept, so a tick holds the samples of few rollouts at once.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from model_rollouts.metrics.batching import Query
+from model_rollouts.metrics.counts import Counted, Unavailable
+from model_rollouts.metrics.findings import Finding, Reason
+from model_rollouts.metrics.series import Sample, Series
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A query without an answer, and why."""
+
+    message: str
+
+
+Answer = Iterable[tuple[Series, Sequence[Sample] | Failed]] | Failed
+"""What came back for one query: its series with raw samples, or why there are none.
+
+A series may have failed alone: then nothing is counted of its rollout, and others go on."""
+
+Samples = list[tuple[Series, Sequence[Sample]]]
+"""The series of one rollout, each with its samples."""
+
+
+class Counting:
+    """What the rollouts of one tick have counted, each once.
+
+    `queries` are all that are asked, `owners` the rollouts by namespace and revision, and `count`
+    counts one of them. A query may be taken in parts, no rollout of which is in two.
+    """
+
+    def __init__(
+        self,
+        queries: Iterable[Query],
+        owners: Mapping[tuple[str, str], str],
+        count: Callable[[str, Samples], Counted],
+    ) -> None:
+        self._owners = owners
+        self._count = count
+        self._left = Counter(key for query in queries for key in query.keys)
+        self._series: dict[str, Samples] = defaultdict(list)
+        self._failed: dict[str, str] = {}
+        self._done: set[str] = set()
+
+    def take(self, query: Query, answer: Answer) -> Iterator[tuple[str, Counted | Unavailable]]:
+        """Take what came back, and count the rollouts of which nothing is awaited any more.
+
+        One with a query that failed does not move. Nothing is lost: its watermark stays, and the
+        next tick asks again from there.
+        """
+        if isinstance(answer, Failed):
+            self._failed.update(dict.fromkeys(query.keys, answer.message))
+        else:
+            self._sort(query, answer)
+        for key in sorted(query.keys):
+            self._left[key] -= 1
+            if not self._left[key]:
+                yield key, self._counted(key)
+
+    def rest(self, keys: Iterable[str]) -> Iterator[tuple[str, Counted | Unavailable]]:
+        """Those among `keys` that no query was about."""
+        for key in keys:
+            if key not in self._done:
+                yield key, self._counted(key)
+
+    def _sort(
+        self, query: Query, answer: Iterable[tuple[Series, Sequence[Sample] | Failed]]
+    ) -> None:
+        for one, samples in answer:
+            key = self._owners.get((one.namespace, one.revision))
+            if key is None or key not in query.keys:
+                continue
+            if isinstance(samples, Failed):
+                self._failed[key] = samples.message
+            else:
+                self._series[key].append((one, samples))
+
+    def _counted(self, key: str) -> Counted | Unavailable:
+        self._done.add(key)
+        series = self._series.pop(key, [])
+        if key in self._failed:
+            message = self._failed[key]
+            return Unavailable(Finding(Reason.METRICS_UNAVAILABLE, "", (), message))
+        return self._count(key, series)

@@ -1,0 +1,1 @@
+"""What comes in: batches of records that Envoy's gRPC access logger sends, one parse a batch."""

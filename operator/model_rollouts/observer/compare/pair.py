@@ -1,0 +1,114 @@
+"""A pair of answers to one vote of its request.
+
+The unit of evidence is the request. Of one with several rows a single row votes, chosen by the
+request's id: each row is as likely as any other, so the share of votes that disagree is that of
+rows within requests, and rows that depend on each other are never counted as if they did not.
+"""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from model_rollouts.observer.compare.catalogue import COMPARISONS, Comparison
+from model_rollouts.observer.protocols import Tensor, UnreadableError, Value
+
+Row = Value | tuple[Value, ...]
+"""What is compared of one row: a value, or as many as its tensor has columns."""
+
+
+class Outcome(StrEnum):
+    """What became of one arm's answer."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    """Another status than 2xx, or no answer at all: broken off, or given up on."""
+    UNREADABLE = "unreadable"
+    CUT = "cut"
+    """Longer than what was recorded of it."""
+    NOT_CAPTURED = "not_captured"
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """One arm's answer: its outcome, and by digest of a comparison what it compares of each row.
+
+    A digest that is missing could not be read.
+    """
+
+    outcome: Outcome
+    rows: Mapping[str, Sequence[Row]] = msgspec.field(default_factory=dict)
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What a pair says.
+
+    `left_out` says why it is no vote; then nothing else is set. `why` says how a disagreement came
+    about. `distances` has one for each row where both have as many rows, else it is empty;
+    `furthest` is the index of the row that is furthest apart, which is the one to tell.
+    """
+
+    left_out: str = ""
+    disagrees: bool = False
+    why: str = ""
+    distances: Sequence[float] = ()
+    furthest: int = 0
+
+
+def rows_of(tensors: Collection[Tensor], comparison: Comparison) -> list[Row]:
+    """What is compared of each row; raises UnreadableError when the output is not there."""
+    if comparison.output is not None:
+        found = [each for each in tensors if each.name == comparison.output]
+        if not found:
+            raise UnreadableError(f"output {comparison.output!r} is not in the answer")
+    elif len(tensors) == 1:
+        found = list(tensors)
+    else:
+        raise UnreadableError(
+            f"found {len(tensors)} outputs: write in disagreement.output which is compared"
+        )
+    if comparison.of == "Score" and found[0].is_text:
+        raise UnreadableError(f"output {found[0].name!r} has texts: no score")
+    return [found[0].row(index) for index in range(found[0].rows)]
+
+
+def compared(stable: Answer, candidate: Answer, comparison: Comparison, request_id: str) -> Verdict:
+    """The vote of a pair.
+
+    A candidate that does not answer what stable answers disagrees; where stable itself did not
+    answer, or a body is cut or missing, there is nothing to agree with.
+    """
+    ours = stable.rows.get(comparison.digest)
+    if stable.outcome is not Outcome.ANSWERED or ours is None:
+        outcome = Outcome.UNREADABLE if stable.outcome is Outcome.ANSWERED else stable.outcome
+        return Verdict(left_out=f"stable_{outcome}")
+    if candidate.outcome in (Outcome.CUT, Outcome.NOT_CAPTURED):
+        return Verdict(left_out=f"candidate_{candidate.outcome}")
+    if candidate.outcome is Outcome.FAILED:
+        return Verdict(disagrees=True, why="failed")
+    theirs = candidate.rows.get(comparison.digest)
+    if theirs is None:
+        return Verdict(disagrees=True, why="unreadable")
+    if len(ours) != len(theirs):
+        return Verdict(disagrees=True, why="rows")
+    if not ours:
+        return Verdict(left_out="no_rows")
+    distances = [_distance(comparison, *both) for both in zip(ours, theirs, strict=True)]
+    votes = zlib.crc32(request_id.encode(errors="replace")) % len(distances)
+    return Verdict(
+        disagrees=distances[votes] > 0,
+        why="differs" if distances[votes] > 0 else "",
+        distances=distances,
+        furthest=max(range(len(distances)), key=distances.__getitem__),
+    )
+
+
+def _distance(comparison: Comparison, stable: Row, candidate: Row) -> float:
+    measure = COMPARISONS[comparison.of]
+    if not isinstance(stable, tuple) and not isinstance(candidate, tuple):
+        return measure(comparison, stable, candidate)
+    ours = stable if isinstance(stable, tuple) else (stable,)
+    theirs = candidate if isinstance(candidate, tuple) else (candidate,)
+    if len(ours) != len(theirs):
+        return 1.0
+    return max((measure(comparison, *both) for both in zip(ours, theirs, strict=True)), default=0.0)

@@ -1,0 +1,64 @@
+"""The observer's metrics. docs/observer.md describes each of them; a test holds both equal."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+MODEL = ("model_namespace", "model", "modelrollouts_revision")
+"""Labels of all that belongs to a revision: for pairs the candidate's, else the speaker's."""
+
+Revision = tuple[str, str, str]
+"""The values of these labels: namespace, model and revision."""
+
+
+class Counters:
+    """All metrics of one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"model_rollouts_observer_{name}", text, labels, registry=registry)
+
+        self.pairs = counter(
+            "pairs", "Requests that both versions answered.", *MODEL, "comparison", "slice"
+        )
+        self.disagreements = counter(
+            "disagreements", "Pairs that disagree.", *MODEL, "comparison", "slice"
+        )
+        self.unpaired = counter("unpaired", "Mirrored requests without a vote.", *MODEL, "reason")
+        self.records = counter("records", "Records that came.", *MODEL, "arm", "outcome")
+        self.stored = counter("stored_records", "Records that were committed.", *MODEL, "arm")
+        self.lost = counter("lost_records", "Records that never came.", *MODEL, "arm")
+        self.dropped = counter("dropped", "Records that were not stored.", *MODEL, "why")
+        self.start_time = Gauge(
+            "model_rollouts_observer_start_time_seconds",
+            "When this process began to count the revision, in Unix time.",
+            MODEL,
+            registry=registry,
+        )
+        self.refused = counter("refused_streams", "Streams that were refused.", "why")
+        self.commits = counter("commits", "Commits to the table.", "result")
+        self.waiting = Gauge(
+            "model_rollouts_observer_waiting_bytes",
+            "About how much memory rows take that wait for their commit.",
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "model_rollouts_observer_pending_requests",
+            "Requests of which one arm is known, or both were until lately.",
+            registry=registry,
+        )
+        self.streams = Gauge(
+            "model_rollouts_observer_streams", "Streams that are open.", registry=registry
+        )
+
+    def begin(self, revision: Revision, now: float) -> None:
+        """The revision is counted from now on: before any of its counts."""
+        self.start_time.labels(*revision).set(now)
+
+    def forget(self, revision: Revision) -> None:
+        """The revision is counted no longer: its series go."""
+        labels = dict(zip(MODEL, revision, strict=True))
+        of_revisions = (
+            *(self.pairs, self.disagreements, self.unpaired, self.records, self.stored),
+            *(self.lost, self.dropped, self.start_time),
+        )
+        for each in of_revisions:
+            each.remove_by_labels(labels)

@@ -1,0 +1,100 @@
+"""Both arms of a request meet here. Whatever happens, memory stays bounded.
+
+Halves live in two generations: when the younger one is as old as the time to live, or full, it
+becomes the older one, and what was in that is given up. So a half lives one to two times as long,
+and giving up costs nothing while it waits. A pair that was made stays known as long, so that a
+repeated record is not taken for another request.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+import msgspec
+
+from model_rollouts.observer.compare import Answer
+
+TTL_S = 60.0
+MOST_KEPT = 300_000
+"""Requests of one generation: about 40 MB of those that are made, 100 MB of waiting ones."""
+
+
+class Half(msgspec.Struct, frozen=True, gc=False):
+    """One arm of a request. `model` is namespace and name of the ModelDeployment."""
+
+    model: tuple[str, str]
+    is_shadow: bool
+    revision: str
+    request_id: str
+    answer: Answer
+    slice: str = ""
+    prediction_id: str = ""
+
+
+class Pair(NamedTuple):
+    """Stable's half, from the live port, and the candidate's, from the shadow port."""
+
+    stable: Half
+    candidate: Half
+
+
+class Taken(Enum):
+    """What became of a half that made no pair."""
+
+    WAITS = auto()
+    REPEATED = auto()
+    """The same arm of the same request again: the first one holds."""
+
+
+_MADE = object()
+
+
+class Pairs:
+    """Halves that wait for the other one.
+
+    ttl_s: how long a half waits at least, in seconds of whatever clock `now` comes from.
+    most: how many requests a generation has at most; beyond, halves wait for less time.
+    """
+
+    def __init__(self, ttl_s: float = TTL_S, most: int = MOST_KEPT) -> None:
+        self._ttl_s = ttl_s
+        self._most = most
+        self._young: dict[int, object] = {}
+        self._old: dict[int, object] = {}
+        self._turned: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a turn is due before its time."""
+        return len(self._young) >= self._most
+
+    def add(self, half: Half) -> Pair | Taken:
+        """Take a half; the pair when the other one waits."""
+        # By hash: an id may be long, and its hash is secret, so that no client can make two meet.
+        key = hash((half.model, half.request_id))
+        generation = self._young if key in self._young else self._old
+        other = generation.get(key)
+        if other is _MADE:
+            return Taken.REPEATED
+        if not isinstance(other, Half):
+            self._young[key] = half
+            return Taken.WAITS
+        if other.is_shadow == half.is_shadow:
+            return Taken.REPEATED
+        generation[key] = _MADE
+        return Pair(half, other) if other.is_shadow else Pair(other, half)
+
+    def expired(self, now: float) -> Iterator[Half]:
+        """Halves that have waited long enough, or are given up because there are too many."""
+        if self._turned is None:
+            self._turned = now
+        if now - self._turned < self._ttl_s and not self.is_full:
+            return
+        gone, self._old, self._young = self._old, self._young, {}
+        self._turned = now
+        for each in gone.values():
+            if isinstance(each, Half):
+                yield each

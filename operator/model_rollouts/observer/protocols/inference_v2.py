@@ -1,0 +1,148 @@
+"""The Open Inference Protocol V2 in JSON: flat and nested data, several rows, several tensors.
+
+https://github.com/kserve/open-inference-protocol. The first dimension of a tensor counts the rows.
+Numbers that JSON does not have (NaN, Infinity) and those that no double holds are refused, as is
+binary data: its tensors carry no `data`.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from model_rollouts.observer.protocols.tensors import Tensor, UnreadableError, Value, told
+
+MOST_DIMENSIONS = 8
+MOST_TENSORS = 4_096
+LONGEST_NAME = 128
+"""Characters of a tensor's name; the schema of a table keeps names."""
+
+
+class _Tensor(msgspec.Struct, gc=False):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: msgspec.Raw = msgspec.Raw()
+
+
+class _Request(msgspec.Struct, gc=False):
+    inputs: list[_Tensor]
+
+
+class _Answer(msgspec.Struct, gc=False):
+    outputs: list[_Tensor]
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_ANSWER = msgspec.json.Decoder(_Answer)
+_NESTED = msgspec.json.Decoder(list)
+
+
+class _Kind(NamedTuple):
+    """How the values of a datatype are read, and what they are in Python."""
+
+    flat: msgspec.json.Decoder[Any]
+    types: type | tuple[type, ...]
+
+
+_FLOATS = _Kind(msgspec.json.Decoder(list[float]), (float, int))
+_INTEGERS = _Kind(msgspec.json.Decoder(list[int]), int)
+_TRUTHS = _Kind(msgspec.json.Decoder(list[bool]), bool)
+_TEXTS = _Kind(msgspec.json.Decoder(list[str]), str)
+
+_KINDS: dict[str, _Kind] = {
+    "BOOL": _TRUTHS,
+    "BYTES": _TEXTS,
+    **dict.fromkeys(("FP16", "FP32", "FP64", "BF16"), _FLOATS),
+    **{f"{sign}INT{bits}": _INTEGERS for sign in ("", "U") for bits in (8, 16, 32, 64)},
+}
+
+_SPACE = b" \t\r\n"
+
+
+def read_request(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
+    """The inputs that are `wanted`, all of them for None; raises UnreadableError."""
+    try:
+        tensors = _REQUEST.decode(body).inputs
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from None
+    return _read(tensors, wanted)
+
+
+def read_answer(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
+    """The outputs that are `wanted`, all of them for None; raises UnreadableError."""
+    try:
+        tensors = _ANSWER.decode(body).outputs
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from None
+    return _read(tensors, wanted)
+
+
+def _unreadable(error: Exception) -> UnreadableError:
+    if isinstance(error, RecursionError):
+        return UnreadableError("JSON is nested too deeply")
+    return UnreadableError(f"JSON: {str(error)[:300]}")
+
+
+def _read(tensors: Sequence[_Tensor], wanted: Collection[str] | None) -> list[Tensor]:
+    if len(tensors) > MOST_TENSORS:
+        raise UnreadableError(f"found {len(tensors):,} tensors, at most {MOST_TENSORS:,} are read")
+    chosen = [each for each in tensors if wanted is None or each.name in wanted]
+    if len({each.name for each in chosen}) < len(chosen):
+        raise UnreadableError("two tensors have the same name")
+    return [_tensor(each) for each in chosen]
+
+
+def _tensor(tensor: _Tensor) -> Tensor:
+    name, shape = tensor.name, tensor.shape
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise UnreadableError(
+            f"tensor {told(name)}: its name has {len(name):,} characters, 1 to {LONGEST_NAME} are "
+            "read"
+        )
+    kind = _KINDS.get(tensor.datatype)
+    if kind is None:
+        raise UnreadableError(f"tensor {told(name)}: found datatype {told(tensor.datatype)}")
+    if len(shape) > MOST_DIMENSIONS or any(each < 0 for each in shape):
+        raise UnreadableError(f"tensor {told(name)}: found shape {told(str(shape[:9]))}")
+    data = bytes(tensor.data).lstrip(_SPACE)
+    if not data:
+        raise UnreadableError(f"tensor {told(name)}: found no data; binary data is not read")
+    try:
+        if data[1:].lstrip(_SPACE).startswith(b"["):
+            values = _flattened(_NESTED.decode(data), shape, kind.types, name)
+        else:
+            values = kind.flat.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"tensor {told(name)}: {_unreadable(error)}") from None
+    if len(values) != math.prod(shape):
+        raise UnreadableError(
+            f"tensor {told(name)}: found {len(values):,} values, its shape says {told(str(shape))}"
+        )
+    rows, width = shape[0] if shape else 1, math.prod(shape[1:])
+    if rows > len(values):
+        # A shape such as [10000000000, 0] needs no values at all.
+        raise UnreadableError(f"tensor {told(name)}: found {rows:,} rows without values")
+    return Tensor(name, rows, width, values, kind is _TEXTS)
+
+
+def _flattened(
+    nested: list[object], shape: Sequence[int], types: type | tuple[type, ...], name: str
+) -> Sequence[Value]:
+    """The values of nested lists, level by level: what is too deep is found and not walked."""
+    level = nested
+    for length in shape[1:]:
+        below: list[object] = []
+        for each in level:
+            if not isinstance(each, list) or len(each) != length:
+                raise UnreadableError(f"tensor {told(name)}: its lists are not of its shape")
+            below += each
+        level = below
+    for each in level:
+        if not isinstance(each, types) or (isinstance(each, bool) and types is not bool):
+            raise UnreadableError(
+                f"tensor {told(name)}: found {told(str(type(each).__name__))} among its values"
+            )
+    values: Sequence[Value] = level  # type: ignore[assignment] # each was looked at
+    return values

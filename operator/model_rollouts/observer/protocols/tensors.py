@@ -1,0 +1,44 @@
+"""What every protocol reads a body into: named blocks of values, a line of values for each row."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+Value = float | int | bool | str
+"""One number, truth or text."""
+
+LONGEST_TOLD = 80
+"""Characters of a body that an error repeats."""
+
+
+class UnreadableError(Exception):
+    """A body that is not what its protocol says; the message says where and what was found."""
+
+
+class Tensor(NamedTuple):
+    """`rows` x `width` values, row by row; `is_text` says that they are texts, not numbers."""
+
+    name: str
+    rows: int
+    width: int
+    values: Sequence[Value]
+    is_text: bool
+
+    def row(self, index: int) -> Value | tuple[Value, ...]:
+        """The value of a row, or its values when it has not exactly one."""
+        if self.width == 1:
+            return self.values[index]
+        return tuple(self.values[index * self.width : (index + 1) * self.width])
+
+
+def row_count(tensors: Iterable[Tensor]) -> int:
+    """How many rows all of them have, 0 for none; raises UnreadableError when they differ."""
+    counts = {each.rows for each in tensors}
+    if len(counts) > 1:
+        found = ", ".join(str(each) for each in sorted(counts)[:5])
+        raise UnreadableError(f"tensors have different numbers of rows: {found}")
+    return counts.pop() if counts else 0
+
+
+def told(text: str) -> str:
+    """A text of a body as an error may repeat it: short, in one line, in quotes."""
+    return repr(text if len(text) <= LONGEST_TOLD else f"{text[:LONGEST_TOLD]}…")

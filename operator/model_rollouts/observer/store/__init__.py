@@ -1,0 +1,1 @@
+"""The prediction log: chunks of rows, the Delta Lake table, and the thread that writes it."""

@@ -1,0 +1,106 @@
+"""What is told beside where the rollout is: a condition each, while there is something to do."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from model_rollouts.api.conditions import ConditionType, Reason
+from model_rollouts.rollout.objects import restarts
+from model_rollouts.rollout.objects.restarts import Restart
+from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.routes.acceptance import rejections_of
+
+
+class Notice(NamedTuple):
+    """A condition that is true, as a reason and in sentences."""
+
+    type: ConditionType
+    reason: Reason
+    message: str
+
+
+TYPES = (
+    ConditionType.OVERRIDE_IGNORED,
+    ConditionType.PARENT_REJECTED,
+    ConditionType.RESTARTING,
+    ConditionType.STABLE_NOT_CAPTURED,
+)
+"""Conditions that notices are."""
+
+
+def notices(state: RolloutState) -> tuple[Notice, ...]:
+    """Everything that is to be told now."""
+    return tuple(_found(state))
+
+
+def _found(state: RolloutState) -> Iterator[Notice]:
+    yield from _override(state)
+    yield from _rejected(state)
+    yield from _restart(state)
+    yield from _capture(state)
+
+
+def _rejected(state: RolloutState) -> Iterator[Notice]:
+    route, absent = state.observed.children.route, state.observed.absent
+    words = () if route is None else [each.words for each in rejections_of(route, absent)]
+    if words:
+        yield Notice(
+            ConditionType.PARENT_REJECTED,
+            Reason.GATEWAY_NOT_ACCEPTED,
+            f"{'; '.join(words)}. The other gateways serve the route. Correct the reference in "
+            "spec.route.parentRefs, or what the Gateway asks for.",
+        )
+
+
+def _restart(state: RolloutState) -> Iterator[Notice]:
+    found, stable = restarts.of_stable(state), state.stable
+    if found is None or stable is None:
+        return
+    where, replaced, pods = found
+    so_far = f"strategy.restart: {replaced} of {pods} pods of version {stable.version} are replaced"
+    match where:
+        case Restart.WAITS:
+            reason = Reason.RESTART_WAITS
+            said = (
+                f"strategy.restart: pods of version {stable.version} are replaced when no other "
+                "version is compared with it, and the rollout is not paused."
+            )
+        case Restart.UNDER_WAY:
+            reason, said = Reason.REPLACING_PODS, f"{so_far}."
+        case Restart.STOPPED:
+            reason = Reason.RESTART_STOPPED
+            said = (
+                f"{so_far}. The service fails since then, so the others keep running. Correct what "
+                "was changed, and write another token."
+            )
+    yield Notice(ConditionType.RESTARTING, reason, said)
+
+
+def _capture(state: RolloutState) -> Iterator[Notice]:
+    """What a stable version does not tell cannot be compared, however long one waits."""
+    asked, stable = state.spec.capture, state.stable
+    revision = None if stable is None else state.revisions.get(stable.revision)
+    if asked is None or revision is None or revision.fault is not None:
+        return
+    lacks = "no records" if revision.capture is None else "no bodies"
+    if revision.capture is None or (asked.sample and revision.capture.sample is None):
+        yield Notice(
+            ConditionType.STABLE_NOT_CAPTURED,
+            Reason.RENDERED_BEFORE,
+            f"spec.capture: version {revision.version}, which serves, sends {lacks} to the "
+            "observer: its pods were made before spec.capture asked for them. Its answers are "
+            "compared with those of no other version; once another one is promoted, this ends.",
+        )
+
+
+def _override(state: RolloutState) -> Iterator[Notice]:
+    asked = state.spec.strategy.override
+    if asked is not None and state.overridden is None:
+        known = dict.fromkeys(
+            [state.spec.model.version, *(each.version for each in state.revisions.values())]
+        )
+        yield Notice(
+            ConditionType.OVERRIDE_IGNORED,
+            Reason.VERSION_UNKNOWN,
+            f"strategy.override has no effect: no revision has version {asked.version}. Known "
+            f"versions are {', '.join(known)}. Correct the version, or remove the override.",
+        )

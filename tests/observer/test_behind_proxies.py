@@ -1,0 +1,182 @@
+"""Two real proxies and a real observer: what is mirrored meets by its id, counted exactly."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import web
+from deltalake import DeltaTable
+
+from model_rollouts.observer.capture.receiver import Certificate
+from model_rollouts.resources.capture import Capture
+from model_rollouts.resources.capture_proxy import Sender
+from tests.observer.batches import CANDIDATE, MODEL, NAMESPACE, STABLE, answer
+from tests.observer.running import Scraped, eventually, observing, options
+from tests.observer.stub_api import StubApi, served
+from tests.observer.test_killed import started
+from tests.resources.envoy import Proxied, proxied
+from tests.resources.observed import Token, on_loopback
+
+pytestmark = pytest.mark.timeout(180)
+
+HOST = "localhost"
+ARMS = ("live", "shadow")
+COMPARED = {"model_namespace": NAMESPACE, "model": MODEL, "modelrollouts_revision": CANDIDATE}
+OTHERWISE, FAILS, LEAVES_OUT = range(0, 100, 10), (3, 13), (5,)
+"""Requests that the candidate answers with another label, with 500, and with no output."""
+
+
+async def _stable(_: web.Request) -> web.StreamResponse:
+    return web.Response(body=answer("cat"), content_type="application/json")
+
+
+async def _candidate(request: web.Request) -> web.StreamResponse:
+    number = int(request.path.rpartition("/")[2] or -1)
+    if number in FAILS:
+        return web.Response(status=500)
+    if number in LEAVES_OUT:
+        return web.json_response({"outputs": []})
+    return web.Response(body=answer("dog" if number in OTHERWISE else "cat"))
+
+
+class World:
+    """Both proxies, and the observer that they send to."""
+
+    def __init__(self, made: Any, stable: Proxied, candidate: Proxied) -> None:
+        self.made = made
+        self.observer = Scraped(made.metrics_port)
+        self._arms = (stable, stable.ports.live), (candidate, candidate.ports.shadow)
+        self.sent = 0
+
+    async def ask(self, number: int = -1) -> None:
+        """One request with its mirrored copy, as a gateway sends them: with the same id."""
+        self.sent += 1
+        headers = {"x-request-id": f"request-{self.sent}"}
+        await asyncio.gather(
+            *(proxy.ask(port, f"/{number}", headers=headers) for proxy, port in self._arms)
+        )
+
+    async def connect(self) -> None:
+        """Until both proxies have a stream; what they have to tell before, they drop."""
+
+        async def connected() -> bool:
+            await self.ask()
+            return await self.observer.value("streams") == len(self._arms)
+
+        await eventually(connected)
+
+    async def settled(self, arm: str, kept: Callable[[], Awaitable[float]]) -> None:
+        """Until each request that was sent is kept, or told as lost."""
+        found: list[float] = []
+
+        async def known() -> bool:
+            found[:] = [await kept(), await self.observer.value("lost_records_total", arm=arm)]
+            return sum(found) >= self.sent
+
+        with contextlib.suppress(TimeoutError):
+            await eventually(known)
+        assert sum(found) == self.sent, found
+
+
+@contextlib.asynccontextmanager
+async def world(folder: Path) -> AsyncIterator[World]:
+    """Everything but the observer itself."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert(HOST)
+    files = Certificate(folder / "tls.crt", folder / "tls.key")
+    files.certificate.write_bytes(b"".join(e.bytes() for e in certificate.cert_chain_pems))
+    files.key.write_bytes(certificate.private_key_pem.bytes())
+    async with contextlib.AsyncExitStack() as stack:
+        kubeconfig = await stack.enter_async_context(served(StubApi(), folder))
+        made = replace(options(folder, kubeconfig), certificate=files)
+        proxies = []
+        for pod, revision, model in (
+            ("stable-0", STABLE, _stable),
+            ("candidate-0", CANDIDATE, _candidate),
+        ):
+            place = folder / pod
+            place.mkdir()
+            token = Token(place)
+            token.write(pod)
+            ca = authority.cert_pem.bytes().decode()
+            capture = Capture(sample=Fraction(1))
+            sender = Sender(capture, NAMESPACE, MODEL, HOST, made.port, ca, f"{place}")
+            proxy = proxied(
+                change=on_loopback, model=model, sender=sender, revision=revision, pod=pod
+            )
+            proxies.append(await stack.enter_async_context(proxy))
+        yield World(made, *proxies)
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """What the log has of requests, by arm."""
+    columns = ["arm", "request_id"]
+    table = DeltaTable(str(folder / "log" / "predictions"))
+    found: list[dict[str, Any]] = table.to_pyarrow_table(columns=columns).to_pylist()
+    return found
+
+
+def test_mirrored_requests_meet_and_their_disagreements_are_counted_exactly(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with world(tmp_path) as made, observing(made.made) as observer:
+            await made.connect()
+            for arm in ARMS:
+                await made.settled(arm, partial(observer.value, "stored_records_total", arm=arm))
+            before = await observer.value("pairs_total", **COMPARED)
+            for number in range(100):
+                await made.ask(number)
+
+            await observer.shows(before + 100, "pairs_total", **COMPARED)
+            odd = len({*OTHERWISE, *FAILS, *LEAVES_OUT})
+            await observer.shows(odd, "disagreements_total", **COMPARED)
+            await observer.shows(0, "unpaired_total")
+            path = f"/v1/namespaces/{NAMESPACE}/models/{MODEL}/revisions/{CANDIDATE}"
+            _, text = await observer.get(f"{path}/disagreements?limit=100")
+            whys = [each["why"] for each in json.loads(text)]
+            assert {why: whys.count(why) for why in whys} == {
+                "differs": len(OTHERWISE),
+                "failed": len(FAILS),
+                "unreadable": len(LEAVES_OUT),
+            }
+
+    asyncio.run(story())
+
+
+def test_each_request_is_kept_or_told_as_lost_when_the_observer_is_killed(tmp_path: Path) -> None:
+    async def kept(arm: str) -> float:
+        return len({each["request_id"] for each in rows(tmp_path) if each["arm"] == arm})
+
+    async def story() -> None:
+        async with world(tmp_path) as made:
+            process = await started(made.made)
+            try:
+                await made.connect()
+                for _ in range(50):
+                    await made.ask()
+            finally:
+                process.kill()
+                await process.wait()
+            for _ in range(30):
+                await made.ask()
+            process = await started(made.made)
+            try:
+                await made.connect()
+                for _ in range(20):
+                    await made.ask()
+                for arm in ARMS:
+                    await made.settled(arm, partial(kept, arm))
+                    assert await made.observer.value("lost_records_total", arm=arm) > 0
+            finally:
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
+
+    asyncio.run(story())
