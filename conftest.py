@@ -4,14 +4,15 @@ import gc
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["e2e.fixtures"]
 
-# How long one example takes tells how busy the machine is, and never whether the code is right.
+# How long an example takes tells how busy the machine is, and never whether the code is right.
+any_speed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # What is run again plays the same examples again; `make test-properties` looks for others.
-settings.register_profile("again", deadline=None, derandomize=True)
-settings.register_profile("others", deadline=None, print_blob=True)
+settings.register_profile("again", any_speed, derandomize=True)
+settings.register_profile("others", any_speed, print_blob=True)
 settings.load_profile("again")
 
 
