@@ -120,7 +120,7 @@ class Observer:
         return [json.loads(line) for line in told.splitlines()]
 
     def _worst(self, namespace: str, revision: str, limit: int) -> Sequence[str]:
-        # A copy that is broken off when the mirror ends is not answered.
+        # What was answered with an error has no species to show.
         what = ("--disagreements", "--answered")
         which = ("--namespace", namespace, "--revision", revision, *what)
         return ("model-rollouts", "predictions", "--log", LOG, *which, "--limit", f"{limit}")

@@ -39,8 +39,12 @@ def entry(
     got_length: int | None = None,
     got_base64: bool = False,
     flags: Sequence[str] = (),
+    answered_by: str = "model",
 ) -> Any:
-    """Add an entry to a batch: bodies that are None were not captured."""
+    """Add an entry to a batch: bodies that are None were not captured.
+
+    `answered_by` is "model", "proxy", or "" for an answer that did not come to its end.
+    """
     made = batch.http_logs.log_entry.add()
     made.request.request_id = request_id.encode()
     made.response.response_code.value = status
@@ -50,7 +54,8 @@ def entry(
     start = time.time() if start_s is None else start_s
     common.start_time.seconds, common.start_time.nanos = int(start), int(start % 1 * 1e9)
     common.time_to_last_downstream_tx_byte.nanos = 3_000_000
-    common.time_to_last_upstream_rx_byte.nanos = 2_000_000
+    if answered_by == "model":
+        common.time_to_last_upstream_rx_byte.nanos = 2_000_000
     for flag in flags:
         setattr(common.response_flags, flag, True)
     fields = common.metadata.filter_metadata.add(key=b"model_rollouts.capture").value.fields
@@ -62,7 +67,8 @@ def entry(
 
     if sequence is not None:
         put("boot", string_value=boot.encode())
-        put("seq", number_value=sequence)
+        if answered_by:
+            put("seq", number_value=sequence)
     if slice_:
         put("slice", string_value=slice_.encode())
     if sent is not None:

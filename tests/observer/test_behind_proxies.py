@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import trustme
 from aiohttp import web
@@ -33,6 +34,9 @@ ARMS = ("live", "shadow")
 COMPARED = {"model_namespace": NAMESPACE, "model": MODEL, "modelrollouts_revision": CANDIDATE}
 OTHERWISE, FAILS, LEAVES_OUT = range(0, 100, 10), (3, 13), (5,)
 """Requests that the candidate answers with another label, with 500, and with no output."""
+CLOSES, STOPS, WAITS = (6, 16, 26), (7,), (8, 18)
+"""Requests on which the candidate closes the connection before and within its answer, and those
+that it answers only once whoever mirrors has left."""
 
 
 async def _stable(_: web.Request) -> web.StreamResponse:
@@ -43,9 +47,26 @@ async def _candidate(request: web.Request) -> web.StreamResponse:
     number = int(request.path.rpartition("/")[2] or -1)
     if number in FAILS:
         return web.Response(status=500)
+    if number in WAITS:
+        # Cancelled when its proxy closes the connection: whoever asked has left.
+        await asyncio.Event().wait()
+    if number in CLOSES:
+        assert request.transport is not None
+        request.transport.abort()
+    if number in STOPS:
+        begun = web.StreamResponse()
+        await begun.prepare(request)
+        await begun.write(b'{"outputs":')
+        assert request.transport is not None
+        request.transport.abort()
+        return begun
     if number in LEAVES_OUT:
         return web.json_response({"outputs": []})
     return web.Response(body=answer("dog" if number in OTHERWISE else "cat"))
+
+
+GIVEN_UP_S = 0.3
+"""How long a copy is waited for that is never answered."""
 
 
 class World:
@@ -61,9 +82,21 @@ class World:
         """One request with its mirrored copy, as a gateway sends them: with the same id."""
         self.sent += 1
         headers = {"x-request-id": f"request-{self.sent}"}
-        await asyncio.gather(
-            *(proxy.ask(port, f"/{number}", headers=headers) for proxy, port in self._arms)
+        timeout = aiohttp.ClientTimeout(total=GIVEN_UP_S if number in WAITS else None)
+        live, shadow = (
+            proxy.ask(port, f"/{number}", headers=headers, timeout=timeout)
+            for proxy, port in self._arms
         )
+        if number in WAITS:
+            await live
+            with pytest.raises(TimeoutError):
+                await shadow
+        elif number in STOPS:
+            await live
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await shadow
+        else:
+            await asyncio.gather(live, shadow)
 
     async def connect(self) -> None:
         """Until both proxies have a stream; what they have to tell before, they drop."""
@@ -135,10 +168,15 @@ def test_mirrored_requests_meet_and_their_disagreements_are_counted_exactly(tmp_
             for number in range(100):
                 await made.ask(number)
 
-            await observer.shows(before + 100, "pairs_total", **COMPARED)
+            compared = 100 - len({*CLOSES, *STOPS, *WAITS})
+            await observer.shows(before + compared, "pairs_total", **COMPARED)
             odd = len({*OTHERWISE, *FAILS, *LEAVES_OUT})
             await observer.shows(odd, "disagreements_total", **COMPARED)
-            await observer.shows(0, "unpaired_total")
+            for reason, requests in (("no_answer", CLOSES), ("broken_off", (*STOPS, *WAITS))):
+                labels = {"reason": f"candidate_{reason}"}
+                await observer.shows(len(requests), "unpaired_total", **labels, **COMPARED)
+            unpaired = len({*CLOSES, *STOPS, *WAITS})
+            await observer.shows(unpaired, "unpaired_total", **COMPARED)
             path = f"/v1/namespaces/{NAMESPACE}/models/{MODEL}/revisions/{CANDIDATE}"
             _, text = await observer.get(f"{path}/disagreements?limit=100")
             whys = [each["why"] for each in json.loads(text)]

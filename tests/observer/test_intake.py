@@ -1,9 +1,12 @@
-"""What time decides: halves that wait no longer, and revisions that speak no more."""
+"""What becomes of records: votes, requests without one, and what time decides."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from model_rollouts.observer.capture.messages import Batch
@@ -71,9 +74,24 @@ class World:
         common = {"model_namespace": NAMESPACE, "model": MODEL}
         return self.registry.get_sample_value(f"model_rollouts_observer_{name}", common | labels)
 
+    def unpaired(self) -> dict[str, float]:
+        """Requests of the candidate without a vote, by reason."""
+        return {
+            sample.labels["reason"]: sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == "model_rollouts_observer_unpaired_total"
+            and sample.labels["modelrollouts_revision"] == CANDIDATE
+        }
+
 
 @pytest.fixture
 def world() -> World:
+    return spoken()
+
+
+def spoken() -> World:
+    """Both versions have opened their streams."""
     made = World()
     made.speaks(STABLE_POD)
     made.speaks(CANDIDATE_POD)
@@ -103,9 +121,9 @@ def test_halves_that_stay_alone_are_told_of_the_candidate(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("candidate", "disagreements"),
-    [({"status": 503}, 1), ({"status": 0}, 1), ({"got": b"{"}, 1), ({"got": answer("cat")}, 0)],
+    [({"status": 422}, 1), ({"got": b"{"}, 1), ({"got": answer("cat")}, 0)],
 )
-def test_a_candidate_that_does_not_answer_disagrees(
+def test_a_candidate_that_answers_otherwise_disagrees(
     world: World, candidate: dict[str, Any], disagreements: int
 ) -> None:
     world.comes(STABLE_POD, "a", 1, got=answer("cat"))
@@ -118,6 +136,90 @@ def test_a_candidate_that_does_not_answer_disagrees(
     assert all(each == [] for each in world.chunk.outputs.texts)
     cases = [case for each in world.intake.worst.values() for case in each.cases(9)]
     assert [(each.request_id, each.stable) for each in cases] == [("a", None)] * disagreements
+
+
+ANSWERS: dict[str, dict[str, Any]] = {
+    "same": {"got": answer("cat")},
+    "other": {"got": answer("dog")},
+    "rows": {"got": answer("cat", "cat")},
+    "unreadable": {"got": b"{"},
+    "failed": {"status": 422, "got": b"no"},
+    "cut": {"got": answer("cat"), "got_length": 99_999},
+    "not_captured": {},
+    # The model could not be reached, or closed the connection.
+    "no_answer": {
+        "status": 503,
+        "answered_by": "proxy",
+        "flags": ["upstream_connection_termination"],
+        "got": b"upstream connect error",
+    },
+    # The mirror ended before the model answered, while it did, or when the answer was all but sent.
+    "left": {"status": 0, "answered_by": "", "flags": ["downstream_connection_termination"]},
+    "left_early": {"answered_by": "", "flags": ["downstream_connection_termination"]},
+    "left_late": {"flags": ["downstream_connection_termination"], "got": answer("dog")},
+    # The model's own connection ended within its answer.
+    "ended": {"answered_by": "", "flags": ["upstream_protocol_error"]},
+    "missing": {},
+}
+"""What one version made of a request, as its proxy tells it."""
+BROKEN_OFF = ("left", "left_early", "left_late", "ended")
+
+
+def counted_as(stable: str, candidate: str) -> str:
+    """What docs/observer.md says of a request: agrees, disagrees, or why it has no vote."""
+    reason = dict.fromkeys(BROKEN_OFF, "broken_off")
+    if stable == "missing" or candidate == "missing":
+        both = stable == candidate
+        return "" if both else "stable_missing" if stable == "missing" else "candidate_missing"
+    if stable not in ("same", "other", "rows"):
+        return f"stable_{reason.get(stable, stable)}"
+    if candidate in (*BROKEN_OFF, "no_answer", "cut", "not_captured"):
+        return f"candidate_{reason.get(candidate, candidate)}"
+    return "agrees" if candidate == stable else "disagrees"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_each_request_is_one_vote_or_one_reason_in_whatever_order_records_come(
+    data: st.DataObject,
+) -> None:
+    kinds = st.sampled_from(sorted(ANSWERS))
+    asked = data.draw(st.lists(st.tuples(kinds, kinds), max_size=12))
+    records = [
+        (speaker, f"r{number}", kind)
+        for number, each in enumerate(asked)
+        for speaker, kind in zip((STABLE_POD, CANDIDATE_POD), each, strict=True)
+        if kind != "missing"
+    ]
+    world = spoken()
+
+    for sequence, (speaker, request_id, kind) in enumerate(data.draw(st.permutations(records)), 1):
+        world.comes(speaker, request_id, sequence, **ANSWERS[kind])
+    world.passes(60)
+    world.passes(60)
+
+    expected = Counter(counted_as(*each) for each in asked)
+    votes = {"comparison": "aaaaaaaa", "slice": "", "modelrollouts_revision": CANDIDATE}
+    pairs, disagreements = (
+        world.value(f"{each}_total", **votes) for each in ("pairs", "disagreements")
+    )
+    assert pairs == expected["agrees"] + expected["disagrees"]
+    assert disagreements == expected["disagrees"]
+    reasons = {each for each in expected if each not in ("", "agrees", "disagrees")}
+    assert world.unpaired() == {each: expected[each] for each in reasons}
+
+
+def test_copies_that_the_end_of_the_mirror_breaks_off_disagree_with_nothing(world: World) -> None:
+    for number in range(100):
+        world.comes(STABLE_POD, f"r{number}", number + 1, got=answer("cat"))
+        kind = "other" if number < 15 else "same" if number < 90 else BROKEN_OFF[number % 4]
+        world.comes(CANDIDATE_POD, f"r{number}", number + 1, **ANSWERS[kind])
+
+    votes = {"comparison": "aaaaaaaa", "slice": "", "modelrollouts_revision": CANDIDATE}
+    assert world.value("pairs_total", **votes) == 90
+    assert world.value("disagreements_total", **votes) == 15
+    assert world.unpaired() == {"candidate_broken_off": 10}
+    assert Counter(each.outcome for each in world.chunk.rows)["broken_off"] == 10
 
 
 def test_a_client_cannot_make_any_number_of_slices(world: World) -> None:

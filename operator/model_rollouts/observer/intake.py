@@ -364,7 +364,11 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
 
 def _outcome_of(record: Record) -> Outcome:
     """What became of the answer, without a look at its values."""
-    if not 200 <= record.status < 300 or "DC" in record.flags.split(","):
+    if not record.answered_by or "DC" in record.flags.split(","):
+        return Outcome.BROKEN_OFF
+    if record.answered_by == "proxy":
+        return Outcome.NO_ANSWER
+    if not 200 <= record.status < 300:
         return Outcome.FAILED
     if record.answer is None:
         return Outcome.NOT_CAPTURED

@@ -68,8 +68,8 @@ def test_broken_requests_say_what_they_were() -> None:
         1,
         status=503,
         flags=("upstream_connection_failure", "downstream_connection_termination"),
+        answered_by="proxy",
     )
-    made.common_properties.ClearField("time_to_last_upstream_rx_byte")
 
     record = record_of(made)
 
@@ -79,13 +79,14 @@ def test_broken_requests_say_what_they_were() -> None:
 
 
 def test_a_sampled_request_whose_answer_did_not_end_has_no_number() -> None:
-    made = entry(Batch(), "r", None, status=0)
-    metadata = made.common_properties.metadata.filter_metadata[0]
-    metadata.value.fields.add(key=b"boot").value.string_value = b"boot"
-
-    record = record_of(made)
+    record = record_of(entry(Batch(), "r", 1, status=0, answered_by=""))
 
     assert (record.boot, record.sequence) == ("boot", 0)
+
+
+@pytest.mark.parametrize("sequence", [1, None])
+def test_an_answer_that_began_and_did_not_end_is_nobodys(sequence: int | None) -> None:
+    assert record_of(entry(Batch(), "r", sequence, answered_by="")).answered_by == ""
 
 
 def fields(made: Any) -> Any:

@@ -68,7 +68,7 @@ def test_a_pair_agrees_or_disagrees() -> None:
         (answer("cat", "cat"), "rows"),
     ],
 )
-def test_a_candidate_that_does_not_answer_what_stable_does_disagrees(
+def test_a_candidate_that_answers_with_an_error_or_with_nonsense_disagrees(
     candidate: Answer, why: str
 ) -> None:
     assert compared(answer("cat"), candidate, LABEL, "r") == Verdict(disagrees=True, why=why)
@@ -79,9 +79,13 @@ def test_a_candidate_that_does_not_answer_what_stable_does_disagrees(
     [
         (Answer(Outcome.FAILED), answer("cat"), "stable_failed"),
         (Answer(Outcome.FAILED), Answer(Outcome.FAILED), "stable_failed"),
+        (Answer(Outcome.NO_ANSWER), answer("cat"), "stable_no_answer"),
+        (Answer(Outcome.BROKEN_OFF), Answer(Outcome.BROKEN_OFF), "stable_broken_off"),
         (Answer(Outcome.CUT), answer("cat"), "stable_cut"),
         (Answer(Outcome.NOT_CAPTURED), answer("cat"), "stable_not_captured"),
         (Answer(Outcome.ANSWERED), answer("cat"), "stable_unreadable"),
+        (answer("cat"), Answer(Outcome.NO_ANSWER), "candidate_no_answer"),
+        (answer("cat"), Answer(Outcome.BROKEN_OFF), "candidate_broken_off"),
         (answer("cat"), Answer(Outcome.CUT), "candidate_cut"),
         (answer("cat"), Answer(Outcome.NOT_CAPTURED), "candidate_not_captured"),
         (answer(), answer(), "no_rows"),

@@ -46,7 +46,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     `start_s` is Unix time, `latency_ms` until the last byte to the client. `boot` is empty for a
     request that was not sampled, and `sequence` is 0 for one whose answer did not end.
-    `answered_by` is "model", "proxy" (an error of its own), or "" when nothing was answered.
+    `answered_by` is "model", "proxy" (an error of its own), or "" when no answer came to its end.
     """
 
     request_id: str
@@ -100,7 +100,7 @@ def record_of(entry: Any) -> Record:
         took.seconds * 1e3 + took.nanos / 1e6,
         status,
         flags,
-        _answered_by(status, common),
+        _answered_by(status, common, is_broken_off=bool(boot) and not sequence),
         boot,
         sequence,
         min(entry.request.request_body_bytes, LARGEST_SEQUENCE)
@@ -112,11 +112,14 @@ def record_of(entry: Any) -> Record:
     )
 
 
-def _answered_by(status: int, common: Any) -> str:
-    if not status:
-        return ""
+def _answered_by(status: int, common: Any, *, is_broken_off: bool) -> str:
     received = common.time_to_last_upstream_rx_byte
-    return "model" if received.seconds or received.nanos else "proxy"
+    if is_broken_off or not status:
+        return ""
+    if received.seconds or received.nanos:
+        return "model"
+    # What the proxy answers itself are errors: anything else came from the model, to no end.
+    return "proxy" if status >= 300 else ""
 
 
 def _id(text: bytes, name: str) -> str:

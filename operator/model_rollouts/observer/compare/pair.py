@@ -23,11 +23,21 @@ class Outcome(StrEnum):
 
     ANSWERED = "answered"
     FAILED = "failed"
-    """Another status than 2xx, or no answer at all: broken off, or given up on."""
+    """The model itself answered, with another status than 2xx."""
+    NO_ANSWER = "no_answer"
+    """The proxy answered in place of the model: it was not reached, or ended without an answer."""
+    BROKEN_OFF = "broken_off"
+    """The answer did not come to its end: whoever asked left, or the connection or a pod ended."""
     UNREADABLE = "unreadable"
     CUT = "cut"
     """Longer than what was recorded of it."""
     NOT_CAPTURED = "not_captured"
+
+
+_NOTHING_TO_COMPARE = frozenset(
+    {Outcome.NO_ANSWER, Outcome.BROKEN_OFF, Outcome.CUT, Outcome.NOT_CAPTURED}
+)
+"""Outcomes of a candidate of which nobody knows what it would have said."""
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -75,14 +85,16 @@ def rows_of(tensors: Collection[Tensor], comparison: Comparison) -> list[Row]:
 def compared(stable: Answer, candidate: Answer, comparison: Comparison, request_id: str) -> Verdict:
     """The vote of a pair.
 
-    A candidate that does not answer what stable answers disagrees; where stable itself did not
-    answer, or a body is cut or missing, there is nothing to agree with.
+    A candidate that answers what stable answers with an error, or with what cannot be read,
+    disagrees. Where either version's answer is missing, broken off or cut, there is nothing to
+    compare: that a mirror or a pod ends says nothing of a version, and that a model does not answer
+    is what objectives on errors and latency count.
     """
     ours = stable.rows.get(comparison.digest)
     if stable.outcome is not Outcome.ANSWERED or ours is None:
         outcome = Outcome.UNREADABLE if stable.outcome is Outcome.ANSWERED else stable.outcome
         return Verdict(left_out=f"stable_{outcome}")
-    if candidate.outcome in (Outcome.CUT, Outcome.NOT_CAPTURED):
+    if candidate.outcome in _NOTHING_TO_COMPARE:
         return Verdict(left_out=f"candidate_{candidate.outcome}")
     if candidate.outcome is Outcome.FAILED:
         return Verdict(disagrees=True, why="failed")
