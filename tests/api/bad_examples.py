@@ -700,6 +700,14 @@ COMPARISONS: list[Row] = [
         "capture one version before the objective",
     ),
     (
+        "spec",
+        {**MINIMAL["spec"], "protocol": "GRPC", "objectives": [ERRORS, DISAGREEMENT]},
+        "spec.protocol",
+        "found an objective of type Disagreement and the protocol GRPC, remove the objective or "
+        "serve the model by HTTP: the observer reads answers in JSON alone",
+    ),
+    ("spec.protocol", "gRPC", "spec.protocol", '"HTTP", "GRPC"'),
+    (
         "spec.objectives",
         [ERRORS, {**DISAGREEMENT, "compare": "Stable"}],
         "spec.objectives[1].compare",

@@ -91,6 +91,7 @@ DEFAULTS: Object = {
         "advanced": {"falseRollback": "1%", "falsePromotion": "5%"},
     },
     "paused": False,
+    "protocol": "HTTP",
 }
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -346,6 +347,7 @@ GOOD: dict[str, dict[str, Any]] = {
         }
     },
     "paused": {"spec.paused": True},
+    "gRPC": {"spec.protocol": "GRPC", "spec.port": 8001},
     "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},
 }
 

@@ -6,7 +6,7 @@ import pytest
 
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.cursor import Cursor
-from model_rollouts.metrics.findings import HOLDS, Reason
+from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.metrics.objectives import client_errors, errors, latency, own_counters
 from model_rollouts.metrics.pods import Pod
@@ -375,37 +375,30 @@ def test_live_and_shadow_are_counted_apart() -> None:
     assert [totals(records, arm) for arm in ("stable", "candidate", "shadow")] == [[100], [5], [95]]
 
 
-def test_answers_of_grpc_are_found_by_the_interval_and_the_arm_that_had_them() -> None:
-    """Two of them failed, which no counter of HTTP tells: they were answers 200."""
+def test_an_answer_of_grpc_is_bad_by_its_own_status_alone() -> None:
+    """All of them are answers 200; a series of a status appears with the first such answer."""
     world = World()
-    for revision, pod in (("new", "p"), ("old", "s")):
-        world.write(
-            COMPLETED, {-0.5: 100, 0.5: 106, 1.5: 112, 2.5: 118}, revision=revision, pod=pod
-        )
-        world.write(UPTIME, _steady(), revision=revision, pod=pod)
+    world.write(COMPLETED, {-0.5: 100, 0.5: 106, 1.5: 112, 2.5: 118})
+    world.write(UPTIME, _steady())
     for status, row in {
-        "0": {-0.5: 7, 0.5: 7, 1.5: 11, 2.5: 11},
+        "0": {-0.5: 7, 0.5: 7, 1.5: 8, 2.5: 9},
+        "1": {1.5: 1, 2.5: 1},
+        "3": {2.5: 3},
         "13": {1.5: 2, 2.5: 2},
+        "14": {0.5: 1, 1.5: 1, 2.5: 2},
     }.items():
         world.write(GRPC, row, envoy_grpc_status=status)
-    world.write(GRPC, {1.5: 3, 2.5: 4}, listener=Listener.SHADOW, envoy_grpc_status="0")
+    measured = rollout(objectives=(errors("errors"), client_errors("client-errors")))
 
-    records = count(world, rollout(arms=_arms()), 3)
+    records = count(world, measured, 3)
 
-    found = [
-        [(each.arm, each.message) for each in record.findings if each.reason is Reason.GRPC_ANSWERS]
-        for record in records
+    found = [each.arms["candidate"].tallies for each in records]
+    assert [(each["errors"].total, each["errors"].bad) for each in found] == [
+        (6, (1,)),
+        (6, (2,)),
+        (6, (1,)),
     ]
-    assert found == [
-        [],
-        [
-            ("candidate", "6 answers of candidate were gRPC, which is not judged"),
-            ("shadow", "3 answers of shadow were gRPC, which is not judged"),
-        ],
-        [("shadow", "1 answers of shadow were gRPC, which is not judged")],
-    ]
-    # What failed otherwise counts all the same.
-    assert Reason.GRPC_ANSWERS not in HOLDS
+    assert [each["client-errors"].bad for each in found] == [(0,), (0,), (3,)]
 
 
 def test_copies_to_a_pod_count_once_it_was_asked_for_two_seconds() -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from model_rollouts.metrics.objectives import GRPC_ANSWERS
+from model_rollouts.metrics.objectives import GRPC_ERRORS
 from model_rollouts.resources.controller_revision import objects
 from model_rollouts.resources.edges import bucket_edge, bucket_edges
 from tests.resources.envoy import REVISION, Proxied, binary, eventually, proxied
@@ -167,7 +167,7 @@ def test_answers_of_grpc_are_counted_by_status_and_by_nothing_else() -> None:
                 ("shadow", "14"): 1,
             }
             metrics = {metric for metric, _ in await proxy.samples() if "grpc" in metric}
-            assert metrics == {GRPC_ANSWERS.metric}
+            assert metrics == {GRPC_ERRORS.metric}
 
     run(scenario())
 

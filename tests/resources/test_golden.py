@@ -1,9 +1,10 @@
 """What one revision is rendered to, in full, as committed YAML."""
 
 from model_rollouts.resources.controller_revision import objects
+from model_rollouts.resources.revision import Protocol
 from model_rollouts.routes.http_route import Backend, Mirror, RouteSpec, http_route
 from model_rollouts.routes.record import RouteRecord
-from tests.resources.example import MODEL, NAMESPACE, OWNER, stored
+from tests.resources.example import MODEL, NAMESPACE, OWNER, revision_input, stored
 from tests.resources.golden import GOLDEN, assert_golden
 
 STABLE, CANDIDATE = f"{MODEL}-1111111111", f"{MODEL}-2222222222"
@@ -26,6 +27,15 @@ def test_the_services() -> None:
     _, *services = objects(stored(), OWNER)
 
     assert_golden("services.yaml", *services)
+
+
+def test_the_services_of_a_model_that_speaks_grpc_say_so_to_the_gateway() -> None:
+    _, *services = objects(stored(), OWNER)
+    _, *of_grpc = objects(stored(revision_input(protocol=Protocol.GRPC)), OWNER)
+
+    for one, other in zip(services, of_grpc, strict=True):
+        (port,), (spoken,) = one["spec"]["ports"], other["spec"]["ports"]
+        assert spoken == {**port, "appProtocol": "kubernetes.io/h2c"}
 
 
 def test_the_controller_revision() -> None:

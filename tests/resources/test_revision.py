@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from model_rollouts.resources import revision
 from model_rollouts.resources.canonical import canonical_template
 from model_rollouts.resources.errors import ResourceError
-from model_rollouts.resources.revision import Artifact, canonical, find_revision, is_same, new_name
+from model_rollouts.resources.revision import (
+    Artifact,
+    Protocol,
+    canonical,
+    find_revision,
+    is_same,
+    new_name,
+)
 from tests.resources.example import MODEL, revision_input, template
 
 
@@ -73,12 +80,19 @@ def test_an_edit_that_means_something_makes_a_new_revision(path: str, value: Any
     [
         {"version": "4"},
         {"port": 8081},
+        {"protocol": Protocol.GRPC},
         {"artifact": None},
         {"artifact": Artifact("s3://models/arrival/3", "sha256:" + "b" * 64)},
     ],
 )
-def test_version_port_and_artifact_are_part_of_a_revision(changes: dict[str, Any]) -> None:
+def test_version_port_protocol_and_artifact_are_part_of_a_revision(changes: dict[str, Any]) -> None:
     assert not is_same(canonical(revision_input()), revision_input(**changes))
+
+
+def test_http_is_what_was_always_spoken() -> None:
+    """A revision that a release before stored says nothing of it."""
+    assert "protocol" not in canonical(revision_input())
+    assert is_same(canonical(revision_input()), revision_input(protocol=Protocol.HTTP))
 
 
 def test_an_empty_directory_keeps_its_meaning() -> None:

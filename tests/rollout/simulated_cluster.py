@@ -11,7 +11,7 @@ import math
 import pickle
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -302,8 +302,6 @@ class World:
     """PodDisruptionBudgets of others in the namespace, None while they are not known."""
     scraped_every: int | None = INTERVAL
     """The measured seconds between two scrapes, None while they are not known."""
-    grpc: Collection[str] = ()
-    """The versions that answer gRPC."""
     prometheus_up: bool = True
     gateway_accepts: bool = True
     settings: Settings = SETTINGS
@@ -611,8 +609,6 @@ class World:
             if blind:
                 message = f"Prometheus scraped no pod of revision {arm.revision}"
                 findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
-            if self.version_of(arm.revision).removeprefix("v") in self.grpc:
-                findings.append(Finding(Reason.GRPC_ANSWERS, arm.name, (), "5 answers were gRPC"))
             tallies = {
                 each.name: given.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives

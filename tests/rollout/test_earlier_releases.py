@@ -101,7 +101,12 @@ def of_other_rules(evidence: dict[str, Any]) -> dict[str, Any]:
     return evidence | {"judge": evidence["judge"][::-1]}
 
 
-@pytest.mark.parametrize("left", [of_another_form, of_other_rules])
+def of_uncounted_failures(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Of a release that found answers of gRPC, and counted those that failed as good."""
+    return evidence | {"grpc": True}
+
+
+@pytest.mark.parametrize("left", [of_another_form, of_other_rules, of_uncounted_failures])
 @pytest.mark.parametrize("path", LEFT, ids=lambda path: path.name.removesuffix(".json.gz"))
 def test_evidence_that_cannot_be_used_is_said_to_be_dropped_and_users_keep_their_version(
     path: Path, left: Callable[[dict[str, Any]], dict[str, Any]]

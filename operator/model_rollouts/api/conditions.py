@@ -131,10 +131,6 @@ class Reason(Word):
         "Prometheus scrapes pods, but has not all series of them; the candidate's weight is held.",
     )
     DUPLICATE_TARGETS = "DuplicateTargets", "Prometheus scrapes the same pods more than once."
-    GRPC_NOT_JUDGED = (
-        "GrpcNotJudged",
-        "Answers are gRPC, and whether they failed is not counted; the candidate's weight is held.",
-    )
     SPLIT_NOT_OBSERVED = (
         "SplitNotObserved",
         "Candidate and stable do not get requests in the proportion of their weights.",

@@ -10,7 +10,7 @@ from pydantic import (
     field_validator,
 )
 
-from model_rollouts.api.base import INT32, Part, Rule, rules, shown
+from model_rollouts.api.base import INT32, Part, Rule, Word, rules, shown
 from model_rollouts.api.capture import Capture
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
@@ -103,6 +103,21 @@ _ANSWERS_ARE_CAPTURED = Rule(
 )
 
 
+_COMPARED_ARE_JSON = Rule(
+    "self.protocol != 'GRPC' || self.objectives.all(o, o.type != 'Disagreement')",
+    "found an objective of type Disagreement and the protocol GRPC, remove the objective or serve "
+    "the model by HTTP: the observer reads answers in JSON alone",
+    field=".protocol",
+)
+
+
+class Protocol(Word):
+    """What is spoken on the port of the model server."""
+
+    HTTP = "HTTP", "HTTP/1.1, and HTTP/2 for clients in the cluster that begin with it."
+    GRPC = "GRPC", "gRPC, over HTTP/2 without TLS. An answer is judged by its gRPC status."
+
+
 class Spec(
     Part,
     json_schema_extra=rules(
@@ -112,6 +127,7 @@ class Spec(
         _SHADOW_IS_SAID,
         _COPIES_ARE_COMPARED,
         _ANSWERS_ARE_CAPTURED,
+        _COMPARED_ARE_JSON,
     ),
 ):
     """The desired state."""
@@ -128,6 +144,8 @@ class Spec(
     stops the service; a new version then waits."""
     port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)]
     """Port on which the container `model` listens."""
+    protocol: Protocol = Protocol.HTTP
+    """What the container `model` speaks on that port. Defaults to `HTTP`."""
     template: PodTemplate
     """Template of the model's pods, a PodTemplateSpec. Its container `model` serves the model."""
     route: Route

@@ -23,8 +23,6 @@ class Reason(StrEnum):
     promoted."""
     NO_TRAFFIC = "NoTraffic"
     """The arm was scraped and counted nothing, while another arm had traffic. Hold."""
-    GRPC_ANSWERS = "GrpcAnswers"
-    """Answers were gRPC: one that tells of an error has the HTTP status 200, and counts as good."""
     HISTORY_LOST = "HistoryLost"
     """Counts behind the first sample of a process are unknown: it starts from a fresh baseline."""
     COUNTERS_RESET = "CountersReset"

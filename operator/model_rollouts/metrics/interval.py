@@ -120,10 +120,6 @@ class Interval:
             if restarted:
                 message = f"counters of {', '.join(restarted)} started again from zero"
                 found.append(Finding(Reason.COUNTERS_RESET, arm.name, restarted, message))
-            for reason, sums in arm.unjudged:
-                if answers := total_of(sums, self.increments):
-                    message = f"{answers:,} answers of {arm.name} were gRPC, which is not judged"
-                    found.append(Finding(reason, arm.name, (), message))
             if not counts[arm.name].pods:
                 message = f"Prometheus scraped no pod of revision {revision}"
                 found.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))

@@ -11,7 +11,6 @@ from functools import lru_cache
 from sys import intern
 
 from model_rollouts.metrics.errors import InputError, require_name
-from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.histogram_edges import rounded
 from model_rollouts.metrics.sources import (
     MODEL_SERVER,
@@ -142,15 +141,27 @@ CLIENT_ERRORS = Counter(
 )
 """Answers 4xx of the model, but for 429. What the proxy refuses itself, such as a request that it
 cannot read, no model has seen: it is in the listener's classes, and not here."""
-GRPC_ANSWERS = Counter("envoy_cluster_grpc", listener_label=_CLUSTER)
-"""Answers of gRPC by status: a series for each one that occurred."""
+GRPC_STATUS = "envoy_grpc_status"
+
+
+def _grpc(*statuses: int) -> Counter:
+    pattern = (GRPC_STATUS, "|".join(map(str, statuses)))
+    return Counter("envoy_cluster_grpc", listener_label=_CLUSTER, pattern=pattern)
+
+
+GRPC_ERRORS = _grpc(2, 4, 8, 12, 13, 14, 15)
+"""Answers of gRPC that tell of a failure of the server: Unknown, DeadlineExceeded,
+ResourceExhausted, Unimplemented, Internal, Unavailable, DataLoss. Their HTTP status is 200. They
+are those that OpenTelemetry's conventions for RPC call errors of a server, and ResourceExhausted,
+which is 429 in HTTP. What the proxy answers itself while the model takes no connection is among
+them, as Unavailable."""
+GRPC_CLIENT_ERRORS = _grpc(3, 5, 6, 7, 9, 10, 11, 16)
+"""Answers of gRPC that blame the request: InvalidArgument, NotFound, AlreadyExists,
+PermissionDenied, FailedPrecondition, Aborted, OutOfRange, Unauthenticated. Cancelled is neither."""
 _GIVEN_UP = (Term(GIVEN_UP), Term(SESSIONS, sign=-1))
 TIMED = _http("time_count")
 WITHIN = _http("time_bucket")
 _SHORTEST = 0.002
-
-UNJUDGED: tuple[tuple[Reason, Source, Counter], ...] = ((Reason.GRPC_ANSWERS, PROXY, GRPC_ANSWERS),)
-"""What no objective can judge, however good it looks, and what is found when it is counted."""
 
 
 def proxy_edge(threshold: float) -> float:
@@ -169,22 +180,28 @@ def proxy_threshold(edge: float) -> float:
 
 
 def errors(name: str) -> CountedObjective:
-    """Server errors, throttled requests and requests given up on, of all requests."""
+    """Server errors, throttled requests and requests given up on, of all requests.
+
+    An answer of gRPC is a server error by its own status: that of HTTP is 200 then.
+    """
     return CountedObjective(
         name,
         PROXY,
         (Term(COMPLETED), *_GIVEN_UP),
-        ((Term(SERVER_ERRORS), Term(THROTTLED), *_GIVEN_UP),),
+        ((Term(SERVER_ERRORS), Term(THROTTLED), Term(GRPC_ERRORS), *_GIVEN_UP),),
     )
 
 
 def client_errors(name: str) -> CountedObjective:
-    """Answers 4xx of the model but for 429, of all requests: it may refuse what was valid."""
+    """Answers of the model that blame the request, of all requests: it may refuse what was valid.
+
+    They are 4xx but for 429, and those of gRPC that say the same.
+    """
     return CountedObjective(
         name,
         PROXY,
         (Term(COMPLETED), *_GIVEN_UP),
-        ((Term(CLIENT_ERRORS),),),
+        ((Term(CLIENT_ERRORS), Term(GRPC_CLIENT_ERRORS)),),
     )
 
 

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.objectives import (
-    UNJUDGED,
     CountedObjective,
     Template,
     Term,
@@ -45,13 +43,12 @@ class ObjectiveSums:
 
 @dataclass(frozen=True, slots=True)
 class ArmSums:
-    """One arm, the objectives it can be judged by, and what cannot be judged of it."""
+    """One arm, and the objectives it can be judged by."""
 
     name: str
     revision: str
     listener: Listener
     objectives: tuple[ObjectiveSums, ...]
-    unjudged: tuple[tuple[Reason, Sum], ...]
 
 
 class Slots:
@@ -63,9 +60,9 @@ class Slots:
         arms = tuple(
             _Arm(arm.name, self._places[arm.revision], arm.listener) for arm in rollout.arms
         )
-        self._layout = layout = _layout(arms, rollout.objectives, rollout.sparing)
+        self._layout = layout = _layout(arms, rollout.objectives)
         self.arms = tuple(
-            ArmSums(arm.name, arm.revision, arm.listener, *sums)
+            ArmSums(arm.name, arm.revision, arm.listener, sums)
             for arm, sums in zip(rollout.arms, layout.arms, strict=True)
         )
         self.totals = layout.totals
@@ -111,12 +108,10 @@ class _Arm(NamedTuple):
 class _Layout:
     """The slots and sums of all rollouts with the same objectives and arms."""
 
-    def __init__(
-        self, arms: Sequence[_Arm], objectives: Sequence[CountedObjective], *, sparing: bool
-    ) -> None:
+    def __init__(self, arms: Sequence[_Arm], objectives: Sequence[CountedObjective]) -> None:
         self.slots: dict[tuple[int, Template], int] = {}
         self._totals: set[int] = set()
-        self.arms = tuple(self._arm(arms, arm, objectives, sparing) for arm in arms)
+        self.arms = tuple(self._arm(arms, arm, objectives) for arm in arms)
         self.templates = self._templates()
         self.totals = frozenset(self._totals)
         self.by_source = self._by_source()
@@ -130,25 +125,16 @@ class _Layout:
         arms: Sequence[_Arm],
         arm: _Arm,
         objectives: Sequence[CountedObjective],
-        sparing: bool,
-    ) -> tuple[tuple[ObjectiveSums, ...], tuple[tuple[Reason, Sum], ...]]:
-        # At the slow pace nothing is decided, so nothing has to wait.
-        sources = () if sparing else {each.source for each in objectives}
+    ) -> tuple[ObjectiveSums, ...]:
         on_copies = any(each.listener is Listener.SHADOW for each in arms)
         shared = any(other.revision == arm.revision for other in arms if other != arm)
-        sums = tuple(
+        return tuple(
             self._objective(arm, objective)
             for objective in objectives
             # Where a revision serves users and copies, a counter of both tells of neither.
             if (objective.tells_listeners_apart or not shared)
             and (on_copies or not objective.of_copies)
         )
-        unjudged = tuple(
-            (reason, ((self._slot(arm, source, Term(counter)), 1),))
-            for reason, source, counter in UNJUDGED
-            if source in sources
-        )
-        return sums, unjudged
 
     def _objective(self, arm: _Arm, objective: CountedObjective) -> ObjectiveSums:
         total = self._sum(arm, objective, objective.total)
@@ -209,11 +195,9 @@ class _Layout:
 
 
 @lru_cache(maxsize=128)
-def _layout(
-    arms: tuple[_Arm, ...], objectives: tuple[CountedObjective, ...], sparing: bool
-) -> _Layout:
+def _layout(arms: tuple[_Arm, ...], objectives: tuple[CountedObjective, ...]) -> _Layout:
     """Always the same one: thousands of rollouts have the same objectives and arms."""
-    return _Layout(arms, objectives, sparing=sparing)
+    return _Layout(arms, objectives)
 
 
 def total_of(sums: Sum, increments: Sequence[int]) -> int:

@@ -51,7 +51,7 @@ def render(
         "proxyImage": settings.image,
         "inMesh": is_in_mesh(model, given.template, settings),
         "deployment": deployment(model, revision, template),
-        "services": services(model, revision),
+        "services": services(model, revision, given.protocol),
     }
 
 

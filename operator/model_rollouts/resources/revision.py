@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from model_rollouts.resources import capture as captures
@@ -22,6 +23,15 @@ so that a new operator sees no new revision in an old input."""
 
 _NAMED_BY = 1
 """What is hashed for a name says so: what every encoder writes alike keeps its name."""
+
+
+class Protocol(StrEnum):
+    """What is spoken on the model's port."""
+
+    HTTP = "HTTP"
+    """HTTP/1.1; HTTP/2 for clients in the cluster that speak it from the start."""
+    GRPC = "GRPC"
+    """gRPC, over HTTP/2 without TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,7 @@ class RevisionInput:
     template: Mapping[str, Any]
     artifact: Artifact | None = None
     capture: Capture | None = None
+    protocol: Protocol = Protocol.HTTP
 
 
 def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str, Any]:
@@ -63,6 +74,8 @@ def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str,
         form["artifact"] = {key: value for key, value in artifact.items() if value}
     if given.capture is not None:
         form["capture"] = captures.form_of(given.capture)
+    if given.protocol is not Protocol.HTTP:
+        form["protocol"] = given.protocol.value
     return form
 
 

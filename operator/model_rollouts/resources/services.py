@@ -1,25 +1,36 @@
-"""The two Services of a revision: one for users, one for mirrored requests."""
+"""The two Services of a revision: one for users, one for mirrored requests.
+
+A gateway speaks HTTP/1.1 to a Service unless its port says otherwise, and gRPC needs HTTP/2. The
+names of protocols are Kubernetes' own, which gateways that conform to Gateway API know.
+"""
 
 from typing import Any
 
 from model_rollouts.resources import names
+from model_rollouts.resources.revision import Protocol
+
+HTTP2 = "kubernetes.io/h2c"
+"""HTTP/2 without TLS and without an upgrade before it."""
 
 
-def services(model: str, revision: str) -> list[dict[str, Any]]:
+def services(model: str, revision: str, protocol: Protocol) -> list[dict[str, Any]]:
     """The live and the shadow Service of `revision`, without namespace and owner."""
     return [
-        _service(model, revision, revision, names.LIVE_PORT),
-        _service(model, revision, names.shadow_service(revision), names.SHADOW_PORT),
+        _service(model, revision, revision, names.LIVE_PORT, protocol),
+        _service(model, revision, names.shadow_service(revision), names.SHADOW_PORT, protocol),
     ]
 
 
-def _service(model: str, revision: str, name: str, target: int) -> dict[str, Any]:
+def _service(
+    model: str, revision: str, name: str, target: int, protocol: Protocol
+) -> dict[str, Any]:
+    speaks = {"appProtocol": HTTP2} if protocol is Protocol.GRPC else {}
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": names.labels(model, revision)},
         "spec": {
             "selector": names.selector(revision),
-            "ports": [{"name": "http", "port": names.SERVICE_PORT, "targetPort": target}],
+            "ports": [{"name": "http", "port": names.SERVICE_PORT, "targetPort": target, **speaks}],
         },
     }

@@ -61,7 +61,6 @@ class Trial:
     watermark: Watermark | None = None
     traffic: Traffic = Traffic.LIVE
     entered: float = 0.0
-    answers_grpc: bool = False
 
     @property
     def entered_ms(self) -> int:

@@ -63,7 +63,6 @@ class _Counted(NamedTuple):
     service: tuple[bool, ...]
     findings: tuple[Finding, ...]
     unknown_pods: tuple[str, ...]
-    answers_grpc: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +185,6 @@ def _counted(trial: Trial, memory: Memory, looks: _Looks) -> _Counted:
         ),
         memory.findings,
         memory.unknown_pods,
-        trial.answers_grpc,
     )
 
 

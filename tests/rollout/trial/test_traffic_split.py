@@ -60,7 +60,6 @@ def test_an_interval_with_counts_missing_or_doubled_is_left_out(reason: Reason) 
     whole = reason in (
         Reason.NO_TRAFFIC,
         Reason.BAD_EXCEEDS_TOTAL,
-        Reason.GRPC_ANSWERS,
         Reason.PODS_NOT_COUNTED,
     )
     assert split.candidate == (10 if whole else 0)

@@ -97,7 +97,6 @@ _NOT_JUDGED = Waiver(
             Reason.SCRAPE_MISSING,
             Reason.DUPLICATE_TARGETS,
             Reason.CATCHING_UP,
-            Reason.GRPC_NOT_JUDGED,
             Reason.NO_TRAFFIC,
             Reason.SPLIT_NOT_OBSERVED,
             Reason.MIRROR_NOT_OBSERVED,
@@ -162,9 +161,6 @@ _SUSPENDED = Waiver(
 )
 """A candidate without users gets no requests before it has some again."""
 
-_WATCH_ENDS = Waiver(lambda _: True, frozenset({Reason.GRPC_NOT_JUDGED}))
-"""A longer watch would not see more: the version before would stay warm for nothing."""
-
 ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.names_are_free,
     admission.what_was_is_gone,
@@ -196,7 +192,6 @@ HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
     metrics_holds.past_unknown,
     metrics_holds.unscraped,
     metrics_holds.catching_up,
-    metrics_holds.answers_grpc,
     holds.split,
     holds.mirror,
     holds.hurts,
@@ -240,7 +235,7 @@ ADVANCING = (
     Advancing(advance.begins, ignores=(_ON_FEWER_COPIES, _SHADOW_ENDED_BY_HAND, _NOT_JUDGED)),
     Advancing(suspension.resumes, ignores=(_SUSPENDED,)),
     Advancing(advance.advances),
-    Advancing(advance.settles, ignores=(_WATCH_ENDS,)),
+    Advancing(advance.settles),
 )
 
 

@@ -23,9 +23,6 @@ def deadline(given: PolicyInput) -> NextMove | None:
         # Mirrored requests alone never give users to a version that has not met one.
         words = "The deadline came while it was still in shadow."
         return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
-    if trial.answers_grpc and outcome.action in _PROMOTES:
-        words = "The deadline came, and gRPC answers are not judged."
-        return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
     match outcome.action:
         case DeadlineAction.PROMOTE:
             return advance.promoted(given, RecordedVerdict.PASS, outcome.words)

@@ -208,21 +208,6 @@ def _missed_ms(state: RolloutState) -> int:
     return MISSED_INTERVALS * state.interval_ms
 
 
-def answers_grpc(state: RolloutState) -> Hold | None:
-    """Whether an answer of gRPC failed is in no count: it is no reason to give it more users."""
-    trial, judged = state.memory.trial, state.on_trial
-    if judged is None or trial is None or not trial.answers_grpc or state.phase.is_preparing:
-        # What is found in a watch is no reason against the next version.
-        return None
-    return Hold(
-        Reason.GRPC_NOT_JUDGED,
-        "Some requests are gRPC. A failed gRPC answer has the HTTP status 200 and counts as good, "
-        f"so version {judged.version} is not promoted on these counts. Check it yourself, then set "
-        "strategy.override to Promote or Rollback.",
-        "gRPC answers are not judged",
-    )
-
-
 def past_unknown(state: RolloutState) -> Hold | None:
     """A candidate is compared with a past that is asked for once, before its first request."""
     if not needs.lacks_history(state):

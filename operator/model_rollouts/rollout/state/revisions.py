@@ -17,6 +17,7 @@ from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import (
     Artifact,
+    Protocol,
     RevisionInput,
     canonical,
     find_revision,
@@ -101,6 +102,7 @@ def input_of(spec: Spec) -> RevisionInput:
         template=spec.template,
         artifact=None if artifact is None else Artifact(artifact.uri, artifact.digest),
         capture=None if spec.capture is None else _captured(spec.capture),
+        protocol=Protocol(spec.protocol.value),
     )
 
 
@@ -217,6 +219,7 @@ def written_as(revision: Revision, name: str) -> Wanted:
         template=form["template"],
         artifact=None if artifact is None else Artifact(**artifact),
         capture=revision.capture,
+        protocol=Protocol(form.get("protocol", Protocol.HTTP)),
     )
     return Wanted(name, given, None)
 

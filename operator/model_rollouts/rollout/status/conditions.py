@@ -35,7 +35,6 @@ _UNJUDGED = frozenset(
         Reason.SCRAPE_MISSING,
         Reason.DUPLICATE_TARGETS,
         Reason.CATCHING_UP,
-        Reason.GRPC_NOT_JUDGED,
         Reason.SPLIT_NOT_OBSERVED,
         Reason.MIRROR_NOT_OBSERVED,
     }

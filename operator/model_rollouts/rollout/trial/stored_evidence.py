@@ -21,6 +21,7 @@ LONGEST = 5120
 
 LONGEST_REASON = 200
 """Characters of why evidence was dropped."""
+GRPC_UNTOLD = "the release before counted failed answers of gRPC as good"
 
 UNREAD = "another release wrote it, in a form that this one does not read"
 
@@ -60,8 +61,6 @@ def encode(memory: Memory) -> str | None:
     kept["trial"] = [trial.revision, trial.attempt, trial.started_ms]
     if trial.entered:
         kept["entered"] = trial.entered
-    if trial.answers_grpc:
-        kept["grpc"] = True
     if memory.dropped is not None:
         kept["dropped"] = memory.dropped
     counted: dict[str, Any] = {"judge": decision.encode(trial.judge, trial.state)}
@@ -137,10 +136,11 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
     anew = begin_trial(
         revision, attempt, judged_by, dispersion, started, others=others, entered=float(entered)
     )
-    anew = replace(anew, answers_grpc=kept.get("grpc") is True)
     strain, load = _strain(kept), _load(kept.get("load"))
     dropped = kept.get("dropped")
     try:
+        if kept.get("grpc") is True:
+            raise ValueError(GRPC_UNTOLD)
         trial = _trial(kept, anew)
     except (ValueError, TypeError, AttributeError, struct.error) as error:
         return Memory(

@@ -43,7 +43,6 @@ _UNSPOILED = frozenset(
     {
         Reason.NO_TRAFFIC,
         Reason.BAD_EXCEEDS_TOTAL,
-        Reason.GRPC_ANSWERS,
         Reason.PODS_NOT_COUNTED,
     }
 )

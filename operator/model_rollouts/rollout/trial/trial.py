@@ -267,9 +267,6 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     """The memory after one interval."""
     trial, split = memory.trial, memory.split
     assert trial is not None  # its counts are at hand
-    if any(each.reason is Reason.GRPC_ANSWERS for each in record.findings):
-        # For the whole trial: an interval without them proves no more than one with them.
-        trial = replace(trial, answers_grpc=True)
     # A memory is copied once for an interval: it has many fields, and there are many memories.
     news: dict[str, Any] = {"service": _served(memory, record)}
     counting = Counting(trial.judge.rules.objectives)
