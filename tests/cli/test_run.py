@@ -90,6 +90,13 @@ def test_the_observer_is_where_the_administrator_says(
     assert started[0].settings.proxy.observer == Observer("o-{shard}.svc:9800", ca.read_text())
 
 
+def test_the_status_names_answers_only_where_it_is_told_whom_to_ask(started: list[Options]) -> None:
+    invoke(*NEEDED)
+    invoke(*NEEDED, "--observer-http-address", "o-{shard}.svc:9801")
+
+    assert [each.observer_http_address for each in started] == [None, "o-{shard}.svc:9801"]
+
+
 def test_it_knows_its_pod_where_the_downward_api_tells_it(started: list[Options]) -> None:
     known = {"POD_NAMESPACE": "operators", "POD_NAME": "rollouts-0", "POD_UID": "u-1"}
 

@@ -13,7 +13,7 @@ from model_rollouts.engine.lookup import look
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.planning import Planner, Planning
 from model_rollouts.engine.pods import Pods
-from model_rollouts.engine.questions import AsksHistory, Questions
+from model_rollouts.engine.questions import AsksCases, AsksHistory, Questions
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reconciler import Reconciler
 from model_rollouts.engine.reports import Reports
@@ -56,6 +56,7 @@ class Passes:
         *,
         checker: Any = None,
         historian: AsksHistory | None = None,
+        observer: AsksCases | None = None,
         take: Callable[..., Any] = planners.take,
     ) -> None:
         self.now = 1_000.0
@@ -70,6 +71,7 @@ class Passes:
         self.questions = Questions(
             checker=checker or Checker(client, clock=self.clock),
             historian=historian or NoHistory(),
+            observer=observer,
             queue=self.queue,
             clock=self.clock,
             ticks=self.clock,

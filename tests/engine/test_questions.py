@@ -13,6 +13,7 @@ from model_rollouts import decision
 from model_rollouts.cluster.kinds import DEPLOYMENT
 from model_rollouts.decision import INDEPENDENT
 from model_rollouts.engine.cluster_checks import UnansweredError
+from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted
@@ -21,6 +22,7 @@ from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.rollout.actions import Apply, Need, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
+    CasesQuery,
     Checked,
     Failure,
     Gateway,
@@ -97,6 +99,10 @@ class Asker:
         """The next answer; the last one again and again."""
         return MirroredSizes(query.since_ms, query.looked, users=await self._next())
 
+    async def cases(self, namespace: str, model: str, query: CasesQuery) -> dict[str, Any]:
+        """The next answer; the last one again and again."""
+        return {"answers": await self._next()}
+
 
 class Needing:
     """A planner that needs answers until it has them."""
@@ -119,8 +125,14 @@ class Needing:
         sizes = None
         if Need.SIZES in self.needs and (known is None or known.looked != self.looked):
             needs, sizes = {Need.SIZES}, SizesQuery("arrival-1", CANDIDATE, 0, self.looked)
+        cases: CasesQuery | None = None
+        told = None if observed.cases is None else observed.cases.asked.looked
+        if Need.CASES in self.needs and told != self.looked:
+            needs = {Need.CASES}
+            cases = CasesQuery(CANDIDATE, (("answers", "0a1b2c3d"),), 0, self.looked)
         needed = frozenset(needs)
         plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
+        plan = replace(plan, cases=cases)
         return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
@@ -133,7 +145,7 @@ def gateways(world: Passes) -> list[Gateway | None]:
 def asking(need: Need, *says: Any) -> tuple[Passes, Asker]:
     """A world with one ModelDeployment whose planner needs something."""
     asker = Asker(*says)
-    world = Passes(Needing(need), checker=asker, historian=asker)
+    world = Passes(Needing(need), checker=asker, historian=asker, observer=asker)
     asker.world = world
     return world.model(), asker
 
@@ -442,6 +454,70 @@ def test_sizes_that_nobody_knows_hold_nothing_and_are_not_asked_again(error: Exc
     assert world.seen[-1].sizes == MirroredSizes(0, 7)
     assert world.seen[-1].metrics_error is None
     assert world.seen[-1].failures == ()
+
+
+def test_worst_cases_are_asked_once_for_each_question_and_planned_with_when_they_come() -> None:
+    world, asker = asking(Need.CASES, ("p1",), ("p1",), ("p2",))
+    needing = world.planner
+    assert isinstance(needing, Needing)
+    world.run(3)
+
+    assert len(asker.asked) == 1
+    assert [None if each.cases is None else each.cases.ids for each in world.seen] == [
+        None,
+        {"answers": ("p1",)},
+    ]
+    for asked, planned in ((2, 3), (3, 5)):
+        # Those that are known already make no other plan.
+        needing.looked += 1
+        world.queue.add(KEY)
+        world.run(3)
+        assert (len(asker.asked), len(world.seen)) == (asked, planned)
+
+
+@pytest.mark.parametrize("error", [ObserverError("it is away"), ZeroDivisionError("by 0")])
+def test_an_observer_that_is_away_delays_no_pass_and_is_asked_ever_more_slowly(
+    error: Exception,
+) -> None:
+    world, asker = asking(Need.CASES, *[error] * 9, ("p1",))
+    world.run(100)
+    before = len(world.seen)
+
+    assert before == 1
+    assert 5 <= len(asker.asked) <= 9
+    assert world.seen[-1].failures == ()
+    assert world.seen[-1].metrics_error is None
+    assert all(each.asked_since is None for each in world.seen)
+
+    world.run(200)
+    assert world.session(KEY).cases is not None
+    assert len(world.seen) == before + 1
+
+
+def test_a_pass_ends_while_the_observer_hangs() -> None:
+    async def story() -> None:
+        world, asker = asking(Need.CASES, ("p1",))
+        asker.until = asyncio.Event()
+        await world.ran(0, asks=False)
+        hanging = asyncio.create_task(world.questions.step(Need.CASES))
+        for number in range(5):
+            world.queue.add(KEY)
+            await world.ran(1, asks=False)
+            assert len(world.seen) == number + 2
+        asker.until.set()
+        assert await hanging
+        await world.ran(0)
+        assert world.seen[-1].cases is not None
+
+    asyncio.run(story())
+
+
+def test_without_an_observer_nothing_is_asked_twice() -> None:
+    world = Passes(Needing(Need.CASES)).model()
+    world.run(60)
+
+    assert world.session(KEY).cases is not None
+    assert len(world.seen) == 1
 
 
 def test_whether_silent_gateways_exist_is_asked_again_at_a_slower_pace() -> None:

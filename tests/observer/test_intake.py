@@ -134,7 +134,12 @@ def test_a_candidate_that_answers_otherwise_disagrees(
     assert world.value("disagreements_total", **labels) == disagreements
     # Outputs that are compared are not kept unless they are included.
     assert all(each == [] for each in world.chunk.outputs.texts)
-    cases = [case for each in world.intake.worst.values() for case in each.cases(9)]
+    cases = [
+        case
+        for found in world.intake.worst.values()
+        for each in found.values()
+        for case in each.cases(9)
+    ]
     assert [(each.request_id, each.stable) for each in cases] == [("a", None)] * disagreements
 
 

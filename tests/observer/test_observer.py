@@ -79,8 +79,20 @@ def test_pairs_are_counted_told_and_kept(tmp_path: Path) -> None:
                 await observer.shows(0, "lost_records_total")
                 path = f"/v1/namespaces/{NAMESPACE}/models/{MODEL}/revisions/{CANDIDATE}"
                 _, text = await observer.get(f"{path}/disagreements?limit=5")
-                status, _ = await observer.get(f"{path}/disagreements?limit=0")
-                assert status == 400
+                for wrong in ("limit=0", "limit=101", "values=no"):
+                    status, _ = await observer.get(f"{path}/disagreements?{wrong}")
+                    assert status == 400
+                _, other = await observer.get(f"{path}/disagreements?comparison=00000000")
+                assert json.loads(other) == []
+                digest = json.loads(text)[0]["comparison"]
+                query = f"comparison={digest}&values=false"
+                _, bare = await observer.get(f"{path}/disagreements?{query}")
+                (case,) = json.loads(bare)
+                assert (case["prediction_id"], case["stable"], case["candidate"]) == (
+                    "p3",
+                    None,
+                    None,
+                )
                 assert json.loads(text) == [
                     {
                         "prediction_id": "p3",

@@ -46,6 +46,7 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
+    CasesQuery,
     Checked,
     Children,
     Failure,
@@ -54,6 +55,7 @@ from model_rollouts.rollout.observed import (
     MirroredSizes,
     Observed,
     OtherBudget,
+    WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.pods import Ended, Pod, Trouble
@@ -324,6 +326,10 @@ class World:
         """A template as the API server would store it."""
         self.history: History | None = None
         self.sizes: MirroredSizes | None = None
+        self.cases: WorstCases | None = None
+        self.cases_asked: list[CasesQuery] = []
+        self.worst: dict[str, tuple[str, ...]] | None = {}
+        """What the observer says differs most, by objective; None while it does not answer."""
         self.sizes_asked: list[SizesQuery] = []
         self.sized: tuple[Sizes, Sizes] = ((), ())
         """Requests of users by size, and those that come to the mirror."""
@@ -409,7 +415,7 @@ class World:
     def restart(self) -> None:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
-        self.checked = self.history = self.sizes = None
+        self.checked = self.history = self.sizes = self.cases = None
         self.tell("operator", "starts")
 
     # What is there
@@ -713,6 +719,7 @@ class World:
             asked_since=self.asked_since,
             absent=self.known_absent,
             sizes=self.sizes,
+            cases=self.cases,
             failures=(*self.failures, *self.unanswered),
             pods=self.pods_known() if self.knows_pods else None,
             other_budgets=self.other_budgets,
@@ -756,7 +763,9 @@ class World:
                 for each in failed
             )
             absent, self.known_absent = self.known_absent, frozenset(found.silent) & self.absent
-            if found.needs and not (self.silent and self.asked_since):
+            # Whoever is away makes no passes.
+            needs = found.needs - (frozenset({Need.CASES}) if self.worst is None else frozenset())
+            if needs and not (self.silent and self.asked_since):
                 self._answer(found)
             elif absent != self.known_absent:
                 continue
@@ -844,6 +853,10 @@ class World:
         if found.sizes is not None:
             self.sizes_asked.append(found.sizes)
             self.sizes = MirroredSizes(found.sizes.since_ms, found.sizes.looked, *self.sized)
+        if found.cases is not None:
+            self.cases_asked.append(found.cases)
+            if self.worst is not None:
+                self.cases = WorstCases(found.cases, dict(self.worst))
 
     def _same(self, found: Plan) -> str | None:
         """The revision that would be stored as what is asked for."""

@@ -220,6 +220,14 @@ MORE_THAN_ONE = 10
     "made with.",
 )
 @click.option(
+    "--observer-http-address",
+    type=SHARDED,
+    show_envvar=True,
+    help="Host and port of the observer's HTTP endpoints, with {shard} as above, e.g. "
+    "model-rollouts-observer-{shard}.model-rollouts.svc:9801. The status then names the answers "
+    "that differ most, by their ids.  [default: none; it names none]",
+)
+@click.option(
     "--most-weight",
     "most_weights",
     type=_MostWeight(),
@@ -333,6 +341,7 @@ def _options(options: dict[str, Any]) -> Options:
         crash_at=options["crash_at"],
         pod=_own_pod(os.environ),
         lease=options["lease"],
+        observer_http_address=options["observer_http_address"],
     )
 
 

@@ -24,7 +24,7 @@ from model_rollouts.engine.outage import Outage
 from model_rollouts.engine.planning import Planner, Planning
 from model_rollouts.engine.pod_reader import PodReader
 from model_rollouts.engine.pods import Pods
-from model_rollouts.engine.questions import AsksHistory, Questions
+from model_rollouts.engine.questions import AsksCases, AsksHistory, Questions
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.reconciler import Reconciler
 from model_rollouts.engine.reports import Reports
@@ -75,6 +75,7 @@ class Engine:
         beats: Sequence[Beat],
         historian: AsksHistory,
         instruments: OperatorMetrics,
+        observer: AsksCases | None = None,
         rights: Rights | None = None,
         namespaces: Sequence[str] = (),
         settle_s: float = SETTLE_S,
@@ -114,6 +115,7 @@ class Engine:
         self.questions = Questions(
             checker=Checker(client, namespaces),
             historian=historian,
+            observer=observer,
             queue=self.queue,
             clock=clock,
             broke=instruments.broke,

@@ -89,6 +89,13 @@ class Planning:
             else:
                 self._questions.drop(key, need)
             return
+        if need is Need.CASES:
+            if is_awaited:
+                question = Question(session, seen, cases=plan.cases)
+                self._questions.ask(key, need, question, is_awaited=False)
+            else:
+                self._questions.drop(key, need)
+            return
         if need is Need.PARENTS:
             self._ask_parents(key, session, seen, plan.silent)
             return

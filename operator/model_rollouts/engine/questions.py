@@ -19,6 +19,7 @@ from model_rollouts.engine.answers import NEVER, Absent, Answered, Measured, Rem
 from model_rollouts.engine.cluster_checks import Checker, UnansweredError
 from model_rollouts.engine.failures import Origin
 from model_rollouts.engine.loops import Broke, lasting
+from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Session
 from model_rollouts.engine.store import Key
@@ -26,12 +27,14 @@ from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout import (
     Apply,
+    CasesQuery,
     History,
     HistoryQuery,
     MirroredSizes,
     Need,
     Observed,
     SizesQuery,
+    WorstCases,
 )
 
 ASKERS = 4
@@ -61,6 +64,15 @@ class AsksHistory(Protocol):
         """How large the requests of users and the mirrored ones were."""
 
 
+class AsksCases(Protocol):
+    """Asks the observer which answers differ most; raises ObserverError."""
+
+    async def cases(
+        self, namespace: str, model: str, query: CasesQuery
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Prediction ids by objective, the worst first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question on behalf of a session, as of `seen`; what is asked follows from the plan."""
@@ -71,6 +83,7 @@ class Question:
     alike: Mapping[str, Body] = field(default_factory=dict)
     history: HistoryQuery | None = None
     sizes: SizesQuery | None = None
+    cases: CasesQuery | None = None
     silent: tuple[str, ...] = ()
 
     @property
@@ -81,10 +94,12 @@ class Question:
 
     def is_same(self, other: "Question") -> bool:
         """Whether an answer to the one is an answer to the other."""
-        return self.session is other.session and (
-            (self.generation, self.tries, self.history, self.sizes, self.silent)
-            == (other.generation, other.tries, other.history, other.sizes, other.silent)
-        )
+        return self.session is other.session and self._asked == other._asked
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        about = (self.tries, self.history, self.sizes, self.cases, self.silent)
+        return self.generation, *about
 
 
 @dataclass(slots=True)
@@ -104,6 +119,7 @@ class Questions:
         checker: Checker,
         historian: AsksHistory,
         queue: KeyedQueue,
+        observer: AsksCases | None = None,
         clock: Callable[[], float],
         ticks: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -112,6 +128,7 @@ class Questions:
         self._broke = broke
         self._checker = checker
         self._historian = historian
+        self._observer = observer
         self._queue = queue
         self._clock = clock
         self._lanes = {need: _Lane(KeyedQueue(ticks, jitter, LONGEST_BACKOFF_S)) for need in Need}
@@ -179,6 +196,7 @@ class Questions:
             Need.CHECK: self._check,
             Need.HISTORY: self._remember,
             Need.SIZES: self._measure,
+            Need.CASES: self._look_at_cases,
             Need.PARENTS: self._look_for_parents,
         }
         try:
@@ -186,6 +204,9 @@ class Questions:
         except UnansweredError as error:
             if need is Need.CHECK:
                 self._failed(key, question, error)
+            return False
+        except ObserverError as error:
+            _log.info("%s: which answers differ most is not known: %s", key, error)
             return False
         except (QueryError, AnswerError) as error:
             self._is_blind(key, question, str(error))
@@ -251,6 +272,25 @@ class Questions:
         if self._is_current(Need.SIZES, key, question):
             question.session.sizes = found
             self._answered(key, Need.SIZES, NEVER)
+
+    async def _look_at_cases(self, key: Key, question: Question) -> None:
+        query, session = question.cases, question.session
+        assert query is not None  # it is what is asked
+        found: Mapping[str, tuple[str, ...]] = {}
+        if self._observer is not None:
+            try:
+                found = await self._observer.cases(key.namespace, key.name, query)
+            except ObserverError:
+                raise
+            except Exception as error:
+                _log.exception("%s: which answers differ most is not known", key)
+                raise ObserverError(f"the operator failed with {type(error).__name__}") from error
+        if not self._is_current(Need.CASES, key, question):
+            return
+        before, session.cases = session.cases, WorstCases(query, found)
+        self._answered(key, Need.CASES, NEVER)
+        if found and (before is None or before.ids != found):
+            self._queue.add(key)
 
     async def _look_for_parents(self, key: Key, question: Question) -> None:
         session = question.session

@@ -10,7 +10,16 @@ from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout import Children, Memory, MirroredSizes, Need, Observed, Pod, Rest
+from model_rollouts.rollout import (
+    Children,
+    Memory,
+    MirroredSizes,
+    Need,
+    Observed,
+    Pod,
+    Rest,
+    WorstCases,
+)
 
 Take = Callable[[Memory, Counted | Unavailable, float], Memory]
 """`rollout.take_counts`."""
@@ -44,6 +53,7 @@ class Session:
     measured: Measured | None = None
     absent: Absent | None = None
     sizes: MirroredSizes | None = None
+    cases: WorstCases | None = None
     asked: dict[Need, float] = field(default_factory=dict)
     """The questions that are open, each with when it was first asked (Unix seconds)."""
     failures: Failures = field(default_factory=Failures)
@@ -77,6 +87,7 @@ class Session:
             pods=pods,
             absent=frozenset() if self.absent is None else self.absent.names,
             sizes=self.sizes,
+            cases=self.cases,
         )
 
     def forget_generation(self, generation: int) -> None:

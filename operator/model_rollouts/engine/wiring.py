@@ -25,6 +25,7 @@ from model_rollouts.engine.clock import Clock, Server
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import CrashPoint, Reach
 from model_rollouts.engine.leadership import Alone, Leadership, Leads
+from model_rollouts.engine.observer_client import ObserverClient
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.outage import Outage, OwnPod
 from model_rollouts.engine.past_metrics import PastMetrics
@@ -52,7 +53,9 @@ class Options:
     are where metrics and health are served.
     `settle_s` is how long after its end a scrape interval is read. `crash_at` ends the process at
     that point the given time. `pod` is the one in which the operator runs, where that is known.
-    Without a `lease` this process leads, whatever others do.
+    `observer_http_address` is host and port of the observer's HTTP endpoints, with `{shard}` in the
+    host; without it no status names answers. Without a `lease` this process leads, whatever others
+    do.
     """
 
     settings: Settings
@@ -67,6 +70,7 @@ class Options:
     crash_at: tuple[CrashPoint, int] | None = None
     pod: OwnPod | None = None
     lease: LeaseName | None = None
+    observer_http_address: str | None = None
     instance: str = field(default_factory=lambda: os.uname().nodename)
 
 
@@ -106,6 +110,7 @@ async def operate(
         _leadership(options, connect, instruments, wall) as leadership,
         ClusterClient(connect(allowed=leadership.left)) as client,
         PrometheusClient(options.prometheus, partial(clock.heard, Server.PROMETHEUS)) as prometheus,
+        _observer(options.observer_http_address) as observer,
     ):
         grid = options.settings.grid
         recorder = EventRecorder(client, options.instance, instruments.events_dropped.inc)
@@ -126,6 +131,7 @@ async def operate(
             ),
             recorder=recorder,
             historian=PastMetrics(prometheus, grid, options.batching, clock),
+            observer=observer,
             beats=beats(
                 options.settings,
                 _timed(prometheus.query, instruments),
@@ -173,6 +179,15 @@ async def _leadership(
         yield Leadership(leases, identity, instruments, wall=wall)
     finally:
         await leases.close()
+
+
+@contextlib.asynccontextmanager
+async def _observer(address: str | None) -> AsyncIterator[ObserverClient | None]:
+    if address is None:
+        yield None
+        return
+    async with ObserverClient(address) as client:
+        yield client
 
 
 def beats(

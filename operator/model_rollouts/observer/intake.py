@@ -84,8 +84,8 @@ class Intake:
         self._days: dict[int, str] = {}
         self._candidates: dict[Key, str] = {}
         self._slices: dict[Key, set[str]] = {}
-        self.worst: dict[tuple[str, str, str], Worst] = {}
-        """By namespace, model and revision."""
+        self.worst: dict[Revision, dict[str, Worst]] = {}
+        """By revision and digest of the comparison: distances of two are not of one kind."""
 
     async def opened(self, speaker: Speaker) -> None:
         """A pod begins to speak: its counters exist from now on. Raises AwayError."""
@@ -220,7 +220,8 @@ class Intake:
             disagreed = self._counters.disagreements.labels(*labels)
             if verdict.disagrees:
                 disagreed.inc()
-                worst = self.worst.setdefault((namespace, model, revision), Worst())
+                of_revision = self.worst.setdefault((namespace, model, revision), {})
+                worst = of_revision.setdefault(each.digest, Worst())
                 worst.add(_case(pair, each.digest, verdict, is_shown=_is_shown(each, settings)))
         return first
 

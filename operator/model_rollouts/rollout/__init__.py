@@ -23,6 +23,8 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
+    MOST_CASES,
+    CasesQuery,
     Checked,
     Children,
     Failure,
@@ -31,6 +33,7 @@ from model_rollouts.rollout.observed import (
     MirroredSizes,
     Observed,
     OtherBudget,
+    WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.pods import Ended, Pod, Trouble
@@ -49,12 +52,14 @@ from model_rollouts.rollout.trial.trial import take_counts
 
 __all__ = [
     "CANDIDATE",
+    "MOST_CASES",
     "PHASE_MS",
     "SHADOW",
     "STABLE",
     "Accompany",
     "Action",
     "Apply",
+    "CasesQuery",
     "Checked",
     "Children",
     "Counting",
@@ -79,6 +84,7 @@ __all__ = [
     "Settings",
     "SizesQuery",
     "Trouble",
+    "WorstCases",
     "WriteRoute",
     "WriteStatus",
     "make_plan",

@@ -138,5 +138,7 @@ class Need(StrEnum):
     """`Observed.history`, of the wanted revision and of those that served before it."""
     SIZES = "Sizes"
     """`Observed.sizes`, while some requests are not mirrored. Nothing waits for them."""
+    CASES = "Cases"
+    """`Observed.cases`, of a version whose answers differ. Nothing waits for them."""
     PARENTS = "Parents"
     """`Observed.absent`, of Gateways that say nothing of the route."""

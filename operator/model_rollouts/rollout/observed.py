@@ -108,6 +108,34 @@ class MirroredSizes:
     mirrored: Sizes = ()
 
 
+MOST_CASES = 3
+"""Disagreements that are named, of each objective."""
+
+
+@dataclass(frozen=True, slots=True)
+class CasesQuery:
+    """Whose worst disagreements are asked for: those of a revision on trial, since `since_ms`.
+
+    `comparisons` are name and digest of what is compared of each objective that has some. `looked`
+    and `is_last` tell one question from the next: it is asked again each time that twice as many
+    disagree, and once more when the version was rolled back.
+    """
+
+    revision: str
+    comparisons: tuple[tuple[str, str], ...]
+    since_ms: int
+    looked: int
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCases:
+    """Prediction ids of the answers that differ most, by objective, as they were `asked` for."""
+
+    asked: CasesQuery
+    ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What the API server did not do, so many `times` in a row.
@@ -161,6 +189,8 @@ class Observed:
     """Parents of the route that do not exist, as `namespace/name`, of those in `Plan.silent`."""
     sizes: MirroredSizes | None = None
     """How large requests are, as it was known last; None until it was asked and answered."""
+    cases: WorstCases | None = None
+    """Which answers differ most, as it was known last; None until it was asked and answered."""
     other_budgets: tuple[OtherBudget, ...] | None = ()
     """Those of others in the namespace, None while they are not known."""
 

@@ -21,6 +21,7 @@ from model_rollouts.rollout.state.state import Pace, RolloutState, fresh_until_m
 from model_rollouts.rollout.trial import error_budget, observer_sight
 from model_rollouts.rollout.trial.traffic_split import doublings, is_unreached, left_out
 from model_rollouts.rollout.trial.trial import counted_copies
+from model_rollouts.rollout.trial.worst_cases import looked
 
 LONGEST_S = 120.0
 """After so long a plan is made all the same: so old are numbers in a status that are due."""
@@ -60,6 +61,7 @@ class _Counted(NamedTuple):
     split: tuple[object, ...] | None
     shadow: tuple[object, ...]
     observer: tuple[object, ...] | None
+    disagreements: int
     service: tuple[bool, ...]
     findings: tuple[Finding, ...]
     unknown_pods: tuple[str, ...]
@@ -176,6 +178,8 @@ def _counted(trial: Trial, memory: Memory, looks: _Looks) -> _Counted:
         None if memory.split is None else _split(memory.split, looks),
         _shadow(trial, memory.shadow_impact, looks),
         None if memory.observer is None else _observer(memory.observer, looks.compared),
+        # The observer is then asked which differ most.
+        looked(trial),
         ()
         if service is None
         else (

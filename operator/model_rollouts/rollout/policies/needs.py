@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import follows_spec
-from model_rollouts.rollout.observed import Observed
+from model_rollouts.rollout.observed import CasesQuery, Observed
 from model_rollouts.rollout.state import current_service, current_trial
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial.guards import guards_latency
 from model_rollouts.rollout.trial.objectives import LADDER
 from model_rollouts.rollout.trial.samples import Past
 from model_rollouts.rollout.trial.traffic_split import doublings, left_out
+from model_rollouts.rollout.trial.worst_cases import cases_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,19 @@ def sizes_query(state: RolloutState) -> SizesQuery | None:
         return None
     pods = _own_pods(state)
     return SizesQuery(roles.stable, roles.candidate, split.since_ms, looked, pods)
+
+
+def cases_query(state: RolloutState) -> CasesQuery | None:
+    """What the observer is asked about the answers of a candidate; None when nothing is."""
+    memory, known = state.memory, state.observed.cases
+    query = None
+    if state.phase.mirrors and memory.trial is not None:
+        query = cases_of(memory.trial)
+    elif state.phase.has_ended and memory.ended is not None:
+        query = cases_of(memory.ended, is_last=True)
+    if query is None or query.revision != state.roles.candidate:
+        return None
+    return None if known is not None and known.asked == query else query
 
 
 def follows_pods(state: RolloutState) -> bool:

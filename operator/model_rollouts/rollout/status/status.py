@@ -36,6 +36,7 @@ from model_rollouts.rollout.status import (
     service_words,
 )
 from model_rollouts.rollout.status.action import action_needed
+from model_rollouts.rollout.status.case_words import is_same_candidate, with_cases
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
 from model_rollouts.rollout.status.history import updated_history
 from model_rollouts.rollout.status.message import sentence
@@ -68,7 +69,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
     not be written would hide a rollback.
     """
     shown = progress_of(given)
-    objectives = _objectives(given, shown, memory, before)
+    objectives = with_cases(given, _objectives(given, shown, memory, before), before)
     message = sentence(given, shown, objectives)
     conditions = conditions_of(given, shown, message, before, now)
     stable, candidate = given.stable, given.leaving or given.candidate
@@ -103,7 +104,7 @@ def _objectives(
         return progress.objectives
     ended, candidate = memory.ended, given.candidate
     if given.phase is Phase.PAUSED:
-        return before.objectives if _is_same_candidate(given, before) else ()
+        return before.objectives if is_same_candidate(given, before) else ()
     if not given.phase.has_ended:
         return ()
     if ended is None or candidate is None or _tells_of_the_end(given, before):
@@ -117,12 +118,7 @@ def _objectives(
 def _tells_of_the_end(given: StatusInput, before: Status) -> bool:
     """Whether the status has the failure already: another operator may have counted otherwise."""
     failed = any(each.verdict is Verdict.FAIL for each in before.objectives)
-    return failed and before.phase is given.phase and _is_same_candidate(given, before)
-
-
-def _is_same_candidate(given: StatusInput, before: Status) -> bool:
-    known, candidate = before.candidate, given.candidate
-    return known is not None and candidate is not None and known.revision == candidate.revision
+    return failed and before.phase is given.phase and is_same_candidate(given, before)
 
 
 def _shadow(given: StatusInput, memory: Memory, before: Status) -> ShadowStatus | None:
@@ -142,7 +138,7 @@ def _plan(given: StatusInput, before: Status) -> str | None:
     """What was before the candidate when it was told first: that is what came of it in the end."""
     if not given.phase.keeps_evidence:
         return None
-    first = before.plan if _is_same_candidate(given, before) else None
+    first = before.plan if is_same_candidate(given, before) else None
     fresh = None if given.plan is None else cut(given.plan, LONGEST_MESSAGE)
     return fresh or first if given.phase is Phase.STARTING else first or fresh
 
@@ -299,13 +295,16 @@ def _transitions(status: Status) -> tuple[object, ...]:
 
 
 def _answers(status: Status) -> tuple[object, ...]:
-    """What is told of checks and lists that are not answered, and which pods there were.
+    """What is told soon: unanswered checks and lists, which pods there were, the worst answers.
 
     An operator that begins again counts the pods that the evidence names, and no others that went.
     """
     told = (Reason.CHECKING, Reason.CHANGES_UNSEEN)
     messages = tuple(c.message for c in status.conditions if c.reason in told)
-    return messages, frozenset(stored_evidence.pods(status.evidence))
+    # What a version did wrong is looked for soon after it was rolled back.
+    ended = status.phase is not None and status.phase.has_ended
+    cases = tuple(each.worst_predictions for each in status.objectives) if ended else ()
+    return messages, frozenset(stored_evidence.pods(status.evidence)), cases
 
 
 def _news(status: Status) -> Status:
@@ -376,5 +375,6 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         budget_omitted=budget_words.omitted(state),
         notices=notices(state),
         addresses=_addresses(state),
+        cases=state.observed.cases,
         unseen=service_words.unseen(state.observed.unlisted),
     )

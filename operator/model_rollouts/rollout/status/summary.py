@@ -7,6 +7,7 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import Past, RouteAddress
 from model_rollouts.decision import Forecast, Step
 from model_rollouts.rollout.memory import Clocks, Trial
+from model_rollouts.rollout.observed import WorstCases
 from model_rollouts.rollout.standing import Hold, Roles, Standing
 from model_rollouts.rollout.status.budget_words import BudgetOmitted
 from model_rollouts.rollout.status.capacity_words import InPlace, ScaleDown
@@ -71,6 +72,8 @@ class StatusInput:
     """Where clients reach the model; None while nothing was asked about it."""
     notices: tuple[Notice, ...] = ()
     """What is told beside the rollout, a condition each."""
+    cases: WorstCases | None = None
+    """Which answers differ most, as the observer told it last; None while it was not asked."""
     unseen: str | None = None
     """Which changes of objects are not seen, and why, in sentences; None while all are."""
 
