@@ -26,7 +26,7 @@ async def connected(
         yield client
 
 
-async def until(holds: Callable[[], Any], complaint: str, seconds: float = 20.0) -> Any:
+async def until(holds: Callable[[], Any], complaint: str, seconds: float = 60.0) -> Any:
     """What `holds` gives once it is true (it may be a coroutine); fails after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

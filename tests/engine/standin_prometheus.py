@@ -106,6 +106,9 @@ class StandinPrometheus:
     """Versions whose pods a second job scrapes as well."""
     asked: set[str] = field(default_factory=set)
     """The times that were asked about: one for each time that samples were read."""
+    refused: int = 0
+    """How often it was asked while it was down. For what was not answered the same time is asked
+    about again, once that is as far from the last answer as one reading goes."""
     unanswered: float = 0.0
     """Requests that were sent to a revision without pods."""
 
@@ -249,6 +252,7 @@ class StandinPrometheus:
         text = str(form["query"])
         self.asked.add(str(form.get("time", "")))
         if self.down:
+            self.refused += 1
             return web.Response(status=503, text="the stand-in is down")
         try:
             if request.path.endswith("query_range") and _PAST.fullmatch(text):

@@ -60,7 +60,8 @@ def test_nothing_moves_while_prometheus_is_down(playing: Play) -> None:
             whole.prometheus.down = True
             await whole.told("Canary", "v2", "MetricsUnavailable")
             route = await whole.route()
-            await whole.reads(LONG)
+            asked = whole.prometheus.refused + LONG
+            await until(lambda: whole.prometheus.refused >= asked, "Prometheus is not asked")
             held = await whole.route()
             status = await whole.told("Canary", "v2", "MetricsUnavailable")
             whole.prometheus.down = False

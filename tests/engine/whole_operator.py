@@ -55,7 +55,7 @@ SETTINGS = Settings(
 )
 OFF: dict[str, Any] = {"percent": 0}
 ON: dict[str, Any] = {"sideEffects": "None", "minDuration": "1s"}
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 SPEC: dict[str, Any] = {
     "provenance": {"mode": "Warn", "require": []},
@@ -261,7 +261,7 @@ class Whole:
             raise AssertionError(f"{error}; the last: {last.phase}, {last.message}") from error
         return status
 
-    async def reads(self, more: int, seconds: float = 20.0) -> None:
+    async def reads(self, more: int, seconds: float = 60.0) -> None:
         """Return once samples were read so often again; fails after `seconds`."""
         wanted = len(self.prometheus.asked) + more
         await until(lambda: len(self.prometheus.asked) >= wanted, f"not read {more} times", seconds)

@@ -15,7 +15,7 @@ from ephemeral_port_reserve import reserve
 
 from model_rollouts.metrics.sources import Listener
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 Truth = dict[str, Counter[str]]
 

@@ -22,7 +22,7 @@ from aiohttp import web
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.proxy import ProxyPorts, bootstrap
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 REVISION = "arrival-delay-0123456789"
 POD = f"{REVISION}-abcde"
 
