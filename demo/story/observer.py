@@ -119,6 +119,11 @@ class Observer:
         told = self._inside(*self._worst(namespace, revision, limit), "-o", "json")
         return [json.loads(line) for line in told.splitlines()]
 
+    def answered(self, prediction_id: str) -> Sequence[Row]:
+        """What became of a request, by the id of an answer to it: rows of both versions."""
+        words = ("model-rollouts", "predictions", "--log", LOG, "--id", prediction_id)
+        return [json.loads(line) for line in self._inside(*words, "-o", "json").splitlines()]
+
     def _worst(self, namespace: str, revision: str, limit: int) -> Sequence[str]:
         # What was answered with an error has no species to show.
         what = ("--disagreements", "--answered")

@@ -1,5 +1,6 @@
 """The scenes. Each begins where the one before ended, and knows how it should end itself."""
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from demo.story.observer import Arm
 from demo.story.observer import Row as Case
 from demo.story.plain_deployment import Plain, rolling_update
 from demo.story.side_by_side import Row, rows
-from demo.story.stage import Stage
+from demo.story.stage import Stage, StoryError
 from demo.story.users import RATE
 from e2e.scenes.outage import prometheus_away
 from model_rollouts.text import count
@@ -29,6 +30,8 @@ MIRRORED = 0.5
 """The share of requests that is mirrored to a version whose answers are compared."""
 WORST = 3
 """Cases that are shown."""
+NAMED_SECONDS = 60.0
+"""How long the status of a version that was rolled back may take to name its worst answers."""
 HELD_FOR_RECORDS = ("RecordsLost", "ObserverUnavailable", "ObserverBehind", "InsufficientPairs")
 """Why a version stays in shadow when the observer was killed."""
 GOOD, BAD = "2", "4"
@@ -74,13 +77,15 @@ class Memory:
     """What later scenes and the end need.
 
     Courses by version, the plain update, side by side, the rows on which version 7 disagrees most
-    (each beside the one of stable), and what the observer lacked before it was killed.
+    (each beside the one of stable), the ids that its status names, and what the observer lacked
+    before it was killed.
     """
 
     courses: dict[str, Course] = field(default_factory=dict)
     plain: Plain | None = None
     rows: list[Row] = field(default_factory=list)
     worst: list[Case] = field(default_factory=list)
+    named: tuple[str, ...] = ()
     lost_before: Counter[Arm] = field(default_factory=Counter)
 
 
@@ -185,7 +190,15 @@ def git_reverted(stage: Stage, memory: Memory) -> Ending:
 
 def hours_in_utc(stage: Stage, memory: Memory) -> Ending:
     """A version that answers in time and without errors, and wrongly: no user gets it."""
-    course = _remembered(memory, _compared(stage, "7", "--utc").end())
+    rollout = _compared(stage, "7", "--utc")
+    course = _remembered(memory, rollout.end())
+    # Asked once more after the rollback, and told within some seconds.
+    with contextlib.suppress(StoryError):
+        stage.until(
+            lambda: bool(rollout.seen()[-1].judged(COMPARED).worst), "ids of answers", NAMED_SECONDS
+        )
+    memory.named = rollout.seen()[-1].judged(COMPARED).worst
+    stage.teller.line(text.named(memory.named))
     revision = next(one.revisions[1] for one in course.seen if one.revisions[1])
     observer = stage.setting.observer
     stage.teller.line(observer.worst_command(NAMESPACE, revision, WORST), "bold")

@@ -18,6 +18,8 @@ class Judged:
     verdict: str
     bad: int
     total: int
+    worst: tuple[str, ...] = ()
+    """Ids of the answers that differ most."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,13 @@ def seen(at: float, obj: Object) -> Seen:
     stable, candidate = status.get("stable") or {}, status.get("candidate") or {}
     shadow = status.get("shadow") or {}
     judged = (
-        Judged(each["name"], each["verdict"], each["bad"], each["total"])
+        Judged(
+            each["name"],
+            each["verdict"],
+            each["bad"],
+            each["total"],
+            tuple(each.get("worstPredictions", ())),
+        )
         for each in status.get("objectives", ())
     )
     return Seen(

@@ -1,6 +1,6 @@
 """The story's words: what is new between two looks at the resource, in one line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from demo.load.replay import Count
@@ -69,6 +69,11 @@ def case(stable: Mapping[str, Any], candidate: Mapping[str, Any]) -> str:
         f"{flight['scheduled_hour']:.0f} h, left {flight['departure_delay']:+.0f} min: {said} "
         f"(request {candidate['request_id']})"
     )
+
+
+def named(ids: Sequence[str]) -> str:
+    """Which answers the status of a version names."""
+    return f"Its status names {', '.join(ids)}" if ids else "Its status names no answers"
 
 
 def served(got: Count, version: str) -> str:

@@ -56,6 +56,16 @@ def test_the_worst_cases_are_shown_with_both_answers(story: Told) -> None:
         assert abs(one["outputs"]["late"] - other["outputs"]["late"]) > 0.01
 
 
+def test_the_status_names_answers_that_the_log_has_of_both_versions(story: Told) -> None:
+    named = story.memory.named
+
+    assert 1 <= len(named) <= WORST
+    for each in named:
+        rows = story.stage.setting.observer.answered(each)
+        assert {row["version"] for row in rows} == {"2", "7"}
+        assert any((row["disagreement"] or 0) > 0 for row in rows)
+
+
 def test_users_are_served_by_the_better_version_in_the_end(story: Told) -> None:
     assert story.afterwards["2"].answered > 0
     assert story.afterwards["3"].total == story.afterwards["7"].total == 0

@@ -71,7 +71,10 @@ def test_what_the_resource_shows_is_read_from_its_status() -> None:
         "candidate": {"revision": "b", "version": "4", "weight": "0%"},
         "shadow": {"copies": 12, "mirror": "30%"},
         "conditions": [{"type": "Reconciling", "reason": "Judging"}],
-        "objectives": [{"name": "errors", "verdict": "Pass", "bad": 1, "total": 12}],
+        "objectives": [
+            {"name": "errors", "verdict": "Pass", "bad": 1, "total": 12},
+            {"name": "answers", "verdict": "Fail", "bad": 2, "total": 9, "worstPredictions": ["p"]},
+        ],
     }
 
     found = seen(1.0, {"status": status})
@@ -79,6 +82,7 @@ def test_what_the_resource_shows_is_read_from_its_status() -> None:
     assert (found.generation, found.reason, found.revisions) == (3, "Judging", ("a", "b"))
     assert (found.weight, found.mirror, found.copies) == (0.0, 0.3, 12)
     assert found.objectives[0].total == 12
+    assert [each.worst for each in found.objectives] == [(), ("p",)]
     assert seen(1.0, {}).phase == ""
 
 
