@@ -25,6 +25,9 @@ _PAST = re.compile(
     r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\)+ / 2\).*|sum by \(le\) \(.*\{.*\}\)+"
 )
 _LISTENER = "envoy_http_conn_manager_prefix"
+_TOLD = "model_rollouts_observer"
+OBSERVER = (("namespace", "observers"), ("job", "observer"))
+"""The labels that only the observer's target has."""
 
 Labels = tuple[tuple[str, str], ...]
 Split = tuple[dict[str, int], tuple[str, int]]
@@ -102,6 +105,10 @@ class StandinPrometheus:
     """Every query is answered with 503. Pods are scraped all the same."""
     unscraped: set[str] = field(default_factory=set)
     """Versions of which nothing is scraped."""
+    differing: dict[str, float] = field(default_factory=dict)
+    """Shares of answers to copies that differ from stable's, by version."""
+    comparison: str = ""
+    """The digest of what an observer compares; there is none without it."""
     doubled: set[str] = field(default_factory=set)
     """Versions whose pods a second job scrapes as well."""
     asked: set[str] = field(default_factory=set)
@@ -200,6 +207,8 @@ class StandinPrometheus:
         for pod in self.pods.values():
             if pod.version not in self.unscraped:
                 self.take(pod, now)
+            if self.comparison:
+                self._observe(pod, now)
 
     def take(self, pod: Pod, at: float) -> None:
         """Take one sample of a pod at a time (Unix seconds)."""
@@ -212,11 +221,36 @@ class StandinPrometheus:
                 "modelrollouts_revision": pod.revision,
             }
             for metric, labels, value in pod.counters(at):
-                series = tuple(sorted({"__name__": metric, **target, **labels}.items()))
-                kept = self._samples.setdefault(series, [])
-                kept.append((at, value))
-                if kept[0][0] < at - KEPT_S:
-                    kept.pop(0)
+                self._keep({"__name__": metric, **target, **labels}, at, value)
+
+    def _observe(self, pod: Pod, at: float) -> None:
+        """Take one sample of what the observer tells of a revision: it lacks nothing."""
+        target = {
+            **dict(OBSERVER),
+            "pod": "observer-0",
+            "instance": "10.0.0.2:9801",
+            "model_namespace": self.namespace,
+            "modelrollouts_revision": pod.revision,
+        }
+        pairs, compared = int(pod.copies + 1e-6), {"comparison": self.comparison, "slice": ""}
+        disagree = int(pairs * self.differing.get(pod.version, 0.0))
+        told: list[tuple[str, dict[str, str], int]] = [
+            ("start_time_seconds", {}, int(pod.born)),
+            ("pairs_total", compared, pairs),
+            ("disagreements_total", compared, disagree),
+        ]
+        for arm, requests in (("live", pod.requests), ("shadow", pod.copies)):
+            sent = {"arm": arm, "outcome": "taken"}
+            told.append(("records_total", sent, int(requests + 1e-6)))
+            told.append(("lost_records_total", {"arm": arm}, 0))
+        for name, labels, value in told:
+            self._keep({"__name__": f"{_TOLD}_{name}", **target, **labels}, at, value)
+
+    def _keep(self, labels: Mapping[str, str], at: float, value: int) -> None:
+        kept = self._samples.setdefault(tuple(sorted(labels.items())), [])
+        kept.append((at, value))
+        if kept[0][0] < at - KEPT_S:
+            kept.pop(0)
 
     async def _beat(self) -> None:
         while True:

@@ -22,7 +22,9 @@ from model_rollouts.cluster.kinds import HTTP_ROUTE, MODEL_DEPLOYMENT
 from model_rollouts.cluster.leases import LeaseName
 from model_rollouts.engine.outage import OwnPod
 from model_rollouts.engine.wiring import Options, core, operate
+from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.series import LabelNames
 from model_rollouts.prometheus.server import ServerOptions
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.plan import Settings
@@ -31,7 +33,7 @@ from model_rollouts.routes import reader
 from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
 from tests.conditions_check import broken_rules
 from tests.engine.controllers import IMAGE, Controllers, Direct, background
-from tests.engine.standin_prometheus import StandinPrometheus
+from tests.engine.standin_prometheus import OBSERVER, StandinPrometheus
 from tests.engine.test_cluster_checks import World as Gateways
 from tests.gateways import ENVOY_GATEWAY
 from tests.kubernetes_clients import until
@@ -187,6 +189,7 @@ class Whole:
         kubeconfig: Path | None = None,
         clock: Callable[[], float] = time.time,
         settings: Settings = SETTINGS,
+        observer_http_address: str | None = None,
     ) -> AsyncIterator[Running]:
         """An operator with no memory of its own; it has ended in order after the context.
 
@@ -206,6 +209,8 @@ class Whole:
             settle_s=0.25,
             pod=OwnPod(self.direct.namespace, OPERATOR, "0"),
             lease=LeaseName(self.direct.namespace, "model-rollouts") if leased else None,
+            batching=Batching(LabelNames(observer=OBSERVER)),
+            observer_http_address=observer_http_address,
         )
         running = asyncio.create_task(operate(options, core(settings), stop, clock))
         try:
