@@ -120,6 +120,12 @@ def counters(**fields: Any) -> list[dict[str, Any]]:
     return [{**COUNTERS, **fields}]
 
 
+def with_matcher(side: str, matcher: dict[str, Any]) -> list[dict[str, Any]]:
+    """One objective on counters of which one, `bad`, `total` or `good`, has that matcher."""
+    other = "total" if side == "bad" else "bad"
+    return counters(counters={other: {"metric": "a"}, side: {"metric": "b", "matchers": [matcher]}})
+
+
 def metrics(bad: str, total: str) -> list[dict[str, Any]]:
     """One objective on counters of those names."""
     return counters(counters={"bad": {"metric": bad}, "total": {"metric": total}})
@@ -628,12 +634,12 @@ OBJECTIVES: list[Row] = [
             (
                 "Counters",
                 {"name": "own", "type": "Counters", "limits": COUNTERS["limits"]},
-                "without counters, write `counters` with the metrics `bad` and `total`",
+                "without counters, write `counters` with the metrics `bad`, and `total` or `good`",
             ),
             (
                 "Counters",
                 {**ERRORS, "counters": COUNTERS["counters"]},
-                "with counters, write `counters` with the metrics `bad` and `total`",
+                "with counters, write `counters` with the metrics `bad`, and `total` or `good`",
             ),
             (
                 "Disagreement",
@@ -753,6 +759,11 @@ COMPARISONS: list[Row] = [
 ]
 TIMES = "spec.objectives[0].latency.within"
 METRICS = "spec.objectives[0].counters"
+CODE = {"matchers": [{"label": "code", "values": ["500", "503"]}]}
+OWN_LABEL = (
+    "write a label of the metric itself: namespace, revision and bucket are selected by the "
+    "operator"
+)
 LATENCIES: list[Row] = [
     ("spec.objectives", latency(within=ABSENT), TIMES, "Required value"),
     ("spec.objectives", latency(share=ABSENT), "spec.objectives[0].latency.share", "Required"),
@@ -807,6 +818,21 @@ OWN: list[Row] = [
         ("spec.objectives", metrics(bad, "b"), f"{METRICS}.bad.metric", f"found '{bad}', {METRIC}")
         for bad in ("my-wrong", 'x{namespace="other"}', "9_total", "a b", "", "sum(a)")
     ),
+    *(
+        (
+            "spec.objectives",
+            counters(counters={"bad": {"metric": "a"}, "good": {"metric": good}}),
+            f"{METRICS}.good.metric",
+            f"found '{good}', {advice}",
+        )
+        for good, advice in (
+            ("b,c", METRIC),
+            (
+                "time_bucket",
+                "write a plain counter: the buckets of a histogram count each request many times",
+            ),
+        )
+    ),
     ("spec.objectives", metrics("a", "b,c"), f"{METRICS}.total.metric", f"found 'b,c', {METRIC}"),
     ("spec.objectives", metrics("a", "b" * 201), f"{METRICS}.total.metric", "more than 200 bytes"),
     (
@@ -827,13 +853,83 @@ OWN: list[Row] = [
         "spec.objectives",
         metrics("a", "a"),
         METRICS,
-        "found 'a' for both, write two different metrics: the bad events are a part of the total",
+        "found 'a' for both, write two different metrics, or `matchers` for the bad ones: "
+        "the bad events are a part of the total",
+    ),
+    (
+        "spec.objectives",
+        counters(counters={"bad": {"metric": "a", **CODE}, "total": {"metric": "a", **CODE}}),
+        METRICS,
+        "found 'a' for both, write two different metrics, or `matchers` for the bad ones: "
+        "the bad events are a part of the total",
+    ),
+    *(
+        (
+            "spec.objectives",
+            counters(counters={"bad": {"metric": "a", **bad}, "good": {"metric": "a", **good}}),
+            METRICS,
+            "found 'a' for both, write two different metrics, or `matchers` with other values of "
+            "the same label: no event is good and bad",
+        )
+        for bad, good in (
+            ({}, {}),
+            (CODE, {}),
+            ({}, CODE),
+            (CODE, {"matchers": [{"label": "code", "values": ["200", "503"]}]}),
+            (CODE, {"matchers": [{"label": "method", "values": ["GET"]}]}),
+        )
     ),
     (
         "spec.objectives",
         counters(counters={"bad": {"metric": "a"}}),
-        f"{METRICS}.total",
-        "Required value",
+        METRICS,
+        "found neither of total and good, write either `total` with the counter of all events, "
+        "or `good` with that of the good ones",
+    ),
+    (
+        "spec.objectives",
+        counters(counters={name: {"metric": name} for name in ("bad", "total", "good")}),
+        METRICS,
+        "found both total and good, write either `total` with the counter of all events, "
+        "or `good` with that of the good ones",
+    ),
+    *(
+        (
+            "spec.objectives",
+            with_matcher(side, {"label": "code", "values": ["500"]} | one),
+            f"{METRICS}.{side}.matchers[0].{field}",
+            message,
+        )
+        for side in ("bad", "total", "good")
+        for one, field, message in (
+            ({"label": "le"}, "label", f"found 'le', {OWN_LABEL}"),
+            ({"label": "namespace"}, "label", f"found 'namespace', {OWN_LABEL}"),
+            ({"label": "__name__"}, "label", f"found '__name__', {OWN_LABEL}"),
+            (
+                {"label": "status-code"},
+                "label",
+                "found 'status-code', write the name of a label, such as code",
+            ),
+            ({"values": []}, "values", "at least 1 item"),
+            ({"values": ["500", "500"]}, "values[1]", "Duplicate value"),
+            (
+                {"values": [" 500"]},
+                "values[0]",
+                "found ' 500', write the value of a label without space around it, such as 500; "
+                "values are no patterns",
+            ),
+        )
+    ),
+    (
+        "spec.objectives",
+        counters(
+            counters={
+                "bad": {"metric": "a", "matchers": [*CODE["matchers"], *CODE["matchers"]]},
+                "total": {"metric": "b"},
+            }
+        ),
+        f"{METRICS}.bad.matchers[1]",
+        "Duplicate value",
     ),
     *(
         (

@@ -264,6 +264,48 @@ GOOD: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "one counter with a label for bad events": {
+        "spec.objectives": [
+            COUNTERS
+            | {
+                "counters": {
+                    "bad": {
+                        "metric": "answers_total",
+                        "matchers": [
+                            {"label": "code", "values": ["500", "503"]},
+                            {"label": "route", "values": ['/v2/"a b"\\']},
+                        ],
+                    },
+                    "total": {"metric": "answers_total"},
+                }
+            }
+        ]
+    },
+    "one counter with a label for bad and good events": {
+        "spec.objectives": [
+            COUNTERS
+            | {
+                "counters": {
+                    side: {
+                        "metric": "vllm:request_success_total",
+                        "matchers": [{"label": "finished_reason", "values": values}],
+                    }
+                    for side, values in (("bad", ["error"]), ("good", ["stop", "length"]))
+                }
+            }
+        ]
+    },
+    "two counters of good and of bad events": {
+        "spec.objectives": [
+            COUNTERS
+            | {
+                "counters": {
+                    "bad": {"metric": "nv_inference_request_failure"},
+                    "good": {"metric": "nv_inference_request_success"},
+                }
+            }
+        ]
+    },
     "widest limits": {
         "spec.objectives": [{**COUNTERS, "limits": {"good": "0.0001%", "bad": "90.0%"}}]
     },

@@ -146,12 +146,41 @@ def test_defaults() -> None:
             counters("c", 0.01, 0.02, metrics=CounterPair("wrong_total", "answers_total")),
             "wrong_total may be at most 1 % of answers_total",
         ),
+        (
+            counters(
+                "c",
+                0.01,
+                0.02,
+                metrics=CounterPair("a", "a", (("code", ("500", "503")), ("to", ("x",)))),
+            ),
+            'a{code=~"500|503",to="x"} may be at most 1 % of a',
+        ),
+        (
+            counters("c", 0.01, 0.02, metrics=CounterPair("wrong", "right", total_is_good=True)),
+            "wrong may be at most 1 % of wrong + right",
+        ),
         (errors("e", 0.99999), "99.999 % of requests must succeed"),
         (restarts(), "at most 0.01 restarts per pod-minute are allowed"),
     ],
 )
 def test_promises_read_as_people_say_them(objective: Objective, words: str) -> None:
     assert promise(objective) == words
+
+
+def test_other_series_of_the_same_metrics_are_another_promise() -> None:
+    code = (("code", ("500",)),)
+    pairs = [
+        CounterPair("a", "b"),
+        CounterPair("a", "b", code),
+        CounterPair("a", "b", (), code),
+        CounterPair("a", "b", total_is_good=True),
+    ]
+
+    definitions = [counters("c", 0.01, 0.02, metrics=pair).definition for pair in pairs]
+
+    assert len(set(definitions)) == len(pairs)
+    # Evidence that an earlier release wrote stays evidence.
+    assert definitions[0].endswith("counters=CounterPair(bad='a', total='b'))")
 
 
 def test_requests_that_clients_gave_up_on_are_bad() -> None:

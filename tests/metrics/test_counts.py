@@ -8,7 +8,13 @@ from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.cursor import Cursor
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import client_errors, errors, latency, own_counters
+from model_rollouts.metrics.objectives import (
+    CountedObjective,
+    client_errors,
+    errors,
+    latency,
+    own_counters,
+)
 from model_rollouts.metrics.pods import Pod
 from model_rollouts.metrics.process import Process
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
@@ -339,6 +345,67 @@ def test_own_counters_with_more_labels_are_summed() -> None:
     records = count(world, own, 1)
 
     assert (totals(records, objective="own"), bads(records, objective="own")) == ([6], [2])
+
+
+CODES = {"200": 90, "404": 5, "500": 2, "503": 3}
+"""Answers in one interval, by the label that tells good from bad."""
+
+
+@pytest.mark.parametrize(
+    ("own", "total", "bad"),
+    [
+        (own_counters("own", bad="a", total="a", bad_matchers=(("code", ("500",)),)), 100, 2),
+        (own_counters("own", bad="a", total="a", bad_matchers=(("code", ("500", "503")),)), 100, 5),
+        (
+            own_counters(
+                "own",
+                bad="a",
+                total="a",
+                bad_matchers=(("code", ("500", "503")),),
+                total_matchers=(("code", ("200", "500", "503")),),
+            ),
+            95,
+            5,
+        ),
+        (
+            own_counters(
+                "own",
+                bad="a",
+                total="a",
+                bad_matchers=(("code", ("500", "503")),),
+                total_matchers=(("code", ("200",)),),
+                total_is_good=True,
+            ),
+            95,
+            5,
+        ),
+        # A value is no pattern.
+        (own_counters("own", bad="a", total="a", bad_matchers=(("code", ("5..", "x")),)), 100, 0),
+    ],
+)
+def test_own_counters_are_selected_by_their_labels(
+    own: CountedObjective, total: int, bad: int
+) -> None:
+    world = World()
+    for code, answers in CODES.items():
+        world.write("a", {-0.5: 7, 0.5: 7 + answers}, code=code)
+
+    records = count(world, rollout(objectives=[own]), 1)
+
+    assert (totals(records, objective="own"), bads(records, objective="own")) == ([total], [bad])
+
+
+def test_good_and_bad_events_from_two_scrapes_are_never_more_bad_than_all() -> None:
+    own = own_counters("own", bad="failed", total="worked", total_is_good=True)
+    world = World()
+    world.write("worked", {-0.5: 0, 0.5: 2, 1.5: 10})
+    world.write("failed", {-0.4: 0, 0.6: 5})
+
+    records = count(world, rollout(objectives=[own]), 2)
+
+    assert totals(records, objective="own") == [7, 8]
+    assert bads(records, objective="own") == [5, 0]
+    assert not any(each.findings for each in records)
 
 
 def test_own_counters_tell_nothing_while_a_revision_serves_users_and_copies() -> None:

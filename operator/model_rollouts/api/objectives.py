@@ -2,6 +2,8 @@
 
 from typing import Annotated
 
+from pydantic import Field
+
 from model_rollouts.api import duration, ratio
 from model_rollouts.api.base import (
     ATOMIC,
@@ -9,13 +11,14 @@ from model_rollouts.api.base import (
     Rule,
     Word,
     Written,
+    by,
     is_or_absent,
     matches,
     rules,
     shown,
 )
 from model_rollouts.api.disagreement import Disagreement
-from model_rollouts.api.strings import Label, MetricName
+from model_rollouts.api.strings import Label, LabelName, LabelValue, MetricName
 
 BREAKER = "breaker"
 """Name of the objective that is always on, which no other may have."""
@@ -176,30 +179,76 @@ class Latency(Part):
     `100%`, e.g. `99%`."""
 
 
+class Matcher(Part):
+    """Series of a metric, selected by one of its labels."""
+
+    label: LabelName
+    """Name of the label, e.g. `code`."""
+    values: Annotated[
+        tuple[LabelValue, ...],
+        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ]
+    """Values of which a series has one, e.g. `["500", "503"]`. They are compared as they are, and
+    are no patterns."""
+
+
+Matchers = Annotated[tuple[Matcher, ...], Field(max_length=4, json_schema_extra=by("label"))]
+
+
 class Counter(Part):
     """A counter that the model server exports to Prometheus."""
 
     metric: MetricName
     """Name of the counter, without labels. The operator selects namespace and revision, and sums
     over all other labels."""
+    matchers: Matchers = ()
+    """Labels that a series must have to be counted, at most four; all of them hold. For a metric
+    that tells good from bad events by a label. None by default: all series count."""
+
+
+_NARROWER = (
+    "self.bad.matchers.exists(b, !has(self.total.matchers) || "
+    "!self.total.matchers.exists(t, t.label == b.label && t.values == b.values))"
+)
+_APART = (
+    "self.good.matchers.exists(g, self.bad.matchers.exists(b, g.label == b.label && "
+    "g.values.all(v, !(v in b.values))))"
+)
 
 
 class Counters(
     Part,
     json_schema_extra=rules(
         Rule(
-            "self.bad.metric != self.total.metric",
-            "write two different metrics: the bad events are a part of the total",
+            "has(self.total) != has(self.good)",
+            "write either `total` with the counter of all events, or `good` with that of the "
+            "good ones",
+            found="(has(self.total) ? 'both' : 'neither of') + ' total and good'",
+        ),
+        Rule(
+            "!has(self.total) || self.bad.metric != self.total.metric || "
+            f"(has(self.bad.matchers) && {_NARROWER})",
+            "write two different metrics, or `matchers` for the bad ones: the bad events are a "
+            "part of the total",
             found=shown("self.bad.metric") + " + ' for both'",
-        )
+        ),
+        Rule(
+            "!has(self.good) || self.bad.metric != self.good.metric || "
+            f"(has(self.good.matchers) && has(self.bad.matchers) && {_APART})",
+            "write two different metrics, or `matchers` with other values of the same label: no "
+            "event is good and bad",
+            found=shown("self.bad.metric") + " + ' for both'",
+        ),
     ),
 ):
     """Two counters that the model server exports. docs/metrics.md says how to scrape them."""
 
     bad: Counter
     """Counter of bad events."""
-    total: Counter
-    """Counter of all events, good and bad."""
+    total: Counter | None = None
+    """Counter of all events, good and bad. Required unless there is `good`."""
+    good: Counter | None = None
+    """Counter of good events, in place of `total`: all events are the good and the bad ones."""
 
 
 _READABLE_LIMITS = " && ".join(matches(field, ratio.PATTERN) for field in ("self.good", "self.bad"))
@@ -240,7 +289,7 @@ class Objective(
     json_schema_extra=rules(
         _member(ObjectiveType.AVAILABILITY, "availability", "`target`"),
         _member(ObjectiveType.LATENCY, "latency", "`within` and `share`"),
-        _member(ObjectiveType.COUNTERS, "counters", "the metrics `bad` and `total`"),
+        _member(ObjectiveType.COUNTERS, "counters", "the metrics `bad`, and `total` or `good`"),
         _member(ObjectiveType.DISAGREEMENT, "disagreement", "what is compared"),
         Rule(
             f"(self.type in ['{ObjectiveType.COUNTERS.value}', "

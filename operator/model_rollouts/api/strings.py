@@ -127,6 +127,35 @@ MetricName = Annotated[
 ]
 """A counter in Prometheus."""
 
+_SELECTED = ("namespace", "modelrollouts_revision", "le", "quantile")
+
+LabelName = Annotated[
+    str,
+    Written(
+        r"^[a-zA-Z_][a-zA-Z0-9_]*$",
+        "write the name of a label, such as code",
+        100,
+        (
+            Rule(
+                f"!(self in {list(_SELECTED)} || self.startsWith('__'))",
+                "write a label of the metric itself: namespace, revision and bucket are selected "
+                "by the operator",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+"""A label of a metric that the model server gives it."""
+
+LabelValue = Annotated[
+    str,
+    Written(
+        r"^[^\s](.*[^\s])?$",
+        "write the value of a label without space around it, such as 500; values are no patterns",
+        128,
+    ),
+]
+
 _DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _DNS_ADVICE = "write a lower-case DNS name, such as models.example.com"
 

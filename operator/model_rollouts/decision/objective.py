@@ -223,12 +223,48 @@ class Latency:
     stable: Bracket
 
 
+Matchers = tuple[tuple[str, tuple[str, ...]], ...]
+"""Labels, each with the values of which a series has one."""
+
+
 @dataclass(frozen=True, slots=True)
 class CounterPair:
-    """The names of two counters: what went wrong, and everything of which that is a part."""
+    """The names of two counters: what went wrong, and everything of which that is a part.
+
+    The matchers say which series of each. `total_is_good`: the second is what went well, and
+    everything is both together.
+    """
 
     bad: str
     total: str
+    # Without these the text of a pair stays that of releases that did not know them.
+    bad_matchers: Matchers = field(default=(), repr=False)
+    total_matchers: Matchers = field(default=(), repr=False)
+    total_is_good: bool = field(default=False, repr=False)
+
+    @property
+    def bad_text(self) -> str:
+        """The counter of what went wrong as people read it, e.g. `answers_total{code="500"}`."""
+        return _selector(self.bad, self.bad_matchers)
+
+    @property
+    def total_text(self) -> str:
+        """The same for everything."""
+        second = _selector(self.total, self.total_matchers)
+        return f"{self.bad_text} + {second}" if self.total_is_good else second
+
+    @property
+    def text(self) -> str:
+        """All that is counted; other counters have another text."""
+        return f"{self.bad_text}/{self.total_text}"
+
+
+def _selector(metric: str, matchers: Matchers) -> str:
+    labels = ",".join(
+        f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
+        for label, values in matchers
+    )
+    return f"{metric}{{{labels}}}" if labels else metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +297,9 @@ class Objective:
     @property
     def definition(self) -> str:
         """All that evidence depends on, as text: evidence for another one is no evidence."""
-        return f"{self!r}{self.comparison or ''}"
+        pair = self.counters
+        selected = "" if pair is None or pair.text == f"{pair.bad}/{pair.total}" else pair.text
+        return f"{self!r}{self.comparison or ''}{selected}"
 
     @property
     def unit(self) -> str:
@@ -356,7 +394,7 @@ def promise(objective: Objective) -> str:
         return f"at most {objective.good:g} restarts per pod-minute are allowed"
     if objective.counters is not None:
         pair = objective.counters
-        return f"{pair.bad} may be at most {percent(objective.good)} of {pair.total}"
+        return f"{pair.bad_text} may be at most {percent(objective.good)} of {pair.total_text}"
     if objective.kind.traits.has_counters:
         return f"at most {percent(objective.good)} may be counted as bad"
     return f"{percent(1 - objective.good)} of requests must succeed"

@@ -19,6 +19,7 @@ from model_rollouts.metrics.sources import (
     Counter,
     Listener,
     Source,
+    escaped,
     require_metric,
 )
 
@@ -137,7 +138,7 @@ THROTTLED = Counter(
 CLIENT_ERRORS = Counter(
     "envoy_cluster_upstream_rq",
     listener_label=_CLUSTER,
-    pattern=("envoy_response_code", "4(?:[013-9][0-9]|2[0-8])"),
+    patterns=(("envoy_response_code", "4(?:[013-9][0-9]|2[0-8])"),),
 )
 """Answers 4xx of the model, but for 429. What the proxy refuses itself, such as a request that it
 cannot read, no model has seen: it is in the listener's classes, and not here."""
@@ -231,17 +232,45 @@ def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
     )
 
 
-def own_counters(
-    name: str, *, bad: str, total: str, source: Source = MODEL_SERVER
-) -> CountedObjective:
-    """Two counters of the model server's own, by metric name.
+Matchers = tuple[tuple[str, tuple[str, ...]], ...]
+"""Labels, each with the values of which a series has one."""
 
-    They cannot tell users from copies, so they count only while a revision serves one of the two.
+
+def selected(metric: str, matchers: Matchers = ()) -> Counter:
+    """The counter of all series of a metric of the model server's own that `matchers` select."""
+    return Counter(
+        metric,
+        labels=tuple((label, values[0]) for label, values in matchers if len(values) == 1),
+        patterns=tuple(
+            (label, "|".join(map(escaped, values))) for label, values in matchers if len(values) > 1
+        ),
+    )
+
+
+def own_counters(
+    name: str,
+    *,
+    bad: str,
+    total: str,
+    bad_matchers: Matchers = (),
+    total_matchers: Matchers = (),
+    total_is_good: bool = False,
+    source: Source = MODEL_SERVER,
+) -> CountedObjective:
+    """Two counters of the model server's own, by metric name and labels.
+
+    `total_is_good`: the second has the good events alone, and both together are all events. They
+    cannot tell users from copies, so they count only while a revision serves one of the two.
     Raises InputError when a name is not that of a metric.
     """
     require_metric(f"objective '{name}', counters.bad.metric", bad)
-    require_metric(f"objective '{name}', counters.total.metric", total)
-    return CountedObjective(name, source, (Term(Counter(total)),), ((Term(Counter(bad)),),))
+    second = "good" if total_is_good else "total"
+    require_metric(f"objective '{name}', counters.{second}.metric", total)
+    wrong = Term(selected(bad, bad_matchers))
+    others = Term(selected(total, total_matchers))
+    return CountedObjective(
+        name, source, (others, wrong) if total_is_good else (others,), ((wrong,),)
+    )
 
 
 _RECORDS = Counter("model_rollouts_observer_records_total", listener_label="arm")

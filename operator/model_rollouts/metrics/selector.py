@@ -7,14 +7,12 @@ For counting there is never a function around it: `rate` and `increase` extrapol
 cannot be differenced once a counter in it has restarted.
 """
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from model_rollouts.metrics.histogram_edges import spellings
 from model_rollouts.metrics.objectives import Template
 from model_rollouts.metrics.series import LabelNames
-
-_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+from model_rollouts.metrics.sources import escaped
 
 
 def snapshot_selector(
@@ -51,12 +49,10 @@ def _shared_labels(templates: Collection[Template]) -> Iterator[str]:
     """
     by_metric: dict[str, list[dict[str, str]]] = {}
     for template in templates:
-        fixed = {label: _regex(value) for label, value in template.fixed.items()}
+        fixed = {label: escaped(value) for label, value in template.fixed.items()}
         if template.edge is not None:
             fixed["le"] = spellings(template.edge)
-        if template.counter.pattern is not None:
-            label, pattern = template.counter.pattern
-            fixed[label] = pattern
+        fixed |= template.counter.patterns
         by_metric.setdefault(template.counter.metric, []).append(fixed)
     known = all(template.source.metric_label_prefixes for template in templates)
     for label in sorted({label for each in by_metric.values() for one in each for label in one}):
@@ -109,9 +105,7 @@ def selector(
     ]
     if template.edge is not None:
         parts.append(f"le=~{_quoted(spellings(template.edge))}")
-    if template.counter.pattern is not None:
-        label, pattern = template.counter.pattern
-        parts.append(f"{label}=~{_quoted(pattern)}")
+    parts += (f"{label}=~{_quoted(values)}" for label, values in template.counter.patterns)
     parts += more
     return f"{template.counter.metric}{{{','.join(parts)}}}"
 
@@ -125,7 +119,7 @@ def is_named(label: str, names: Collection[str], *, none: bool = False) -> str:
     ends: dict[str, list[str]] = {}
     for name in sorted(set(names)):
         begin, dash, end = name.rpartition("-")
-        ends.setdefault(_regex(begin + dash), []).append(_regex(end))
+        ends.setdefault(escaped(begin + dash), []).append(escaped(end))
     alike = (
         f"{begin}({'|'.join(each)})" if begin and len(each) > 1 else begin + "|".join(each)
         for begin, each in ends.items()
@@ -137,15 +131,7 @@ def _one_of(label: str, values: Collection[str]) -> str:
     ordered = sorted(set(values))
     if len(ordered) == 1:
         return f"{label}={_quoted(ordered[0])}"
-    return f"{label}=~{_quoted('|'.join(map(_regex, ordered)))}"
-
-
-def _regex(value: str) -> str:
-    return _SPECIAL.sub(_escape, value)
-
-
-def _escape(special: re.Match[str]) -> str:
-    return "\\" + special.group()
+    return f"{label}=~{_quoted('|'.join(map(escaped, ordered)))}"
 
 
 def _quoted(text: str) -> str:

@@ -98,8 +98,9 @@ def read_series(template: Template, labels: Mapping[str, str], names: LabelNames
     # Without a pod label the target is the best name there is for a process.
     pod = labels.get(names.pod) or where
     edge = "" if template.edge is None else f"|{template.edge:g}"
-    # A series may be read by two templates, one of which fixes more labels than the other.
-    fixed = ",".join(label for label, _ in template.counter.labels)
+    # A series may be read by two templates, one of which selects by other labels or values.
+    counter = template.counter
+    fixed = ",".join((*(one for one, _ in counter.labels), *map("~".join, counter.patterns)))
     name = f"{template.counter.metric}{{{fixed}}}|{'|'.join(metric)}{edge}"
     return Series(
         template=template,

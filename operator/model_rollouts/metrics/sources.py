@@ -13,6 +13,7 @@ from model_rollouts.metrics.errors import InputError, require_name
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def require_metric(field: str, name: str) -> None:
@@ -33,6 +34,11 @@ def require_matchers(field: str, matchers: Sequence[tuple[str, str]]) -> None:
         require_label(field, label)
         if not isinstance(value, str):
             raise InputError(f"{field}.{label}", value, "text")
+
+
+def escaped(value: str) -> str:
+    """A regular expression, for RE2 and for Python, that only `value` matches."""
+    return _SPECIAL.sub(lambda special: "\\" + special.group(), value)
 
 
 class Listener(StrEnum):
@@ -60,14 +66,15 @@ class Counter:
     `listener_label` is the label whose value is the listener; None when the metric cannot tell
     users from copies. `from_start` says that the series exists from the first scrape of its
     process on: appearing later it was hidden, not zero, so what it already shows is not counted.
-    `pattern` is a label with a regular expression for its values: all series that match are summed.
+    `patterns` are labels, each with a regular expression for its values: all series that match are
+    summed.
     """
 
     metric: str
     labels: tuple[tuple[str, str], ...] = ()
     listener_label: str | None = None
     from_start: bool = False
-    pattern: tuple[str, str] | None = None
+    patterns: tuple[tuple[str, str], ...] = ()
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -76,21 +83,21 @@ class Counter:
             require_label("counter.labels", label)
         if self.listener_label is not None:
             require_label("counter.listener_label", self.listener_label)
-        if self.pattern is not None:
-            require_label("counter.pattern", self.pattern[0])
+        for label, _ in self.patterns:
+            require_label("counter.patterns", label)
         # What is asked for is looked up by it for each rollout in each reading.
-        parts = (self.metric, self.labels, self.listener_label, self.from_start, self.pattern)
+        parts = (self.metric, self.labels, self.listener_label, self.from_start, self.patterns)
         object.__setattr__(self, "_hash", hash(parts))
 
     def __hash__(self) -> int:
         return self._hash
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether the labels of a series are as `pattern` has them."""
-        if self.pattern is None:
-            return True
-        label, values = self.pattern
-        return re.fullmatch(values, labels.get(label, "")) is not None
+        """Whether the labels of a series are as `patterns` have them."""
+        return all(
+            re.fullmatch(values, labels.get(label, "")) is not None
+            for label, values in self.patterns
+        )
 
 
 @dataclass(frozen=True, slots=True)

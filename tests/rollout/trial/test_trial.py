@@ -121,6 +121,25 @@ def test_the_metrics_of_counters_are_part_of_the_rules() -> None:
     assert made[0] != made[1]
 
 
+def test_the_order_of_labels_and_values_is_no_other_rule() -> None:
+    def made(*matchers: tuple[str, list[str]]) -> Judged:
+        selected = [{"label": label, "values": values} for label, values in matchers]
+        own = {"bad": {"metric": "a", "matchers": selected}, "good": {"metric": "b"}}
+        asked = spec({"spec.objectives": [COUNTERS | {"counters": own}]})
+        return trial_rules(asked, baseline=True)
+
+    first = made(("code", ["500", "503"]), ("route", ["a"]))
+
+    assert first == made(("route", ["a"]), ("code", ["503", "500"]))
+    assert first != made(("route", ["a"]), ("code", ["500"]))
+    pair = first.objectives[0].counters
+    assert pair is not None
+    assert (pair.bad_matchers, pair.total_is_good) == (
+        (("code", ("500", "503")), ("route", ("a",))),
+        True,
+    )
+
+
 def test_an_objective_without_the_member_of_its_type_is_refused() -> None:
     bare = Objective(name="latency", type=ObjectiveType.LATENCY)
 

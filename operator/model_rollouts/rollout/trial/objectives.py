@@ -1,11 +1,12 @@
 """What the spec promises, as the judge takes it: the objectives with their limits and edges."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from model_rollouts import decision
 from model_rollouts.api.disagreement import Disagreement, comparison
 from model_rollouts.api.duration import span
-from model_rollouts.api.objectives import Counters, Latency, Limits, Objective
+from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
 from model_rollouts.api.ratio import share
 from model_rollouts.api.strategy import Assurance
 from model_rollouts.resources.edges import LADDER_MS
@@ -29,6 +30,26 @@ LADDER = Edges(_LADDER, _LADDER)
 def milliseconds(within: str) -> int:
     """The time of a latency objective."""
     return round(span(within).total_seconds() * 1000)
+
+
+def selection(matchers: Sequence[Matcher]) -> decision.Matchers:
+    """The matchers of a metric as they are judged by: the same set is always the same text."""
+    return tuple(sorted((each.label, tuple(sorted(each.values))) for each in matchers))
+
+
+def _pair(name: str, own: Counters) -> decision.CounterPair:
+    second = own.total or own.good
+    if second is None:
+        raise decision.ObjectiveError(
+            f"objective '{name}', counters: found neither `total` nor `good`, write one of them"
+        )
+    return decision.CounterPair(
+        own.bad.metric,
+        second.metric,
+        selection(own.bad.matchers),
+        selection(second.matchers),
+        total_is_good=own.total is None,
+    )
 
 
 def judged_objective(
@@ -61,12 +82,12 @@ def judged_objective(
                 compare=compare,
                 role=role,
             )
-        case Objective(counters=Counters(bad=bad, total=total), limits=Limits() as limits):
+        case Objective(counters=Counters() as own, limits=Limits() as limits):
             return decision.counters(
                 objective.name,
                 float(share(limits.good)),
                 float(share(limits.bad)),
-                metrics=decision.CounterPair(bad.metric, total.metric),
+                metrics=_pair(objective.name, own),
                 compare=compare,
                 role=role,
             )

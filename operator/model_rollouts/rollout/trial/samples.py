@@ -12,6 +12,7 @@ from types import MappingProxyType
 from model_rollouts.decision import (
     NO_COUNTS,
     Bracket,
+    CounterPair,
     Counts,
     Interval,
     Objective,
@@ -60,8 +61,7 @@ def past_of(objective: Objective) -> Past | None:
     """The past of an objective; None for those that are counted as errors are, or not at all."""
     if objective.counters is not None:
         pair = objective.counters
-        key = f"{pair.bad}/{pair.total}"
-        return Past(key, own_counters(objective.name, bad=pair.bad, total=pair.total))
+        return Past(pair.text, _own(objective.name, pair))
     if objective.latency is None:
         return None
     bracket = objective.latency.stable
@@ -74,15 +74,22 @@ def timed_past(name: str, edge: float) -> Past:
     return Past(f"{edge:g}", latency(name, (edge,)), edge)
 
 
+def _own(name: str, pair: CounterPair) -> CountedObjective:
+    return own_counters(
+        name,
+        bad=pair.bad,
+        total=pair.total,
+        bad_matchers=pair.bad_matchers,
+        total_matchers=pair.total_matchers,
+        total_is_good=pair.total_is_good,
+    )
+
+
 @lru_cache(maxsize=4096)
 def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...]:
     """The sums to count, always the same ones: thousands of rollouts have the same objectives."""
     timed = [latency(each.name, _edges(each)) for each in objectives if _edges(each)]
-    own = [
-        own_counters(each.name, bad=each.counters.bad, total=each.counters.total)
-        for each in objectives
-        if each.counters is not None
-    ]
+    own = [_own(each.name, each.counters) for each in objectives if each.counters is not None]
     compared = [pairs(each.name, each.comparison) for each in objectives if each.comparison]
     if compared:
         compared.append(records(_RECORDS))
