@@ -853,14 +853,14 @@ OWN: list[Row] = [
         "spec.objectives",
         metrics("a", "a"),
         METRICS,
-        "found 'a' for both, write two different metrics, or `matchers` for the bad ones: "
+        "found 'a' for both, write two different metrics, or `matchers` for the bad events: "
         "the bad events are a part of the total",
     ),
     (
         "spec.objectives",
         counters(counters={"bad": {"metric": "a", **CODE}, "total": {"metric": "a", **CODE}}),
         METRICS,
-        "found 'a' for both, write two different metrics, or `matchers` for the bad ones: "
+        "found 'a' for both, write two different metrics, or `matchers` for the bad events: "
         "the bad events are a part of the total",
     ),
     *(

@@ -228,7 +228,7 @@ class Counters(
         Rule(
             "!has(self.total) || self.bad.metric != self.total.metric || "
             f"(has(self.bad.matchers) && {_NARROWER})",
-            "write two different metrics, or `matchers` for the bad ones: the bad events are a "
+            "write two different metrics, or `matchers` for the bad events: the bad events are a "
             "part of the total",
             found=shown("self.bad.metric") + " + ' for both'",
         ),
@@ -248,7 +248,7 @@ class Counters(
     total: Counter | None = None
     """Counter of all events, good and bad. Required unless there is `good`."""
     good: Counter | None = None
-    """Counter of good events, in place of `total`: all events are the good and the bad ones."""
+    """Counter of good events, in place of `total`: all events are the good and the bad events."""
 
 
 _READABLE_LIMITS = " && ".join(matches(field, ratio.PATTERN) for field in ("self.good", "self.bad"))

@@ -147,7 +147,7 @@ GRPC_STATUS = "envoy_grpc_status"
 
 def _grpc(*statuses: int) -> Counter:
     pattern = (GRPC_STATUS, "|".join(map(str, statuses)))
-    return Counter("envoy_cluster_grpc", listener_label=_CLUSTER, pattern=pattern)
+    return Counter("envoy_cluster_grpc", listener_label=_CLUSTER, patterns=(pattern,))
 
 
 GRPC_ERRORS = _grpc(2, 4, 8, 12, 13, 14, 15)
