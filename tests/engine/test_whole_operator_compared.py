@@ -113,13 +113,17 @@ def test_worst_answers_are_named_and_an_observer_that_hangs_delays_no_rollback(
             silent = await whole.told("RolledBack", "v2")
             assert observer.asked > 0
             assert answers(silent).verdict == "Fail"
-            assert answers(silent).worst_predictions == ()
+            assert answers(silent).worst_predictions is None
             assert whole.prometheus.requests_of("v2") == 0
 
             observer.hangs = False
             await apply(whole, "v3")
-            starting = await whole.told("Starting", "v3")
-            assert starting.stable is not None and starting.candidate is not None
+
+            async def begun() -> Any:
+                status = await whole.status()
+                return status.candidate is not None and status.candidate.version == "v3" and status
+
+            starting = await until(begun, "version v3 is not begun")
             # They began after the trial did.
             ids = [
                 f"{round(time.time() * 1000) + 60_000}.{starting.stable.revision}.request-{number}"

@@ -69,9 +69,13 @@ class ObjectiveStatus(Part):
     """Number of requests of the candidate that were counted."""
     message: Message
     """The result as a sentence, with the number of requests still needed."""
-    worst_predictions: tuple[Annotated[str, Field(max_length=160)], ...] = Field(
-        default=(), max_length=3, json_schema_extra=ATOMIC
-    )
+    worst_predictions: (
+        Annotated[
+            tuple[Annotated[str, Field(max_length=160)], ...],
+            Field(max_length=3, json_schema_extra=ATOMIC),
+        ]
+        | None
+    ) = None
     """Prediction ids of the answers that differ most from those of stable, for the type
     Disagreement; at most three, the worst first. They are header `x-prediction-id` of the answers
     that users got, and `model-rollouts predictions --id` shows what both versions answered."""

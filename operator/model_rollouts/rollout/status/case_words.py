@@ -22,7 +22,7 @@ def with_cases(
     if is_same_candidate(given, before):
         known = {each.name: each.worst_predictions for each in before.objectives}
     return tuple(
-        _with(each, fresh.get(each.name) or known.get(each.name, ())) for each in objectives
+        _with(each, fresh.get(each.name) or known.get(each.name) or ()) for each in objectives
     )
 
 
