@@ -55,7 +55,7 @@ STAGES := lint=0.5 programs+parts=15 test-unit=6 test-metrics=2 test-operator=6 
 	e2e-smoke=1.5 e2e-proxy=2.5 e2e=10 e2e-install=2 e2e-demo=13 cluster-down=0.5
 
 test: $(INSTALLED) ## Run everything that CI runs, with a time budget per stage (DRY_RUN=1 shows them)
-	@$(PYTHON) -m e2e.stages $(STAGES) $(if $(DRY_RUN),--dry-run)
+	@$(PYTHON) -m e2e.stages $(STAGES) $(if $(DRY_RUN),--dry-run) $(if $(CI),--again=e2e)
 
 test-unit: $(INSTALLED) ## Run the fast tests: no cluster, about 9 min after `make tools`
 	$(PYTHON) -m pytest tests -n $(WORKERS) --dist loadgroup -m "not slow and not whole and not chart and not fillers and not prometheus"

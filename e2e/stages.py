@@ -5,8 +5,12 @@ stage over its budget is marked, not failed: machines differ, and noise is no de
 
 Targets joined by a plus run side by side. That is for downloads and builds only, where one waits
 for the network while the other computes; what measures time bears no company.
+
+What plays whole stories on a cluster may be told to try again (`--again`): a story that went wrong
+once cannot be played again within one run of pytest.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 console = Console(soft_wrap=True)
+
+_ONLY_FAILED = ("--last-failed", "--last-failed-no-failures=none")
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,12 @@ class Stage:
 @click.command()
 @click.argument("stages", nargs=-1, required=True, metavar="TARGET[+TARGET]...=MINUTES...")
 @click.option("--dry-run", is_flag=True, help="Show the budgets and stop.")
-def main(stages: tuple[str, ...], dry_run: bool) -> None:
+@click.option(
+    "--again",
+    metavar="PREFIX",
+    help="Run a target whose name begins so once more if it fails, with the tests that failed.",
+)
+def main(stages: tuple[str, ...], dry_run: bool, again: str | None) -> None:
     """Run each make TARGET in order and stop at the first that fails."""
     table = Table("stage", "budget", "took", "result")
     planned = [parsed(stage) for stage in stages]
@@ -48,9 +59,14 @@ def main(stages: tuple[str, ...], dry_run: bool) -> None:
             continue
         console.rule(f"make {' '.join(stage.targets)}")
         started = time.monotonic()
-        failed = not _succeeds(stage)
+        failed, tried = not _succeeds(stage), 1
+        if failed and again is not None and stage.name.startswith(again):
+            console.rule(f"make {stage.name}, what failed once more")
+            failed, tried = not _succeeds(stage, only_failed=True), 2
         took = (time.monotonic() - started) / 60
         result = "failed" if failed else "over budget" if took > stage.budget else "ok"
+        if tried > 1:
+            result += ", tried twice"
         table.add_row(stage.name, f"{stage.budget:g} min", f"{took:.1f} min", result)
     table.add_section()
     took_in_all = "" if dry_run else f"{(time.monotonic() - begun) / 60:.1f} min"
@@ -71,9 +87,11 @@ def parsed(stage: str) -> Stage:
         raise click.BadParameter(f"{stage!r}: write TARGET=MINUTES, as in lint=3") from None
 
 
-def _succeeds(stage: Stage) -> bool:
+def _succeeds(stage: Stage, *, only_failed: bool = False) -> bool:
     if len(stage.targets) == 1:
-        return subprocess.run(_make(*stage.targets)).returncode == 0
+        options = [os.environ.get("PYTEST_ADDOPTS", ""), *(_ONLY_FAILED if only_failed else ())]
+        environment = {**os.environ, "PYTEST_ADDOPTS": " ".join(options)}
+        return subprocess.run(_make(*stage.targets), env=environment).returncode == 0
     with ThreadPoolExecutor(len(stage.targets)) as threads:
         # A list, because `all` alone would leave the others running when one fails.
         return all(list(threads.map(_succeeds_in_company, stage.targets)))

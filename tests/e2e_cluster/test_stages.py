@@ -57,7 +57,8 @@ def run(folder: Path, rules: str, *words: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, "-m", "e2e.stages", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        # CI tells pytest to try again, too.
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=60,
@@ -79,6 +80,47 @@ def test_stages_run_in_order_until_one_fails_and_all_are_summed_up(tmp_path: Pat
         ("three", "0.5 min", "not run"),
     ]
     assert rows[3][:2] == ["all", "3.5 min"]
+
+
+TESTS = """
+import pathlib
+
+def test_of_a_bad_day():
+    seen = pathlib.Path("seen")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+
+def test_of_every_day():
+    with open("played", "a") as times:
+        times.write("once ")
+"""
+
+
+@pytest.mark.parametrize(
+    ("prefix", "code", "result"), [("e2e", 0, "ok, tried twice"), ("bench", 1, "failed")]
+)
+def test_what_failed_in_a_stage_is_tried_once_more_where_that_is_asked_for(
+    tmp_path: Path, prefix: str, code: int, result: str
+) -> None:
+    (tmp_path / "test_story.py").write_text(TESTS)
+
+    ended = run(
+        tmp_path, f"e2e-demo: {sys.executable} -m pytest\n", "e2e-demo=1", f"--again={prefix}"
+    )
+
+    assert ended.returncode == code, ended.stdout
+    assert result in ended.stdout
+    # What went well is not played again.
+    assert (tmp_path / "played").read_text() == "once "
+
+
+def test_a_stage_that_fails_twice_has_failed(tmp_path: Path) -> None:
+    ended = run(tmp_path, "e2e: false\ntwo: touch made\n", "e2e=1", "two=1", "--again=e2e")
+
+    assert ended.returncode == 1
+    assert "failed, tried twice" in ended.stdout
+    assert not (tmp_path / "made").exists()
 
 
 def test_targets_joined_by_a_plus_run_at_the_same_time_and_say_whose_line_it_is(
