@@ -7,6 +7,7 @@ import json
 import random
 import statistics
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from model_rollouts.decision import (
+    NO_COUNTS,
     Counts,
     Interval,
     Judge,
@@ -45,6 +47,9 @@ class Situation:
     what: str
     share: float
     burst: int = 1
+    itself: float | None = None
+    """The share of requests on which only stable's second answer differs, where it is asked twice;
+    `share` is then that on which only the candidate's does."""
 
 
 SITUATIONS = (
@@ -56,6 +61,18 @@ SITUATIONS = (
     Situation("hours in UTC: 18 %", 0.18),
     Situation("classes in another order: 90 %", 0.9),
 )
+AGAINST_ITSELF = (
+    Situation("stable once more, which never differs", 0.0, itself=0.0),
+    Situation("stable once more, which differs on 2 %", 0.02, itself=0.02),
+    Situation("stable once more, which differs on 20 %", 0.2, itself=0.2),
+    Situation("stable once more, which differs on 40 %", 0.4, itself=0.4),
+    Situation("a quarter more often than stable's 20 %", 0.25, itself=0.2),
+    Situation("twice as often as stable's 5 %", 0.1, itself=0.05),
+    Situation("twice as often as stable's 20 %", 0.4, itself=0.2),
+    Situation("10 %, and stable never", 0.1, itself=0.0),
+)
+ITSELF = 0.1
+"""The share of pairs to which stable answered twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +90,7 @@ class Found:
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(trials: int, seed: int, output: Path) -> None:
     """Measure how often, and how soon, versions are rolled back by their answers."""
-    found = [_played(each, trials, seed) for each in SITUATIONS]
+    found = [_played(each, trials, seed) for each in (*SITUATIONS, *AGAINST_ITSELF)]
     command = f"python -m benchmarks.disagreement {' '.join(sys.argv[1:])}".strip()
     report: dict[str, Any] = {
         "conditions": {
@@ -106,7 +123,13 @@ def _played(situation: Situation, trials: int, seed: int) -> Found:
         (
             errors("errors", 0.99),
             breaker(),
-            disagreement("answers", GOOD, BAD, comparison="00000000"),
+            disagreement(
+                "answers",
+                GOOD,
+                BAD,
+                comparison="00000000",
+                against_itself=situation.itself is not None,
+            ),
         )
     )
     by, ends = Judge(rules), []
@@ -125,20 +148,28 @@ def _shadow(by: Judge, situation: Situation, rng: random.Random) -> tuple[float,
     state: State = by.start()
     seen = 0
     for index in range(round(MINUTES * 60 / SECONDS)):
-        at, pairs = index * SECONDS, poisson(rng, PAIRS * SECONDS)
+        at, asked = index * SECONDS, poisson(rng, PAIRS * SECONDS)
+        pairs = asked
         # Neighbours that share their fate: half as many draws, each for two answers.
         draws, rest = divmod(pairs, situation.burst)
         differing = situation.burst * binomial(rng, draws, situation.share)
         differing += binomial(rng, rest, situation.share)
+        itself = NO_COUNTS
+        if situation.itself is not None:
+            pairs = poisson(rng, ITSELF * PAIRS * SECONDS)
+            differing = binomial(rng, pairs, situation.share)
+            # Never both of one request.
+            left = situation.itself / (1 - situation.share)
+            itself = Counts.of(pairs, binomial(rng, pairs - differing, left))
         seen += pairs
         good = Sample(
-            Counts.of(pairs, binomial(rng, pairs, 0.001)),
-            Counts.of(2 * pairs, binomial(rng, 2 * pairs, 0.001)),
+            Counts.of(asked, binomial(rng, asked, 0.001)),
+            Counts.of(2 * asked, binomial(rng, 2 * asked, 0.001)),
         )
         samples = {
             "errors": good,
             "breaker": good,
-            "answers": Sample(Counts.of(pairs, differing)),
+            "answers": Sample(Counts.of(pairs, differing), itself),
         }
         state = by.update(state, Interval(at, at + SECONDS, samples, Traffic.SHADOW))
         if state.failed_at is not None:
@@ -157,9 +188,26 @@ def page(command: str, trials: int, found: list[Found]) -> str:
         " errors at 99 %, the breaker, and a guard of type Disagreement with the limits"
         f" {percent(GOOD)} and {percent(BAD)} judge together.",
         "",
-        "| answers that differ | rolled back | after: median, longest | pairs until then |",
-        "|---|---|---|---|",
+        *_HEAD,
+        *_rows(found[: len(SITUATIONS)], trials),
+        "",
+        f"With `against: Self` stable answers {percent(ITSELF)} of them twice, and the share is of"
+        " those requests on which only the candidate's answer differs, beside the share on which"
+        " only stable's second one does.",
+        "",
+        *_HEAD,
+        *_rows(found[len(SITUATIONS) :], trials),
     ]
+    return "\n".join([*lines, ""])
+
+
+_HEAD = (
+    "| answers that differ | rolled back | after: median, longest | pairs until then |",
+    "|---|---|---|---|",
+)
+
+
+def _rows(found: list[Found], trials: int) -> Iterator[str]:
     for each in found:
         rolled = f"{count(len(each.seconds))} of {count(trials)}"
         when = pairs = ""
@@ -167,8 +215,7 @@ def page(command: str, trials: int, found: list[Found]) -> str:
             longest = duration(each.seconds[-1])
             when = f"{duration(statistics.median(each.seconds))}, {longest}"
             pairs = count(statistics.median(each.pairs))
-        lines.append(f"| {each.what} | {rolled} | {when} | {pairs} |")
-    return "\n".join([*lines, ""])
+        yield f"| {each.what} | {rolled} | {when} | {pairs} |"
 
 
 if __name__ == "__main__":

@@ -698,6 +698,23 @@ COMPARISONS: list[Row] = [
         "the objective: answers to mirrored requests are compared",
     ),
     (
+        "spec",
+        {
+            **MINIMAL["spec"],
+            "objectives": [
+                ERRORS,
+                {
+                    **DISAGREEMENT,
+                    "disagreement": {"of": "Label", "against": "Self"},
+                },
+            ],
+            "strategy": {"shadow": {"sideEffects": "None", "percent": 9}},
+        },
+        "spec.strategy.shadow.percent",
+        "found an objective with against: Self and less than 10 percent, write at least 10: a "
+        "tenth of the mirrored requests goes to a second pod of stable, in whole percent",
+    ),
+    (
         "spec.objectives",
         [ERRORS, DISAGREEMENT],
         "spec.capture",

@@ -39,3 +39,13 @@ def test_a_block_with_a_field_left_out_is_the_block_without_it() -> None:
 )
 def test_a_tolerance_is_an_amount_or_a_share(tolerance: str, allowed: Bound) -> None:
     assert bound(tolerance) == allowed
+
+
+def test_what_is_compared_with_stable_is_called_as_before_there_was_anything_else() -> None:
+    label, itself = (
+        Disagreement.model_validate({"of": "Label", "against": against})
+        for against in ("Stable", "Self")
+    )
+
+    assert comparison(label) == comparison(Disagreement(of=Compared.LABEL))
+    assert comparison(itself) != comparison(label)

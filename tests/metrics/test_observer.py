@@ -176,6 +176,20 @@ def test_pairs_are_counted_from_the_observers_of_the_revision() -> None:
     assert pods == {1}
 
 
+def test_what_stable_says_otherwise_itself_is_counted_beside_it() -> None:
+    world = Told()
+    world.counts({0.4: 0, 1.4: 100, 2.4: 400}, began=0.1, bad=10)
+    world.observer(BEGAN, dict.fromkeys((0.4, 1.4, 2.4), at(0.1)), revision="old")
+    for metric, values in ((PAIRS, (0, 100, 400)), (DISAGREEMENTS, (0, 5, 9))):
+        samples = dict(zip((0.4, 1.4, 2.4), values, strict=True))
+        world.observer(metric, samples, revision="old")
+
+    found = counted(world)
+
+    assert total(found) == Tally(400, (40,))
+    assert total(found, arm="stable") == Tally(400, (9,))
+
+
 @pytest.mark.parametrize(
     "labels",
     [

@@ -19,8 +19,8 @@ class StubApi:
     """Tokens are names of pods."""
 
     def __init__(self) -> None:
-        self.pods = {"stable-0": STABLE, "candidate-0": CANDIDATE}
-        self.uids = {"stable-0": "uid-stable-0", "candidate-0": "uid-candidate-0"}
+        self.pods = {"stable-0": STABLE, "stable-1": STABLE, "candidate-0": CANDIDATE}
+        self.uids = {pod: f"uid-{pod}" for pod in self.pods}
         self.audience = AUDIENCE
         self.is_away = False
         self.reviews = 0

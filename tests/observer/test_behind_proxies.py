@@ -43,6 +43,12 @@ async def _stable(_: web.Request) -> web.StreamResponse:
     return web.Response(body=answer("cat"), content_type="application/json")
 
 
+async def _second(request: web.Request) -> web.StreamResponse:
+    """Another pod of stable, which is not sure of itself."""
+    number = int(request.path.rpartition("/")[2] or -1)
+    return web.Response(body=answer("cow" if number in UNSURE else "cat"))
+
+
 async def _candidate(request: web.Request) -> web.StreamResponse:
     number = int(request.path.rpartition("/")[2] or -1)
     if number in FAILS:
@@ -65,17 +71,23 @@ async def _candidate(request: web.Request) -> web.StreamResponse:
     return web.Response(body=answer("dog" if number in OTHERWISE else "cat"))
 
 
+UNSURE = range(0, 40, 5)
+"""Requests that another pod of stable answers with another label than the first one."""
 GIVEN_UP_S = 0.3
 """How long a copy is waited for that is never answered."""
 
 
 class World:
-    """Both proxies, and the observer that they send to."""
+    """The proxies, and the observer that they send to; the third one is of stable again."""
 
-    def __init__(self, made: Any, stable: Proxied, candidate: Proxied) -> None:
+    def __init__(
+        self, made: Any, stable: Proxied, candidate: Proxied, second: Proxied | None = None
+    ) -> None:
         self.made = made
         self.observer = Scraped(made.metrics_port)
-        self._arms = (stable, stable.ports.live), (candidate, candidate.ports.shadow)
+        self._arms = [(stable, stable.ports.live), (candidate, candidate.ports.shadow)]
+        if second is not None:
+            self._arms.append((second, second.ports.shadow))
         self.sent = 0
 
     async def ask(self, number: int = -1) -> None:
@@ -83,10 +95,12 @@ class World:
         self.sent += 1
         headers = {"x-request-id": f"request-{self.sent}"}
         timeout = aiohttp.ClientTimeout(total=GIVEN_UP_S if number in WAITS else None)
-        live, shadow = (
+        live, shadow, *again = (
             proxy.ask(port, f"/{number}", headers=headers, timeout=timeout)
             for proxy, port in self._arms
         )
+        for each in again:
+            await each
         if number in WAITS:
             await live
             with pytest.raises(TimeoutError):
@@ -107,12 +121,13 @@ class World:
 
         await eventually(connected)
 
-    async def settled(self, arm: str, kept: Callable[[], Awaitable[float]]) -> None:
-        """Until each request that was sent is kept, or told as lost."""
+    async def settled(self, arm: str, kept: Callable[[], Awaitable[float]], **labels: str) -> None:
+        """Until each request that was sent is kept, or told as lost; `labels` are of the latter."""
         found: list[float] = []
 
         async def known() -> bool:
-            found[:] = [await kept(), await self.observer.value("lost_records_total", arm=arm)]
+            lost = await self.observer.value("lost_records_total", arm=arm, **labels)
+            found[:] = [await kept(), lost]
             return sum(found) >= self.sent
 
         with contextlib.suppress(TimeoutError):
@@ -121,7 +136,7 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path) -> AsyncIterator[World]:
+async def world(folder: Path, *, asks_twice: bool = False) -> AsyncIterator[World]:
     """Everything but the observer itself."""
     authority = trustme.CA()
     certificate = authority.issue_cert(HOST)
@@ -129,12 +144,17 @@ async def world(folder: Path) -> AsyncIterator[World]:
     files.certificate.write_bytes(b"".join(e.bytes() for e in certificate.cert_chain_pems))
     files.key.write_bytes(certificate.private_key_pem.bytes())
     async with contextlib.AsyncExitStack() as stack:
-        kubeconfig = await stack.enter_async_context(served(StubApi(), folder))
+        stub = StubApi()
+        if asks_twice:
+            stub.status = {"stable": {"revision": STABLE, "version": "1"}}
+            stub.spec["objectives"][0]["disagreement"]["against"] = "Self"
+        kubeconfig = await stack.enter_async_context(served(stub, folder))
         made = replace(options(folder, kubeconfig), certificate=files)
         proxies = []
         for pod, revision, model in (
             ("stable-0", STABLE, _stable),
             ("candidate-0", CANDIDATE, _candidate),
+            *([("stable-1", STABLE, _second)] if asks_twice else []),
         ):
             place = folder / pod
             place.mkdir()
@@ -185,6 +205,32 @@ def test_mirrored_requests_meet_and_their_disagreements_are_counted_exactly(tmp_
                 "failed": len(FAILS),
                 "unreadable": len(LEAVES_OUT),
             }
+
+    asyncio.run(story())
+
+
+def test_requests_that_stable_answers_twice_count_where_one_version_alone_differs(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with world(tmp_path, asks_twice=True) as made, observing(made.made) as observer:
+            await made.connect()
+            stable = {**COMPARED, "modelrollouts_revision": STABLE}
+            for arm, of in (("live", stable), ("shadow", COMPARED), ("shadow", stable)):
+                kept = partial(observer.value, "stored_records_total", arm=arm, **of)
+                await made.settled(arm, kept, **of)
+            before = await observer.value("pairs_total", **COMPARED)
+            for number in range(100):
+                await made.ask(number)
+
+            odd = {*OTHERWISE, *FAILS, *LEAVES_OUT}
+            unpaired = {*CLOSES, *STOPS, *WAITS}
+            for revision, only in (
+                (COMPARED, odd - set(UNSURE)),
+                (stable, set(UNSURE) - odd - unpaired),
+            ):
+                await observer.shows(before + 100 - len(unpaired), "pairs_total", **revision)
+                await observer.shows(len(only), "disagreements_total", **revision)
 
     asyncio.run(story())
 

@@ -21,15 +21,23 @@ from model_rollouts.observer.store.chunk import Chunk
 from tests.observer.batches import CANDIDATE, MODEL, NAMESPACE, STABLE, answer, entry
 
 STABLE_POD = Speaker(NAMESPACE, "stable-0", "uid-s", MODEL, STABLE)
+SECOND_POD = Speaker(NAMESPACE, "stable-1", "uid-t", MODEL, STABLE)
 CANDIDATE_POD = Speaker(NAMESPACE, "candidate-0", "uid-c", MODEL, CANDIDATE)
+
+
+LABEL = Comparison("aaaaaaaa", "Label", "species")
+ITSELF = Comparison("bbbbbbbb", "Label", "species", against_itself=True)
 
 
 class Fixed:
     """Settings that nobody has to read."""
 
+    def __init__(self, *comparisons: Comparison) -> None:
+        self._comparisons = comparisons or (LABEL,)
+
     def of(self, key: Key) -> ModelSettings:
-        """One comparison of a label."""
-        return ModelSettings(comparisons=(Comparison("aaaaaaaa", "Label", "species"),))
+        """One comparison of a label, or those that are given."""
+        return ModelSettings(comparisons=self._comparisons, stable=STABLE)
 
     async def load(self, key: Key, _: str) -> ModelSettings:
         """The same."""
@@ -39,12 +47,12 @@ class Fixed:
 class World:
     """An intake, its clock and its counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *comparisons: Comparison) -> None:
         self.now = 1_700_000_000.0
         self.registry = CollectorRegistry()
         self.chunk = Chunk()
         self.intake = Intake(
-            Fixed(),  # type: ignore[arg-type] # all that an intake asks of them
+            Fixed(*comparisons),  # type: ignore[arg-type] # all that an intake asks of them
             Counters(self.registry),
             Sequences(),
             Pairs(60),
@@ -59,10 +67,10 @@ class World:
         asyncio.run(self.intake.opened(speaker))
 
     def comes(self, speaker: Speaker, request_id: str, sequence: int, **entries: Any) -> None:
-        """A record, of a mirrored request when the candidate sends it."""
+        """A record, of a mirrored request when the candidate or a second pod of stable sends it."""
         batch = Batch()
         entry(batch, request_id, sequence, start_s=self.now, **entries)
-        self.intake.take(speaker, speaker is CANDIDATE_POD, batch.http_logs.log_entry)
+        self.intake.take(speaker, speaker is not STABLE_POD, batch.http_logs.log_entry)
 
     def passes(self, seconds: float) -> None:
         """Time passes."""
@@ -90,9 +98,9 @@ def world() -> World:
     return spoken()
 
 
-def spoken() -> World:
+def spoken(*comparisons: Comparison) -> World:
     """Both versions have opened their streams."""
-    made = World()
+    made = World(*comparisons)
     made.speaks(STABLE_POD)
     made.speaks(CANDIDATE_POD)
     made.passes(0)
@@ -212,6 +220,59 @@ def test_each_request_is_one_vote_or_one_reason_in_whatever_order_records_come(
     assert disagreements == expected["disagrees"]
     reasons = {each for each in expected if each not in ("", "agrees", "disagrees")}
     assert world.unpaired() == {each: expected[each] for each in reasons}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_of_requests_that_stable_answered_twice_each_version_has_those_that_only_it_differs_on(
+    data: st.DataObject,
+) -> None:
+    kinds = st.sampled_from(sorted(ANSWERS))
+    asked = data.draw(st.lists(st.tuples(kinds, kinds, kinds), max_size=10))
+    records = [
+        (speaker, f"r{number}", kind)
+        for number, each in enumerate(asked)
+        for speaker, kind in zip((STABLE_POD, CANDIDATE_POD, SECOND_POD), each, strict=True)
+        if kind != "missing"
+    ]
+    world = spoken(LABEL, ITSELF)
+    world.speaks(SECOND_POD)
+
+    for sequence, (speaker, request_id, kind) in enumerate(data.draw(st.permutations(records)), 1):
+        world.comes(speaker, request_id, sequence, **ANSWERS[kind])
+    world.passes(60)
+    world.passes(60)
+
+    votes = ("agrees", "disagrees")
+    both = [(counted_as(s, c), counted_as(s, a)) for s, c, a in asked]
+    counted = [each for each in both if each[0] in votes and each[1] in votes]
+    only = {
+        CANDIDATE: counted.count(("disagrees", "agrees")),
+        STABLE: counted.count(("agrees", "disagrees")),
+    }
+    for revision, differs in only.items():
+        labels = {"comparison": "bbbbbbbb", "slice": "", "modelrollouts_revision": revision}
+        assert world.value("pairs_total", **labels) == len(counted)
+        assert world.value("disagreements_total", **labels) == differs
+    # Whoever is compared with stable alone is counted as without a second answer.
+    pairs = [one for one, _ in both if one in votes]
+    labels = {"comparison": "aaaaaaaa", "slice": "", "modelrollouts_revision": CANDIDATE}
+    assert world.value("pairs_total", **labels) == len(pairs)
+    assert world.value("disagreements_total", **labels) == pairs.count("disagrees")
+
+
+def test_only_where_stable_agrees_with_itself_is_an_answer_a_case(world: World) -> None:
+    world = spoken(ITSELF)
+    for number, (candidate, second) in enumerate([("dog", "cat"), ("dog", "cow"), ("cat", "dog")]):
+        for speaker, said in (
+            (STABLE_POD, "cat"),
+            (CANDIDATE_POD, candidate),
+            (SECOND_POD, second),
+        ):
+            world.comes(speaker, f"r{number}", number + 1, got=answer(said))
+
+    (found,) = (each["bbbbbbbb"] for each in world.intake.worst.values())
+    assert [each.request_id for each in found.cases(9)] == ["r0"]
 
 
 def test_copies_that_the_end_of_the_mirror_breaks_off_disagree_with_nothing(world: World) -> None:

@@ -212,10 +212,14 @@ def fewer_copies_are_asked_for() -> World:
 OBSERVED = replace(SETTINGS, proxy=replace(SETTINGS.proxy, observer=Observer("o-{shard}:9800", "")))
 
 
-def compared(role: str = "Guard", sample: float = 0.5, **world: Any) -> World:
+def compared(
+    role: str = "Guard", sample: float = 0.5, against: str = "Stable", **world: Any
+) -> World:
     """A world in which answers to mirrored requests are compared, a share of `sample` of them."""
     made = World(**{"compared": sample, "settings": OBSERVED, **world})
     errors, answers = COMPARES
+    if against != "Stable":
+        answers = {**answers, "disagreement": {**answers["disagreement"], "against": against}}
     made.edit(
         version="1",
         capture={"sample": f"{sample:.0%}"},
@@ -233,6 +237,23 @@ def it_answers_otherwise() -> World:
     """As fast as stable and without an error, and wrong: it ends before a user saw it."""
     world = compared(differing={"2": 0.004, "3": 0.2})
     world.edit(version="2")
+    world.until("Full").run(15)
+    world.edit(version="3")
+    world.until("RolledBack").run(15)
+    assert world.answers.get("3", 0) == 0
+    return world
+
+
+def stable_is_never_sure() -> World:
+    """Stable differs from itself as often: it is no fault, and twice as often is one."""
+    world = compared(
+        against="Self",
+        sample=1.0,
+        rate=200.0,
+        unsteady={"1": 0.2, "2": 0.2},
+        differing={"2": 0.2, "3": 0.5},
+    )
+    world.edit(version="2", strategy__shadow={**SHADOW, "minDuration": "3m"})
     world.until("Full").run(15)
     world.edit(version="3")
     world.until("RolledBack").run(15)
@@ -301,6 +322,7 @@ TOLD: tuple[Callable[[], World], ...] = (
     under_the_load_of_a_peak,
     fewer_copies_are_asked_for,
     it_answers_otherwise,
+    stable_is_never_sure,
     the_observer_is_away,
     answers_are_hardly_compared,
     records_are_lost,

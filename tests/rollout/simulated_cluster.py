@@ -271,6 +271,9 @@ class World:
     """Share of requests that are answered 4xx, by version."""
     differing: dict[str, float] = field(default_factory=dict)
     """Share of answers that differ from stable's, by version."""
+    unsteady: dict[str, float] = field(default_factory=dict)
+    """Share of mirrored requests to which a version that is stable answers otherwise than before,
+    where it is asked once more and the candidate does not."""
     compared: float = 0.0
     """Share of mirrored requests whose answers the observer compares."""
     lost: float = 0.0
@@ -447,6 +450,17 @@ class World:
         """Percent of the requests that the route has copied."""
         return 0 if self.route is None else (reader.mirror(self.route) or ("", 0))[1]
 
+    @property
+    def itself(self) -> int:
+        """Percent of the requests that another pod of stable gets too."""
+        rules = [] if self.route is None else self.route["spec"]["rules"]
+        mirrors = [
+            each["requestMirror"].get("percent", 100)
+            for each in (rules[0].get("filters") or () if rules else ())
+            if "requestMirror" in each
+        ]
+        return min(mirrors) if len(mirrors) > 1 else 0
+
     def pods(self) -> dict[str, int]:
         """Pods asked for, by version."""
         return {
@@ -516,7 +530,11 @@ class World:
         shadowed = mirror.removesuffix("-shadow")
         pods, warming = self._ready_pods(), frozenset(filter(self._is_warming, self.changed_at))
         if pods.get(shadowed):
-            arms[shadowed, Listener.SHADOW] = self._copies(shadowed, percent, warming)
+            given = self._copies(shadowed, percent, warming)
+            arms[shadowed, Listener.SHADOW] = given
+            if self.itself:
+                (stable,) = weights
+                arms[stable, Listener.LIVE] += self._answered_again(stable, given.paired)
         unscraped = frozenset(
             revision for revision, _ in arms if self.version_of(revision)[1:] in self.unscraped
         )
@@ -559,10 +577,20 @@ class World:
         if not self.observer_up:
             return given
         paired = round(copies * self.compared)
+        if self.memory.trial is not None and any(
+            each.is_against_itself for each in self.memory.trial.judge.rules.objectives
+        ):
+            paired = round(paired * self.itself / percent)
         share = self.differing.get(version, 0.0)
         differing = sum(self.dice.random() < share for _ in range(paired)) if share else 0
         lost = round(copies * self.lost)
         return replace(given, paired=paired, differing=differing, lost=lost)
+
+    def _answered_again(self, revision: str, paired: int) -> Answered:
+        """What stable answers otherwise than users got of it."""
+        share = self.unsteady.get(self.version_of(revision)[1:], 0.0)
+        differing = sum(self.dice.random() < share for _ in range(paired))
+        return Answered(paired=paired, differing=differing)
 
     def _is_warming(self, revision: str) -> bool:
         return self.time - self.changed_at[revision] <= WARM_SECONDS
@@ -891,6 +919,7 @@ class World:
                     name, percent = copied
                     version = self.version_of(name.removesuffix("-shadow"))
                     shown += f"; {version} copies of {percent} %"
+                    shown += f", stable of {self.itself} %" if self.itself else ""
                 self.tell("operator", f"{move}: users get {shown}")
             case Scale(revision, replicas):
                 obj = self.objects["Deployment", revision]

@@ -75,6 +75,6 @@ def test_gateway_api_has_each_name() -> None:
 
     asked = {feature for _, needed in ROWS for _, feature in needed}
 
-    assert {*asked, features.MIRROR, features.MIRROR_PERCENT} <= names
+    assert {*asked, features.MIRROR, features.MIRROR_PERCENT, features.MIRRORS} <= names
     # What the table of controllers does not tell of, it must not deny.
     assert asked - {features.REQUEST_TIMEOUT, features.BACKEND_TIMEOUT} == features.UNTOLD

@@ -73,6 +73,27 @@ def test_all_requests_are_copied_by_a_mirror_without_a_share(
     assert reader.mirror(made) == ("m-2-shadow", percent)
 
 
+def test_another_pod_of_stable_gets_a_part_of_the_mirrored_requests() -> None:
+    made = route(Backend("m-1", 1), mirror=Mirror("m-2", 100, "m-1", 10))
+
+    assert [
+        (each["requestMirror"]["backendRef"]["name"], each["requestMirror"].get("percent"))
+        for each in rule(made)["filters"]
+    ] == [("m-2-shadow", None), ("m-1-shadow", 10)]
+    assert reader.mirror(made) == ("m-2-shadow", 100)
+    once = route(Backend("m-1", 1), mirror=Mirror("m-2", 100, "m-1", 0))
+    assert reader.differences(once, made) == ("spec.rules",)
+    assert RouteSpec.found(made, keeps_places=True, most_weight=100) == RouteSpec.found(
+        once, keeps_places=True, most_weight=100
+    )
+
+
+@pytest.mark.parametrize("itself", [-1, 11])
+def test_stable_never_gets_more_of_them_than_the_candidate(itself: int) -> None:
+    with pytest.raises(ResourceError, match=r"mirror percent of stable.*write 0 to 10"):
+        route(Backend("m-1", 1), mirror=Mirror("m-2", 10, "m-1", itself))
+
+
 RULES: list[dict[str, Any]] = [
     {"name": "a", "matches": [{"path": {"type": "Exact", "value": "/a"}}]},
     {"filters": [{"type": "CORS", "cors": {"maxAge": 5}}], "timeouts": {"request": "1s"}},

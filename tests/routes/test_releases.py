@@ -22,6 +22,9 @@ ROLES = {
     "watch": Roles("m-2", None, "m-1", Phase.FULL, Fraction(0), 2, "Pass", 9),
     "rolled back": Roles("m-1", "m-2", None, Phase.ROLLED_BACK, Fraction(0), 2, "Fail", 8),
 }
+BESIDE_ITSELF = CANARY._replace(
+    phase=Phase.SHADOW, weight=Fraction(0), mirror_percent=100, itself_percent=10
+)
 
 
 def roles_of(found: object) -> dict[str, object]:
@@ -30,7 +33,9 @@ def roles_of(found: object) -> dict[str, object]:
     return {name: getattr(found, name) for name in names}
 
 
-@pytest.mark.parametrize("roles", ROLES.values(), ids=list(ROLES))
+@pytest.mark.parametrize(
+    "roles", [*ROLES.values(), BESIDE_ITSELF], ids=[*ROLES, "shadow beside itself"]
+)
 @pytest.mark.parametrize("dropped", [None, "m-3"])
 def test_they_write_in_turns(roles: Roles, dropped: str | None) -> None:
     """What the newer one recorded of its write is kept, and is not taken for the older one's."""

@@ -93,6 +93,16 @@ _COPIES_ARE_COMPARED = Rule(
     field=".strategy.shadow.percent",
 )
 
+_ENOUGH_IS_MIRRORED = Rule(
+    "self.strategy.mode != 'Progressive' || !has(self.strategy.shadow) || "
+    "self.strategy.shadow.percent >= 10 || "
+    "self.objectives.all(o, !has(o.disagreement) || !has(o.disagreement.against) || "
+    "o.disagreement.against != 'Self')",
+    "found an objective with against: Self and less than 10 percent, write at least 10: a tenth of "
+    "the mirrored requests goes to a second pod of stable, in whole percent",
+    field=".strategy.shadow.percent",
+)
+
 _ANSWERS_ARE_CAPTURED = Rule(
     "self.strategy.mode != 'Progressive' || has(self.capture) && has(self.capture.sample) || "
     "self.objectives.all(o, o.type != 'Disagreement')",
@@ -126,6 +136,7 @@ class Spec(
         *_ROOM_FOR_A_BAD_LIMIT,
         _SHADOW_IS_SAID,
         _COPIES_ARE_COMPARED,
+        _ENOUGH_IS_MIRRORED,
         _ANSWERS_ARE_CAPTURED,
         _COMPARED_ARE_JSON,
     ),

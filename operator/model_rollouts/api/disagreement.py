@@ -45,6 +45,17 @@ class Compared(Word):
     SCORE = "Score", "A number, equal within `tolerance`."
 
 
+class Against(Word):
+    """Whose answers the candidate's have to agree with."""
+
+    STABLE = "Stable", "Those of stable."
+    SELF = (
+        "Self",
+        "Those of stable, as often as stable agrees with itself: for models that do not answer the "
+        "same request the same way each time.",
+    )
+
+
 class Disagreement(
     Part,
     json_schema_extra=rules(
@@ -62,6 +73,12 @@ class Disagreement(
     output: TensorName | None = None
     """Name of the output in the Open Inference Protocol V2, e.g. `species`. Required when an
     answer has several outputs; defaults to the only one."""
+    against: Against = Against.STABLE
+    """`Self` asks a second pod of stable too, for at most a tenth of the mirrored requests. Only
+    these are compared, and an answer counts where one of the two, candidate or second pod, differs
+    from what users got and the other does not. The candidate then fails only if it differs more
+    often than the limits allow, and more often than stable differs from itself. It needs a Gateway
+    that mirrors a request twice. Defaults to `Stable`."""
     tolerance: Tolerance | None = None
     """How far two scores may be apart: a number such as `"0.01"`, or a percentage of stable's
     score such as `"1%"`. Required for `of: Score`, and only for it."""
@@ -87,5 +104,8 @@ def comparison(block: Disagreement) -> str:
     The first of SHA-256 of its fields that are there, as JSON with sorted keys and no spaces.
     """
     fields = block.model_dump(mode="json", by_alias=True, exclude_none=True)
+    if block.against is Against.STABLE:
+        # As releases have it that knew nothing else.
+        del fields["against"]
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

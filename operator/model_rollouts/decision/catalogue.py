@@ -137,12 +137,17 @@ def disagreement(
     bad: float,
     *,
     comparison: str,
+    against_itself: bool = False,
     role: Role = Role.GUARD,
 ) -> Objective:
     """Answers that differ from those of stable to the same requests, with both limits as shares.
 
     It is compared with nothing else: a disagreement is a comparison with stable already. The
     default role is Guard, because agreement is not quality. `comparison` names what is compared.
+    `against_itself`: stable was asked once more, and its sample has how often the second answer
+    differed and the candidate's did not, as that of the candidate has how often the candidate's
+    did and the second one did not, of the same requests. Exchanged, both would be as likely if the
+    versions were the same, so `Compare.AUTO` stands as it is (docs/decisions.md, "Paired answers").
     Raises ObjectiveError when the limits leave no room between them.
     """
     return Objective(
@@ -151,7 +156,7 @@ def disagreement(
         good=good,
         bad=bad,
         accept=max(bad, ERRORS_ACCEPT * good),
-        compare=Compare.TARGET,
+        compare=Compare.AUTO if against_itself else Compare.TARGET,
         role=role,
         comparison=comparison,
     )

@@ -247,15 +247,22 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
 def _degraded(
     judge: Judge, state: State, decision: Decision, objectives: tuple[ObjectiveVerdict, ...]
 ) -> list[Condition]:
+    def by_target(index: int, verdict: ObjectiveVerdict) -> float:
+        # A model that does not agree with itself misses nothing that users were promised.
+        is_missed = not judge.rules.objectives[index].is_against_itself
+        if verdict.compare is Compare.AUTO and is_missed:
+            return verdict.fail_evidence_target
+        return verdict.fail_evidence
+
     alone = {
-        index: o.fail_evidence_target if o.compare is Compare.AUTO else o.fail_evidence
-        for index, o in enumerate(objectives)
-        if o.role is not Role.REPORT
+        index: by_target(index, each)
+        for index, each in enumerate(objectives)
+        if each.role is not Role.REPORT
     }
     unknown = state.unseen_since is not None
     if unknown or decision is Decision.FAIL or judge.mean(alone) < judge.fail_needed:
         return []
-    worst = max((objectives[i] for i in alone), key=lambda o: o.fail_evidence_target)
+    worst = objectives[max(alone, key=lambda index: by_target(index, objectives[index]))]
     return [
         Condition(
             Reason.SERVICE_DEGRADED,

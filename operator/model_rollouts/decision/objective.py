@@ -309,6 +309,11 @@ class Objective:
         return "pairs" if self.kind.traits.is_of_copies else "requests"
 
     @property
+    def is_against_itself(self) -> bool:
+        """Whether the answers of stable to the same requests are held against themselves too."""
+        return self.kind.traits.is_of_copies and self.compare is not Compare.TARGET
+
+    @property
     def is_rate(self) -> bool:
         """Whether bad events are counted per exposure and not per request."""
         return self.kind.traits.is_rate
@@ -389,7 +394,8 @@ def promise(objective: Objective) -> str:
         within, share = seconds(objective.latency.within), percent(objective.latency.share)
         return f"{share} of requests must take at most {within}"
     if objective.kind.traits.is_of_copies:
-        return f"at most {percent(objective.good)} of answers may differ from those of stable"
+        own = ", or as many as stable's own do" if objective.is_against_itself else ""
+        return f"at most {percent(objective.good)} of answers may differ from those of stable{own}"
     if objective.is_rate:
         return f"at most {objective.good:g} restarts per pod-minute are allowed"
     if objective.counters is not None:

@@ -10,6 +10,7 @@ from model_rollouts.observer.capture.sequences import FORGOTTEN_S, Origin, Seque
 from model_rollouts.observer.compare import (
     Answer,
     Case,
+    Comparison,
     Outcome,
     Verdict,
     Worst,
@@ -19,7 +20,7 @@ from model_rollouts.observer.compare import (
 from model_rollouts.observer.compare.catalogue import LARGEST
 from model_rollouts.observer.exporter.counters import Counters, Revision
 from model_rollouts.observer.identity import Speaker
-from model_rollouts.observer.pairing import Half, Pair, Pairs, Taken
+from model_rollouts.observer.pairing import Half, Met, Pair, Pairs, Taken
 from model_rollouts.observer.protocols import (
     PROTOCOLS,
     Tensor,
@@ -113,7 +114,7 @@ class Intake:
         """A batch of HTTPAccessLogEntry of one arm of one pod."""
         key = (speaker.namespace, speaker.model)
         settings = self._models.of(key)
-        if is_shadow:
+        if is_shadow and speaker.revision != settings.stable:
             self._candidates[key] = speaker.revision
         now = self._clock()
         for entry in entries:
@@ -193,11 +194,12 @@ class Intake:
                     self._slice(speaker, record.slice),
                     record.prediction_id,
                 )
-                taken = self._pairs.add(half)
-                if taken is Taken.REPEATED:
+                met = self._pairs.add(half, asks_twice=settings.asks_twice)
+                if met is Taken.REPEATED:
                     return "repeated"
-                if isinstance(taken, Pair):
-                    verdict = self._vote(taken, settings)
+                if isinstance(met, Met):
+                    verdict = self._vote(met.pair, settings) if met.is_new else None
+                    self._vote_beside_itself(met, settings)
         self._store(speaker, arm, record, read, settings, verdict, outcome, now)
         return outcome
 
@@ -214,16 +216,59 @@ class Intake:
             first = first or verdict
             if verdict.left_out:
                 self._counters.unpaired.labels(namespace, model, revision, verdict.left_out).inc()
-                continue
-            labels = (namespace, model, revision, each.digest, stable.slice)
-            self._counters.pairs.labels(*labels).inc()
-            disagreed = self._counters.disagreements.labels(*labels)
-            if verdict.disagrees:
-                disagreed.inc()
-                of_revision = self.worst.setdefault((namespace, model, revision), {})
-                worst = of_revision.setdefault(each.digest, Worst())
-                worst.add(_case(pair, each.digest, verdict, is_shown=_is_shown(each, settings)))
+            elif not each.against_itself:
+                self._count_vote(revision, pair, each, verdict.disagrees)
+                self._keep_worst(pair, each, verdict, settings)
         return first
+
+    def _vote_beside_itself(self, met: Met, settings: ModelSettings) -> None:
+        """Count a request that stable answered twice: who differs where the other one does not.
+
+        Both votes are of one request, and each is counted of its own revision.
+        """
+        pair, itself = met.pair, met.itself
+        if itself is None:
+            return
+        stable, candidate = pair
+        (namespace, model), revision = candidate.model, candidate.revision
+        for each in settings.comparisons:
+            if not each.against_itself:
+                continue
+            one, other = (
+                compared(stable.answer, half.answer, each, candidate.request_id)
+                for half in (candidate, itself)
+            )
+            if one.left_out:
+                # Counted with the pair.
+                continue
+            if other.left_out:
+                reason = other.left_out.replace("candidate_", "itself_")
+                self._counters.unpaired.labels(namespace, model, revision, reason).inc()
+                continue
+            self._count_vote(revision, pair, each, one.disagrees and not other.disagrees)
+            differs = other.disagrees and not one.disagrees
+            self._count_vote(stable.revision, pair, each, differs)
+            if not other.disagrees:
+                self._keep_worst(pair, each, one, settings)
+
+    def _count_vote(
+        self, revision: str, pair: Pair, comparison: Comparison, disagrees: bool
+    ) -> None:
+        labels = (*pair.candidate.model, revision, comparison.digest, pair.stable.slice)
+        self._counters.pairs.labels(*labels).inc()
+        disagreed = self._counters.disagreements.labels(*labels)
+        if disagrees:
+            disagreed.inc()
+
+    def _keep_worst(
+        self, pair: Pair, comparison: Comparison, verdict: Verdict, settings: ModelSettings
+    ) -> None:
+        if not verdict.disagrees:
+            return
+        of_revision = self.worst.setdefault((*pair.candidate.model, pair.candidate.revision), {})
+        worst = of_revision.setdefault(comparison.digest, Worst())
+        is_shown = _is_shown(comparison, settings)
+        worst.add(_case(pair, comparison.digest, verdict, is_shown=is_shown))
 
     def _store(
         self,
@@ -300,6 +345,9 @@ class Intake:
         for half in self._pairs.expired(now):
             namespace, model = half.model
             if half.is_shadow:
+                if half.revision == self._models.of(half.model).stable:
+                    # A second answer of stable without the first one is nobody's pair.
+                    continue
                 labels = (namespace, model, half.revision, "stable_missing")
             elif (revision := self._candidates.get(half.model, half.revision)) != half.revision:
                 labels = (namespace, model, revision, "candidate_missing")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_rollouts.api.disagreement import Disagreement, bound, comparison
+from model_rollouts.api.disagreement import Against, Disagreement, bound, comparison
 from model_rollouts.api.duration import span
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
@@ -42,6 +42,13 @@ class ModelSettings:
     outputs: frozenset[str] | None = frozenset()
     retention_s: float = RETENTION_S
     comparisons: tuple[Comparison, ...] = ()
+    stable: str = ""
+    """The revision that serves, by the status."""
+
+    @property
+    def asks_twice(self) -> bool:
+        """Whether a second answer of stable is compared."""
+        return any(each.against_itself for each in self.comparisons)
 
     @property
     def wanted_outputs(self) -> frozenset[str] | None:
@@ -76,6 +83,7 @@ def settings_of(body: Mapping[str, Any]) -> ModelSettings:
         _names(include.get("outputs")),
         retention_s,
         tuple(_comparisons(spec.get("objectives") or ())),
+        str(((body.get("status") or {}).get("stable") or {}).get("revision") or ""),
     )
 
 
@@ -110,6 +118,7 @@ def _comparisons(objectives: Any) -> Iterator[Comparison]:
             block.output,
             allowed.amount if allowed else 0.0,
             allowed.is_relative if allowed else False,
+            block.against is Against.SELF,
         )
 
 

@@ -102,7 +102,8 @@ class ObserverSight:
     last pair of each comparison at `paired_ms`; since then, and up to `until_ms`, `unseen` and
     `unpaired` copies were counted. `copies` are those of the time in which it was there, since it
     was silent last, and `young` those of them of which a pair may be on its way, each with the end
-    of its interval; `pairs` are by objective. `records` are those of the present minute and of the
+    of its interval; `pairs` are by objective, and `parts` the share of what is compared otherwise
+    that it waits for. `records` are those of the present minute and of the
     one before, each with those that are missing; `lost` are missing in all.
     """
 
@@ -115,6 +116,7 @@ class ObserverSight:
     unseen: int = 0
     unpaired: int = 0
     pairs: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict)
     minute: int = 0
     records: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
     lost: int = 0

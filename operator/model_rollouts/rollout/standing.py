@@ -58,7 +58,8 @@ class Roles(NamedTuple):
     `candidate` stays named after it was rolled back: `phase` says which. `previous` is what was
     stable before, while it is kept warm for the watch. `weight` is the candidate's share of users.
     `mirror_percent` is the share of stable's requests that is mirrored to it,
-    `suffered_at_percent` the one at which stable suffered from that, None while it has not, and
+    `itself_percent` the one that another pod of stable gets too, to compare stable with itself.
+    `suffered_at_percent` is the one at which stable suffered from that, None while it has not, and
     `since` when it got the first of them (Unix seconds). `suspension` says how it lost its users
     without a verdict, None when it never did. `write` is what was recorded of the write
     that made them, or of one before (see `written`), and `more` what another release of the
@@ -79,6 +80,7 @@ class Roles(NamedTuple):
     suspension: Suspension | None = None
     write: RouteWrite | None = None
     more: Mapping[str, Any] = MappingProxyType({})
+    itself_percent: int = 0
 
     @property
     def written(self) -> RouteWrite | None:
@@ -94,8 +96,12 @@ class Roles(NamedTuple):
         attempt: int,
         suffered_at_percent: int | None,
         since: int | None,
+        itself: int = 0,
     ) -> "Roles":
-        """The roles after these, with `percent` of stable's requests mirrored to `candidate`."""
+        """The roles after these, with `percent` of stable's requests mirrored to `candidate`.
+
+        `itself` percent of them go to another pod of stable too.
+        """
         return Roles(
             self.stable,
             candidate,
@@ -108,6 +114,7 @@ class Roles(NamedTuple):
             percent,
             suffered_at_percent,
             since,
+            itself_percent=itself,
         )
 
     def sharing(

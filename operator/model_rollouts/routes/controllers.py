@@ -12,13 +12,15 @@ from model_rollouts.routes.features import (
     BACKEND_TIMEOUT,
     MIRROR,
     MIRROR_PERCENT,
+    MIRRORS,
     REQUEST_TIMEOUT,
 )
 
 MOST_WEIGHT = 1_000_000
 """Gateway API's bound of a backendRef's weight."""
 
-_MIRRORS = frozenset({MIRROR, MIRROR_PERCENT})
+_MIRROR = frozenset({MIRROR, MIRROR_PERCENT})
+_MIRRORS = _MIRROR | {MIRRORS}
 _TIMEOUTS = frozenset({REQUEST_TIMEOUT, BACKEND_TIMEOUT})
 _NOTHING: frozenset[str] = frozenset()
 
@@ -67,7 +69,7 @@ CONTROLLERS: Mapping[str, Controller] = {
     "traefik.io/gateway-controller": Controller("Traefik", features=_NOTHING),
     "konghq.com/kic-gateway-controller": Controller("Kong", most_weight=65_535, features=_NOTHING),
     "konghq.com/gateway-operator": Controller("Kong", most_weight=65_535, features=_NOTHING),
-    "networking.gke.io/gateway": Controller("GKE Gateway", most_weight=1_000, features=_MIRRORS),
+    "networking.gke.io/gateway": Controller("GKE Gateway", most_weight=1_000, features=_MIRROR),
     "gateway.k8s.aws/alb": Controller(
         "AWS Load Balancer Controller", most_weight=999, features=_NOTHING
     ),

@@ -10,7 +10,7 @@ differ in what they make of it.
 import copy
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -102,10 +102,16 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A revision that gets `percent` of the requests mirrored; 0 is none."""
+    """A revision that gets `percent` of the requests mirrored; 0 is none.
+
+    `itself` percent of them go to another pod of the revision `stable` too, to compare it with
+    itself.
+    """
 
     revision: str
     percent: int
+    stable: str = ""
+    itself: int = 0
 
 
 def http_route(
@@ -149,7 +155,7 @@ def _rule(
     """One rule, with the same weights and the same mirror as every other."""
     rule = {**copy.deepcopy(dict(asked)), "backendRefs": [dict(each) for each in places]}
     if mirror is not None and mirror.percent > 0:
-        rule["filters"] = [*rule.get("filters", ()), _mirror(mirror)]
+        rule["filters"] = [*rule.get("filters", ()), *_mirrors(mirror)]
     return rule
 
 
@@ -194,12 +200,17 @@ def _backend(spec: RouteSpec, backend: Backend) -> dict[str, Any]:
     return reference
 
 
-def _mirror(mirror: Mirror) -> dict[str, Any]:
-    service = _service(names.shadow_service(mirror.revision))
-    request: dict[str, Any] = {"backendRef": service}
-    if mirror.percent < 100:
+def _mirrors(mirror: Mirror) -> Iterator[dict[str, Any]]:
+    yield _mirror(mirror.revision, mirror.percent)
+    if mirror.itself > 0:
+        yield _mirror(mirror.stable, mirror.itself)
+
+
+def _mirror(revision: str, percent: int) -> dict[str, Any]:
+    request: dict[str, Any] = {"backendRef": _service(names.shadow_service(revision))}
+    if percent < 100:
         # All is what a mirror without a share means, also to gateways that know no shares.
-        request["percent"] = mirror.percent
+        request["percent"] = percent
     return {"type": "RequestMirror", "requestMirror": request}
 
 
@@ -226,3 +237,7 @@ def _require_servable(
         )
     if mirror is not None and not 0 <= mirror.percent <= 100:
         raise ResourceError(resource, "mirror percent", mirror.percent, "write 0 to 100")
+    if mirror is not None and not 0 <= mirror.itself <= mirror.percent:
+        raise ResourceError(
+            resource, "mirror percent of stable", mirror.itself, f"write 0 to {mirror.percent}"
+        )

@@ -133,7 +133,8 @@ class RouteRecord:
     None when there is none. `previous` was stable before and is kept warm. `weight` is the share of
     users that the candidate has, such as "25%". `attempt` is the one of the spec, `sequence` grows
     with every write of the route. `mirror` is the share of stable's requests, in percent, that is
-    mirrored to the candidate, `hurt` the share that made stable worse, None while none has, and
+    mirrored to the candidate, `itself` the one that goes to another pod of stable too, `hurt` the
+    share that made stable worse, None while none has, and
     `since` when the first mirrored request came (Unix seconds), and `suspension` how the candidate
     lost its users without a verdict, None when it never did. These are written only when they
     say something: a release that does not know them reads the other records. `write` is what the
@@ -150,6 +151,7 @@ class RouteRecord:
     sequence: int
     previous: str | None = None
     mirror: int = 0
+    itself: int = 0
     hurt: int | None = None
     since: int | None = None
     suspension: Suspension | None = None
@@ -157,8 +159,8 @@ class RouteRecord:
     more: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-_ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "hurt": None, "since": None}
-_LARGEST = {"mirror": 100, "hurt": 100, "since": 2**53}
+_ONLY_WHEN_SAID: dict[str, int | None] = {"mirror": 0, "itself": 0, "hurt": None, "since": None}
+_LARGEST = {"mirror": 100, "itself": 100, "hurt": 100, "since": 2**53}
 _LATEST_MS = 10**14
 _REVISIONS = ("stable", "candidate", "previous")
 _COUNTS = ("attempt", "sequence")

@@ -1,11 +1,14 @@
 """Two arms of a request meet, within a time and a bound."""
 
+import itertools
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from model_rollouts.observer.compare import Answer, Outcome
-from model_rollouts.observer.pairing import Half, Pair, Pairs, Taken
+from model_rollouts.observer.pairing import Half, Met, Pair, Pairs, Taken
 
 
 def half(request_id: str, *, is_shadow: bool = False, model: str = "m") -> Half:
@@ -18,10 +21,10 @@ def test_both_arms_are_a_pair_whichever_comes_first() -> None:
     live, shadow = half("a"), half("a", is_shadow=True)
 
     assert pairs.add(live) is Taken.WAITS
-    assert pairs.add(shadow) == Pair(live, shadow)
+    assert pairs.add(shadow) == Met(Pair(live, shadow))
     live, shadow = half("b"), half("b", is_shadow=True)
     assert pairs.add(shadow) is Taken.WAITS
-    assert pairs.add(live) == Pair(live, shadow)
+    assert pairs.add(live) == Met(Pair(live, shadow))
 
 
 def test_the_first_write_wins_before_and_after_the_pair_is_made() -> None:
@@ -30,8 +33,8 @@ def test_the_first_write_wins_before_and_after_the_pair_is_made() -> None:
     pairs.add(first)
 
     assert pairs.add(half("a")) is Taken.REPEATED
-    assert isinstance(made := pairs.add(half("a", is_shadow=True)), Pair)
-    assert made.stable is first
+    assert isinstance(made := pairs.add(half("a", is_shadow=True)), Met)
+    assert made.pair.stable is first
     assert pairs.add(half("a")) is Taken.REPEATED
     assert pairs.add(half("a", is_shadow=True)) is Taken.REPEATED
 
@@ -51,7 +54,7 @@ def test_a_half_waits_for_one_to_two_times_and_is_then_told() -> None:
     assert list(pairs.expired(59)) == []
     assert list(pairs.expired(60)) == []
     pairs.add(half("c"))
-    assert isinstance(pairs.add(half("b", is_shadow=True)), Pair)
+    assert isinstance(pairs.add(half("b", is_shadow=True)), Met)
     assert list(pairs.expired(119)) == []
 
     assert [each.request_id for each in pairs.expired(120)] == ["a"]
@@ -71,6 +74,48 @@ def test_too_many_halves_are_given_up_before_their_time() -> None:
     assert told + len(pairs) == 1_000
 
 
+def again(request_id: str) -> Half:
+    """What stable answered to the mirrored request."""
+    return Half(("default", "m"), True, "m-1", request_id, Answer(Outcome.ANSWERED))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_three_answers_meet_in_whatever_order_and_each_pair_is_told_once(
+    order: tuple[int, ...],
+) -> None:
+    pairs = Pairs()
+    halves = half("a"), half("a", is_shadow=True), again("a")
+    pair = Pair(*halves[:2])
+
+    told = [pairs.add(halves[index], asks_twice=True) for index in order]
+
+    met = [each for each in told if isinstance(each, Met)]
+    assert [each.pair for each in met if each.is_new] == [pair]
+    assert [each.itself for each in met if each.itself is not None] == [halves[2]]
+    assert met[-1].itself is halves[2]
+    for each in halves:
+        assert pairs.add(each, asks_twice=True) is Taken.REPEATED
+    assert list(pairs.expired(0)) == []
+    assert list(pairs.expired(60)) + list(pairs.expired(120)) == []
+
+
+def test_of_a_request_that_stable_answered_once_the_pair_is_told_and_nothing_is_missing() -> None:
+    pairs = Pairs()
+    list(pairs.expired(0))
+
+    assert pairs.add(half("a"), asks_twice=True) is Taken.WAITS
+    assert isinstance(pairs.add(half("a", is_shadow=True), asks_twice=True), Met)
+    assert pairs.add(half("a"), asks_twice=True) is Taken.REPEATED
+    assert pairs.add(again("b"), asks_twice=True) is Taken.WAITS
+    assert pairs.add(half("b"), asks_twice=True) is Taken.WAITS
+
+    gone = [*pairs.expired(60), *pairs.expired(120)]
+    assert sorted((each.request_id, each.is_shadow) for each in gone) == [
+        ("b", False),
+        ("b", True),
+    ]
+
+
 class EveryHalfIsOneThing(RuleBasedStateMachine):
     """Whatever comes in whatever order: each half is in a pair, repeated, told, or waits."""
 
@@ -85,8 +130,8 @@ class EveryHalfIsOneThing(RuleBasedStateMachine):
         """A half arrives."""
         self.added += 1
         taken = self.pairs.add(half(request_id, is_shadow=is_shadow))
-        if isinstance(taken, Pair):
-            assert taken.candidate.is_shadow and not taken.stable.is_shadow
+        if isinstance(taken, Met):
+            assert taken.pair.candidate.is_shadow and not taken.pair.stable.is_shadow
             self.paired += 2
         elif taken is Taken.REPEATED:
             self.repeated += 1

@@ -44,6 +44,18 @@ def admission(
 TIMEOUTS = {"spec.route.timeouts": {"request": "10s", "backendRequest": "5s"}}
 BY_TAG = {"spec.template.spec.containers": [{"name": "model", "image": "registry/m:3"}]}
 
+MIRRORS = Gateway(features=frozenset({MIRROR, MIRROR_PERCENT}))
+AGAINST_ITSELF: list[dict[str, Any]] = [
+    {"name": "errors", "type": "Availability", "availability": {"target": "99%"}},
+    {
+        "name": "answers",
+        "type": "Disagreement",
+        "disagreement": {"of": "Label", "against": "Self"},
+        "limits": {"good": "1%", "bad": "2%"},
+    },
+]
+
+
 CASES: list[tuple[str, Admission, Reason, bool, str]] = [
     (
         "a name is taken",
@@ -103,6 +115,14 @@ CASES: list[tuple[str, Admission, Reason, bool, str]] = [
         "strategy.shadow: the Gateway does not support HTTPRouteRequestPercentageMirror: set",
     ),
     (
+        "a Gateway that copies once, where stable is to be compared with itself",
+        admission({"spec.objectives": AGAINST_ITSELF}, gateway=MIRRORS, shadows=True),
+        Reason.GATEWAY_INCAPABLE,
+        True,
+        "objectives: found against: Self, but the Gateway does not support "
+        "HTTPRouteRequestMultipleMirrors: write against: Stable",
+    ),
+    (
         "no word about a shadow, of an object older than the rule",
         admission({"spec.strategy": {}}),
         Reason.INVALID_SPEC,
@@ -138,13 +158,12 @@ def test_what_speaks_against_a_version(
     assert words in found.message
 
 
-MIRRORS = Gateway(features=frozenset({MIRROR, MIRROR_PERCENT}))
-
-
 @pytest.mark.parametrize(
     "at",
     [
         admission(gateway=MIRRORS, shadows=True),
+        admission({"spec.objectives": AGAINST_ITSELF}, gateway=ANY, shadows=True),
+        admission({"spec.objectives": AGAINST_ITSELF}, gateway=MIRRORS, shadows=False),
         admission(gateway=ANY, shadows=True),
         admission(gateway=Gateway(features=frozenset({"HTTPRoute"})), shadows=False),
         admission({"spec.strategy": {"mode": "Immediate"}}),

@@ -1,9 +1,11 @@
 """What the observer lacks, beside what was mirrored."""
 
+from dataclasses import replace
+
 import pytest
 
 from model_rollouts.rollout.memory import ObserverSight
-from model_rollouts.rollout.trial.observer_sight import is_back_lately, lacks_pairs
+from model_rollouts.rollout.trial.observer_sight import is_back_lately, is_behind, lacks_pairs
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,29 @@ def test_a_version_without_any_pair_waits_however_young_its_copies_are() -> None
     sight = ObserverSight(5_000, 0, copies=50, young=((5_000, 50),), pairs={"answers": 0})
 
     assert lacks_pairs(sight, 1.0) == "answers"
+
+
+@pytest.mark.parametrize(("pairs", "lacks"), [(100, None), (60, None), (40, "again")])
+def test_of_what_stable_is_asked_twice_a_tenth_is_waited_for(pairs: int, lacks: str | None) -> None:
+    sight = ObserverSight(
+        60_000,
+        60_000,
+        until_ms=60_000,
+        copies=1_000,
+        pairs={"answers": 1_000, "again": pairs},
+        parts={"answers": 1.0, "again": 0.1},
+    )
+
+    assert lacks_pairs(sight, 1.0) == lacks
+
+
+def test_it_is_not_behind_where_few_are_asked_twice() -> None:
+    sight = ObserverSight(
+        60_000, 0, until_ms=60_000, unpaired=90, pairs={"again": 5}, parts={"again": 0.1}
+    )
+
+    assert not is_behind(sight, 1.0)
+    assert is_behind(replace(sight, unpaired=100), 1.0)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ class Comparison:
     """What of two answers is compared, and how.
 
     `output` is the name of a tensor, None for the only one. Scores may be `amount` apart, times
-    stable's score with `is_relative`. `digest` names the comparison in counts.
+    stable's score with `is_relative`. `digest` names the comparison in counts. `against_itself`:
+    only requests count to which stable answered twice.
     """
 
     digest: str
@@ -26,6 +27,7 @@ class Comparison:
     output: str | None = None
     amount: float = 0.0
     is_relative: bool = False
+    against_itself: bool = False
 
 
 Distance = Callable[[Comparison, Value, Value], float]

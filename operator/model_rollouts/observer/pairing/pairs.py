@@ -1,4 +1,4 @@
-"""Both arms of a request meet here. Whatever happens, memory stays bounded.
+"""Both arms of a request meet here, and a second answer of stable. Memory stays bounded.
 
 Halves live in two generations: when the younger one is as old as the time to live, or full, it
 becomes the older one, and what was in that is given up. So a half lives one to two times as long,
@@ -38,6 +38,18 @@ class Pair(NamedTuple):
     candidate: Half
 
 
+class Met(NamedTuple):
+    """What a half has completed.
+
+    `is_new`: the pair is complete by it, and was not before. `itself` is stable's answer to the
+    mirrored request once all three are there: it is told once.
+    """
+
+    pair: Pair
+    is_new: bool = True
+    itself: Half | None = None
+
+
 class Taken(Enum):
     """What became of a half that made no pair."""
 
@@ -71,21 +83,27 @@ class Pairs:
         """Whether a turn is due before its time."""
         return len(self._young) >= self._most
 
-    def add(self, half: Half) -> Pair | Taken:
-        """Take a half; the pair when the other one waits."""
+    def add(self, half: Half, *, asks_twice: bool = False) -> Met | Taken:
+        """Take a half; what it has completed when others wait.
+
+        asks_twice: a mirrored request may come to stable too, so halves wait after their pair.
+        """
         # By hash: an id may be long, and its hash is secret, so that no client can make two meet.
         key = hash((half.model, half.request_id))
         generation = self._young if key in self._young else self._old
         other = generation.get(key)
         if other is _MADE:
             return Taken.REPEATED
+        if asks_twice or isinstance(other, tuple):
+            known = other if isinstance(other, tuple) else () if other is None else (other,)
+            return _met(generation if known else self._young, key, known, half)
         if not isinstance(other, Half):
             self._young[key] = half
             return Taken.WAITS
         if other.is_shadow == half.is_shadow:
             return Taken.REPEATED
         generation[key] = _MADE
-        return Pair(half, other) if other.is_shadow else Pair(other, half)
+        return Met(Pair(half, other) if other.is_shadow else Pair(other, half))
 
     def expired(self, now: float) -> Iterator[Half]:
         """Halves that have waited long enough, or are given up because there are too many."""
@@ -98,3 +116,37 @@ class Pairs:
         for each in gone.values():
             if isinstance(each, Half):
                 yield each
+            elif isinstance(each, tuple) and _pair(each) is None:
+                yield from each
+
+
+def _met(
+    generation: dict[int, object], key: int, known: tuple[Half, ...], half: Half
+) -> Met | Taken:
+    """Add a half to those that are known of a request, of which stable may be asked twice."""
+    alike = (half.is_shadow, half.revision if half.is_shadow else "")
+    if any((each.is_shadow, each.revision if each.is_shadow else "") == alike for each in known):
+        return Taken.REPEATED
+    halves = (*known, half)
+    pair = _pair(halves)
+    itself = None if pair is None else _itself(halves, pair)
+    generation[key] = halves if itself is None else _MADE
+    if pair is None:
+        return Taken.WAITS
+    is_new = half in pair
+    # A third version's half is beside the pair and completes nothing.
+    return Met(pair, is_new, itself) if is_new or itself is not None else Taken.WAITS
+
+
+def _pair(halves: tuple[Half, ...]) -> Pair | None:
+    live = next((each for each in halves if not each.is_shadow), None)
+    if live is None:
+        return None
+    others = (each for each in halves if each.is_shadow and each.revision != live.revision)
+    candidate = next(others, None)
+    return None if candidate is None else Pair(live, candidate)
+
+
+def _itself(halves: tuple[Half, ...], pair: Pair) -> Half | None:
+    revision = pair.stable.revision
+    return next((each for each in halves if each.is_shadow and each.revision == revision), None)

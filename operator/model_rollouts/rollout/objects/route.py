@@ -30,7 +30,14 @@ def desired_route(deployment: ModelDeployment, roles: Roles, spec: RouteSpec) ->
         record_of(roles),
         namespace=deployment.metadata.namespace,
         owner=owner_of(deployment),
-        mirror=None if roles.candidate is None else Mirror(roles.candidate, roles.mirror_percent),
+        mirror=None
+        if roles.candidate is None
+        else Mirror(
+            roles.candidate,
+            roles.mirror_percent,
+            roles.stable,
+            min(roles.itself_percent, roles.mirror_percent),
+        ),
     )
 
 

@@ -16,10 +16,11 @@ from model_rollouts.resources import names
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.rollout.observed import Checked, Children
 from model_rollouts.rollout.standing import Hold
+from model_rollouts.rollout.state import shadow_stages
 from model_rollouts.rollout.state.revisions import Revision, Wanted
 from model_rollouts.routes import features
 from model_rollouts.routes.controllers import ANY, Controller
-from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
+from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT, MIRRORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,22 @@ def the_gateway_copies(at: Admission) -> Hold | None:
         f"{at.resource}, spec.strategy.shadow: the Gateway does not support {', '.join(missing)}: "
         "set percent: 0 to continue without shadow, or use a Gateway that does.",
         "the Gateway cannot mirror requests",
+        stalls=True,
+    )
+
+
+def the_gateway_copies_twice(at: Admission) -> Hold | None:
+    """Stable cannot be compared with itself where only one mirror is made."""
+    asks = at.shadows and shadow_stages.itself(at.deployment.spec, 100) > 0
+    missing = _missing(at, (MIRRORS,)) if asks else []
+    if not missing:
+        return None
+    return Hold(
+        Reason.GATEWAY_INCAPABLE,
+        f"{at.resource}, spec.objectives: found against: Self, but the Gateway does not support "
+        f"{', '.join(missing)}: write against: Stable, or use a Gateway that mirrors a request "
+        "twice.",
+        "the Gateway cannot mirror a request twice",
         stalls=True,
     )
 

@@ -10,7 +10,7 @@ from model_rollouts.rollout.actions import Move
 from model_rollouts.rollout.policies import pod_exchange
 from model_rollouts.rollout.policies.policy import NextMove, PolicyInput
 from model_rollouts.rollout.standing import Roles
-from model_rollouts.rollout.state import pod_limit
+from model_rollouts.rollout.state import pod_limit, shadow_stages
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.state import RolloutState, seconds
 from model_rollouts.rollout.trial.traffic_split import left_out
@@ -124,19 +124,22 @@ def mirrors(given: PolicyInput) -> NextMove | None:
         return None
     stage = next((stage for stage in state.stages if stage > state.mirror_percent), None)
     if stage is None or candidate is None or not candidate.is_ready:
-        return None
+        return _compared_with_itself(given)
     if state.mirror_percent and not state.copies_arrive:
-        return None
+        return _compared_with_itself(given)
+    itself = shadow_stages.itself(state.spec, stage)
     after = roles.mirroring(
         state.wanted.name,
         stage,
         attempt=state.wanted_attempt,
         suffered_at_percent=state.suffered_at_percent,
         since=roles.since if state.mirror_percent else int(state.now),
+        itself=itself,
     )
+    also = f", and {percent(itself / 100)} to another pod of {given.version(roles.stable)}"
     said = (
         f"{percent(stage / 100)} of requests are now mirrored to "
-        f"{given.version(state.wanted.name)}; users do not see its answers."
+        f"{given.version(state.wanted.name)}{also if itself else ''}; users do not see its answers."
     )
     few = (
         pod_limit.of_copies(state.spec, state.serving)
@@ -147,6 +150,22 @@ def mirrors(given: PolicyInput) -> NextMove | None:
     if not state.mirror_percent:
         note += _planned(state)
     return NextMove(Move.MIRROR, after, "Mirrored", note, said)
+
+
+def _compared_with_itself(given: PolicyInput) -> NextMove | None:
+    """Another pod of stable is asked too, or no more, because the objectives have changed."""
+    state, roles = given.state, given.state.roles
+    itself = shadow_stages.itself(state.spec, state.mirror_percent)
+    if not state.mirror_percent or itself == roles.itself_percent:
+        return None
+    after = roles._replace(itself_percent=itself, sequence=roles.sequence + 1)
+    stable = given.version(roles.stable)
+    said = (
+        f"{percent(itself / 100)} of requests are now mirrored to another pod of {stable} too."
+        if itself
+        else f"No requests are mirrored to another pod of {stable} any more."
+    )
+    return NextMove(Move.MIRROR, after, "Mirrored", said, said)
 
 
 def begins(given: PolicyInput) -> NextMove | None:

@@ -172,6 +172,7 @@ ADMISSION: tuple[Callable[[admission.Admission], Hold | None], ...] = (
     admission.nobody_has_the_match,
     admission.the_gateway_can,
     admission.the_gateway_copies,
+    admission.the_gateway_copies_twice,
     admission.the_gateway_splits,
     admission.the_api_server_takes_the_pods,
 )

@@ -76,7 +76,7 @@ def few_pairs(state: RolloutState) -> Hold | None:
     if name is None:
         return None
     pairs, copies = sight.pairs[name], observer_sight.answered(sight)
-    expected = round(copies * share)
+    expected = round(observer_sight.expected(sight, share, name))
     return Hold(
         Reason.INSUFFICIENT_PAIRS,
         f"{name} has {count(pairs)} pairs of answers, and {count(copies)} mirrored requests "

@@ -167,6 +167,7 @@ def dropped(given: PolicyInput) -> NextMove | None:
         verdict=RecordedVerdict.SETTLED,
         sequence=roles.sequence + 1,
         mirror_percent=0,
+        itself_percent=0,
         suffered_at_percent=None,
         since=None,
         suspension=None,
@@ -242,6 +243,7 @@ def _fewer(
     roles = given.state.roles
     after = roles._replace(
         mirror_percent=mirror,
+        itself_percent=shadow_stages.itself(given.state.spec, mirror),
         suffered_at_percent=hurt,
         attempt=given.state.wanted_attempt,
         sequence=roles.sequence + 1,

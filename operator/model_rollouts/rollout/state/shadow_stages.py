@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from model_rollouts.api import duration
 from model_rollouts.api.deployment import Spec
+from model_rollouts.api.disagreement import Against
 from model_rollouts.decision import Decision, Traffic
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.state import capacity
@@ -12,6 +13,9 @@ from model_rollouts.text import percent as shown
 
 FIRST_STAGES = (1, 10)
 """Percent of the requests that are copied before all that the spec asks for are."""
+
+_OF_WHICH_ITSELF = 10
+"""One in so many mirrored requests is asked of stable once more: what stable bears is for users."""
 
 STAGE_SECONDS = 15.0
 """How long a stage lasts at least once copies arrive: what too many copies do to stable shows
@@ -43,6 +47,18 @@ def stages(top: int, hurt: int | None) -> tuple[int, ...]:
     """
     every = (*(stage for stage in FIRST_STAGES if stage < top), *([top] if top else []))
     return tuple(stage for stage in every if hurt is None or stage < hurt)
+
+
+def itself(spec: Spec, mirror: int) -> int:
+    """The share of requests, in percent, that another pod of stable gets too beside `mirror`.
+
+    A tenth of what the candidate gets, where answers are held against stable's own agreement.
+    """
+    compares = any(
+        each.disagreement is not None and each.disagreement.against is Against.SELF
+        for each in spec.objectives
+    )
+    return mirror // _OF_WHICH_ITSELF if compares else 0
 
 
 def peak_factor(spec: Spec) -> Fraction | None:

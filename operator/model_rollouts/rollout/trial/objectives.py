@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from model_rollouts import decision
-from model_rollouts.api.disagreement import Disagreement, comparison
+from model_rollouts.api.disagreement import Against, Disagreement, comparison
 from model_rollouts.api.duration import span
 from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
 from model_rollouts.api.ratio import share
@@ -97,6 +97,7 @@ def judged_objective(
                 float(share(limits.good)),
                 float(share(limits.bad)),
                 comparison=comparison(compared),
+                against_itself=compared.against is Against.SELF,
                 role=role,
             )
         case _:

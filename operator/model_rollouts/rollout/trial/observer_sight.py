@@ -22,6 +22,11 @@ LEAST_PAIRED = 0.8
 """Of the pairs that mirrored requests should give: bodies that are cut, answers that stable did not
 give and what is under way make some fewer."""
 
+ITSELF = 0.1
+"""Of the mirrored requests, those that go to another pod of stable too. Gateways decide by one
+number for both mirrors, so that these are among those that the candidate gets: measured with Envoy.
+"""
+
 YOUNG_MS = 15_000
 """An answer is told when it ended, in batches, and its pair is scraped after it was counted: of the
 last copies the pairs are not there yet. While a share grows tenfold these would be most of all."""
@@ -75,6 +80,7 @@ def counted(
         unseen=0 if seen else now.unseen + copies,
         unpaired=0 if came else now.unpaired + copies,
         pairs={name: now.pairs.get(name, 0) + number for name, number in pairs.items()},
+        parts={each.name: ITSELF if each.is_against_itself else 1.0 for each in objectives},
         minute=minute,
         records=((present[0] + total, present[1] + lost), before),
         lost=now.lost + lost,
@@ -102,7 +108,8 @@ def is_back_lately(sight: ObserverSight) -> bool:
 def is_behind(sight: ObserverSight, share: float) -> bool:
     """Whether it has had no new pair for long. `share` of the copies should give one."""
     silent = sight.until_ms - sight.paired_ms >= SILENT_MS
-    return silent and sight.unpaired * share >= FEW and all(sight.pairs.values())
+    due = sight.unpaired * share * min(sight.parts.values(), default=1.0)
+    return silent and due >= FEW and all(sight.pairs.values())
 
 
 def sent(sight: ObserverSight, share: float) -> tuple[float, int]:
@@ -127,12 +134,16 @@ def answered(sight: ObserverSight) -> int:
 
 
 def lacks_pairs(sight: ObserverSight, share: float) -> str | None:
-    """The objective with too few pairs, the one with the fewest first; None for none.
+    """The objective with too few pairs, the one that lacks most first; None for none.
 
     `share` of the copies should give one. Three standard deviations are left for the sampling.
     """
-    expected = answered(sight) * share
-    name = min(sight.pairs, key=lambda each: sight.pairs[each])
-    pairs = sight.pairs[name]
-    enough = pairs > 0 and pairs + 3 * math.sqrt(expected) >= LEAST_PAIRED * expected
+    name = min(sight.pairs, key=lambda each: sight.pairs[each] / sight.parts.get(each, 1.0))
+    pairs, due = sight.pairs[name], expected(sight, share, name)
+    enough = pairs > 0 and pairs + 3 * math.sqrt(due) >= LEAST_PAIRED * due
     return None if enough else name
+
+
+def expected(sight: ObserverSight, share: float, name: str) -> float:
+    """The pairs that an objective should have, where `share` of the copies give one."""
+    return answered(sight) * share * sight.parts.get(name, 1.0)
