@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from model_rollouts.observer.compare import Case, Worst
 from model_rollouts.observer.exporter.counters import Revision
 from model_rollouts.observer.exporter.http import application
 from model_rollouts.resources.capture import Observer
-from tests.engine.whole_operator import MARKS, NAME, ON, SETTINGS, Play, Whole, play
+from tests.engine.whole_operator import MARKS, NAME, ON, SETTINGS, Play, Whole, play, promoted
 from tests.kubernetes_clients import until
 
 pytestmark = MARKS
@@ -83,9 +83,10 @@ class Told:
         self.worst[namespace, NAME, revision] = {DIGEST: worst}
 
 
-async def apply(whole: Whole, version: str) -> None:
+async def apply(whole: Whole, version: str, compared: Mapping[str, str] = COMPARED) -> None:
     """Apply a version whose answers are compared."""
-    manifest = whole.written_as(version, ("50%",), ANSWERS, shadow=ON)
+    answers = {**ANSWERS, "disagreement": dict(compared)}
+    manifest = whole.written_as(version, ("50%",), answers, shadow=ON)
     manifest["spec"]["capture"] = {"sample": "100%"}
     await whole.direct.apply(manifest)
 
@@ -137,5 +138,34 @@ def test_worst_answers_are_named_and_an_observer_that_hangs_delays_no_rollback(
 
             await until(named, "no answer is named")
             assert list(await named()) == ids[:3]
+
+    playing(story)
+
+
+def test_another_pod_of_stable_gets_a_part_of_the_mirrored_requests(playing: Play) -> None:
+    async def story(whole: Whole) -> None:
+        itself = {**COMPARED, "against": "Self"}
+        whole.prometheus.comparison = comparison(Disagreement.model_validate(itself))
+        async with whole.operator(settings=OBSERVED):
+            await apply(whole, "v1")
+            await whole.told("Full", "v1")
+            await apply(whole, "v2", itself)
+            await whole.told("Shadow", "v2")
+
+            async def mirrored() -> list[tuple[str, int]] | None:
+                found = [
+                    (each["requestMirror"]["backendRef"]["name"], each["requestMirror"]["percent"])
+                    for each in (await whole.route())["spec"]["rules"][0].get("filters", ())
+                    if each["requestMirror"].get("percent")
+                ]
+                return found if len(found) == 2 else None
+
+            first = await until(mirrored, "nothing is mirrored twice")
+            await promoted(whole)
+            stable, candidate = (await whole.status()).history[1::-1]
+            assert first == [
+                (f"{candidate.revision}-shadow", 10),
+                (f"{stable.revision}-shadow", 1),
+            ]
 
     playing(story)

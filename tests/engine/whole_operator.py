@@ -30,7 +30,7 @@ from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.plan import Settings
 from model_rollouts.rollout.state.state import Pace
 from model_rollouts.routes import reader
-from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT
+from model_rollouts.routes.features import MIRROR, MIRROR_PERCENT, MIRRORS
 from tests.conditions_check import broken_rules
 from tests.engine.controllers import IMAGE, Controllers, Direct, background
 from tests.engine.standin_prometheus import OBSERVER, StandinPrometheus
@@ -325,7 +325,8 @@ def play(server: ApiServer, namespace: str, story: Story, gateway: str = ENVOY_G
 
 
 async def _played(server: ApiServer, namespace: str, story: Story, gateway: str) -> None:
-    Gateways(server, namespace).gateway("models", "HTTPRoute", MIRROR, MIRROR_PERCENT, of=gateway)
+    features = ("HTTPRoute", MIRROR, MIRROR_PERCENT, MIRRORS)
+    Gateways(server, namespace).gateway("models", *features, of=gateway)
     async with (
         Direct(server, namespace) as direct,
         StandinPrometheus(namespace).running() as prometheus,
