@@ -96,7 +96,7 @@ e2e-proxy: $(INSTALLED) ## Test a pod with its proxy on the cluster: answers, me
 e2e: $(INSTALLED) ## Test whole rollouts on the cluster: promoted, rolled back, through outages
 	$(PYTHON) -m pytest e2e/scenes -s -m "not slow" --timeout=900
 
-e2e-slow: $(INSTALLED) ## Slow: test longer outages, random kills of the operator, and scenes 4 and 10 of the demo
+e2e-slow: $(INSTALLED) ## Slow: test longer outages, random kills of the operator, gRPC, and scenes 4 and 10 of the demo
 	$(PYTHON) -m pytest e2e/scenes e2e/demo -s -m slow --timeout=1800
 
 e2e-contour: $(INSTALLED) ## Slow: test traffic split and rollouts behind Contour instead of Envoy Gateway

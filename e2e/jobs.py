@@ -1,4 +1,4 @@
-"""Jobs in a namespace of the cluster that run a command where the load generator is installed."""
+"""Jobs in a namespace of the cluster that run a command."""
 
 import json
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.waiting import SECONDS, wait_until
 
 TEMPLATE = Path(__file__).with_name("job.yaml")
+READY_SECONDS = 150
+"""A node with little to spare starts one pod after the other."""
 LOAD = ("python3", "/app/load.py")
 """The load generator; its options follow."""
 
@@ -20,14 +22,23 @@ class Jobs:
     kubectl: Kubectl
     namespace: str
 
-    def run(self, name: str, *command: str) -> None:
-        """Start the Job `name` with `command`."""
-        (image,) = (each for each in images.OURS if each.name == "load-generator")
-        filled = {"NAME": name, "IMAGE": image.reference, "COMMAND": json.dumps(command)}
+    def run(self, name: str, *command: str, image: str = "") -> None:
+        """Start the Job `name` with `command`, in `image` or that of the load generator."""
+        (usual,) = (each for each in images.OURS if each.name == "load-generator")
+        filled = {
+            "NAME": name,
+            "IMAGE": image or usual.reference,
+            "COMMAND": json.dumps(command),
+        }
         job = TEMPLATE.read_text()
         for word, value in filled.items():
             job = job.replace(word, value)
         self.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=job)
+
+    def wait_until_ready(self, name: str) -> None:
+        """Return once the pod of the Job `name` runs: it was scheduled, and its image is there."""
+        ready = ("--for=jsonpath={.status.ready}=1", f"--timeout={READY_SECONDS}s")
+        self.kubectl("wait", f"job/{name}", "-n", self.namespace, *ready)
 
     def ended(self, name: str) -> bool:
         """Whether the Job `name` has ended, well or not."""

@@ -51,7 +51,9 @@ class Arrival(Model):  # type: ignore[misc]  # KServe comes without types
         if self._options.wait:
             await asyncio.sleep(self._options.wait)
         if self._draws.random() < self._options.errors:
-            raise InferenceError("this version fails now and then")
+            # In gRPC KServe says of its own errors that the request is invalid.
+            kind = RuntimeError if self._options.with_grpc else InferenceError
+            raise kind("this version fails now and then")
         late = [self._late(flight) for flight in flights]
         outputs = [InferOutput("late", [len(late)], "FP64", late)]
         if self._options.explain_beyond is not None:
@@ -84,7 +86,7 @@ class Arrival(Model):  # type: ignore[misc]  # KServe comes without types
 
 
 def _flights(request: InferRequest) -> list[dict[str, Any]]:
-    columns = {tensor.name: tensor.data for tensor in request.inputs}
+    columns = {tensor.name: [*map(_text, tensor.data)] for tensor in request.inputs}
     missing = sorted(DATATYPES.keys() - columns.keys())
     lengths = {len(values) for values in columns.values()}
     if missing:
@@ -92,6 +94,11 @@ def _flights(request: InferRequest) -> list[dict[str, Any]]:
     if len(lengths) != 1 or not 1 <= min(lengths) <= MOST_FLIGHTS:
         raise InvalidInput(f"inputs: found shapes {sorted(lengths)}, send 1 to {MOST_FLIGHTS} each")
     return [{name: columns[name][place] for name in DATATYPES} for place in range(lengths.pop())]
+
+
+def _text(value: Any) -> Any:
+    """Text as text: in gRPC it comes as bytes."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 class Signed:
@@ -128,6 +135,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--utc", action="store_true", help="take hours in UTC")
     parser.add_argument("--errors", type=float, default=0.0, help="share of requests that fail")
     parser.add_argument("--wait", type=float, default=0.0, help="seconds that every answer waits")
+    parser.add_argument("--with-grpc", action="store_true", help="also speak gRPC, on --grpc_port")
     parser.add_argument("--seed", type=int, default=1, help="of the draws which requests fail")
     return parser.parse_args()
 
@@ -137,7 +145,7 @@ def main() -> None:
     chosen = options()
     model = Arrival(Predictor.load(chosen.artifact), chosen)
     server = ModelServer(
-        enable_grpc=False, enable_latency_logging=False, grace_period=SECONDS_TO_FINISH
+        enable_grpc=chosen.with_grpc, enable_latency_logging=False, grace_period=SECONDS_TO_FINISH
     )
     model_server.app.add_middleware(Signed, version=chosen.version)
     # A line for each request, twice, would cost more than the answer.

@@ -52,10 +52,10 @@ class Traffic:
             f"--timeout={self.patience:g}",
             "--records",
         )
+        self._jobs.wait_until_ready(self.name)
         self._follower = Follower(
             self.kubectl,
             *("logs", "-f", f"job/{self.name}", "-n", self.namespace),
-            "--pod-running-timeout=60s",
             take=self._take,
         )
         settled = None
@@ -65,7 +65,10 @@ class Traffic:
             settled = self.so_far().settled(SETTLED)
             return settled is not None
 
-        wait_until(answered, f"users of {self.host} were not answered")
+        try:
+            wait_until(answered, f"users of {self.host} were not answered")
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but got {self.so_far().counts()}") from error
         assert settled is not None
         return settled
 

@@ -51,7 +51,12 @@ class Gateway(Enum):
     @property
     def url(self) -> str:
         """Where pods reach it."""
-        return f"http://{self.value[2]}"
+        return f"http://{self.address}"
+
+    @property
+    def address(self) -> str:
+        """The name of its Service, for pods; its port is 80."""
+        return self.value[2]
 
 
 def chosen() -> Gateway:
