@@ -116,6 +116,18 @@ def test_of_a_request_that_stable_answered_once_the_pair_is_told_and_nothing_is_
     ]
 
 
+def test_halves_that_wait_after_their_pair_are_bounded_as_those_that_wait_for_it() -> None:
+    pairs = Pairs(ttl_s=60, most=10)
+    list(pairs.expired(0))
+
+    for number in range(1_000):
+        for each in (half(str(number)), half(str(number), is_shadow=True)):
+            pairs.add(each, asks_twice=True)
+            list(pairs.expired(1))
+            # Two halves of each request, ten in each of two generations.
+            assert len(pairs) <= 10
+
+
 class EveryHalfIsOneThing(RuleBasedStateMachine):
     """Whatever comes in whatever order: each half is in a pair, repeated, told, or waits."""
 

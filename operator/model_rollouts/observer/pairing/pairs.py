@@ -65,7 +65,8 @@ class Pairs:
     """Halves that wait for the other one.
 
     ttl_s: how long a half waits at least, in seconds of whatever clock `now` comes from.
-    most: how many requests a generation has at most; beyond, halves wait for less time.
+    most: how many requests a generation has at most, and how many halves where these wait after
+    their pair; beyond, halves wait for less time.
     """
 
     def __init__(self, ttl_s: float = TTL_S, most: int = MOST_KEPT) -> None:
@@ -74,6 +75,8 @@ class Pairs:
         self._young: dict[int, object] = {}
         self._old: dict[int, object] = {}
         self._turned: float | None = None
+        self._held = 0
+        """Halves that came in this generation and wait after their pair."""
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
@@ -81,7 +84,7 @@ class Pairs:
     @property
     def is_full(self) -> bool:
         """Whether a turn is due before its time."""
-        return len(self._young) >= self._most
+        return max(len(self._young), self._held) >= self._most
 
     def add(self, half: Half, *, asks_twice: bool = False) -> Met | Taken:
         """Take a half; what it has completed when others wait.
@@ -96,6 +99,7 @@ class Pairs:
             return Taken.REPEATED
         if asks_twice or isinstance(other, tuple):
             known = other if isinstance(other, tuple) else () if other is None else (other,)
+            self._held += 1
             return _met(generation if known else self._young, key, known, half)
         if not isinstance(other, Half):
             self._young[key] = half
@@ -112,7 +116,7 @@ class Pairs:
         if now - self._turned < self._ttl_s and not self.is_full:
             return
         gone, self._old, self._young = self._old, self._young, {}
-        self._turned = now
+        self._turned, self._held = now, 0
         for each in gone.values():
             if isinstance(each, Half):
                 yield each
