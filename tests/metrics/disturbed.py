@@ -178,9 +178,12 @@ class Operator:
     told_at: list[float] = field(default_factory=list)
     """When each record was known (seconds)."""
 
-    def run(self, begin_s: float, until_s: float) -> None:
-        """Tick in each interval of the configured length, as a new process that knows `since`."""
-        intake = Intake(Grid(STEP_S * 1000, LOOKBACK_S * 1000))
+    def run(self, begin_s: float, until_s: float, intake: Intake | None = None) -> None:
+        """Tick in each interval of the configured length, as a new process that knows `since`.
+
+        With `intake` it is the process that has this one.
+        """
+        intake = intake or Intake(Grid(STEP_S * 1000, LOOKBACK_S * 1000))
         for number in range(round(begin_s / STEP_S) + 1, round(until_s / STEP_S) + 1):
             now_s = number * STEP_S + SETTLE_S
             as_if_ms = round(1000 * (START_S + now_s + self.ahead_s - SETTLE_S + STEP_S))

@@ -3,12 +3,26 @@
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from model_rollouts.metrics.findings import Reason
+from model_rollouts.metrics.grid import Grid
+from model_rollouts.metrics.intake import Intake
+from model_rollouts.metrics.requests import Request
 from model_rollouts.metrics.watermark import Watermark
-from tests.metrics.disturbed import PODS, Disturbed, Lag, Operator, Pod
+from tests.metrics.disturbed import (
+    LOOKBACK_S,
+    MEASURED,
+    PODS,
+    START_S,
+    STEP_S,
+    Disturbed,
+    Lag,
+    Operator,
+    Pod,
+)
 
 UNTIL_S = 300
 CANDIDATE_POD = PODS[2]
@@ -173,3 +187,21 @@ def test_pods_that_nothing_is_known_of_are_seen_however_late_their_samples_are(l
     assert operator.total("candidate") > 0
     assert operator.judged("candidate", after_s=90) >= 0.9
     assert operator.bad("candidate", "latency") == 0
+
+
+@pytest.mark.parametrize(("pause_s", "left"), [(0, 1.0), (60, 0.7), (3_600, 0.0)])
+def test_a_delay_is_forgotten_while_no_rollout_is_counted(pause_s: int, left: float) -> None:
+    """As in so many punctual readings: after a short pause it is taken to be late as before."""
+    intake = Intake(Grid(STEP_S * 1000, LOOKBACK_S * 1000))
+    operator = Operator(Disturbed(lag=_late(3.0)))
+    operator.run(0, 100, intake)
+    assert operator.last is not None
+    waited = operator.last.delay_ms
+
+    begins_ms = round(1000 * (START_S + 100 + 2 * STEP_S + pause_s))
+    other = replace(MEASURED, key="shop/other", started_ms=begins_ms)
+    intake.plan([Request(other, None)], begins_ms)
+
+    assert intake._counters[other.key].lateness.delay_ms == pytest.approx(
+        left * waited, abs=0.1 * waited
+    )

@@ -13,6 +13,7 @@ from model_rollouts.metrics.answers import Answer, Counting, Samples
 from model_rollouts.metrics.batching import Batching, Need, Query
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.grid import LEAST_SCRAPES, SELDOM_MS, Grid
+from model_rollouts.metrics.lateness import forgotten
 from model_rollouts.metrics.requests import MeasuredRollout, Request, require_disjoint
 from model_rollouts.metrics.rollout_counter import RolloutCounter
 from model_rollouts.metrics.slots import Slots
@@ -54,6 +55,7 @@ class Intake:
         self.sparing = sparing
         self._counters: dict[str, RolloutCounter] = {}
         self._seldom: dict[str, int] = {}
+        self._planned: int | None = None
 
     def plan(self, requests: Sequence[Request], now_ms: int) -> Tick:
         """What to ask so that every rollout gets as far as closed intervals reach.
@@ -65,8 +67,9 @@ class Intake:
         if self.sparing:
             self._counters = {}
         punctual = self.grid.closed_until(now_ms)
+        usual = self._usual_delay(punctual)
         self._counters = {
-            request.rollout.key: self._counter(request, punctual) for request in requests
+            request.rollout.key: self._counter(request, punctual, usual) for request in requests
         }
         self._seldom = {key: far for key, far in self._seldom.items() if key in self._counters}
         until: dict[str, int] = {}
@@ -129,8 +132,20 @@ class Intake:
         else:
             self._seldom.pop(key, None)
 
-    def _counter(self, request: Request, closed_ms: int) -> RolloutCounter:
-        """The counter that stands at the caller's watermark, the kept one or a new one."""
+    def _usual_delay(self, closed_ms: int) -> int:
+        """How late the samples of a rollout that begins are taken to be (ms).
+
+        While there was none nothing was read, and a delay is forgotten all the same.
+        """
+        before, self._planned = self._planned, closed_ms
+        missed = 0 if before is None else (closed_ms - before) // self.grid.step_ms - 1
+        return forgotten(self.delay_ms, max(0, missed))
+
+    def _counter(self, request: Request, closed_ms: int, delay_ms: int) -> RolloutCounter:
+        """The counter that stands at the caller's watermark, the kept one or a new one.
+
+        A new one waits `delay_ms` for samples until it has measured how late they are.
+        """
         rollout = request.rollout
         since = request.since or Watermark(self.grid.floor(rollout.started_ms))
         last_ms = closed_ms - self.grid.step_ms
@@ -145,7 +160,7 @@ class Intake:
         grid = replace(self.grid, lookback_ms=lookback_ms) if self.sparing else self.grid
         made = RolloutCounter(rollout, layout, grid, since)
         if not self.sparing:
-            made.lateness.delay_ms = self.delay_ms
+            made.lateness.delay_ms = delay_ms
         return made
 
     @property

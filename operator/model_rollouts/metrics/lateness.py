@@ -22,6 +22,15 @@ SHRINKS_MS = 20
 """What is left of the delay after a reading in which nothing was late, and what goes besides."""
 
 
+def forgotten(delay_ms: int, readings: int) -> int:
+    """What is left of a delay (ms) after so many readings in which nothing was late."""
+    for _ in range(readings):
+        if not delay_ms:
+            break
+        delay_ms = max(0, round(SHRINKS * delay_ms) - SHRINKS_MS)
+    return delay_ms
+
+
 class Lateness:
     """The delay of one rollout: `delay_ms` is waited for before an interval is read."""
 
@@ -60,4 +69,4 @@ class Lateness:
             self.delay_ms = min(LONGEST_MS, max(self.delay_ms, wanted))
             self._recent.clear()
         elif not seen:
-            self.delay_ms = max(0, round(SHRINKS * self.delay_ms) - SHRINKS_MS)
+            self.delay_ms = forgotten(self.delay_ms, 1)
