@@ -111,6 +111,11 @@ def latency(**fields: Any) -> list[dict[str, Any]]:
     return [{**LATENCY, "latency": _written(numbers)}]
 
 
+def histogram(fields: Any) -> dict[str, Any]:
+    """A histogram of the model server's own with other fields than usual."""
+    return _written({"metric": "took", "unit": "Seconds", **fields})
+
+
 def _written(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not ABSENT}
 
@@ -830,6 +835,52 @@ LATENCIES: list[Row] = [
         for within in ("300ms", "1s", "400ms")
     ),
 ]
+HISTOGRAMS: list[Row] = [
+    *(
+        (
+            "spec.objectives",
+            latency(histogram=histogram(more)),
+            f"spec.objectives[0].latency.histogram{field}",
+            message,
+        )
+        for more, field, message in (
+            ({"metric": ABSENT}, ".metric", "Required value"),
+            ({"unit": ABSENT}, ".unit", "Required value"),
+            ({"unit": "s"}, ".unit", '"Seconds", "Milliseconds", "Microseconds"'),
+            (
+                {"metric": 'took{model="a"}'},
+                ".metric",
+                "found 'took{model=\"a\"}', write the name of a histogram without labels, such as "
+                "request_predict_seconds",
+            ),
+            *(
+                (
+                    {"metric": f"took_{end}"},
+                    ".metric",
+                    f"found 'took_{end}', write the name without _bucket, _count or _sum: the "
+                    "operator adds it",
+                )
+                for end in ("bucket", "count", "sum")
+            ),
+            (
+                {"matchers": [{"label": "le", "values": ["1"]}]},
+                ".matchers[0].label",
+                f"found 'le', {OWN_LABEL}",
+            ),
+            (
+                {"matchers": [{"label": "a b", "values": ["1"]}]},
+                ".matchers[0].label",
+                "found 'a b', write the name of a label, such as code",
+            ),
+            (
+                {"matchers": [{"label": "a", "values": ["b "]}]},
+                ".matchers[0].values[0]",
+                "found 'b ', write the value of a label without space around it, such as 500; "
+                "values are no patterns",
+            ),
+        )
+    ),
+]
 OWN: list[Row] = [
     *(
         ("spec.objectives", metrics(bad, "b"), f"{METRICS}.bad.metric", f"found '{bad}', {METRIC}")
@@ -1234,6 +1285,7 @@ ROWS = [
     *OBJECTIVES,
     *COMPARISONS,
     *LATENCIES,
+    *HISTOGRAMS,
     *OWN,
     *STRATEGY,
     *CAPTURE,

@@ -264,6 +264,28 @@ GOOD: dict[str, dict[str, Any]] = {
             }
         ]
     },
+    "histograms of the model server, with the same times as the proxy's": {
+        "spec.objectives": [
+            ERRORS,
+            LATENCY,
+            *(
+                {
+                    **LATENCY,
+                    "name": unit.lower(),
+                    "latency": {
+                        "within": "300ms",
+                        "share": "95%",
+                        "histogram": {
+                            "metric": ":tensorflow:serving:request_latency",
+                            "unit": unit,
+                            "matchers": [{"label": "model_name", "values": ["a", "b"]}],
+                        },
+                    },
+                }
+                for unit in ("Seconds", "Milliseconds", "Microseconds")
+            ),
+        ]
+    },
     "one counter with a label for bad events": {
         "spec.objectives": [
             COUNTERS

@@ -11,6 +11,7 @@ from model_rollouts.decision import (
     CounterPair,
     Counts,
     Dispersion,
+    Histogram,
     Interval,
     Judge,
     Kind,
@@ -159,6 +160,10 @@ def test_defaults() -> None:
             counters("c", 0.01, 0.02, metrics=CounterPair("wrong", "right", total_is_good=True)),
             "wrong may be at most 1 % of wrong + right",
         ),
+        (
+            latency("l", 0.3, 0.99, (0.3,), histogram=Histogram("took", (("model", ("a",)),))),
+            '99 % of took{model="a"} must take at most 300 ms',
+        ),
         (errors("e", 0.99999), "99.999 % of requests must succeed"),
         (restarts(), "at most 0.01 restarts per pod-minute are allowed"),
     ],
@@ -181,6 +186,16 @@ def test_other_series_of_the_same_metrics_are_another_promise() -> None:
     assert len(set(definitions)) == len(pairs)
     # Evidence that an earlier release wrote stays evidence.
     assert definitions[0].endswith("counters=CounterPair(bad='a', total='b'))")
+
+
+def test_each_histogram_is_another_promise_and_none_is_that_of_earlier_releases() -> None:
+    edges = (0.3, 0.4)
+    histograms = [None, Histogram("a"), Histogram("b"), Histogram("a", unit=1e-3)]
+
+    definitions = [latency("l", 0.3, 0.99, edges, histogram=each).definition for each in histograms]
+
+    assert len(set(definitions)) == len(histograms)
+    assert "stable=Bracket(lower=0.3, upper=0.3, far=0.4))" in definitions[0]
 
 
 def test_requests_that_clients_gave_up_on_are_bad() -> None:

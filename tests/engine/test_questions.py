@@ -5,13 +5,14 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
 
 from model_rollouts import decision
 from model_rollouts.cluster.kinds import DEPLOYMENT
-from model_rollouts.decision import INDEPENDENT
+from model_rollouts.decision import INDEPENDENT, Histogram
 from model_rollouts.engine.cluster_checks import UnansweredError
 from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
@@ -22,6 +23,7 @@ from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.rollout.actions import Apply, Need, WriteStatus
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
+    BucketsQuery,
     CasesQuery,
     Checked,
     Failure,
@@ -99,9 +101,20 @@ class Asker:
         """The next answer; the last one again and again."""
         return MirroredSizes(query.since_ms, query.looked, users=await self._next())
 
+    async def buckets(
+        self, namespace: str, query: BucketsQuery
+    ) -> dict[tuple[str, str], tuple[float, ...]]:
+        """The next answer; the last one again and again."""
+        found: dict[tuple[str, str], tuple[float, ...]] = await self._next()
+        return found
+
     async def cases(self, namespace: str, model: str, query: CasesQuery) -> dict[str, Any]:
         """The next answer; the last one again and again."""
         return {"answers": await self._next()}
+
+
+BUCKETS = BucketsQuery(((Histogram("took"), (0.3,)),), (CANDIDATE, "arrival-1"))
+"""A histogram of the model server's own, and of whom."""
 
 
 class Needing:
@@ -127,12 +140,19 @@ class Needing:
             needs, sizes = {Need.SIZES}, SizesQuery("arrival-1", CANDIDATE, 0, self.looked)
         cases: CasesQuery | None = None
         told = None if observed.cases is None else observed.cases.asked.looked
+        buckets: BucketsQuery | None = None
+        scraped = observed.buckets
+        if Need.BUCKETS in self.needs and (scraped is None or now >= scraped.again_at):
+            needs, buckets = {Need.BUCKETS}, BUCKETS
         if Need.CASES in self.needs and told != self.looked:
             needs = {Need.CASES}
             cases = CasesQuery(CANDIDATE, (("answers", "0a1b2c3d"),), 0, self.looked)
         needed = frozenset(needs)
         plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
-        plan = replace(plan, cases=cases)
+        again_at = (
+            scraped.again_at if scraped is not None and now < scraped.again_at < inf else None
+        )
+        plan = replace(plan, cases=cases, buckets=buckets, wake_at=again_at)
         return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
@@ -492,6 +512,23 @@ def test_an_observer_that_is_away_delays_no_pass_and_is_asked_ever_more_slowly(
     world.run(200)
     assert world.session(KEY).cases is not None
     assert len(world.seen) == before + 1
+
+
+def test_buckets_are_asked_for_ever_more_slowly_until_those_of_what_is_judged_are_there() -> None:
+    stable, both = (
+        {("took", "arrival-1"): (0.3,)},
+        dict.fromkeys((("took", "arrival-1"), ("took", CANDIDATE)), (0.3,)),
+    )
+    world, asker = asking(Need.BUCKETS, {}, *[stable] * 11, QueryError("away"), both)
+    world.run(400)
+
+    assert gaps(asker.asked)[:10] == [2.0] * 7 + [4.0, 8.0, 16.0]
+    known = world.session(KEY).buckets
+    assert known is not None
+    assert (known.edges, known.again_at) == (both, inf)
+    assert world.seen[-1].buckets == known
+    assert all(each.asked_since is None and each.failures == () for each in world.seen)
+    assert all(each.metrics_error is None for each in world.seen)
 
 
 def test_a_pass_ends_while_the_observer_hangs() -> None:

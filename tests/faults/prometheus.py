@@ -15,7 +15,7 @@ from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.history import LATELY_MS
-from model_rollouts.rollout import History, HistoryQuery, MirroredSizes, SizesQuery
+from model_rollouts.rollout import BucketsQuery, History, HistoryQuery, MirroredSizes, SizesQuery
 from tests.faults.users import Sample, Users
 from tests.faults.virtual_time import NOON, now
 from tests.rollout.simulated_cluster import Answered
@@ -175,6 +175,13 @@ class Past:
         """Nothing: no sizes are measured here."""
         await self._answers()
         return MirroredSizes(query.since_ms, query.looked)
+
+    async def buckets(
+        self, namespace: str, query: BucketsQuery
+    ) -> dict[tuple[str, str], tuple[float, ...]]:
+        """Nothing: no model has histograms of its own here."""
+        await self._answers()
+        return {}
 
     async def _answers(self) -> None:
         await asyncio.sleep(self._condition.past_takes_s)

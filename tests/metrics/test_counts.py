@@ -14,6 +14,7 @@ from model_rollouts.metrics.objectives import (
     errors,
     latency,
     own_counters,
+    own_latency,
 )
 from model_rollouts.metrics.pods import Pod
 from model_rollouts.metrics.process import Process
@@ -393,6 +394,28 @@ def test_own_counters_are_selected_by_their_labels(
     records = count(world, rollout(objectives=[own]), 1)
 
     assert (totals(records, objective="own"), bads(records, objective="own")) == ([total], [bad])
+
+
+@pytest.mark.parametrize(("unit", "scale"), [(1.0, 1), (1e-3, 1_000), (1e-6, 1_000_000)])
+def test_a_histogram_of_the_model_server_is_counted_at_its_own_edges(
+    unit: float, scale: int
+) -> None:
+    own = own_latency("own", "took", (0.25, 0.5), unit=unit, matchers=(("model", ("a", "b")),))
+    world = World()
+    # Histograms of Python are there from the first request on; model c is another one.
+    for model in "abc":
+        world.write("took_count", {0.5: 10, 1.5: 30}, model=model)
+        for edge, within in ((0.1, (0, 0)), (0.25, (4, 10)), (0.5, (9, 28)), (1, (10, 30))):
+            label = f"{edge * scale:g}"
+            world.write("took_bucket", {0.5: within[0], 1.5: within[1]}, model=model, le=label)
+        world.write("took_bucket", {0.5: 10, 1.5: 30}, model=model, le="+Inf")
+    world.write("process_start_time_seconds", dict.fromkeys((-0.5, 0.5, 1.5), START / 1000 - 1))
+
+    records = count(world, rollout(objectives=[own]), 2)
+
+    assert totals(records, objective="own") == [20, 40]
+    assert bads(records, objective="own") == [12, 28]
+    assert bads(records, objective="own", level=1) == [2, 2]
 
 
 def test_good_and_bad_events_from_two_scrapes_are_never_more_bad_than_all() -> None:

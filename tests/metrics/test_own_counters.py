@@ -12,16 +12,19 @@ import pytest
 import yaml
 
 from e2e.cluster.paths import REPOSITORY
+from model_rollouts.decision import Histogram
+from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Tally
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import own_counters
+from model_rollouts.metrics.objectives import own_counters, own_latency
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.history import stable_dispersion
 from model_rollouts.prometheus.reader import SampleReader
 from model_rollouts.prometheus.server import ServerOptions
+from model_rollouts.rollout import BucketsQuery
 from tests.kubernetes_clients import until
 from tests.metrics.pages import served
 from tests.prometheus_server import Target, prometheus_server
@@ -29,6 +32,9 @@ from tests.prometheus_server import Target, prometheus_server
 GRID = Grid(1_000)
 STABLE, CANDIDATE, STRANGER = "arrival-1", "arrival-2", "departure-1"
 OWN = own_counters("own", bad="my_wrong_total", total="my_answers_total")
+TIMED = own_latency("timed", "took_seconds", (0.25,), matchers=(("stage", ("predict",)),))
+TOOK = Histogram("took_seconds", (("stage", ("predict",)),))
+"""The same as it is judged by."""
 
 
 class Model:
@@ -45,7 +51,22 @@ class Model:
             f'my_answers_total{{{claim},route="a"}} {self.answers // 2}\n'
             f'my_answers_total{{{claim},route="b"}} {self.answers - self.answers // 2}\n'
             f"my_wrong_total{{{claim}}} {self.wrong}\n"
-            f"process_start_time_seconds {self._born}\n"
+            f"process_start_time_seconds {self._born}\n" + self._took(claim)
+        )
+
+    def _took(self, claim: str) -> str:
+        """A histogram that is there from the first answer on; wrong answers take 400 ms."""
+        if not self.answers:
+            return ""
+        fast = self.answers - self.wrong
+        within = {"0.1": 0, "0.25": fast, "0.5": self.answers, "+Inf": self.answers}
+        return "".join(
+            f'took_seconds_bucket{{{claim},stage="{stage}",le="{edge}"}} {count}\n'
+            for stage in ("predict", "load")
+            for edge, count in within.items()
+        ) + "".join(
+            f'took_seconds_count{{{claim},stage="{stage}"}} {self.answers}\n'
+            for stage in ("predict", "load")
         )
 
 
@@ -95,12 +116,13 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
         "shop/arrival",
         "shop",
         (Arm("stable", STABLE), Arm("candidate", CANDIDATE)),
-        (OWN,),
+        (OWN, TIMED),
         round(time.time() * 1000),
     )
     async with PrometheusClient(ServerOptions(url)) as client:
         reader = SampleReader(client.query, Intake(GRID))
         totals = {"stable": Tally(0, (0,)), "candidate": Tally(0, (0,))}
+        timed = dict.fromkeys(totals, (0, 0))
         since: Watermark | None = None
 
         async def read() -> Sequence[IntervalCounts]:
@@ -114,6 +136,8 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
                     tally = counts.tallies["own"]
                     before = totals[arm]
                     totals[arm] = Tally(before.total + tally.total, (before.bad[0] + tally.bad[0],))
+                    took, counted_before = counts.tallies["timed"], timed[arm]
+                    timed[arm] = (counted_before[0] + took.total, counted_before[1] + took.bad[0])
             return counted.intervals
 
         async def scraped() -> bool:
@@ -130,6 +154,13 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
             return totals == {"stable": Tally(1_001, (3,)), "candidate": Tally(101, (7,))}
 
         await until(complete, f"found {totals}")
+        assert timed == {"stable": (1_001, 3), "candidate": (101, 7)}
+        # The edges are those that were scraped; the namespace "other" has none of ours.
+        query = BucketsQuery(
+            ((TOOK, (0.3,)),), (CANDIDATE, STABLE), frozenset({f"{CANDIDATE}-pod"})
+        )
+        edges = {(TOOK.key, CANDIDATE): (0.1, 0.25, 0.5)}
+        assert await PastMetrics(client, GRID).buckets("shop", query) == edges
         # Their past is asked for in the same way, and is too short to say anything.
         past = await stable_dispersion(
             client.query_range, "shop", [STABLE], round(time.time() * 1000), objective=OWN

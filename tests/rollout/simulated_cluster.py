@@ -46,6 +46,7 @@ from model_rollouts.rollout.actions import (
 )
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
+    BucketsQuery,
     CasesQuery,
     Checked,
     Children,
@@ -55,6 +56,7 @@ from model_rollouts.rollout.observed import (
     MirroredSizes,
     Observed,
     OtherBudget,
+    ScrapedBuckets,
     WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
@@ -118,6 +120,10 @@ class Answered:
     differing: int = 0
     lost: int = 0
     """Of which the observer got no record."""
+    staged: Mapping[float, int] = field(default_factory=dict)
+    """How many took so many seconds in a stage that the model server has a histogram of."""
+    buckets: tuple[float, ...] = ()
+    """The edges of that histogram."""
 
     def __add__(self, other: "Answered") -> "Answered":
         slow = Counter(self.slow) + Counter(other.slow)
@@ -130,6 +136,8 @@ class Answered:
             self.paired + other.paired,
             self.differing + other.differing,
             self.lost + other.lost,
+            Counter(self.staged) + Counter(other.staged),
+            self.buckets or other.buckets,
         )
 
     def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
@@ -141,13 +149,21 @@ class Answered:
         levels = []
         for terms in objective.bad:
             edges = [term.edge for term in terms if term.edge is not None]
-            if edges:
+            if edges and objective.source is MODEL_SERVER:
+                levels.append(self._staged(edges[0]))
+            elif edges:
                 levels.append(self._slower(edges[0] + 1, counted_ms))
             elif any(term.counter is CLIENT_ERRORS for term in terms):
                 levels.append(self.refused)
             else:
                 levels.append(self.wrong if objective.source is MODEL_SERVER else self.bad)
         return Tally(self.requests, tuple(levels))
+
+    def _staged(self, edge: float) -> int:
+        if edge not in self.buckets:
+            # A bucket that is not there has counted nothing.
+            return self.requests
+        return sum(number for seconds, number in self.staged.items() if seconds > edge)
 
     def _slower(self, threshold_ms: float, counted_ms: tuple[int, ...]) -> int:
         if threshold_ms not in counted_ms:
@@ -279,6 +295,10 @@ class World:
     lost: float = 0.0
     """Share of mirrored requests of which the observer gets no record."""
     observer_up: bool = True
+    staged: dict[str, dict[float, float]] = field(default_factory=dict)
+    """Shares of requests that take so many seconds in a stage of the model server, by version."""
+    buckets: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """The edges of the model server's own histogram of it, by version; none when not named."""
     usual: float | None = None
     """The time in seconds above stable's p99, as Prometheus knows it."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -330,6 +350,8 @@ class World:
         self.history: History | None = None
         self.sizes: MirroredSizes | None = None
         self.cases: WorstCases | None = None
+        self.scraped_buckets: ScrapedBuckets | None = None
+        self.buckets_asked: list[BucketsQuery] = []
         self.cases_asked: list[CasesQuery] = []
         self.worst: dict[str, tuple[str, ...]] | None = {}
         """What the observer says differs most, by objective; None while it does not answer."""
@@ -419,6 +441,7 @@ class World:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
         self.checked = self.history = self.sizes = self.cases = None
+        self.scraped_buckets = None
         self.tell("operator", "starts")
 
     # What is there
@@ -557,6 +580,11 @@ class World:
             },
             sum(self.dice.random() < self.wrong.get(version, 0.0) for _ in range(requests)),
             self._refused(version, requests),
+            staged={
+                seconds: sum(self.dice.random() < share for _ in range(requests))
+                for seconds, share in self.staged.get(version, {}).items()
+            },
+            buckets=self.buckets.get(version, ()),
         )
 
     def _refused(self, version: str, requests: int) -> int:
@@ -747,6 +775,7 @@ class World:
             asked_since=self.asked_since,
             absent=self.known_absent,
             sizes=self.sizes,
+            buckets=self.scraped_buckets,
             cases=self.cases,
             failures=(*self.failures, *self.unanswered),
             pods=self.pods_known() if self.knows_pods else None,
@@ -881,6 +910,16 @@ class World:
         if found.sizes is not None:
             self.sizes_asked.append(found.sizes)
             self.sizes = MirroredSizes(found.sizes.since_ms, found.sizes.looked, *self.sized)
+        if found.buckets is not None:
+            self.buckets_asked.append(found.buckets)
+            edges = {
+                (own.key, name): self.buckets[version]
+                for own, _ in found.buckets.histograms
+                for name in found.buckets.revisions
+                if (version := self.version_of(name)[1:]) in self.buckets
+            }
+            again_at = NOON + self.time + 2
+            self.scraped_buckets = ScrapedBuckets(found.buckets, edges, again_at)
         if found.cases is not None:
             self.cases_asked.append(found.cases)
             if self.worst is not None:

@@ -40,8 +40,9 @@ class ConditionType(Word):
     )
     NO_BUCKET_BOUNDARY = (
         "NoBucketBoundary",
-        "A running revision does not count the time of a latency objective exactly, because it "
-        "started before the objective was added. Present only while true.",
+        "A running revision does not count the time of a latency objective exactly: it started "
+        "before the objective was added, or a histogram of the model server's own has no such "
+        "bucket edge. Present only while true.",
     )
     PROXY_OUTDATED = (
         "ProxyOutdated",
@@ -233,7 +234,7 @@ class Reason(Word):
     TARGET_MISSED = "TargetMissed", "The version that serves misses its objectives."
     BETWEEN_BUCKETS = (
         "BetweenBuckets",
-        "The time of a latency objective lies between two that the proxy counts.",
+        "The time of a latency objective lies between two that are counted.",
     )
     OLDER_BUILDER = (
         "OlderBuilder",

@@ -18,7 +18,7 @@ from model_rollouts.api.base import (
     shown,
 )
 from model_rollouts.api.disagreement import Disagreement
-from model_rollouts.api.strings import Label, LabelName, LabelValue, MetricName
+from model_rollouts.api.strings import HistogramName, Label, LabelName, LabelValue, MetricName
 
 BREAKER = "breaker"
 """Name of the objective that is always on, which no other may have."""
@@ -168,17 +168,6 @@ class Availability(Part):
     """Share of requests that must succeed, at least `80%` and less than `100%`, e.g. `99.9%`."""
 
 
-class Latency(Part):
-    """An objective on slow requests: `99%` within `300ms` is a p99 of at most 300 ms."""
-
-    within: Within
-    """How long a request may take, from `2ms` to `1m`, e.g. `300ms`. At most two significant
-    digits of milliseconds."""
-    share: Share
-    """Share of requests that must be answered within that time, at least `50%` and less than
-    `100%`, e.g. `99%`."""
-
-
 class Matcher(Part):
     """Series of a metric, selected by one of its labels."""
 
@@ -193,6 +182,42 @@ class Matcher(Part):
 
 
 Matchers = Annotated[tuple[Matcher, ...], Field(max_length=4, json_schema_extra=by("label"))]
+
+
+class Unit(Word):
+    """In what a histogram counts times."""
+
+    SECONDS = "Seconds", "Bucket edges are seconds, as Prometheus advises."
+    MILLISECONDS = "Milliseconds", "Bucket edges are milliseconds."
+    MICROSECONDS = "Microseconds", "Bucket edges are microseconds."
+
+
+class Histogram(Part):
+    """A histogram of times that the model server exports to Prometheus."""
+
+    metric: HistogramName
+    """Name of the histogram, without `_bucket` and without labels. The operator selects namespace
+    and revision, and sums over all other labels."""
+    matchers: Matchers = ()
+    """Labels that a series must have to be counted, at most four; all of them hold. None by
+    default: all series count."""
+    unit: Unit
+    """In what it counts times."""
+
+
+class Latency(Part):
+    """An objective on slow requests: `99%` within `300ms` is a p99 of at most 300 ms."""
+
+    within: Within
+    """How long a request may take, from `2ms` to `1m`, e.g. `300ms`. At most two significant
+    digits of milliseconds."""
+    share: Share
+    """Share of requests that must be answered within that time, at least `50%` and less than
+    `100%`, e.g. `99%`."""
+    histogram: Histogram | None = None
+    """A histogram of the model server's own in place of the proxy's, for one stage of a request.
+    It is read at the bucket edges that it has: a time between two of them takes longer to
+    decide, and one outside of them may not be decided at all."""
 
 
 class Counter(Part):
@@ -356,6 +381,7 @@ DEFAULT = Objective(
 def _timed_gate(each: str) -> str:
     return (
         f"{is_or_absent(f'{each}.role', 'Gate')} && has({each}.latency) && "
+        f"!has({each}.latency.histogram) && "
         f"{matches(f'{each}.latency.within', duration.PATTERN)} && "
         f"{matches(f'{each}.latency.share', ratio.PATTERN)}"
     )

@@ -127,6 +127,23 @@ MetricName = Annotated[
 ]
 """A counter in Prometheus."""
 
+HistogramName = Annotated[
+    str,
+    Written(
+        r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        "write the name of a histogram without labels, such as request_predict_seconds",
+        200,
+        (
+            Rule(
+                "!self.matches('_(bucket|count|sum)$')",
+                "write the name without _bucket, _count or _sum: the operator adds it",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+"""A histogram in Prometheus."""
+
 _SELECTED = ("namespace", "modelrollouts_revision", "le", "quantile")
 
 LabelName = Annotated[

@@ -51,14 +51,23 @@ def bracket(threshold: float, edges: Sequence[float], *, far_from: float = 0.0) 
     return Bracket(lower, upper, far)
 
 
-def no_bucket_boundary(threshold: float, edges: Bracket) -> str | None:
-    """What to tell people about a missing edge, with the nearest usable ones; None if none is."""
+def no_bucket_boundary(threshold: float, edges: Bracket, own: str | None = None) -> str | None:
+    """What to tell people about a missing edge, with the nearest usable ones; None if none is.
+
+    `own` is the text of the model server's own histogram, None for the proxy's.
+    """
     if edges.exact:
         if edges.far is not None:
             return None
         return (
             f"the histogram has no bucket edge at or above {seconds(FAR_MULTIPLE * threshold)}, "
             "so how slow the slow requests are is not judged."
+        )
+    if edges.lower == 0 and edges.upper == math.inf and own is not None:
+        return (
+            f"found no buckets of {own} in Prometheus for this version, so this objective neither "
+            "passes nor fails; it is asked for again. If the version has answered requests, check "
+            "the name of the histogram, its matchers, and whether the model server is scraped."
         )
     if edges.lower == 0 and edges.upper == math.inf:
         return (

@@ -11,6 +11,7 @@ from model_rollouts.decision.objective import (
     Assurance,
     Compare,
     CounterPair,
+    Histogram,
     Kind,
     Latency,
     Objective,
@@ -69,6 +70,7 @@ def latency(
     edges: Sequence[float],
     *,
     stable_edges: Sequence[float] | None = None,
+    histogram: Histogram | None = None,
     assurance: Assurance = Assurance.STANDARD,
     compare: Compare = Compare.AUTO,
     role: Role = Role.GATE,
@@ -77,7 +79,8 @@ def latency(
 
     `edges` are the finite bucket edges of the candidate's histogram in seconds, `stable_edges`
     those of stable's, where they differ. When `within` is none of them the objective still works,
-    less sharply: see `bracket`. With no edges at all it neither passes nor fails.
+    less sharply: see `bracket`. With no edges at all it neither passes nor fails. `histogram` is
+    the model server's own, None for the proxy's.
     Raises ObjectiveError when a number makes no sense.
     """
     if not 0 < within < math.inf:
@@ -102,7 +105,13 @@ def latency(
         accept=max(bad, LATENCY_ACCEPT * good),
         compare=compare,
         role=role,
-        latency=Latency(within, share, read, bracket(within, beside, far_from=read.far or 0.0)),
+        latency=Latency(
+            within,
+            share,
+            read,
+            bracket(within, beside, far_from=read.far or 0.0),
+            histogram,
+        ),
     )
 
 
@@ -212,8 +221,8 @@ def latency_against_stable(
     Raises ObjectiveError when `more` makes no sense.
     """
     beside = edges if stable_edges is None else stable_edges
-    read = (replace(bracket(within, found), far=None) for found in (edges, beside))
-    held = Latency(within, 1 - MORE_THAN_STABLE, *read)
+    read, read_beside = (replace(bracket(within, found), far=None) for found in (edges, beside))
+    held = Latency(within, 1 - MORE_THAN_STABLE, read, read_beside)
     return _against_stable(name, Kind.LATENCY_AGAINST_STABLE, more, role, held)
 
 

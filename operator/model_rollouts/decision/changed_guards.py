@@ -1,10 +1,16 @@
-"""Evidence after a change of guards: that of all other objectives stays as it is.
+"""Evidence after a change of guards, or of edges: that of all other objectives stays as it is.
 
 A guard that begins anew in the middle of a rollout has an e-value of 1 again, and adds its part of
 the mean to it. So each such change raises the chance of a false rollback by that part: a twentieth
 of it beside one objective, the breaker and two other guards. docs/guards.md tells it.
+
+The edges of a model server's own histogram become known once, after its first scrape. Until then
+its objective counts nothing that speaks for or against a version, so nothing is tried twice.
 """
 
+from dataclasses import replace
+
+from model_rollouts.decision.bracket import bracket
 from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Objective
@@ -12,7 +18,7 @@ from model_rollouts.decision.rules import Rules
 
 
 def differ_in_guards_alone(before: Rules, after: Rules) -> bool:
-    """Whether two rules differ, and in nothing but guards."""
+    """Whether two rules differ, and in nothing but guards and edges that became known."""
     return before != after and _without_guards(before) == _without_guards(after)
 
 
@@ -35,9 +41,18 @@ def with_guards_of(after: Judge, before: Judge, state: State) -> State | None:
 
 def _without_guards(rules: Rules) -> tuple[object, ...]:
     return (
-        tuple(each for each in rules.objectives if not each.kind.is_guard),
+        tuple(_at_no_edges(each) for each in rules.objectives if not each.kind.is_guard),
         rules.steps,
         rules.false_rollback,
         rules.false_promotion,
         rules.baseline,
     )
+
+
+def _at_no_edges(objective: Objective) -> Objective:
+    """The objective as if nothing were known of the buckets of the model server's own histogram."""
+    timed = objective.latency
+    if timed is None or timed.histogram is None:
+        return objective
+    unknown = bracket(timed.within, ())
+    return replace(objective, latency=replace(timed, edges=unknown, stable=unknown))

@@ -224,7 +224,8 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
             )
         latency = objective.latency
         if latency is not None and not objective.kind.traits.needs_stable:
-            message = no_bucket_boundary(latency.within, latency.edges)
+            own = None if latency.histogram is None else latency.histogram.text
+            message = no_bucket_boundary(latency.within, latency.edges, own)
             if message is None and compares:
                 message = no_boundary_of_stable(latency.within, latency.stable)
             if message:

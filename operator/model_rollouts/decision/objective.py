@@ -209,20 +209,6 @@ class ObjectiveError(ValueError):
     """An objective that cannot be judged: names the field, what was found and what to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """A latency promise: `share` of the answers within `within` seconds, read at bucket edges.
-
-    `edges` are those of the candidate's histogram, `stable` those of stable's, whose revision may
-    have been made before the promise.
-    """
-
-    within: float
-    share: float
-    edges: Bracket
-    stable: Bracket
-
-
 Matchers = tuple[tuple[str, tuple[str, ...]], ...]
 """Labels, each with the values of which a series has one."""
 
@@ -257,6 +243,44 @@ class CounterPair:
     def text(self) -> str:
         """All that is counted; other counters have another text."""
         return f"{self.bad_text}/{self.total_text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram of the model server's own, by its name without `_bucket`.
+
+    `unit` is what its edges count, in seconds: 0.001 for milliseconds.
+    """
+
+    metric: str
+    matchers: Matchers = ()
+    unit: float = 1.0
+
+    @property
+    def text(self) -> str:
+        """What is counted as people read it, e.g. `request_predict_seconds{model_name="m"}`."""
+        return _selector(self.metric, self.matchers)
+
+    @property
+    def key(self) -> str:
+        """What tells it from others: the same edges in another unit are other times."""
+        return self.text if self.unit == 1 else f"{self.text} in {self.unit:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A latency promise: `share` of the answers within `within` seconds, read at bucket edges.
+
+    `edges` are those of the candidate's histogram, `stable` those of stable's, whose revision may
+    have been made before the promise. `histogram` is the model server's own, None for the proxy's.
+    """
+
+    within: float
+    share: float
+    edges: Bracket
+    stable: Bracket
+    # Without it the text of all others stays that of releases that did not know it.
+    histogram: Histogram | None = field(default=None, repr=False)
 
 
 def _selector(metric: str, matchers: Matchers) -> str:
@@ -299,7 +323,8 @@ class Objective:
         """All that evidence depends on, as text: evidence for another one is no evidence."""
         pair = self.counters
         selected = "" if pair is None or pair.text == f"{pair.bad}/{pair.total}" else pair.text
-        return f"{self!r}{self.comparison or ''}{selected}"
+        timed = self.latency and self.latency.histogram
+        return f"{self!r}{self.comparison or ''}{selected}{timed or ''}"
 
     @property
     def unit(self) -> str:
@@ -392,7 +417,8 @@ def promise(objective: Objective) -> str:
         return f"{more} may be refused (4xx)"
     if objective.latency is not None:
         within, share = seconds(objective.latency.within), percent(objective.latency.share)
-        return f"{share} of requests must take at most {within}"
+        timed = objective.latency.histogram
+        return f"{share} of {timed.text if timed else 'requests'} must take at most {within}"
     if objective.kind.traits.is_of_copies:
         own = ", or as many as stable's own do" if objective.is_against_itself else ""
         return f"at most {percent(objective.good)} of answers may differ from those of stable{own}"

@@ -16,6 +16,7 @@ from model_rollouts.metrics.body_sizes import Sizes, read_sizes, sizes_text
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.history import MOST_NAMED
 from model_rollouts.metrics.objectives import COMPLETED, CountedObjective, Template
+from model_rollouts.metrics.own_buckets import buckets_text, nearest, read_buckets
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
@@ -28,6 +29,7 @@ from model_rollouts.prometheus.history import (
     usual_time,
 )
 from model_rollouts.rollout import (
+    BucketsQuery,
     History,
     HistoryQuery,
     MirroredSizes,
@@ -198,6 +200,23 @@ class PastMetrics:
             users=await of(query.stable, Listener.LIVE),
             mirrored=await of(query.candidate, Listener.SHADOW),
         )
+
+    async def buckets(
+        self, namespace: str, query: BucketsQuery
+    ) -> dict[tuple[str, str], tuple[float, ...]]:
+        """The edges in seconds by `Histogram.key` and revision, of those that are scraped now."""
+        found: dict[tuple[str, str], tuple[float, ...]] = {}
+        now_ms = self._now_ms()
+        for own, times in query.histograms:
+            text = buckets_text(
+                own.metric, own.matchers, namespace, query.revisions, self._batching, query.pods
+            )
+            body = await self._prometheus.query_range(
+                text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
+            )
+            edges = read_buckets(decode_matrix(body), own.unit)
+            found |= {(own.key, name): nearest(each, times) for name, each in edges.items()}
+        return found
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)

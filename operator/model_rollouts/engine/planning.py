@@ -96,6 +96,13 @@ class Planning:
             else:
                 self._questions.drop(key, need)
             return
+        if need is Need.BUCKETS:
+            if is_awaited:
+                question = Question(session, seen, buckets=plan.buckets)
+                self._questions.ask(key, need, question, is_awaited=False)
+            else:
+                self._questions.drop(key, need)
+            return
         if need is Need.PARENTS:
             self._ask_parents(key, session, seen, plan.silent)
             return

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from model_rollouts.engine.answers import NEVER, Absent, Answered, Measured, Remembered, pods_of
+from model_rollouts.engine.answers import (
+    EAGER_TIMES,
+    NEVER,
+    Absent,
+    Answered,
+    Measured,
+    Remembered,
+    again_after,
+    pods_of,
+)
 from model_rollouts.engine.cluster_checks import Checker, UnansweredError
 from model_rollouts.engine.failures import Origin
 from model_rollouts.engine.loops import Broke, lasting
@@ -27,12 +36,14 @@ from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout import (
     Apply,
+    BucketsQuery,
     CasesQuery,
     History,
     HistoryQuery,
     MirroredSizes,
     Need,
     Observed,
+    ScrapedBuckets,
     SizesQuery,
     WorstCases,
 )
@@ -63,6 +74,11 @@ class AsksHistory(Protocol):
     async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
         """How large the requests of users and the mirrored ones were."""
 
+    async def buckets(
+        self, namespace: str, query: BucketsQuery
+    ) -> Mapping[tuple[str, str], tuple[float, ...]]:
+        """The edges in seconds by `Histogram.key` and revision, of those that were scraped."""
+
 
 class AsksCases(Protocol):
     """Asks the observer which answers differ most; raises ObserverError."""
@@ -84,6 +100,7 @@ class Question:
     history: HistoryQuery | None = None
     sizes: SizesQuery | None = None
     cases: CasesQuery | None = None
+    buckets: BucketsQuery | None = None
     silent: tuple[str, ...] = ()
 
     @property
@@ -98,7 +115,7 @@ class Question:
 
     @property
     def _asked(self) -> tuple[object, ...]:
-        about = (self.tries, self.history, self.sizes, self.cases, self.silent)
+        about = (self.tries, self.history, self.sizes, self.cases, self.buckets, self.silent)
         return self.generation, *about
 
 
@@ -196,6 +213,7 @@ class Questions:
             Need.CHECK: self._check,
             Need.HISTORY: self._remember,
             Need.SIZES: self._measure,
+            Need.BUCKETS: self._look_at_buckets,
             Need.CASES: self._look_at_cases,
             Need.PARENTS: self._look_for_parents,
         }
@@ -272,6 +290,29 @@ class Questions:
         if self._is_current(Need.SIZES, key, question):
             question.session.sizes = found
             self._answered(key, Need.SIZES, NEVER)
+
+    async def _look_at_buckets(self, key: Key, question: Question) -> None:
+        query, session = question.buckets, question.session
+        assert query is not None  # it is what is asked
+        found: Mapping[tuple[str, str], tuple[float, ...]] = {}
+        try:
+            found = await self._historian.buckets(key.namespace, query)
+        except Exception as error:
+            # Counts of the same Prometheus are lacking as well, which is told and holds.
+            ours = None if isinstance(error, (QueryError, AnswerError)) else error
+            _log.warning("%s: buckets of histograms are not known: %s", key, error, exc_info=ours)
+        if not self._is_current(Need.BUCKETS, key, question):
+            return
+        before = session.buckets
+        is_same = before is not None and (before.asked, before.edges) == (query, found)
+        same = before.same + 1 if before is not None and is_same else 0
+        judged = query.revisions[0]
+        lacking = any((own.key, judged) not in found for own, _ in query.histograms)
+        later = self._clock() + again_after(max(0, same - EAGER_TIMES))
+        session.buckets = ScrapedBuckets(query, found, later if lacking else NEVER, same)
+        self._answered(key, Need.BUCKETS, NEVER)
+        # The next plan is made with them, or says when they are asked for again.
+        self._queue.add(key)
 
     async def _look_at_cases(self, key: Key, question: Question) -> None:
         query, session = question.cases, question.session

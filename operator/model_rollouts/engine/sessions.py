@@ -18,6 +18,7 @@ from model_rollouts.rollout import (
     Observed,
     Pod,
     Rest,
+    ScrapedBuckets,
     WorstCases,
 )
 
@@ -54,6 +55,7 @@ class Session:
     absent: Absent | None = None
     sizes: MirroredSizes | None = None
     cases: WorstCases | None = None
+    buckets: ScrapedBuckets | None = None
     asked: dict[Need, float] = field(default_factory=dict)
     """The questions that are open, each with when it was first asked (Unix seconds)."""
     failures: Failures = field(default_factory=Failures)
@@ -88,6 +90,7 @@ class Session:
             absent=frozenset() if self.absent is None else self.absent.names,
             sizes=self.sizes,
             cases=self.cases,
+            buckets=self.buckets,
         )
 
     def forget_generation(self, generation: int) -> None:

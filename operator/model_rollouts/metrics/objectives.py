@@ -273,6 +273,41 @@ def own_counters(
     )
 
 
+def own_latency(
+    name: str,
+    metric: str,
+    thresholds: Sequence[float],
+    *,
+    unit: float = 1.0,
+    matchers: Matchers = (),
+    source: Source = MODEL_SERVER,
+) -> CountedObjective:
+    """Times above each of `thresholds` (seconds), in their order, of a histogram of the model's.
+
+    `metric` is its name without `_bucket`, and `unit` what its edges count, in seconds. Each of
+    `thresholds` must be one of its edges. What clients gave up on is in it only if the model
+    server counts it. It cannot tell users from copies, as `own_counters`.
+    Raises InputError when the name is not that of a metric, or there is no threshold.
+    """
+    require_metric(f"objective '{name}', latency.histogram.metric", metric)
+    if not thresholds:
+        raise InputError(
+            f"objective '{name}', thresholds", list(thresholds), "at least one bucket edge"
+        )
+    timed = Term(selected(f"{metric}_count", matchers))
+    within = selected(f"{metric}_bucket", matchers)
+    return CountedObjective(
+        name,
+        source,
+        (timed,),
+        tuple(
+            (timed, Term(within, sign=-1, edge=rounded(threshold / unit)))
+            for threshold in thresholds
+        ),
+        of_warm_pods=True,
+    )
+
+
 _RECORDS = Counter("model_rollouts_observer_records_total", listener_label="arm")
 _LOST = Counter("model_rollouts_observer_lost_records_total", listener_label="arm")
 

@@ -61,7 +61,8 @@ def _shared_labels(templates: Collection[Template]) -> Iterator[str]:
             values = {one[label] for one in each if label in one}
             if values and not all(label in one for one in each):
                 break
-            if not values and not known:
+            # A plain counter has no edges, whatever its other labels are.
+            if not values and not known and label != "le":
                 break
             wanted |= values or {""}
         else:

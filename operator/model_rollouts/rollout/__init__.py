@@ -24,6 +24,7 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
     MOST_CASES,
+    BucketsQuery,
     CasesQuery,
     Checked,
     Children,
@@ -33,6 +34,7 @@ from model_rollouts.rollout.observed import (
     MirroredSizes,
     Observed,
     OtherBudget,
+    ScrapedBuckets,
     WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
@@ -59,6 +61,7 @@ __all__ = [
     "Accompany",
     "Action",
     "Apply",
+    "BucketsQuery",
     "CasesQuery",
     "Checked",
     "Children",
@@ -81,6 +84,7 @@ __all__ = [
     "Pod",
     "Rest",
     "Scale",
+    "ScrapedBuckets",
     "Settings",
     "SizesQuery",
     "Trouble",

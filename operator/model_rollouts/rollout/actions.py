@@ -140,5 +140,8 @@ class Need(StrEnum):
     """`Observed.sizes`, while some requests are not mirrored. Nothing waits for them."""
     CASES = "Cases"
     """`Observed.cases`, of a version whose answers differ. Nothing waits for them."""
+    BUCKETS = "Buckets"
+    """`Observed.buckets`, of a model server whose own histogram is judged. Nothing waits for them.
+    """
     PARENTS = "Parents"
     """`Observed.absent`, of Gateways that say nothing of the route."""

@@ -296,6 +296,9 @@ class Memory:
     usual: float | None = None
     """The time in seconds a little above stable's p99 from which on an answer counts as slow, where
     nobody promised one; fixed for the trial, None when it was not known at its beginning."""
+    buckets: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+    """The bucket edges in seconds of histograms of the model server's own, by `Histogram.key` and
+    revision: as they were scraped when they became known of what was judged, and not later."""
     crashes: Crashes | None = None
     """What was seen of the model's restarts; None outside of a trial."""
     pods: tuple[str, ...] = ()

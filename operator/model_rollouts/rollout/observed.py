@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from model_rollouts.decision import Dispersion
+from model_rollouts.decision import Dispersion, Histogram
 from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.pods import Pod
@@ -108,6 +108,33 @@ class MirroredSizes:
     mirrored: Sizes = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BucketsQuery:
+    """Of which histograms of the model server's own the bucket edges are asked, and of whom.
+
+    Each has the times in seconds that it is read at. The first of `revisions` is judged. `pods` are
+    as in `HistoryQuery`.
+    """
+
+    histograms: tuple[tuple[Histogram, tuple[float, ...]], ...]
+    revisions: tuple[str, ...]
+    pods: frozenset[str] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapedBuckets:
+    """The edges in seconds that Prometheus has, by `Histogram.key` and revision.
+
+    It is asked again at `again_at` (Unix seconds) as long as some are lacking; `same` is how often
+    the answer was the same before.
+    """
+
+    asked: BucketsQuery
+    edges: Mapping[tuple[str, str], tuple[float, ...]]
+    again_at: float
+    same: int = 0
+
+
 MOST_CASES = 3
 """Disagreements that are named, of each objective."""
 
@@ -189,6 +216,8 @@ class Observed:
     """Parents of the route that do not exist, as `namespace/name`, of those in `Plan.silent`."""
     sizes: MirroredSizes | None = None
     """How large requests are, as it was known last; None until it was asked and answered."""
+    buckets: ScrapedBuckets | None = None
+    """Which edges histograms of the model server's own have; None until it was asked."""
     cases: WorstCases | None = None
     """Which answers differ most, as it was known last; None until it was asked and answered."""
     other_budgets: tuple[OtherBudget, ...] | None = ()

@@ -29,7 +29,7 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.objects import budget, companions, workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
-from model_rollouts.rollout.observed import CasesQuery, Observed
+from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, Observed
 from model_rollouts.rollout.policies import chain, holds, needs
 from model_rollouts.rollout.policies.entry import Entry, admit
 from model_rollouts.rollout.policies.metrics_holds import behind_since, unscraped_since
@@ -87,7 +87,8 @@ class Plan:
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
     `Need.CHECK` that is tried dry, None when there is none, `alike` the Deployments of stored
     revisions that may be the same as that one, by name, `history` what `Need.HISTORY` is about,
-    `sizes` what `Need.SIZES` is about, `cases` what `Need.CASES` is. `silent` are the Gateways that
+    `sizes` what `Need.SIZES` is about, `cases` what `Need.CASES` is, and
+    `buckets` what `Need.BUCKETS` is. `silent` are the Gateways that
     say nothing of the route, as `namespace/name`: `Need.PARENTS` is whether they exist.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
     None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
@@ -106,6 +107,7 @@ class Plan:
     history: HistoryQuery | None = None
     sizes: SizesQuery | None = None
     cases: CasesQuery | None = None
+    buckets: BucketsQuery | None = None
     silent: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
@@ -262,17 +264,20 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     asked = _asked(state, entry) | ({Need.SIZES} if sizes else frozenset())
     history = needs.history_query(state) if Need.HISTORY in asked else None
     has_nothing_to_do = following is None and not (plan.actions or asked)
-    cases = needs.cases_query(state)
+    cases, buckets = needs.cases_query(state), needs.buckets_query(state)
+    beside = {Need.CASES: cases, Need.BUCKETS: buckets}
     return replace(
         plan,
         rest=rest_of(state, held, plan.wake_at) if has_nothing_to_do else None,
-        # An observer that is away makes no passes: its answer asks for one when it comes.
-        needs=asked | ({Need.CASES} if cases else frozenset()),
+        # An observer that is away makes no passes: its answer asks for one when it comes. So does
+        # that of Prometheus about buckets.
+        needs=asked | {need for need, query in beside.items() if query is not None},
         tries=entry.tries,
         alike=entry.alike,
         history=history,
         sizes=sizes,
         cases=cases,
+        buckets=buckets,
         silent=() if route is None else silent_gateways(route),
         follows_pods=needs.follows_pods(state),
         doubted=own_pods.doubted(state.observed, state.memory.unknown_pods),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from model_rollouts.api.phase import Phase
-from model_rollouts.rollout.policies import suspension
+from model_rollouts.rollout.policies import needs, suspension
 from model_rollouts.rollout.state import pod_causes, replicas
 from model_rollouts.rollout.state.state import GROWING_SECONDS, RolloutState, seconds
 
@@ -29,6 +29,9 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
         yield at + GROWING_SECONDS - state.now
     for at in pod_causes.told_at(state.observed.pods or ()):
         yield at - state.now
+    again_at = needs.buckets_again_at(state)
+    if again_at is not None:
+        yield again_at - state.now
     until = suspension.ends_at(state)
     if until is not None:
         yield until - state.now

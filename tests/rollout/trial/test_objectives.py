@@ -40,6 +40,14 @@ def test_a_revision_counts_the_times_of_its_objectives(
     assert within(*times) == rendered
 
 
+def test_a_revision_need_not_count_what_the_model_server_counts() -> None:
+    own = {"within": "320ms", "share": "99%", "histogram": {"metric": "took", "unit": "Seconds"}}
+
+    made = spec({"spec.objectives": [ERRORS, {**LATENCY, "latency": own}]})
+
+    assert revisions.thresholds_ms(made.objectives) == ()
+
+
 two_digits = st.integers(2, 99) | st.builds(
     lambda digits, scale: digits * scale, st.integers(10, 60), st.sampled_from([10, 100, 1_000])
 )

@@ -318,6 +318,25 @@ def test_the_usual_evidence_is_short() -> None:
     assert len(encode(remembered()) or "") < 1_800
 
 
+def test_buckets_of_two_revisions_are_kept_once() -> None:
+    edges = (0.1, 0.25, 0.5)
+    known = {("took", "v1"): edges, ("took", "v2"): edges, ("other", "v2"): (1.0,)}
+
+    text = encode(Memory(buckets=known))
+
+    assert stored_evidence.buckets(text) == known
+    assert json.loads(text or "")["buckets"]["took"] == [[[0.1, 0.25, 0.5], "v1", "v2"]]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [[], {"took": 1}, {"took": [1]}, {"took": [["v1"]]}, {"took": [[["x"], "v1"]]},
+     {"took": [[[0], "v1"]]}, {"took": [[[-1.0], "v1"]]}, {"took": [[0.1, "v1"]]}],
+)  # fmt: skip
+def test_buckets_that_cannot_be_read_are_not_known(kept: Any) -> None:
+    assert stored_evidence.buckets(json.dumps({"v": 1, "buckets": kept})) == {}
+
+
 numbers = st.floats(0, 1e12)
 clocks = st.builds(
     Clocks,

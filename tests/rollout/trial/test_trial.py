@@ -15,17 +15,19 @@ from model_rollouts.decision import (
     Compare,
     CounterPair,
     Decision,
+    Histogram,
     ObjectiveError,
     Role,
 )
 from model_rollouts.decision import Rules as Judged
+from model_rollouts.decision.bracket import bracket
 from model_rollouts.metrics.counts import Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.requests import Arm
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Memory, Split
 from model_rollouts.rollout.trial import stored_evidence
-from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective
+from model_rollouts.rollout.trial.objectives import LADDER, Edges, judged_objective, own_histograms
 from model_rollouts.rollout.trial.samples import CANDIDATE, STABLE
 from model_rollouts.rollout.trial.trial import (
     begin_trial,
@@ -137,6 +139,29 @@ def test_the_order_of_labels_and_values_is_no_other_rule() -> None:
         (("code", ("500", "503")), ("route", ("a",))),
         True,
     )
+
+
+def test_a_histogram_of_the_model_server_is_read_at_the_edges_that_were_scraped() -> None:
+    own = {"metric": "took", "unit": "Milliseconds", "matchers": [{"label": "a", "values": ["b"]}]}
+    promised = LATENCY | {"latency": {"within": "350ms", "share": "99%", "histogram": own}}
+    asked = spec({"spec.objectives": [promised]})
+    histogram = Histogram("took", (("a", ("b",)),), 1e-3)
+    (known,) = own_histograms(asked.objectives).items()
+    edges = Edges((0.35, 0.5), (0.35, 0.5), {histogram.key: ((0.2, 0.4), (0.35, 0.5))})
+
+    before, after = (
+        next(
+            each.latency
+            for each in trial_rules(asked, baseline=True, edges=found).objectives
+            if each.latency
+        )
+        for found in (EDGES, edges)
+    )
+
+    assert known == (histogram, (0.35,))
+    assert (before.edges, before.stable) == (bracket(0.35, ()), bracket(0.35, ()))
+    assert (after.edges, after.stable) == (Bracket(0.2, 0.4, None), Bracket(0.35, 0.35, 0.5))
+    assert before.histogram == after.histogram == histogram
 
 
 def test_an_objective_without_the_member_of_its_type_is_refused() -> None:

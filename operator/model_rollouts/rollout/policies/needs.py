@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.objects.route import follows_spec
-from model_rollouts.rollout.observed import CasesQuery, Observed
+from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, Observed
 from model_rollouts.rollout.state import current_service, current_trial
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial.guards import guards_latency
-from model_rollouts.rollout.trial.objectives import LADDER
+from model_rollouts.rollout.trial.objectives import LADDER, own_histograms
 from model_rollouts.rollout.trial.samples import Past
 from model_rollouts.rollout.trial.traffic_split import doublings, left_out
 from model_rollouts.rollout.trial.worst_cases import cases_of
@@ -105,6 +105,39 @@ def sizes_query(state: RolloutState) -> SizesQuery | None:
         return None
     pods = _own_pods(state)
     return SizesQuery(roles.stable, roles.candidate, split.since_ms, looked, pods)
+
+
+def buckets_query(state: RolloutState) -> BucketsQuery | None:
+    """Of which histograms the buckets are asked, None when all are known or it was asked lately."""
+    return None if buckets_again_at(state) is not None else _lacking_buckets(state)
+
+
+def buckets_again_at(state: RolloutState) -> float | None:
+    """When buckets are asked for again that were not there (Unix seconds); None for not later."""
+    query, known = _lacking_buckets(state), state.observed.buckets
+    if query is None or known is None or known.asked != query or state.now >= known.again_at:
+        return None
+    return known.again_at
+
+
+def _lacking_buckets(state: RolloutState) -> BucketsQuery | None:
+    """The histograms of which no edges are known of what is judged.
+
+    The model server may export a histogram only once it has answered a request, so it is asked
+    while what is judged has users or mirrored requests.
+    """
+    judged = state.judged
+    if judged is None or state.spec_fault is not None:
+        return None
+    lacking = tuple(
+        (own, times)
+        for own, times in own_histograms(state.spec.objectives).items()
+        if (own.key, judged) not in state.memory.buckets
+    )
+    if not lacking:
+        return None
+    names = dict.fromkeys(filter(None, (judged, state.roles.stable)))
+    return BucketsQuery(lacking, tuple(names), _own_pods(state))
 
 
 def cases_query(state: RolloutState) -> CasesQuery | None:

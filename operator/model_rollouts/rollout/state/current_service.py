@@ -36,7 +36,7 @@ def at_hand(state: RolloutState) -> Service | None:
         known = replace(known, pods=running)
     if known is not None and known.generation == generation:
         return replace(known, has_news=False) if known.has_news else known
-    edges = revisions.edges(state.revisions, stable, None)
+    edges = revisions.edges(state.revisions, stable, None, state.memory.buckets)
     promises = service.promises(trial_rules(state.spec, baseline=False, edges=edges))
     if known is None:
         return Service(stable, generation, promises, pods=running)

@@ -21,6 +21,7 @@ from model_rollouts.rollout.trial import (
     shadow_impact,
     stored_evidence,
 )
+from model_rollouts.rollout.trial.objectives import OwnBuckets
 from model_rollouts.rollout.trial.samples import Past, past_of
 from model_rollouts.rollout.trial.trial import (
     begin_trial,
@@ -54,14 +55,16 @@ def restored(deployment: ModelDeployment, stored: Mapping[str, Revision], today:
     beside = today.phase.is_judged
     revision = today.candidate if beside else today.stable
     attempt = attempt_at(deployment.spec, revision, today) if beside else today.attempt
-    edges = revisions.edges(stored, revision, today.stable if beside else None)
     text = deployment.status.evidence
-    usual = stored_evidence.usual(text)
+    usual, own = stored_evidence.usual(text), stored_evidence.buckets(text)
+    edges = revisions.edges(stored, revision, today.stable if beside else None, own)
     judged_by = trial_rules(deployment.spec, baseline=beside, edges=edges, usual=usual)
     if beside:
-        return stored_evidence.decode(text, revision or "", attempt, judged_by)
+        kept = stored_evidence.decode(text, revision or "", attempt, judged_by)
+        return replace(kept, buckets=own)
     judged_by = error_budget.watched(judged_by, stored_evidence.missed(text))
     kept = stored_evidence.decode(text, revision or "", attempt, judged_by)
+    kept = replace(kept, buckets=own)
     if kept.trial is not None:
         return kept
     canary = _in_canary(deployment, stored, today)
@@ -81,7 +84,7 @@ def _in_canary(
     judged_by = trial_rules(
         deployment.spec,
         baseline=True,
-        edges=revisions.edges(stored, today.stable, today.previous),
+        edges=revisions.edges(stored, today.stable, today.previous, stored_evidence.buckets(text)),
         usual=stored_evidence.usual(text),
     )
     return stored_evidence.decode(text, revision, today.attempt, judged_by).trial
@@ -111,7 +114,8 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     """
     revision, beside = state.judged, state.roles.phase.is_judged
     memory = _of_this_trial(state.memory, revision, beside=beside)
-    memory = replace(memory, service=current_service.at_hand(state))
+    own = _own_buckets(state, revision)
+    memory = replace(memory, buckets=own, service=current_service.at_hand(state))
     if revision is None:
         memory = replace(
             memory,
@@ -123,7 +127,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
             dropped=None,
         )
         return current_service.pods(state, memory)
-    edges = revisions.edges(state.revisions, revision, _beside(state))
+    edges = revisions.edges(state.revisions, revision, _beside(state), own)
     history = state.observed.history
     begins = memory.trial is None or memory.trial.revision != revision
     if beside and begins and memory.usual is None and history is not None:
@@ -198,6 +202,24 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     return memory
 
 
+def _own_buckets(state: RolloutState, judged: str | None) -> OwnBuckets:
+    """The edges of the model server's own histograms, as they are fixed for what is `judged`.
+
+    They are taken once, together with those of stable: edges that change in the middle of a trial
+    would make evidence of different questions one.
+    """
+    known, roles = state.memory.buckets, state.roles
+    scraped = {} if state.observed.buckets is None else state.observed.buckets.edges
+    serving = {roles.stable, roles.candidate, roles.previous, state.wanted.name}
+    kept = {key: edges for key, edges in known.items() if key[1] in serving}
+    fixed = {key for key, revision in known if revision == judged}
+    for (key, revision), edges in scraped.items():
+        is_told = (key, judged or "") in scraped and key not in fixed
+        if is_told and revision in serving:
+            kept.setdefault((key, revision), edges)
+    return known if kept == known else kept
+
+
 def _dropped(memory: Memory, revision: str, attempt: int, judged_by: Rules) -> str | None:
     """Why evidence about what is judged counts no more, from its trial before or from this one."""
     trial = memory.trial
@@ -266,7 +288,8 @@ def _missed(memory: Memory, revision: str) -> error_budget.Missed:
 
 def candidates_rules(state: RolloutState) -> Rules:
     """What the wanted version is judged by, or will be once it has users."""
-    edges = revisions.edges(state.revisions, state.wanted.name, state.roles.stable)
+    stable, own = state.roles.stable, state.memory.buckets
+    edges = revisions.edges(state.revisions, state.wanted.name, stable, own)
     return trial_rules(state.spec, baseline=True, edges=edges)
 
 

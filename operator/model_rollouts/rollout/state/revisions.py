@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from model_rollouts.api import capture as api_capture
@@ -28,7 +29,7 @@ from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Checked, Children, Observed
 from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state.pod_causes import cause
-from model_rollouts.rollout.trial.objectives import LADDER, Edges, milliseconds
+from model_rollouts.rollout.trial.objectives import LADDER, Edges, OwnBuckets, milliseconds
 
 MOST_ALIKE = 3
 """Stored revisions that a template is compared with by the API server."""
@@ -265,7 +266,8 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
         sorted(
             threshold
             for each in objectives
-            if each.latency is not None
+            # What the model server counts itself, the proxy need not.
+            if each.latency is not None and each.latency.histogram is None
             for threshold in _with_far(milliseconds(each.latency.within))
         )
     )
@@ -279,14 +281,28 @@ def _with_far(threshold_ms: int) -> Iterator[int]:
         yield -(-int(far_ms) // 1000) * 1000
 
 
-def edges(revisions: Mapping[str, Revision], judged: str | None, beside: str | None) -> Edges:
+def edges(
+    revisions: Mapping[str, Revision],
+    judged: str | None,
+    beside: str | None,
+    own: OwnBuckets = MappingProxyType({}),
+) -> Edges:
     """The thresholds that the revision on trial counts, and those of the one `beside` it.
 
-    Of a revision that is not stored, the ladder is known.
+    Of a revision that is not stored, the ladder is known. `own` are the buckets of the model
+    server's own histograms that were scraped.
     """
     trial, stable = revisions.get(judged or ""), revisions.get(beside or "")
     first = LADDER.candidate if trial is None else trial.counted
-    return Edges(first, first if stable is None else stable.counted)
+    keys = {key for key, _ in own}
+    return Edges(
+        first,
+        first if stable is None else stable.counted,
+        {
+            key: (own.get((key, judged or ""), ()), own.get((key, beside or judged or ""), ()))
+            for key in keys
+        },
+    )
 
 
 _TOLD = ("availableReplicas", "updatedReplicas")

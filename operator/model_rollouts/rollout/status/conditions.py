@@ -82,7 +82,7 @@ def conditions_of(
     set_(ConditionType.WATCHING, given.watching, *_watching(given))
     slow = _underpowered(given, progress, before)
     set_(ConditionType.UNDERPOWERED, slow is not None, Reason.TOO_LITTLE_TRAFFIC, slow or "")
-    between = _between(progress)
+    between = _between(given, progress)
     set_(
         ConditionType.NO_BUCKET_BOUNDARY, between is not None, Reason.BETWEEN_BUCKETS, between or ""
     )
@@ -228,17 +228,19 @@ def _underpowered(given: StatusInput, progress: Progress | None, before: Status)
     return underpowered(given, progress, before=was)
 
 
-def _between(progress: Progress | None) -> str | None:
+def _between(given: StatusInput, progress: Progress | None) -> str | None:
     """Which latency objectives are judged less sharply, and what could be written instead."""
     conditions = () if progress is None else progress.explained.conditions
-    told = [
-        f"Objective '{each.objective}', latency.within: {each.message}"
-        for each in conditions
-        if each.reason is Shown.NO_BUCKET_BOUNDARY
-    ]
-    if not told:
+    found = [each for each in conditions if each.reason is Shown.NO_BUCKET_BOUNDARY]
+    if not found:
         return None
-    return " ".join([*told, "The next version counts it exactly."])
+    told = [f"Objective '{each.objective}', latency.within: {each.message}" for each in found]
+    judged = () if given.trial is None else given.trial.judge.rules.objectives
+    # The edges of a model server's own histogram are not the operator's to write.
+    own = {each.name for each in judged if each.latency is not None and each.latency.histogram}
+    if any(each.objective not in own for each in found):
+        told.append("The next version counts it exactly.")
+    return " ".join(told)
 
 
 def _outdated(given: StatusInput) -> str | None:

@@ -78,7 +78,10 @@ def guards_of(spec: Spec, known: Known, *, baseline: bool) -> Iterator[decision.
     An objective of that name stands in place of the guard. Latency is promised or guarded.
     """
     taken = {objective.name for objective in spec.objectives}
-    if any(o.latency is not None and o.acting_role is not Role.REPORT for o in spec.objectives):
+    if any(
+        o.latency is not None and o.latency.histogram is None and o.acting_role is not Role.REPORT
+        for o in spec.objectives
+    ):
         taken.add(LATENCY_AGAINST_STABLE)
     guards = spec.strategy.guards or Guards()
     for name, make in _GUARDS.items():

@@ -1,25 +1,32 @@
 """What the spec promises, as the judge takes it: the objectives with their limits and edges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from model_rollouts import decision
 from model_rollouts.api.disagreement import Against, Disagreement, comparison
 from model_rollouts.api.duration import span
-from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
+from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective, Unit
 from model_rollouts.api.ratio import share
 from model_rollouts.api.strategy import Assurance
 from model_rollouts.resources.edges import LADDER_MS
+
+OwnBuckets = Mapping[tuple[str, str], tuple[float, ...]]
+"""The bucket edges (seconds) of histograms of the model server's own, as they were scraped, by the
+key of the histogram and the revision."""
 
 
 class Edges(NamedTuple):
     """The latency thresholds, in seconds, that the pods of each revision count exactly.
 
-    Those of stable may have been rendered before the objectives were as they are now.
+    Those of stable may have been rendered before the objectives were as they are now. `own` are
+    those of the model server's own histograms, by their key, in the same order.
     """
 
     candidate: tuple[float, ...]
     stable: tuple[float, ...]
+    own: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = MappingProxyType({})
 
 
 _LADDER = tuple(each / 1000 for each in LADDER_MS)
@@ -35,6 +42,30 @@ def milliseconds(within: str) -> int:
 def selection(matchers: Sequence[Matcher]) -> decision.Matchers:
     """The matchers of a metric as they are judged by: the same set is always the same text."""
     return tuple(sorted((each.label, tuple(sorted(each.values))) for each in matchers))
+
+
+_UNITS = {Unit.SECONDS: 1.0, Unit.MILLISECONDS: 1e-3, Unit.MICROSECONDS: 1e-6}
+
+
+def histogram_of(latency: Latency) -> decision.Histogram | None:
+    """The model server's own histogram that an objective is read from, None for the proxy's."""
+    own = latency.histogram
+    if own is None:
+        return None
+    return decision.Histogram(own.metric, selection(own.matchers), _UNITS[own.unit])
+
+
+def own_histograms(
+    objectives: Iterable[Objective],
+) -> Mapping[decision.Histogram, tuple[float, ...]]:
+    """The model server's own histograms that are asked for, each with the times in seconds."""
+    found: dict[decision.Histogram, tuple[float, ...]] = {}
+    for each in objectives:
+        own = None if each.latency is None else histogram_of(each.latency)
+        if each.latency is not None and own is not None:
+            time = milliseconds(each.latency.within) / 1000
+            found[own] = (*found.get(own, ()), time)
+    return found
 
 
 def _pair(name: str, own: Counters) -> decision.CounterPair:
@@ -71,13 +102,16 @@ def judged_objective(
                 compare=compare,
                 role=role,
             )
-        case Objective(latency=Latency(within=within, share=of_all)):
+        case Objective(latency=Latency(within=within, share=of_all) as timed):
+            own = histogram_of(timed)
+            known = edges[:2] if own is None else edges.own.get(own.key, ((), ()))
             return decision.latency(
                 objective.name,
                 milliseconds(within) / 1000,
                 float(share(of_all)),
-                edges.candidate,
-                stable_edges=edges.stable,
+                known[0],
+                stable_edges=known[1],
+                histogram=own,
                 assurance=sure,
                 compare=compare,
                 role=role,

@@ -29,6 +29,7 @@ from model_rollouts.metrics.objectives import (
     errors,
     latency,
     own_counters,
+    own_latency,
     pairs,
     records,
 )
@@ -58,11 +59,15 @@ class Past:
 
 
 def past_of(objective: Objective) -> Past | None:
-    """The past of an objective; None for those that are counted as errors are, or not at all."""
+    """The past of an objective; None for those that are counted as errors are, or not at all.
+
+    Of a histogram of the model server's own none is asked: revisions of the past may have had other
+    buckets.
+    """
     if objective.counters is not None:
         pair = objective.counters
         return Past(pair.text, _own(objective.name, pair))
-    if objective.latency is None:
+    if objective.latency is None or objective.latency.histogram is not None:
         return None
     bracket = objective.latency.stable
     edge = bracket.lower if math.isinf(bracket.upper) else bracket.upper
@@ -85,10 +90,18 @@ def _own(name: str, pair: CounterPair) -> CountedObjective:
     )
 
 
+def _timed_by(objective: Objective, edges: tuple[float, ...]) -> CountedObjective:
+    timed = objective.latency
+    own = None if timed is None else timed.histogram
+    if own is None:
+        return latency(objective.name, edges)
+    return own_latency(objective.name, own.metric, edges, unit=own.unit, matchers=own.matchers)
+
+
 @lru_cache(maxsize=4096)
 def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...]:
     """The sums to count, always the same ones: thousands of rollouts have the same objectives."""
-    timed = [latency(each.name, _edges(each)) for each in objectives if _edges(each)]
+    timed = [_timed_by(each, _edges(each)) for each in objectives if _edges(each)]
     own = [_own(each.name, each.counters) for each in objectives if each.counters is not None]
     compared = [pairs(each.name, each.comparison) for each in objectives if each.comparison]
     if compared:

@@ -11,6 +11,7 @@ from model_rollouts.decision import Dispersion, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Trial
 from model_rollouts.rollout.trial import crashes, own_pods, shadow_impact
+from model_rollouts.rollout.trial.objectives import OwnBuckets
 from model_rollouts.rollout.trial.trial import begin_trial, shared_judge
 from model_rollouts.text import cut
 
@@ -37,7 +38,7 @@ def encode(memory: Memory) -> str | None:
     trial began.
     """
     trial, clocks = memory.trial, memory.clocks
-    if trial is None and clocks is None and memory.dispersion is None:
+    if trial is None and clocks is None and memory.dispersion is None and not memory.buckets:
         return None
     kept: dict[str, Any] = {"v": VERSION}
     if clocks is not None:
@@ -54,6 +55,8 @@ def encode(memory: Memory) -> str | None:
     kept |= _of_shadow(memory)
     if memory.usual is not None:
         kept["usual"] = memory.usual
+    if memory.buckets:
+        kept["buckets"] = _grouped(memory.buckets)
     if memory.missed:
         kept["missed"] = dict(memory.missed)
     if trial is None:
@@ -222,6 +225,28 @@ def usual(text: str | None) -> float | None:
     """The time of `Memory.usual` by the evidence: the rules follow from it."""
     found: Any = _kept(text).get("usual")
     return float(found) if _numbers([found]) and found > 0 else None
+
+
+def buckets(text: str | None) -> OwnBuckets:
+    """`Memory.buckets` by the evidence: the rules follow from it."""
+    found: dict[tuple[str, str], tuple[float, ...]] = {}
+    kept = _kept(text).get("buckets")
+    for key, groups in kept.items() if isinstance(kept, dict) else ():
+        for group in groups if isinstance(groups, list) else ():
+            match group:
+                case [list(edges), *names] if _numbers(edges) and all(edges):
+                    found |= {(key, str(name)): tuple(map(float, edges)) for name in names}
+    return found
+
+
+def _grouped(known: OwnBuckets) -> dict[str, list[list[Any]]]:
+    """By histogram, the edges with the revisions that have them: most often all have the same."""
+    found: dict[str, dict[tuple[float, ...], list[str]]] = {}
+    for (key, revision), edges in known.items():
+        found.setdefault(key, {}).setdefault(edges, []).append(revision)
+    return {
+        key: [[list(edges), *names] for edges, names in each.items()] for key, each in found.items()
+    }
 
 
 def pods(text: str | None) -> tuple[str, ...]:
