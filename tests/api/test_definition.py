@@ -66,7 +66,7 @@ def test_rules_that_cost_too_much_are_refused(api_server: ApiServer) -> None:
     definition = of_group(custom_resource_definition(), "budget.modelrollouts.dev")
 
     with pytest.raises(Exception, match="cost"):
-        tried(api_server.kubectl, dearer(definition, 8))
+        tried(api_server.kubectl, dearer(definition, 6))
 
 
 def tried(kubectl: Kubectl, definition: Object) -> None:
