@@ -118,6 +118,8 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
         (Arm("stable", STABLE), Arm("candidate", CANDIDATE)),
         (OWN, TIMED),
         round(time.time() * 1000),
+        # Times count once a pod is warm, and these pods have just started.
+        warmup_ms=0,
     )
     async with PrometheusClient(ServerOptions(url)) as client:
         reader = SampleReader(client.query, Intake(GRID))
