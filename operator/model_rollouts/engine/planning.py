@@ -1,6 +1,6 @@
 """The plan of a pass: made of what is known now; what it needs besides is asked beside the pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from model_rollouts.cluster.kinds import POD_DISRUPTION_BUDGET
@@ -17,6 +17,13 @@ from model_rollouts.rollout import Memory, Need, Observed, Plan
 
 Planner = Callable[[Observed, Memory, float], Plan]
 """`rollout.make_plan` with its settings."""
+
+_BESIDE: Mapping[Need, Callable[[Session, Observed, Plan], Question]] = {
+    Need.SIZES: lambda session, seen, plan: Question(session, seen, sizes=plan.sizes),
+    Need.CASES: lambda session, seen, plan: Question(session, seen, cases=plan.cases),
+    Need.BUCKETS: lambda session, seen, plan: Question(session, seen, buckets=plan.buckets),
+}
+"""The question for what a plan asks for and never waits for."""
 
 
 class Planning:
@@ -82,24 +89,9 @@ class Planning:
 
     def _ask(self, key: Key, need: Need, session: Session, seen: Observed, plan: Plan) -> None:
         is_awaited = need in plan.needs
-        if need is Need.SIZES:
+        if (beside := _BESIDE.get(need)) is not None:
             if is_awaited:
-                question = Question(session, seen, sizes=plan.sizes)
-                self._questions.ask(key, need, question, is_awaited=False)
-            else:
-                self._questions.drop(key, need)
-            return
-        if need is Need.CASES:
-            if is_awaited:
-                question = Question(session, seen, cases=plan.cases)
-                self._questions.ask(key, need, question, is_awaited=False)
-            else:
-                self._questions.drop(key, need)
-            return
-        if need is Need.BUCKETS:
-            if is_awaited:
-                question = Question(session, seen, buckets=plan.buckets)
-                self._questions.ask(key, need, question, is_awaited=False)
+                self._questions.ask(key, need, beside(session, seen, plan), is_awaited=False)
             else:
                 self._questions.drop(key, need)
             return
