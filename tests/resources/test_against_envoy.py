@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from model_rollouts.metrics.objectives import GRPC_ERRORS
+from model_rollouts.metrics.objectives import COMPLETED, GIVEN_UP, GRPC_ERRORS
 from model_rollouts.resources.controller_revision import objects
 from model_rollouts.resources.edges import bucket_edge, bucket_edges
 from tests.resources.envoy import REVISION, Proxied, binary, eventually, proxied
@@ -187,6 +187,42 @@ def test_a_client_that_gives_up_is_counted() -> None:
             await eventually(counted, "three requests given up on")
             completed = "envoy_http_downstream_rq_completed"
             assert await _value(proxy, completed, listener="live") == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("how", ["closes", "aborts", "breaks the protocol"])
+@pytest.mark.parametrize("listener", ["live", "shadow"])
+def test_an_answer_that_the_model_breaks_off_counts_as_failed(how: str, listener: str) -> None:
+    """Its status was 200 by then, and no client left: the series is that of requests given up on."""
+
+    async def break_off(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        answer.enable_chunked_encoding()
+        await answer.prepare(request)
+        await answer.write(b"the first half")
+        assert request.transport is not None
+        if how == "aborts":
+            request.transport.abort()  # type: ignore[attr-defined]
+        elif how == "closes":
+            request.transport.close()
+        else:
+            request.transport.write(b"no length of a chunk\r\n")  # type: ignore[attr-defined]
+        return answer
+
+    async def scenario() -> None:
+        async with proxied(model=break_off) as proxy:
+            port = proxy.ports.live if listener == "live" else proxy.ports.shadow
+            for _ in range(3):
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await proxy.ask(port)
+
+            async def counted() -> bool:
+                given_up = await _value(proxy, GIVEN_UP.metric, listener=listener)
+                completed = await _value(proxy, COMPLETED.metric, listener=listener)
+                return (given_up, completed) == (3, 3)
+
+            await eventually(counted, "three answers that were broken off")
 
     run(scenario())
 
