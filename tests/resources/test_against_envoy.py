@@ -194,7 +194,7 @@ def test_a_client_that_gives_up_is_counted() -> None:
 @pytest.mark.parametrize("how", ["closes", "aborts", "breaks the protocol"])
 @pytest.mark.parametrize("listener", ["live", "shadow"])
 def test_an_answer_that_the_model_breaks_off_counts_as_failed(how: str, listener: str) -> None:
-    """Its status was 200 by then, and no client left: the series is that of requests given up on."""
+    """Its status was 200, and no client left: it is among requests that were given up on."""
 
     async def break_off(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
@@ -203,11 +203,11 @@ def test_an_answer_that_the_model_breaks_off_counts_as_failed(how: str, listener
         await answer.write(b"the first half")
         assert request.transport is not None
         if how == "aborts":
-            request.transport.abort()  # type: ignore[attr-defined]
+            request.transport.abort()
         elif how == "closes":
             request.transport.close()
         else:
-            request.transport.write(b"no length of a chunk\r\n")  # type: ignore[attr-defined]
+            request.transport.write(b"no length of a chunk\r\n")
         return answer
 
     async def scenario() -> None:
