@@ -881,6 +881,82 @@ HISTOGRAMS: list[Row] = [
         )
     ),
 ]
+STAGES: list[Row] = [
+    (
+        "spec.objectives",
+        latency(stage="Predict", histogram=histogram({})),
+        "spec.objectives[0].latency.stage",
+        "found both stage and histogram, write either `stage`, or `histogram` with one of the "
+        "model server's own",
+    ),
+    (
+        "spec.objectives",
+        latency(stage="Network"),
+        "spec.objectives[0].latency.stage",
+        '"Preprocess", "Predict", "Postprocess", "Queue", "TimeToFirstToken", "TimePerOutputToken"',
+    ),
+    ("spec.runtime", "vllm", "spec.runtime", '"KServe", "Triton", "VLLM", "SGLang", "TGI"'),
+    *(
+        (
+            "spec",
+            {
+                **MINIMAL["spec"],
+                "runtime": runtime,
+                "objectives": [ERRORS, *latency(stage=stage)],
+            },
+            "spec.objectives",
+            f"found a stage that runtime {runtime} does not export, write {written}",
+        )
+        for runtime, stage, written in (
+            (
+                "KServe",
+                "Queue",
+                "Preprocess, Predict or Postprocess, or `histogram`: of no other stage KServe "
+                "0.21.0 has a histogram",
+            ),
+            (
+                "Triton",
+                "Predict",
+                "TimeToFirstToken, or `histogram`: of no other stage Triton 2.71 has a histogram",
+            ),
+            (
+                "VLLM",
+                "Preprocess",
+                "Queue, Predict, TimeToFirstToken or TimePerOutputToken, or `histogram`: of no "
+                "other stage VLLM 0.33.0 has a histogram",
+            ),
+            (
+                "SGLang",
+                "Predict",
+                "Queue, TimeToFirstToken or TimePerOutputToken, or `histogram`: of no other stage "
+                "SGLang 0.5.23 has a histogram",
+            ),
+            (
+                "TGI",
+                "TimeToFirstToken",
+                "Preprocess, Queue, Predict or TimePerOutputToken, or `histogram`: of no other "
+                "stage TGI 3.3.7 has a histogram",
+            ),
+            (
+                "MLServer",
+                "Predict",
+                "`histogram`, or remove the objective: MLServer 1.7.1 has no histogram of any "
+                "stage",
+            ),
+            (
+                "TorchServe",
+                "Queue",
+                "`histogram`, or remove the objective: TorchServe 0.12.0 has no histogram of any "
+                "stage",
+            ),
+            (
+                "TFServing",
+                "Queue",
+                "Predict, or `histogram`: of no other stage TFServing 2.20.0 has a histogram",
+            ),
+        )
+    ),
+]
 OWN: list[Row] = [
     *(
         ("spec.objectives", metrics(bad, "b"), f"{METRICS}.bad.metric", f"found '{bad}', {METRIC}")
@@ -1286,6 +1362,7 @@ ROWS = [
     *COMPARISONS,
     *LATENCIES,
     *HISTOGRAMS,
+    *STAGES,
     *OWN,
     *STRATEGY,
     *CAPTURE,

@@ -7,6 +7,7 @@ import pytest
 
 from model_rollouts.api.crd import object_schema
 from model_rollouts.api.deployment import read
+from model_rollouts.api.runtimes import Runtime, Stage, stages_of
 from model_rollouts.api.schema import Schema
 from model_rollouts.api.status import Status
 from model_rollouts.resources.names import Owner
@@ -31,6 +32,13 @@ from tests.api.objects import (
 )
 
 OFF = {"percent": 0}
+
+
+def staged(stage: Stage) -> dict[str, Any]:
+    """An objective on a stage."""
+    timed = {"within": "300ms", "share": "95%", "stage": stage.value}
+    return {**LATENCY, "name": stage.lower(), "latency": timed}
+
 
 EVERY_FILTER = [
     {
@@ -285,6 +293,16 @@ GOOD: dict[str, dict[str, Any]] = {
                 for unit in ("Seconds", "Milliseconds", "Microseconds")
             ),
         ]
+    },
+    **{
+        f"all stages that {runtime} exports": {
+            "spec.runtime": runtime.value,
+            "spec.objectives": [ERRORS, *map(staged, stages_of(runtime))],
+        }
+        for runtime in Runtime
+    },
+    "all stages of a model server that nobody named": {
+        "spec.objectives": [ERRORS, *map(staged, Stage)]
     },
     "one counter with a label for bad events": {
         "spec.objectives": [

@@ -299,6 +299,8 @@ class World:
     """Shares of requests that take so many seconds in a stage of the model server, by version."""
     buckets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """The edges of the model server's own histogram of it, by version; none when not named."""
+    exports: frozenset[str] | None = None
+    """The names of the histograms that model servers export; None for whichever is asked for."""
     usual: float | None = None
     """The time in seconds above stable's p99, as Prometheus knows it."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -917,6 +919,7 @@ class World:
                 for own, _ in found.buckets.histograms
                 for name in found.buckets.revisions
                 if (version := self.version_of(name)[1:]) in self.buckets
+                and (self.exports is None or own.metric in self.exports)
             }
             again_at = NOON + self.time + 2
             self.scraped_buckets = ScrapedBuckets(found.buckets, edges, again_at)

@@ -1,5 +1,6 @@
 """Rollouts that are judged by histograms of the model server's own, at the edges that they have."""
 
+import math
 from typing import Any
 
 import pytest
@@ -159,6 +160,147 @@ def test_buckets_are_asked_for_until_they_are_known_and_no_longer() -> None:
     world.run(60)
 
     assert len(world.buckets_asked) == known
+
+
+def staged(stage: str = "Predict", **more: Any) -> list[dict[str, Any]]:
+    """Errors, and a promise on a stage in the short form."""
+    errors, predict = promised(**more)
+    return [errors, {**predict, "latency": {"within": "250ms", "share": "95%", "stage": stage}}]
+
+
+def of_runtime(world: World, runtime: str) -> World:
+    """The same with the model server named."""
+    world.edit(runtime=runtime)
+    return in_canary(world, staged())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "metric"),
+    [("KServe", METRIC), ("VLLM", "vllm:request_inference_time_seconds")],
+)
+def test_a_stage_is_the_histogram_of_the_runtime(runtime: str, metric: str) -> None:
+    world = of_runtime(begun(staged={"2": {0.4: 0.5}}), runtime)
+
+    world.until("RolledBack")
+
+    (asked,) = {own.metric for query in world.buckets_asked for own, _ in query.histograms}
+    assert asked == metric
+    assert f"95 % of {metric} must take at most 250 ms" in told(world, "predict")
+
+
+def test_the_short_and_the_long_form_are_one_rule() -> None:
+    world = of_runtime(begun(staged={"2": {0.4: 0.02}}), "KServe")
+    world.run(30)
+    before = world.memory.trial
+    assert before is not None
+
+    world.edit(objectives=promised())
+    world.run(5)
+
+    after = world.memory.trial
+    assert after is not None
+    assert after.judge.rules == before.judge.rules
+    assert after.state.elapsed > before.state.elapsed
+
+
+def test_a_model_server_that_nobody_named_is_recognised_by_what_it_exports() -> None:
+    exports = frozenset({"vllm:request_inference_time_seconds"})
+    world = in_canary(begun(staged={"2": {0.4: 0.5}}, exports=exports), staged())
+
+    world.until("RolledBack")
+
+    assert "95 % of vllm:request_inference_time_seconds" in told(world, "predict")
+
+
+@pytest.mark.parametrize(
+    "exports", [frozenset(), frozenset({METRIC, "tgi_request_inference_duration"})]
+)
+def test_a_stage_of_no_server_or_of_several_promotes_nothing_and_says_so(
+    exports: frozenset[str],
+) -> None:
+    world = in_canary(begun(staged={"2": {0.4: 0.5}}, exports=exports), staged())
+
+    world.run(600)
+
+    assert world.status["phase"] == "Canary"
+    found = condition(world, "NoBucketBoundary")["message"]
+    assert f"stage Predict is timed by one of {METRIC} (KServe), vllm:request_inference" in found
+    assert "Write `runtime` in the spec if there are several" in found
+
+
+def test_a_server_that_is_recognised_late_costs_no_evidence_of_other_objectives() -> None:
+    world = begun(staged={"2": {0.4: 0.5}}, exports=frozenset())
+    in_canary(world, staged(role="Guard")).run(30)
+    before = world.memory.trial
+    assert before is not None
+
+    world.exports = frozenset({METRIC})
+    world.run(10)
+
+    after = world.memory.trial
+    assert after is not None
+    assert after.state.elapsed > before.state.elapsed
+    assert world.memory.dropped is None
+    assert "predict failed" in world.until("RolledBack").status["message"]
+
+
+def test_what_was_recognised_stays_over_a_restart() -> None:
+    exports = frozenset({METRIC})
+    world = in_canary(begun(staged={"2": {0.4: 0.02}}, exports=exports), staged())
+    world.run(150)
+    trial = world.memory.trial
+    assert trial is not None
+
+    world.restart()
+    world.exports = frozenset({"tgi_request_inference_duration"})
+    world.run(5)
+
+    resumed = world.memory.trial
+    assert resumed is not None
+    assert resumed.judge.rules == trial.judge.rules
+    assert world.memory.dropped is None
+
+
+def test_a_stage_that_the_runtime_does_not_export_is_refused_by_the_operator_too() -> None:
+    world = begun()
+    world.until("Full")
+    world.edit(objectives=staged("Queue"), runtime="KServe", model__version="2")
+    world.run(30)
+
+    told = " ".join(each["message"] for each in world.status["conditions"])
+    assert "which runtime KServe does not export, write Preprocess" in told
+    assert world.weights == {"v1": 1}
+
+
+def test_edges_of_stable_that_become_known_later_are_learned_in_the_same_trial() -> None:
+    world = in_canary(begun({"2": EDGES}, staged={"1": {0.4: 0.3}, "2": {0.4: 0.3}}), promised())
+    world.run(30)
+    before = world.memory.trial
+    assert before is not None
+    timed = next(each.latency for each in before.judge.rules.objectives if each.name == "predict")
+    assert timed is not None
+    assert (timed.edges.upper, timed.stable.upper) == (0.25, math.inf)
+
+    world.buckets["1"] = EDGES
+    world.run(10)
+
+    after = world.memory.trial
+    assert after is not None
+    timed = next(each.latency for each in after.judge.rules.objectives if each.name == "predict")
+    assert timed is not None
+    assert timed.stable.upper == 0.25
+    assert after.state.elapsed > before.state.elapsed
+    assert world.memory.dropped is None
+    # As slow as stable, and no slower.
+    assert world.until("Full").weights == {"v2": 1}
+
+
+def told(world: World, objective: str) -> str:
+    """What the status says of an objective."""
+    found: str = next(
+        each["message"] for each in world.status["objectives"] if each["name"] == objective
+    )
+    return found
 
 
 def condition(world: World, type: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from model_rollouts.api.capture import Capture
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
 from model_rollouts.api.route import Route
+from model_rollouts.api.runtimes import Runtime, exported, stages_of
 from model_rollouts.api.status import Status
 from model_rollouts.api.strategy import LONGEST_NAME, Strategy
 from model_rollouts.api.template import CONTAINER, PodTemplate
@@ -120,6 +121,18 @@ _COMPARED_ARE_JSON = Rule(
     field=".protocol",
 )
 
+_STAGES_ARE_EXPORTED = tuple(
+    Rule(
+        f"!has(self.runtime) || self.runtime != '{runtime}' || self.objectives.all(o, "
+        "!has(o.latency) || !has(o.latency.stage)"
+        + "".join(f" || o.latency.stage == '{stage}'" for stage in stages_of(runtime))
+        + ")",
+        f"found a stage that runtime {runtime} does not export, {exported(runtime)}",
+        field=".objectives",
+    )
+    for runtime in Runtime
+)
+
 
 class Protocol(Word):
     """What is spoken on the port of the model server."""
@@ -139,6 +152,7 @@ class Spec(
         _ENOUGH_IS_MIRRORED,
         _ANSWERS_ARE_CAPTURED,
         _COMPARED_ARE_JSON,
+        *_STAGES_ARE_EXPORTED,
     ),
 ):
     """The desired state."""
@@ -157,6 +171,9 @@ class Spec(
     """Port on which the container `model` listens."""
     protocol: Protocol = Protocol.HTTP
     """What the container `model` speaks on that port. Defaults to `HTTP`."""
+    runtime: Runtime | None = None
+    """Which model server the container `model` is, for objectives with a `stage`. Without it, the
+    operator recognises the server by the metrics that it exports."""
     template: PodTemplate
     """Template of the model's pods, a PodTemplateSpec. Its container `model` serves the model."""
     route: Route

@@ -18,6 +18,7 @@ from model_rollouts.api.base import (
     shown,
 )
 from model_rollouts.api.disagreement import Disagreement
+from model_rollouts.api.runtimes import Stage, Unit
 from model_rollouts.api.strings import HistogramName, Label, LabelName, LabelValue, MetricName
 
 BREAKER = "breaker"
@@ -184,14 +185,6 @@ class Matcher(Part):
 Matchers = Annotated[tuple[Matcher, ...], Field(max_length=4, json_schema_extra=by("label"))]
 
 
-class Unit(Word):
-    """In what a histogram counts times."""
-
-    SECONDS = "Seconds", "Bucket edges are seconds, as Prometheus advises."
-    MILLISECONDS = "Milliseconds", "Bucket edges are milliseconds."
-    MICROSECONDS = "Microseconds", "Bucket edges are microseconds."
-
-
 class Histogram(Part):
     """A histogram of times that the model server exports to Prometheus."""
 
@@ -205,7 +198,17 @@ class Histogram(Part):
     """In what it counts times."""
 
 
-class Latency(Part):
+class Latency(
+    Part,
+    json_schema_extra=rules(
+        Rule(
+            "!(has(self.stage) && has(self.histogram))",
+            "write either `stage`, or `histogram` with one of the model server's own",
+            found="'both stage and histogram'",
+            field=".stage",
+        ),
+    ),
+):
     """An objective on slow requests: `99%` within `300ms` is a p99 of at most 300 ms."""
 
     within: Within
@@ -214,10 +217,19 @@ class Latency(Part):
     share: Share
     """Share of requests that must be answered within that time, at least `50%` and less than
     `100%`, e.g. `99%`."""
+    stage: Stage | None = None
+    """A stage of a request, which the model server times itself, in place of the whole request.
+    `runtime` in the spec says which model server that is; without it, it is recognised by the
+    metrics that it exports. docs/stages.md has the histograms of each. It is read at the bucket
+    edges that they have: a time between two of them takes longer to decide, and one outside of
+    them may not be decided at all."""
     histogram: Histogram | None = None
-    """A histogram of the model server's own in place of the proxy's, for one stage of a request.
-    It is read at the bucket edges that it has: a time between two of them takes longer to
-    decide, and one outside of them may not be decided at all."""
+    """The same for any histogram of the model server, by its name."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model server times it, and not the proxy."""
+        return self.stage is not None or self.histogram is not None
 
 
 class Counter(Part):
@@ -381,7 +393,7 @@ DEFAULT = Objective(
 def _timed_gate(each: str) -> str:
     return (
         f"{is_or_absent(f'{each}.role', 'Gate')} && has({each}.latency) && "
-        f"!has({each}.latency.histogram) && "
+        f"!has({each}.latency.histogram) && !has({each}.latency.stage) && "
         f"{matches(f'{each}.latency.within', duration.PATTERN)} && "
         f"{matches(f'{each}.latency.share', ratio.PATTERN)}"
     )

@@ -5,7 +5,9 @@ the mean to it. So each such change raises the chance of a false rollback by tha
 of it beside one objective, the breaker and two other guards. docs/guards.md tells it.
 
 The edges of a model server's own histogram become known once, after its first scrape. Until then
-its objective counts nothing that speaks for or against a version, so nothing is tried twice.
+its objective counts nothing that speaks for or against a version, so nothing is tried twice. Those
+of stable may become known later, as when its pods are new and had no request yet: then the
+objective begins anew, once in a trial, and what is said of guards holds for it.
 """
 
 from dataclasses import replace
@@ -55,4 +57,9 @@ def _at_no_edges(objective: Objective) -> Objective:
     if timed is None or timed.histogram is None:
         return objective
     unknown = bracket(timed.within, ())
-    return replace(objective, latency=replace(timed, edges=unknown, stable=unknown))
+    return replace(
+        objective,
+        latency=replace(
+            timed, edges=unknown, stable=unknown, histogram=timed.histogram.unrecognised
+        ),
+    )

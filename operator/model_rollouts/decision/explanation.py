@@ -10,6 +10,7 @@ from model_rollouts.decision.e_process import EProcess
 from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import (
     Compare,
+    Latency,
     Objective,
     Role,
     limit_words,
@@ -224,8 +225,7 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
             )
         latency = objective.latency
         if latency is not None and not objective.kind.traits.needs_stable:
-            own = None if latency.histogram is None else latency.histogram.text
-            message = no_bucket_boundary(latency.within, latency.edges, own)
+            message = _boundary(latency)
             if message is None and compares:
                 message = no_boundary_of_stable(latency.within, latency.stable)
             if message:
@@ -243,6 +243,19 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
                 "errors), so a fixed target takes hours; set the objective's `compare: Stable`",
             )
     return found
+
+
+def _boundary(latency: Latency) -> str | None:
+    """What is lacking of the edges that the candidate is read at; None when nothing is."""
+    own = latency.histogram
+    if own is not None and not own.metric:
+        return (
+            f"stage {own.stage} is timed by one of {', '.join(own.possible)}; found buckets of "
+            "none of them in Prometheus for this version, or of several, so this objective neither "
+            "passes nor fails. It is asked for again while there are none: check that the model "
+            "server is scraped. Write `runtime` in the spec if there are several."
+        )
+    return no_bucket_boundary(latency.within, latency.edges, None if own is None else own.text)
 
 
 def _degraded(

@@ -249,17 +249,28 @@ class CounterPair:
 class Histogram:
     """A histogram of the model server's own, by its name without `_bucket`.
 
-    `unit` is what its edges count, in seconds: 0.001 for milliseconds.
+    `unit` is what its edges count, in seconds: 0.001 for milliseconds. `stage` and `possible` are
+    of one that is recognised by what is scraped: what it times, and the names of those that may
+    do. Until then it has no name, and nothing is counted.
     """
 
-    metric: str
+    metric: str = ""
     matchers: Matchers = ()
     unit: float = 1.0
+    stage: str = field(default="", repr=False)
+    possible: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def unrecognised(self) -> "Histogram":
+        """The same before anything was scraped."""
+        if not self.possible:
+            return self
+        return Histogram(stage=self.stage, possible=self.possible)
 
     @property
     def text(self) -> str:
         """What is counted as people read it, e.g. `request_predict_seconds{model_name="m"}`."""
-        return _selector(self.metric, self.matchers)
+        return _selector(self.metric, self.matchers) if self.metric else f"stage {self.stage}"
 
     @property
     def key(self) -> str:

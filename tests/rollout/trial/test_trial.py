@@ -146,7 +146,7 @@ def test_a_histogram_of_the_model_server_is_read_at_the_edges_that_were_scraped(
     promised = LATENCY | {"latency": {"within": "350ms", "share": "99%", "histogram": own}}
     asked = spec({"spec.objectives": [promised]})
     histogram = Histogram("took", (("a", ("b",)),), 1e-3)
-    (known,) = own_histograms(asked.objectives).items()
+    (known,) = own_histograms(asked.objectives, None).items()
     edges = Edges((0.35, 0.5), (0.35, 0.5), {histogram.key: ((0.2, 0.4), (0.35, 0.5))})
 
     before, after = (
@@ -158,7 +158,7 @@ def test_a_histogram_of_the_model_server_is_read_at_the_edges_that_were_scraped(
         for found in (EDGES, edges)
     )
 
-    assert known == (histogram, (0.35,))
+    assert known == ((histogram,), (0.35,))
     assert (before.edges, before.stable) == (bracket(0.35, ()), bracket(0.35, ()))
     assert (after.edges, after.stable) == (Bracket(0.2, 0.4, None), Bracket(0.35, 0.35, 0.5))
     assert before.histogram == after.histogram == histogram

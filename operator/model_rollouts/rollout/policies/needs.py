@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from model_rollouts.api.phase import Phase
+from model_rollouts.decision import Histogram
 from model_rollouts.rollout.objects.route import follows_spec
 from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, Observed
 from model_rollouts.rollout.state import current_service, current_trial
@@ -121,7 +122,7 @@ def buckets_again_at(state: RolloutState) -> float | None:
 
 
 def _lacking_buckets(state: RolloutState) -> BucketsQuery | None:
-    """The histograms of which no edges are known of what is judged.
+    """The histograms of which no edges are known of what is judged, or of stable beside it.
 
     The model server may export a histogram only once it has answered a request, so it is asked
     while what is judged has users or mirrored requests.
@@ -129,15 +130,18 @@ def _lacking_buckets(state: RolloutState) -> BucketsQuery | None:
     judged = state.judged
     if judged is None or state.spec_fault is not None:
         return None
-    lacking = tuple(
-        (own, times)
-        for own, times in own_histograms(state.spec.objectives).items()
-        if (own.key, judged) not in state.memory.buckets
-    )
+    # What it is compared with is asked as well, for as long as it is compared.
+    beside = state.roles.stable if state.roles.phase.is_judged else None
+    names = tuple(dict.fromkeys(filter(None, (judged, beside))))
+    known = state.memory.buckets
+    lacking: dict[Histogram, tuple[float, ...]] = {}
+    for possible, times in own_histograms(state.spec.objectives, state.spec.runtime).items():
+        there = [own for own in possible if (own.key, judged) in known]
+        if not all(any((own.key, name) in known for own in there) for name in names):
+            lacking |= dict.fromkeys(there or possible, times)
     if not lacking:
         return None
-    names = dict.fromkeys(filter(None, (judged, state.roles.stable)))
-    return BucketsQuery(lacking, tuple(names), _own_pods(state))
+    return BucketsQuery(tuple(lacking.items()), names, _own_pods(state))
 
 
 def cases_query(state: RolloutState) -> CasesQuery | None:

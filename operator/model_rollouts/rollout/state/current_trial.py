@@ -205,16 +205,15 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
 def _own_buckets(state: RolloutState, judged: str | None) -> OwnBuckets:
     """The edges of the model server's own histograms, as they are fixed for what is `judged`.
 
-    They are taken once, together with those of stable: edges that change in the middle of a trial
-    would make evidence of different questions one.
+    They are taken once of each revision, those of stable once there are some of what is judged:
+    edges that change in the middle of a trial would make evidence of different questions one.
     """
     known, roles = state.memory.buckets, state.roles
     scraped = {} if state.observed.buckets is None else state.observed.buckets.edges
     serving = {roles.stable, roles.candidate, roles.previous, state.wanted.name}
     kept = {key: edges for key, edges in known.items() if key[1] in serving}
-    fixed = {key for key, revision in known if revision == judged}
     for (key, revision), edges in scraped.items():
-        is_told = (key, judged or "") in scraped and key not in fixed
+        is_told = (key, judged or "") in scraped or (key, judged or "") in kept
         if is_told and revision in serving:
             kept.setdefault((key, revision), edges)
     return known if kept == known else kept

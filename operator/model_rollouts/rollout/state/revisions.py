@@ -267,7 +267,7 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
             threshold
             for each in objectives
             # What the model server counts itself, the proxy need not.
-            if each.latency is not None and each.latency.histogram is None
+            if each.latency is not None and not each.latency.is_own
             for threshold in _with_far(milliseconds(each.latency.within))
         )
     )

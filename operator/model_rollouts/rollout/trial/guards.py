@@ -79,7 +79,7 @@ def guards_of(spec: Spec, known: Known, *, baseline: bool) -> Iterator[decision.
     """
     taken = {objective.name for objective in spec.objectives}
     if any(
-        o.latency is not None and o.latency.histogram is None and o.acting_role is not Role.REPORT
+        o.latency is not None and not o.latency.is_own and o.acting_role is not Role.REPORT
         for o in spec.objectives
     ):
         taken.add(LATENCY_AGAINST_STABLE)

@@ -1,14 +1,16 @@
 """What the spec promises, as the judge takes it: the objectives with their limits and edges."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 from model_rollouts import decision
 from model_rollouts.api.disagreement import Against, Disagreement, comparison
 from model_rollouts.api.duration import span
-from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective, Unit
+from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
 from model_rollouts.api.ratio import share
+from model_rollouts.api.runtimes import Row, Runtime, Unit, exported, rows_of
 from model_rollouts.api.strategy import Assurance
 from model_rollouts.resources.edges import LADDER_MS
 
@@ -47,22 +49,64 @@ def selection(matchers: Sequence[Matcher]) -> decision.Matchers:
 _UNITS = {Unit.SECONDS: 1.0, Unit.MILLISECONDS: 1e-3, Unit.MICROSECONDS: 1e-6}
 
 
-def histogram_of(latency: Latency) -> decision.Histogram | None:
-    """The model server's own histogram that an objective is read from, None for the proxy's."""
-    own = latency.histogram
-    if own is None:
-        return None
-    return decision.Histogram(own.metric, selection(own.matchers), _UNITS[own.unit])
+def of_row(row: Row) -> decision.Histogram:
+    """The histogram of a row of the table of model servers."""
+    return decision.Histogram(row.metric, row.matchers, _UNITS[row.unit])
+
+
+def possible_histograms(
+    name: str, latency: Latency, runtime: Runtime | None
+) -> tuple[decision.Histogram, ...]:
+    """The model server's own histograms that the objective `name` may be read from.
+
+    None for one that the proxy counts; several for a stage of a server that has to be recognised.
+    Raises ObjectiveError for what the CRD refuses.
+    """
+    own, stage = latency.histogram, latency.stage
+    if own is not None and stage is not None:
+        raise decision.ObjectiveError(
+            f"objective '{name}', latency.stage: found both stage and histogram, write one of them"
+        )
+    if own is not None:
+        return (decision.Histogram(own.metric, selection(own.matchers), _UNITS[own.unit]),)
+    if stage is None:
+        return ()
+    rows = rows_of(stage, runtime)
+    if not rows and runtime is not None:
+        raise decision.ObjectiveError(
+            f"objective '{name}', latency.stage: found {stage}, which runtime {runtime} does not "
+            f"export, {exported(runtime)}"
+        )
+    found = tuple(map(of_row, rows))
+    if len(found) == 1:
+        return found
+    names = tuple(f"{row.metric} ({row.runtime})" for row in rows)
+    return tuple(replace(each, stage=stage.value, possible=names) for each in found)
+
+
+def _recognised(
+    possible: tuple[decision.Histogram, ...], edges: Edges
+) -> decision.Histogram | None:
+    """The one that the candidate exports; without a name while that is none, or several."""
+    if len(possible) < 2:
+        return possible[0] if possible else None
+    there = [each for each in possible if edges.own.get(each.key, ((), ()))[0]]
+    return there[0] if len(there) == 1 else possible[0].unrecognised
 
 
 def own_histograms(
-    objectives: Iterable[Objective],
-) -> Mapping[decision.Histogram, tuple[float, ...]]:
-    """The model server's own histograms that are asked for, each with the times in seconds."""
-    found: dict[decision.Histogram, tuple[float, ...]] = {}
+    objectives: Iterable[Objective], runtime: Runtime | None
+) -> Mapping[tuple[decision.Histogram, ...], tuple[float, ...]]:
+    """The model server's own histograms that are asked for, each with the times in seconds.
+
+    Of those in one key, one is read: they are of a stage of a server that has to be recognised.
+    """
+    found: dict[tuple[decision.Histogram, ...], tuple[float, ...]] = {}
     for each in objectives:
-        own = None if each.latency is None else histogram_of(each.latency)
-        if each.latency is not None and own is not None:
+        if each.latency is None:
+            continue
+        own = possible_histograms(each.name, each.latency, runtime)
+        if own:
             time = milliseconds(each.latency.within) / 1000
             found[own] = (*found.get(own, ()), time)
     return found
@@ -84,9 +128,12 @@ def _pair(name: str, own: Counters) -> decision.CounterPair:
 
 
 def judged_objective(
-    objective: Objective, assurance: Assurance, edges: Edges
+    objective: Objective,
+    assurance: Assurance,
+    edges: Edges,
+    runtime: Runtime | None = None,
 ) -> decision.Objective:
-    """The objective as it is judged.
+    """The objective as it is judged; `runtime` is the model server, None while nobody named it.
 
     Raises ValueError for one that the CRD refuses, such as one without the member of its type.
     """
@@ -103,7 +150,7 @@ def judged_objective(
                 role=role,
             )
         case Objective(latency=Latency(within=within, share=of_all) as timed):
-            own = histogram_of(timed)
+            own = _recognised(possible_histograms(objective.name, timed, runtime), edges)
             known = edges[:2] if own is None else edges.own.get(own.key, ((), ()))
             return decision.latency(
                 objective.name,

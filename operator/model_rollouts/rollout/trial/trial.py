@@ -55,7 +55,8 @@ def trial_rules(
     """
     advanced = spec.strategy.advanced
     each_judged = (
-        judged_objective(each, spec.strategy.assurance, edges) for each in spec.objectives
+        judged_objective(each, spec.strategy.assurance, edges, spec.runtime)
+        for each in spec.objectives
     )
     return Rules(
         (
