@@ -1351,6 +1351,134 @@ CAPTURE: list[Row] = [
     ),
     ("spec.capture", {"slice": {}}, "spec.capture.slice.header", "Required value"),
 ]
+STATIC = {"type": "Static", "static": {"body": "{}"}, "after": "2s"}
+SERVICE = {"type": "Service", "service": {"name": "rules", "port": 80}, "after": "2s"}
+AFTER = "write a time of more than 0s and at most 300s"
+TIMEOUT = "write after: 2s or another time if `on` has Timeout, and only then"
+FALLBACK: list[Row] = [
+    (
+        "spec.fallback",
+        {**STATIC, "type": "Cached"},
+        "spec.fallback.type",
+        'supported values: "Static", "Service"',
+    ),
+    (
+        "spec.fallback",
+        {"type": "Static", "after": "2s"},
+        "spec.fallback.static",
+        "found type Static without static, write `static` with `body` if the type is Static, and "
+        "only then",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "type": "Service"},
+        "spec.fallback.static",
+        "found type Service with static, write `static` with `body` if the type is Static, and "
+        "only then",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "type": "Service"},
+        "spec.fallback.service",
+        "found type Service without service, write `service` with `name` and `port` if the type "
+        "is Service, and only then",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "static": {}},
+        "spec.fallback.static.body",
+        "Required value",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "static": {"body": "x" * 16_385}},
+        "spec.fallback.static.body",
+        "may not be more than 16384",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "static": {"body": "", "contentType": "JSON"}},
+        "spec.fallback.static.contentType",
+        "found 'JSON', write a media type, such as application/json or text/plain; charset=utf-8",
+    ),
+    (
+        "spec.fallback",
+        {**SERVICE, "service": {"port": 80}},
+        "spec.fallback.service.name",
+        "Required value",
+    ),
+    (
+        "spec.fallback",
+        {**SERVICE, "service": {"name": "rules"}},
+        "spec.fallback.service.port",
+        "Required value",
+    ),
+    (
+        "spec.fallback",
+        {**SERVICE, "service": {"name": "rules.other", "port": 80}},
+        "spec.fallback.service.name",
+        "found 'rules.other', write the name of a Service in the same namespace, such as "
+        "arrival-rules",
+    ),
+    (
+        "spec.fallback",
+        {**SERVICE, "service": {"name": "rules", "port": 0}},
+        "spec.fallback.service.port",
+        "greater than or equal to 1",
+    ),
+    *(
+        (
+            "spec.fallback",
+            {**SERVICE, "service": {"name": f"arrival-0123456789{suffix}", "port": 80}},
+            "spec.fallback.service.name",
+            f"found 'arrival-0123456789{suffix}', write a Service of another model: this one "
+            "leads back to the model that did not answer",
+        )
+        for suffix in ("", "-shadow")
+    ),
+    *(
+        ("spec.fallback", {**STATIC, "after": after}, "spec.fallback.after", message)
+        for after, message in (
+            ("0s", f"found '0s', {AFTER}"),
+            ("301s", f"found '301s', {AFTER}"),
+            ("-1s", "found '-1s', write a time such as 2s or 1s500ms"),
+            ("2", "found '2', write a time such as 2s or 1s500ms"),
+        )
+    ),
+    (
+        "spec.fallback",
+        {"type": "Static", "static": {"body": "{}"}},
+        "spec.fallback.after",
+        f"found no after and Timeout in on, {TIMEOUT}",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "on": ["ServerError"]},
+        "spec.fallback.after",
+        f"found after and no Timeout in on, {TIMEOUT}",
+    ),
+    ("spec.fallback", {**STATIC, "on": []}, "spec.fallback.on", "at least 1 items"),
+    ("spec.fallback", {**STATIC, "on": ["NotFound"]}, "spec.fallback.on[0]", '"ServerError"'),
+    (
+        "spec.fallback",
+        {**STATIC, "maxBody": "2Mi"},
+        "spec.fallback.maxBody",
+        f"found '2Mi', {SIZE}",
+    ),
+    (
+        "spec.fallback",
+        {**STATIC, "maxConcurrent": 0},
+        "spec.fallback.maxConcurrent",
+        "greater than or equal to 1",
+    ),
+    (
+        "spec",
+        {**MINIMAL["spec"], "protocol": "GRPC", "fallback": STATIC},
+        "spec.fallback",
+        "found a fallback and the protocol GRPC, remove the fallback or serve the model by HTTP: "
+        "whether an answer of gRPC failed is known at its end, when users have it already",
+    ),
+]
 ROWS = [
     *METADATA,
     *MODEL,
@@ -1366,4 +1494,5 @@ ROWS = [
     *OWN,
     *STRATEGY,
     *CAPTURE,
+    *FALLBACK,
 ]

@@ -428,6 +428,26 @@ GOOD: dict[str, dict[str, Any]] = {
             "slice": {"header": "X-Tenant"},
         }
     },
+    "the same answer for everybody": {
+        "spec.fallback": {"type": "Static", "static": {"body": "é" * 16_384}, "after": "300s"}
+    },
+    "another Service for what failed": {
+        "spec.fallback": {
+            "type": "Service",
+            "service": {"name": "arrival-rules", "port": 8000},
+            "on": ["ConnectFailure", "ServerError"],
+            "resendRequest": False,
+            "maxBody": "1Mi",
+            "maxConcurrent": 10_000,
+        }
+    },
+    "a fallback to another model": {
+        "spec.fallback": {
+            "type": "Service",
+            "service": {"name": "arrivals-0123456789", "port": 80},
+            "after": "1s500ms",
+        }
+    },
     "paused": {"spec.paused": True},
     "gRPC": {"spec.protocol": "GRPC", "spec.port": 8001},
     "empty lists": {"spec.route.matches": [], "spec.provenance.require": []},

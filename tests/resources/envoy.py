@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 from model_rollouts.resources.capture_proxy import Sender
+from model_rollouts.resources.fallback_proxy import Chance, with_fallback
 from model_rollouts.resources.proxy import ProxyPorts, bootstrap
 
 PATIENCE_S = 60.0
@@ -79,6 +80,7 @@ async def proxied(
     host: str = LOOPBACK,
     in_mesh: bool = True,
     sender: Sender | None = None,
+    chance: Chance | None = None,
     user: int | None = None,
     revision: str = REVISION,
     pod: str = POD,
@@ -87,15 +89,18 @@ async def proxied(
 
     The client is on loopback, so the proxy has to take what comes from there, as in a mesh. The
     proxy binds to `address`, and is asked at `host`. `sender` says what it tells an observer, as
-    the proxy of `pod`. With `user` it runs as that one, of no group of ours: only root can do that.
+    the proxy of `pod`. `chance` is the second chance of a request. With `user` it runs as that one,
+    of no group of ours: only root can do that.
     """
     live, shadow, metrics, model_port = free_ports(4)
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ports = ProxyPorts(live, shadow, metrics, f"{folder}/admin.sock", address)
         config = bootstrap(revision, model_port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+        if chance is not None:
+            config = with_fallback(config, chance, revision)
         change(config)
-        await stack.enter_async_context(_serving(model or _echo, model_port))
+        await stack.enter_async_context(serving(model or _echo, model_port))
         if user is not None:
             # As kubelet makes the volume of the socket.
             Path(folder).chmod(0o777)
@@ -130,9 +135,10 @@ async def _echo(request: web.Request) -> web.StreamResponse:
 
 
 @contextlib.asynccontextmanager
-async def _serving(
+async def serving(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]], port: int
 ) -> AsyncIterator[None]:
+    """An HTTP server with that handler on a port of loopback."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, handler_cancellation=True)

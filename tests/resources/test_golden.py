@@ -69,5 +69,13 @@ def test_the_route_in_a_canary_with_a_mirror() -> None:
 
 
 def test_every_golden_file_belongs_to_a_test() -> None:
-    used = {"pod", "captured-pod", "deployment", "services", "controller-revision", "route"}
+    used = {
+        "pod",
+        "captured-pod",
+        "fallback-proxy",
+        "deployment",
+        "services",
+        "controller-revision",
+        "route",
+    }
     assert {path.stem for path in GOLDEN.iterdir()} == used

@@ -41,6 +41,12 @@ Names = Annotated[
 ]
 
 
+def bytes_of(size: str) -> int:
+    """A `Size` in bytes."""
+    number, unit = size[:-2], size[-2:]
+    return int(number) * (_KIB if unit == "Ki" else _KIB * _KIB)
+
+
 class Include(Part):
     """Values that the observer keeps. All others are used for comparisons and dropped."""
 
@@ -93,5 +99,4 @@ class Capture(
     @property
     def bytes_of_body(self) -> int:
         """`max_body` in bytes."""
-        number, unit = self.max_body[:-2], self.max_body[-2:]
-        return int(number) * (_KIB if unit == "Ki" else _KIB * _KIB)
+        return bytes_of(self.max_body)

@@ -12,6 +12,7 @@ from pydantic import (
 
 from model_rollouts.api.base import INT32, Part, Rule, Word, rules, shown
 from model_rollouts.api.capture import Capture
+from model_rollouts.api.fallback import Fallback
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
 from model_rollouts.api.route import Route
@@ -133,6 +134,13 @@ _STAGES_ARE_EXPORTED = tuple(
     for runtime in Runtime
 )
 
+_SECOND_CHANCE_BY_HTTP = Rule(
+    "self.protocol != 'GRPC' || !has(self.fallback)",
+    "found a fallback and the protocol GRPC, remove the fallback or serve the model by HTTP: "
+    "whether an answer of gRPC failed is known at its end, when users have it already",
+    field=".fallback",
+)
+
 
 class Protocol(Word):
     """What is spoken on the port of the model server."""
@@ -153,6 +161,7 @@ class Spec(
         _ANSWERS_ARE_CAPTURED,
         _COMPARED_ARE_JSON,
         *_STAGES_ARE_EXPORTED,
+        _SECOND_CHANCE_BY_HTTP,
     ),
 ):
     """The desired state."""
@@ -190,6 +199,8 @@ class Spec(
     capture: Capture | None = None
     """What the observer is told of requests and answers, and what it keeps of them. Without it,
     nothing."""
+    fallback: Fallback | None = None
+    """What users get when the model does not answer. Without it they get its error, or wait."""
     paused: bool = False
     """Pauses the rollout: weights stay as they are, and deadline timers are stopped. Defaults to
     `false`."""
@@ -220,6 +231,14 @@ _ROOT_RULES = (
         "letter: Deployments and Services are named after it",
         found=shown("self.metadata.name"),
         field=".metadata.name",
+    ),
+    Rule(
+        "!has(self.spec.fallback) || !has(self.spec.fallback.service) || "
+        "!(self.spec.fallback.service.name.startsWith(self.metadata.name + '-') && "
+        "self.spec.fallback.service.name.size() - self.metadata.name.size() in [11, 18])",
+        "write a Service of another model: this one leads back to the model that did not answer",
+        found=shown("self.spec.fallback.service.name"),
+        field=".spec.fallback.service.name",
     ),
 )
 

@@ -12,6 +12,7 @@ from model_rollouts.resources import edges, names, statistics
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.deployment import deployment
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.fallback_proxy import Chance
 from model_rollouts.resources.names import Owner, owned
 from model_rollouts.resources.pod import (
     ProxySettings,
@@ -45,7 +46,10 @@ def render(
     require_valid(model, given)
     edges_ms = edges.bucket_edges(names.describe(model), thresholds_ms)
     sender = _sender(namespace, model, given, settings)
-    template = pod_template(model, revision, given.port, given.template, edges_ms, settings, sender)
+    chance = None if given.fallback is None else Chance(given.fallback, namespace, model)
+    template = pod_template(
+        model, revision, given.port, given.template, edges_ms, settings, sender, chance
+    )
     return {
         "builder": BUILDER_VERSION,
         "proxyImage": settings.image,

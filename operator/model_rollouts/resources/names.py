@@ -50,6 +50,10 @@ READY_PATH = "/ready"
 REVISION_HEADER = "x-model-revision"
 PREDICTION_HEADER = "x-prediction-id"
 SHADOW_HEADER = "x-model-shadow"
+FALLBACK_HEADER = "x-model-fallback"
+"""On answers that a fallback gave: its type."""
+FALLBACK_OF_HEADER = "x-model-fallback-of"
+"""On requests to a fallback: the revision in whose place it answers."""
 
 DRAIN_SECONDS = 15
 """How long a model server goes on serving after the end of its pod was decided: gateways have to

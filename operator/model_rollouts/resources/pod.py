@@ -12,9 +12,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from model_rollouts.resources import capture_proxy, mesh, names, observer_address, proxy
+from model_rollouts.resources import (
+    capture_proxy,
+    fallback_proxy,
+    mesh,
+    names,
+    observer_address,
+    proxy,
+)
 from model_rollouts.resources.capture import Observer
 from model_rollouts.resources.capture_proxy import Sender
+from model_rollouts.resources.fallback_proxy import Chance
 from model_rollouts.resources.reserved import require_usable
 
 _GRACE_SECONDS = 30
@@ -69,9 +77,11 @@ def pod_template(
     edges_ms: Sequence[int],
     settings: ProxySettings,
     sender: Sender | None = None,
+    chance: Chance | None = None,
 ) -> dict[str, Any]:
     """The PodTemplateSpec of `revision`. `sender` says what the observer is told, None for nothing.
 
+    `chance` is the second chance of a request that the model does not answer, None for none.
     Raises ResourceError when the template takes what the proxy needs.
     """
     require_usable(model, template)
@@ -88,6 +98,7 @@ def pod_template(
         ports,
         in_mesh=is_in_mesh(model, template, settings),
         sender=sender,
+        chance=chance,
     )
     sidecar = _proxy(bootstrap, settings)
     volumes = [_admin_volume()]
@@ -126,12 +137,15 @@ def _bootstrap_text(
     *,
     in_mesh: bool,
     sender: Sender | None,
+    chance: Chance | None,
 ) -> str:
     """What a version that waits for its checks is rendered with in every pass.
 
     In lines, so that people can read it in the pod.
     """
     made = proxy.bootstrap(revision, port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+    if chance is not None:
+        made = fallback_proxy.with_fallback(made, chance, revision)
     return json.dumps(made, indent=1)
 
 

@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any
 
 from model_rollouts.resources import capture as captures
+from model_rollouts.resources import fallback as fallbacks
 from model_rollouts.resources import names
 from model_rollouts.resources.canonical import canonical_template
 from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.fallback import Fallback
 
 ENCODER_VERSION = 2
 """Raised when the canonical form changes. Stored forms are encoded anew before they are compared,
@@ -47,7 +49,8 @@ class RevisionInput:
     """Everything that, when it changes, makes another revision.
 
     `port` is where the model server listens; `template` is a PodTemplateSpec as the user wrote it,
-    with a container named `model`. `capture` None tells the observer nothing.
+    with a container named `model`. `capture` None tells the observer nothing. `fallback` None gives
+    no request a second chance.
     """
 
     version: str
@@ -56,6 +59,7 @@ class RevisionInput:
     artifact: Artifact | None = None
     capture: Capture | None = None
     protocol: Protocol = Protocol.HTTP
+    fallback: Fallback | None = None
 
 
 def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str, Any]:
@@ -76,6 +80,8 @@ def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str,
         form["capture"] = captures.form_of(given.capture)
     if given.protocol is not Protocol.HTTP:
         form["protocol"] = given.protocol.value
+    if given.fallback is not None:
+        form["fallback"] = fallbacks.form_of(given.fallback)
     return form
 
 
@@ -151,3 +157,5 @@ def require_valid(model: str, given: RevisionInput) -> None:
             f" {names.RESERVED_PORTS.start} to {names.RESERVED_PORTS.stop - 1}, which belong to the"
             " proxy",
         )
+    if given.fallback is not None:
+        fallbacks.require_valid(model, given.fallback)

@@ -6,14 +6,17 @@ from types import MappingProxyType
 from typing import Any
 
 from model_rollouts.api import capture as api_capture
+from model_rollouts.api import fallback as api_fallback
 from model_rollouts.api import objectives as api_objectives
 from model_rollouts.api.deployment import ModelDeployment, Spec
 from model_rollouts.api.ratio import share
 from model_rollouts.decision import FAR_MULTIPLE
 from model_rollouts.resources import controller_revision, restart
+from model_rollouts.resources import fallback as fallbacks
 from model_rollouts.resources.capture import Capture, from_form
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.fallback import Fallback
 from model_rollouts.resources.names import Owner
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.resources.revision import (
@@ -81,6 +84,12 @@ class Revision:
         return None if form is None else from_form(form)
 
     @property
+    def fallback(self) -> Fallback | None:
+        """What its users get when it does not answer, None for its error."""
+        form = self.form.get("fallback")
+        return None if form is None else fallbacks.from_form(form)
+
+    @property
     def digest(self) -> str | None:
         """The digest of its artifact, None when it declared none."""
         artifact = self.form.get("artifact") or {}
@@ -104,6 +113,7 @@ def input_of(spec: Spec) -> RevisionInput:
         artifact=None if artifact is None else Artifact(artifact.uri, artifact.digest),
         capture=None if spec.capture is None else _captured(spec.capture),
         protocol=Protocol(spec.protocol.value),
+        fallback=None if spec.fallback is None else _second_chance(spec.fallback),
     )
 
 
@@ -113,6 +123,23 @@ def _captured(asked: api_capture.Capture) -> Capture:
         sample=None if asked.sample is None else share(asked.sample),
         max_body=asked.bytes_of_body,
         slice_header=None if asked.slice is None else asked.slice.header,
+    )
+
+
+def _second_chance(asked: api_fallback.Fallback) -> Fallback:
+    to: fallbacks.Static | fallbacks.Service
+    if asked.static is not None:
+        to = fallbacks.Static(asked.static.body, asked.static.content_type)
+    else:
+        assert asked.service is not None  # the spec has one of the two
+        to = fallbacks.Service(asked.service.name, asked.service.port)
+    return Fallback(
+        to=to,
+        on=frozenset(fallbacks.On(each.value) for each in asked.on),
+        after_ms=None if asked.after is None else int(milliseconds(asked.after)),
+        resend=asked.resend_request,
+        max_body=asked.bytes_of_body,
+        max_concurrent=asked.max_concurrent,
     )
 
 
@@ -221,6 +248,7 @@ def written_as(revision: Revision, name: str) -> Wanted:
         artifact=None if artifact is None else Artifact(**artifact),
         capture=revision.capture,
         protocol=Protocol(form.get("protocol", Protocol.HTTP)),
+        fallback=revision.fallback,
     )
     return Wanted(name, given, None)
 
