@@ -1,7 +1,8 @@
 """What happens to a batch: records are numbered, read, paired, counted, and made rows of."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -117,9 +118,12 @@ class Intake:
         if is_shadow and speaker.revision != settings.stable:
             self._candidates[key] = speaker.revision
         now = self._clock()
-        for entry in entries:
-            outcome = self._take(speaker, is_shadow, entry, settings, now)
-            self._count(speaker, is_shadow, outcome or "taken")
+        outcomes: Counter[str] = Counter()
+        try:
+            for entry in entries:
+                outcomes[self._take(speaker, is_shadow, entry, settings, now) or "taken"] += 1
+        finally:
+            self._count(speaker, is_shadow, outcomes)
         self._give_up(now)
 
     def settle(self) -> None:
@@ -355,11 +359,10 @@ class Intake:
                 continue
             self._counters.unpaired.labels(*labels).inc()
 
-    def _count(self, speaker: Speaker, is_shadow: bool, outcome: str) -> None:
+    def _count(self, speaker: Speaker, is_shadow: bool, outcomes: Mapping[str, int]) -> None:
         arm = "shadow" if is_shadow else "live"
-        self._counters.records.labels(
-            speaker.namespace, speaker.model, speaker.revision, arm, outcome
-        ).inc()
+        for outcome, records in outcomes.items():
+            self._counters.records.labels(*_revision_of(speaker), arm, outcome).inc(records)
 
     def _exist(self, speaker: Speaker, settings: ModelSettings) -> None:
         labels = (speaker.namespace, speaker.model, speaker.revision)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,7 +29,7 @@ Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModelSettings:
     """What holds for a model now.
 
@@ -45,12 +46,12 @@ class ModelSettings:
     stable: str = ""
     """The revision that serves, by the status."""
 
-    @property
+    @cached_property
     def asks_twice(self) -> bool:
         """Whether a second answer of stable is compared."""
         return any(each.against_itself for each in self.comparisons)
 
-    @property
+    @cached_property
     def wanted_outputs(self) -> frozenset[str] | None:
         """Outputs that are kept or compared, None for all of them."""
         compared = {each.output for each in self.comparisons}

@@ -65,9 +65,10 @@ class Lists:
         self.offsets.append(len(self.numbers))
         self.texts.append(texts)
 
-    def _add(self, values: Sequence[float]) -> None:
+    def _add(self, values: list[float]) -> None:
         try:
-            self.numbers.extend(array("d", values))
+            # Adds all of them or none, in one go.
+            self.numbers.fromlist(values)
         except OverflowError:
             # A whole number of JSON may be larger than any double.
             largest = 1.7976931348623157e308

@@ -44,7 +44,11 @@ _WRITER = "model_rollouts.writer"
 _PROPERTIES = WriterProperties(
     compression="ZSTD",
     column_properties={
-        name: ColumnProperties(bloom_filter_properties=BloomFilterProperties(True, 0.01, 50_000))
+        # No id comes twice: a dictionary of them would be made for nothing.
+        name: ColumnProperties(
+            dictionary_enabled=False,
+            bloom_filter_properties=BloomFilterProperties(True, 0.01, 50_000),
+        )
         for name in ("request_id", "prediction_id")
     },
 )
