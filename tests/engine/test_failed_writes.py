@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -29,7 +30,7 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
-from model_rollouts.rollout.memory import Memory
+from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.observed import Failure, Observed
 from model_rollouts.rollout.plan import Plan
 from tests.engine import planners
@@ -64,20 +65,35 @@ def write_route(observed: Observed, weight: int = 5, *, protects: bool = False) 
 class Wanting:
     """Serves first, as `planners.plan`; then wants what a test says, until it was all done."""
 
-    def __init__(self, wanted: Callable[[Observed], tuple[Action, ...]]) -> None:
+    def __init__(
+        self,
+        wanted: Callable[[Observed], tuple[Action, ...]],
+        done: Memory = DONE,
+        is_last: bool = False,
+    ) -> None:
         self.wanted = wanted
+        self.done = done
+        self.is_last = is_last
         self.wants = False
 
     def __call__(self, observed: Observed, memory: Memory, now: float) -> Plan:
         """The plan that it makes."""
         if not self.wants or memory.unscraped_since is not None:
             return planners.plan(observed, memory, now) if not self.wants else Plan((), memory)
-        return Plan(self.wanted(observed), KNOWN, done=DONE, measures=measured())
+        return Plan(
+            self.wanted(observed),
+            KNOWN,
+            done=self.done,
+            measures=measured(),
+            is_last=self.is_last,
+        )
 
 
-def wanting(wanted: Callable[[Observed], tuple[Action, ...]]) -> Passes:
+def wanting(
+    wanted: Callable[[Observed], tuple[Action, ...]], done: Memory = DONE, *, is_last: bool = False
+) -> Passes:
     """A world that serves, and whose next plan is that one."""
-    planner = Wanting(wanted)
+    planner = Wanting(wanted, done, is_last)
     world = Passes(planner).model().run(1)
     planner.wants = True
     world.cluster.requests.clear()
@@ -143,6 +159,47 @@ def test_what_is_known_and_measured_survives_every_failed_write(failing: str) ->
     world.cluster.faults.clear()
     world.run(1)
     assert session.memory == DONE
+
+
+@pytest.mark.parametrize(
+    ("failing", "is_known"),
+    [("scale Deployment", True), ("status ModelDeployment", False), (None, True)],
+)
+def test_a_status_that_was_written_is_known_whatever_else_failed(
+    failing: str | None, is_known: bool
+) -> None:
+    # Otherwise its numbers would be due again in the next pass, for as long as that fails.
+    written = Written(STATUS, at=7.0, refreshes=3)
+    world = wanting(
+        lambda seen: (WriteStatus(STATUS), Scale(NAME, 3)), replace(DONE, written=written)
+    )
+    if failing is not None:
+        world.cluster.faults[failing] = error(500)
+    world.run()
+
+    kept = world.session().memory.written
+    assert (kept == replace(written, status=None)) is is_known
+
+
+@pytest.mark.parametrize(("is_last", "plans"), [(True, 1), (False, 2)])
+def test_no_pass_follows_a_plan_that_tells_numbers_alone(is_last: bool, plans: int) -> None:
+    world = wanting(lambda seen: (WriteStatus(STATUS),), is_last=is_last)
+    world.seen.clear()
+    world.run()
+
+    assert writes(world) == ["status ModelDeployment"]
+    assert len(world.seen) == plans
+
+
+def test_a_pass_follows_numbers_that_could_not_be_told() -> None:
+    world = wanting(lambda seen: (WriteStatus(STATUS),), is_last=True)
+    world.cluster.faults["status ModelDeployment"] = error(500)
+    world.run()
+    world.cluster.faults.clear()
+    world.run(5)
+
+    assert writes(world) == ["status ModelDeployment"] * 2
+    assert world.cluster.objects["ModelDeployment", "arrival"]["status"] == STATUS
 
 
 def test_evidence_that_is_not_written_keeps_the_route_from_being_written() -> None:

@@ -817,6 +817,8 @@ class World:
                 continue
             self.memory = found.memory if failed else found.done or found.memory
             self.measures, self.wake_at = found.measures, found.wake_at
+            if found.is_last and not failed:
+                self._assert_nothing_follows()
             self.failures = tuple(
                 replace(each, times=1 + sum(e.times for e in self.failures if e.what == each.what))
                 for each in failed
@@ -853,6 +855,11 @@ class World:
             return False
         before, rest = self.rest
         return before == seen and rest.holds(self.memory, NOON + self.time)
+
+    def _assert_nothing_follows(self) -> None:
+        """Another plan now, as the engine does not make it, would have nothing to do."""
+        again = make_plan(self.seen(), self.memory, NOON + self.time, self.settings)
+        assert not (again.actions or again.needs), f"{again.actions} follows from other numbers"
 
     def _assert_only_numbers(self, found: Plan) -> None:
         """A pass that need not be made would change nothing but what is told of numbers."""

@@ -86,6 +86,14 @@ class _Try:
             return False
         return self.outcome.is_whole or bool(self.outcome.done)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether another plan may follow from what was done."""
+        if self.plan is None or not self.plan.is_last or not self.outcome.is_whole:
+            return self.has_acted
+        # What was adopted besides is looked at.
+        return len(self.outcome.done) > len(self.plan.actions)
+
 
 class Reconciler:
     """Takes keys from the queue and makes passes over them."""
@@ -190,6 +198,8 @@ class Reconciler:
                 tried.outcome = await self._carry_out(key, model, plan, session)
                 if tried.outcome.is_whole and plan.done is not None:
                     session.keep(plan.done, plan.measures, plan.rest)
+                elif _has_told(plan, tried.outcome):
+                    session.keep(plan.told(), plan.measures)
             tried.outcome.add(await self._adopt(key, model, session))
         finally:
             session.end()
@@ -301,7 +311,7 @@ class Reconciler:
         """Whether one plan follows the other without an end; it is told, and they have to wait."""
         if tried.plan is None:
             return False
-        session.restless = session.restless + 1 if tried.has_acted else 0
+        session.restless = session.restless + 1 if tried.is_followed else 0
         if session.restless <= RESTLESS:
             session.failures.done(COME_TO_REST)
             return False
@@ -315,7 +325,7 @@ class Reconciler:
         plan = tried.plan
         if plan is None:
             return
-        if tried.has_acted:
+        if tried.is_followed:
             self._queue.add(key)
         now = self._clock()
         if plan.wake_at is not None and (plan.wake_at > now or not plan.actions):
@@ -355,6 +365,12 @@ class Reconciler:
 def _is_of_route_alone(plan: Plan) -> bool:
     """Whether a plan leaves all other objects to the next one: it says nothing of what failed."""
     return any(isinstance(each, WriteRoute) for each in plan.actions)
+
+
+def _has_told(plan: Plan, outcome: Outcome) -> bool:
+    """Whether the status of a plan was written."""
+    asked = any(isinstance(each, WriteStatus) for each in plan.actions)
+    return asked and not any(isinstance(each, WriteStatus) for each in outcome.left)
 
 
 def _repeats(session: Session, tried: _Try) -> bool:

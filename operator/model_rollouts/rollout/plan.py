@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -94,7 +95,8 @@ class Plan:
     None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
     changed, None for never. `follows_pods`: the next plans are made with what is known of its pods;
     the cluster is asked for them once more because of those that are `doubted`, by name. `rest`
-    says for which counts nothing will be done either, None where any may change that.
+    says for which counts nothing will be done either, None where any may change that. `is_last`: no
+    plan follows from what it does, which is to tell other words and numbers in the same status.
     """
 
     actions: tuple[Action, ...]
@@ -114,6 +116,11 @@ class Plan:
     follows_pods: bool = False
     doubted: tuple[str, ...] = ()
     rest: Rest | None = None
+    is_last: bool = False
+
+    def told(self) -> Memory:
+        """What is known once its status was written, and something else was not done."""
+        return self.memory if self.done is None else replace(self.memory, written=self.done.written)
 
     @property
     def protects(self) -> bool:
@@ -263,12 +270,16 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     route, sizes = state.observed.children.route, needs.sizes_query(state)
     asked = _asked(state, entry) | ({Need.SIZES} if sizes else frozenset())
     history = needs.history_query(state) if Need.HISTORY in asked else None
-    has_nothing_to_do = following is None and not (plan.actions or asked)
+    ends_here = following is None and not asked and (plan.is_last or not plan.actions)
     cases, buckets = needs.cases_query(state), needs.buckets_query(state)
     beside = {Need.CASES: cases, Need.BUCKETS: buckets}
+    rest = rest_of(state, held, plan.wake_at) if ends_here else None
     return replace(
         plan,
-        rest=rest_of(state, held, plan.wake_at) if has_nothing_to_do else None,
+        rest=rest,
+        is_last=ends_here and plan.is_last,
+        # Not left to the next tick: all whose rest is over would be planned with it.
+        wake_at=plan.wake_at if rest is None else rest.until,
         # An observer that is away makes no passes: its answer asks for one when it comes. So does
         # that of Prometheus about buckets.
         needs=asked | {need for need, query in beside.items() if query is not None},
@@ -324,7 +335,7 @@ def _moved(state: RolloutState, following: NextMove, held: tuple[Hold, ...]) -> 
         memory = replace(memory, route_repair=tried(state))
     measures = current_trial.measures(state)
     # That the route cannot be written is told, and not before it was tried once more.
-    otherwise, _, _ = _told(state, held) if state.observed.failures else ((), memory, None)
+    otherwise = _told(state, held).actions if state.observed.failures else ()
     actions: tuple[Action, ...] = (write, told)
     # Evidence for users begins anew with the first of them: none of it could be lost.
     if not following.protects and state.phase.shares_traffic:
@@ -352,30 +363,50 @@ def _stayed(state: RolloutState, held: tuple[Hold, ...], entry: Entry) -> Plan:
             accompanied=companions.accompanied(state, actions),
         )
         return Plan(actions, state.memory, memory, measures=measures, wake_at=state.now)
-    told, memory, due = _told(state, held)
+    told = _told(state, held)
+    memory = told.memory
     if actions:
         memory = replace(memory, accompanied=companions.accompanied(state, actions))
-    wake_at = next_wakeup(state, due, refused=not entry.is_open)
-    return Plan((*told, *actions), state.memory, memory, measures=measures, wake_at=wake_at)
+    return Plan(
+        (*told.actions, *actions),
+        state.memory,
+        memory,
+        measures=measures,
+        wake_at=next_wakeup(state, told.due, refused=not entry.is_open),
+        is_last=told.is_refresh and not actions and not state.observed.failures,
+    )
 
 
-def _told(
-    state: RolloutState, held: tuple[Hold, ...]
-) -> tuple[tuple[Action, ...], Memory, float | None]:
-    """What the status has to tell now, the memory after that, and when it has more to tell."""
+class _Told(NamedTuple):
+    """What the status has to tell now, the memory after that, and when it has more to tell.
+
+    `is_refresh`: it has only other words and numbers.
+    """
+
+    actions: tuple[Action, ...]
+    memory: Memory
+    due: float | None
+    is_refresh: bool = False
+
+
+def _told(state: RolloutState, held: tuple[Hold, ...]) -> _Told:
     memory, status = state.memory, current_status(state, held)
     due = status_due(status, memory, state.now)
     if due is None:
-        return (), memory, None
+        return _Told((), memory, None)
     if not all(hold.told for hold in held):
         # What is about to pass by itself, such as the first scrape, is told only if it does not.
-        return (), memory, state.now + needs.WAITING_SECONDS
+        return _Told((), memory, state.now + needs.WAITING_SECONDS)
     if due > state.now:
-        return (), memory, due
-    events = events_of(state.deployment.status, status)
-    told: tuple[Action, ...] = (WriteStatus(status_body(status)), *events)
-    memory = status_written(memory, status, state.now)
-    return told, memory, status_due(status, memory, state.now)
+        return _Told((), memory, due)
+    events = tuple(events_of(state.deployment.status, status))
+    after = status_written(memory, status, state.now)
+    return _Told(
+        (WriteStatus(status_body(status)), *events),
+        after,
+        status_due(status, after, state.now),
+        is_refresh=not events and after.written is not None and after.written.refreshes > 0,
+    )
 
 
 def _objects(
