@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from model_rollouts.engine.answers import NEVER, Absent, Answered, Measured, Remembered, pods_of
 from model_rollouts.engine.failures import Failures, Origin
-from model_rollouts.engine.store import Key
+from model_rollouts.engine.store import AsOf, Key
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.requests import MeasuredRollout, Request
 from model_rollouts.resources.shapes import Object
@@ -56,6 +56,8 @@ class Session:
     sizes: MirroredSizes | None = None
     cases: WorstCases | None = None
     buckets: ScrapedBuckets | None = None
+    weight: tuple[tuple[AsOf, str], float] | None = None
+    """The share of users (0 to 1) that the route as of then gave to a revision."""
     asked: dict[Need, float] = field(default_factory=dict)
     """The questions that are open, each with when it was first asked (Unix seconds)."""
     failures: Failures = field(default_factory=Failures)

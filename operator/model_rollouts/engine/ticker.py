@@ -169,13 +169,19 @@ class Ticker:
     def _weight(self, key: Key, rollout: Session) -> float:
         """The share of users (0 to 1) that the route gives to what is judged."""
         trial = rollout.memory.trial
-        # Routes are kept packed: those of services that nobody judges are left so.
-        route = None if trial is None else self._store.get(HTTP_ROUTE, *key)
-        if route is None or trial is None:
+        if trial is None:
             return 0.0
-        weights = reader.weights(route)
+        # Routes are kept packed: one that has not changed is left so.
+        of = self._store.as_of(HTTP_ROUTE, *key), trial.revision
+        if rollout.weight is None or rollout.weight[0] != of:
+            rollout.weight = of, self._weight_of(key, trial.revision)
+        return rollout.weight[1]
+
+    def _weight_of(self, key: Key, revision: str) -> float:
+        route = self._store.get(HTTP_ROUTE, *key)
+        weights = {} if route is None else reader.weights(route)
         total = sum(weights.values())
-        return weights.get(trial.revision, 0) / total if total else 0.0
+        return weights.get(revision, 0) / total if total else 0.0
 
     def _set_to(self) -> float:
         """What changes when the clock is set, and with time does not."""

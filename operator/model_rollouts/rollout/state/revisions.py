@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -47,6 +48,7 @@ class Revision:
 
     `fault` says what is wrong with what is stored, None while it can be read. Of such a revision
     the name is known, and what it runs as can be seen: users are taken off it, and nothing else.
+    `counted` are the latency thresholds, in seconds, that its pods count exactly.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Revision:
     form: Mapping[str, Any]
     stored: Object
     fault: str | None = None
+    counted: tuple[float, ...] = LADDER.candidate
 
     @property
     def version(self) -> str:
@@ -69,13 +72,6 @@ class Revision:
     def in_mesh(self) -> bool:
         """Whether its proxies take requests from inside their pod, False where that is unknown."""
         return controller_revision.is_open_inside(self.stored)
-
-    @property
-    def counted(self) -> tuple[float, ...]:
-        """The latency thresholds, in seconds, that its pods count exactly."""
-        if self.fault:
-            return LADDER.candidate
-        return tuple(each / 1000 for each in controller_revision.counted_ms(self.stored))
 
     @property
     def capture(self) -> Capture | None:
@@ -154,10 +150,15 @@ def _read(stored: Object) -> Revision:
     try:
         form = controller_revision.stored_input(stored)
         controller_revision.rendered_by(stored)
-        controller_revision.counted_ms(stored)
+        counted_ms = controller_revision.counted_ms(stored)
     except ResourceError as error:
         return Revision(name, number, {}, stored, fault=f"{error}")
-    return Revision(name, number, form, stored)
+    return Revision(name, number, form, stored, counted=_seconds(counted_ms))
+
+
+@lru_cache(maxsize=256)
+def _seconds(counted_ms: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(each / 1000 for each in counted_ms)
 
 
 def with_missing(
