@@ -10,6 +10,7 @@ import pytest
 from model_rollouts.cluster.kinds import HTTP_ROUTE
 from model_rollouts.decision import Judge, Rules, breaker
 from model_rollouts.decision import errors as errors_of
+from model_rollouts.engine import ticker
 from model_rollouts.engine.operator_metrics import OperatorMetrics
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Sessions
@@ -337,7 +338,18 @@ def test_a_ticker_reads_what_is_of_its_pace(slow: bool) -> None:
     assert (len(of_scrapes.reader.asked), len(of_minutes.reader.asked)) == (not slow, slow)
 
 
-def test_at_the_slow_pace_each_has_a_part_of_the_minute() -> None:
+@pytest.mark.parametrize(
+    ("together", "turn"),
+    [
+        # 37.5 s after a minute, and 4,000,000 s are 40 s after one.
+        pytest.param(0, (40_000 + 37_500) % 60_000 // 5_000, id="many have a part of it each"),
+        pytest.param(1, 0, id="few are read together"),
+    ],
+)
+def test_a_service_is_read_once_in_a_minute(
+    monkeypatch: pytest.MonkeyPatch, together: int, turn: int
+) -> None:
+    monkeypatch.setattr(ticker, "TOGETHER", together)
     world = sparing(counted(1_000_000), measures=settled(started_ms=4_000_037_500))
 
     asked = []
@@ -345,8 +357,26 @@ def test_at_the_slow_pace_each_has_a_part_of_the_minute() -> None:
         world.tick(phase_ms)
         asked.append(len(world.reader.asked))
 
-    # 37.5 s after a minute, and 4,000,000 s are 40 s after one.
-    assert asked.index(1) == (40_000 + 37_500) % 60_000 // 5_000
+    assert (asked.index(1), asked[-1]) == (turn, 1)
+
+
+@pytest.mark.parametrize(
+    ("services", "readings"), [(1, 1), (150, 1), (151, 2), (800, 6), (2_000, 12)]
+)
+def test_few_services_are_read_together(services: int, readings: int) -> None:
+    world = sparing(*[counted(1_000_000)] * 12, measures=settled())
+    for number in range(1, services):
+        key = Key("shop", f"arrival-{number}")
+        request = settled(started_ms=397 * number)
+        rollout = replace(request.rollout, key=str(key))
+        world.rollouts.of(key, f"u{number}").measures = replace(request, rollout=rollout)
+
+    for phase_ms in range(0, 60_000, 5_000):
+        world.tick(phase_ms)
+
+    assert len(world.reader.asked) == readings
+    read = [each.rollout.key for requests, _ in world.reader.asked for each in requests]
+    assert len(read) == len(set(read)) == services
 
 
 def test_at_the_slow_pace_counts_wake_nobody() -> None:
@@ -406,3 +436,22 @@ def test_counts_of_a_watch_that_has_ended_are_dropped() -> None:
 
     assert world.taken == []
     assert world.rollout.measures == Request(alone, Watermark(995_000))
+
+
+def test_nothing_is_read_of_an_object_that_was_replaced() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    before = world.rollout
+    world.rollouts.of(KEY, "u2")
+    # A pass over the one before ends only now.
+    before.measures = measured()
+
+    world.tick()
+    assert world.reader.asked == []
+
+
+def test_nothing_is_read_of_an_object_that_is_gone() -> None:
+    world = World(counted(1_000_000), measures=measured())
+    world.rollouts.forget(KEY)
+
+    world.tick()
+    assert world.reader.asked == []

@@ -43,10 +43,13 @@ class Session:
     with, as its plan changed it, so what came in meanwhile waits for its end.
     """
 
+    key: Key
     uid: str
     take: Take
+    moved: Callable[["Session"], None]
+    """Told of each change of what is measured."""
     memory: Memory = field(default_factory=Memory)
-    measures: Request | None = None
+    _measures: Request | None = None
     rest: Rest | None = None
     """For which counts no pass has to be made, as the last plan says it; None for none."""
     answered: Answered | None = None
@@ -77,6 +80,16 @@ class Session:
     degraded: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
+
+    @property
+    def measures(self) -> Request | None:
+        """What a ticker has to count, None for nothing."""
+        return self._measures
+
+    @measures.setter
+    def measures(self, asked: Request | None) -> None:
+        self._measures = asked
+        self.moved(self)
 
     def observed(self, model: Object, children: Children, pods: tuple[Pod, ...] | None) -> Observed:
         """What a plan for `model` is made from."""
@@ -192,12 +205,15 @@ class Sessions:
     def __init__(self, take: Take) -> None:
         self._take = take
         self._all: dict[Key, Session] = {}
+        self._rolled_out: dict[Key, Session] = {}
+        """Those that are counted at the pace of scrapes: few, and asked for twice in a second."""
 
     def of(self, key: Key, uid: str) -> Session:
         """The rollout of that object; a fresh one for another uid, which is another object."""
         known = self._all.get(key)
         if known is None or known.uid != uid:
-            known = self._all[key] = Session(uid, self._take)
+            known = self._all[key] = Session(key, uid, self._take, self._moved)
+            self._moved(known)
         return known
 
     def get(self, key: Key) -> Session | None:
@@ -207,6 +223,24 @@ class Sessions:
     def forget(self, key: Key) -> None:
         """Its object is gone."""
         self._all.pop(key, None)
+        self._rolled_out.pop(key, None)
+
+    def measured(self, *, sparing: bool) -> Iterator[tuple[Key, Session, Request]]:
+        """What is counted at the pace of scrapes, or at the slow one."""
+        found = self._all if sparing else self._rolled_out
+        for key, session in list(found.items()):
+            request = session.measures
+            if request is not None and request.rollout.sparing is sparing:
+                yield key, session, request
+
+    def _moved(self, session: Session) -> None:
+        if self._all.get(session.key) is not session:
+            return
+        request = session.measures
+        if request is None or request.rollout.sparing:
+            self._rolled_out.pop(session.key, None)
+        else:
+            self._rolled_out[session.key] = session
 
     def __iter__(self) -> Iterator[tuple[Key, Session]]:
         """Key and rollout of each."""

@@ -32,6 +32,9 @@ SETTLE_S = 0.5
 HANDED_ON = 20
 """Rollouts that get their counts in a row, a few milliseconds; then others have their turn."""
 
+TOGETHER = 150
+"""About so many services are read together at the slow pace, as long as a phase has fewer."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -61,8 +64,8 @@ class Ticker:
 
     The intervals of a rollout end where its counting began, in half seconds of the scrape
     interval. Each of these phases has a reader of its own, whose turn comes once in an interval.
-    At the slow pace (`sparing`) phases spread many rollouts over the minute, and only one whose
-    counts have changed what is to be told is woken.
+    At the slow pace (`sparing`) phases spread many rollouts over the minute and few are read
+    together, and only one whose counts have changed what is to be told is woken.
     """
 
     def __init__(
@@ -111,14 +114,13 @@ class Ticker:
 
     async def tick(self, phase_ms: int) -> bool:
         """Read once for the rollouts of a phase. Returns whether more can be read at once."""
-        begins, ends = self._turns[phase_ms]
+        measured = list(self._rollouts.measured(sparing=self._sparing))
+        begins, ends = self._turn(phase_ms, len(measured))
         active = {
             request.rollout.key: (key, rollout, request)
-            for key, rollout in self._rollouts
-            if (request := rollout.measures) is not None
-            and request.rollout.sparing is self._sparing
+            for key, rollout, request in measured
             # Its intervals end in this phase.
-            and begins <= request.rollout.started_ms % self._grid.step_ms < ends
+            if begins <= request.rollout.started_ms % self._grid.step_ms < ends
         }
         if not active:
             return False
@@ -150,6 +152,25 @@ class Ticker:
                 rollout.refuse(error)
                 self._queue.add(key)
         return behind
+
+    def _turn(self, phase_ms: int, measured: int) -> tuple[int, int]:
+        """The phases (ms) whose rollouts are read now: its own, or those after it too, or none.
+
+        At the slow pace few are read together, for each reading has a cost of its own. How many
+        phases are joined doubles with each half of the services, so it hardly ever changes.
+        """
+        begins, ends = self._turns[phase_ms]
+        if not self._sparing:
+            return begins, ends
+        phases = list(self._turns)
+        joined = TOGETHER * len(phases) // max(measured, 1)
+        joined = min(1 << max(joined, 1).bit_length() - 1, len(phases))
+        if measured <= TOGETHER:
+            joined = len(phases)
+        place = phases.index(phase_ms)
+        if place % joined:
+            return 0, 0
+        return begins, self._turns[phases[min(place + joined, len(phases)) - 1]][1]
 
     def _hand_on(
         self, key: Key, rollout: Session, request: Request, counted: Counted | Unavailable

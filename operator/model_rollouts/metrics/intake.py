@@ -156,8 +156,8 @@ class Intake:
             kept.rollout = rollout
             return kept
         layout = Slots(rollout)
-        lookback_ms = self._seldom.get(rollout.key, self.grid.lookback_ms)
-        grid = replace(self.grid, lookback_ms=lookback_ms) if self.sparing else self.grid
+        lookback_ms = self._seldom.get(rollout.key)
+        grid = self.grid if lookback_ms is None else replace(self.grid, lookback_ms=lookback_ms)
         made = RolloutCounter(rollout, layout, grid, since)
         if not self.sparing:
             made.lateness.delay_ms = delay_ms
