@@ -44,6 +44,16 @@ def test_names_are_filled_in_wherever_they_stand() -> None:
     assert body["spec"]["default"] == CHECK["template"]["spec"]["default"]
 
 
+@pytest.mark.parametrize("name", ["$(service)", "$(model)-$(service)-check"])
+def test_it_is_named_without_being_rendered(name: str) -> None:
+    (companion,) = companions.parse([changed(metadata={"name": name})])
+    known = SERVICE, "arrival", "arrival-0a1b"
+
+    body = companions.rendered(companion, *known)
+    named = companions.named(companion, *known)
+    assert named == f"{body['kind']}/{body['metadata']['name']}"
+
+
 def test_it_goes_with_its_service_and_is_not_controlled_by_it() -> None:
     """A reference that blocks the end of the Service would need a right over its finalizers."""
     (companion,) = companions.parse([CHECK])

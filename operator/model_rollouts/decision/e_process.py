@@ -188,19 +188,18 @@ class EProcess:
         """
         candidate, stable = sample.candidate, sample.stable
         counts = comparable_load or not self._waits_for_load
+        passed = candidate if counts else NO_COUNTS
+        # Evidence has many fields, so it is copied as seldom as possible.
         evidence = self.failing.count(evidence, start, end, candidate)._replace(
             seen_total=evidence.seen_total + candidate.total,
             seen_bad=evidence.seen_bad + candidate.bad_at_most,
             seen_stable_total=evidence.seen_stable_total + stable.total,
             seen_stable_bad=evidence.seen_stable_bad + stable.bad_at_most,
+            passed_total=evidence.passed_total + passed.total,
+            passed_bad=evidence.passed_bad + passed.bad_at_most,
+            passed_far=evidence.passed_far + passed.far,
             block_total=evidence.block_total + candidate.total,
         )
-        if counts:
-            evidence = evidence._replace(
-                passed_total=evidence.passed_total + candidate.total,
-                passed_bad=evidence.passed_bad + candidate.bad_at_most,
-                passed_far=evidence.passed_far + candidate.far,
-            )
         if self.compare is Compare.TARGET:
             return evidence
         now = Ahead(start, end, float(counts), *_numbers(candidate))

@@ -100,7 +100,7 @@ def _objective(
         toward = 1.0
     fail = process.failing.value(evidence, unspent(state.minute))
     pass_evidence = process.proven(evidence, level)
-    passed = judge.passes(index, evidence, level)
+    passed = pass_evidence >= judge.pass_needed
     more = more_requests(process, evidence, level, judge.pass_needed)
     proof_below = process.limit(level)
     candidate = Seen(evidence.seen_total, evidence.seen_bad)

@@ -113,9 +113,12 @@ class Alignment:
         self._pieces = [piece for piece in self._pieces if piece.at_ms > horizon_ms]
         for scrapes in (self._stable, self._candidate):
             for process, times in list(scrapes.items()):
-                scrapes[process] = kept = [at for at in times if at > horizon_ms]
-                if not kept:
+                # They come in the order of time; one or none is forgotten in an interval.
+                kept = next((place for place, at in enumerate(times) if at > horizon_ms), None)
+                if kept is None:
                     del scrapes[process]
+                else:
+                    del times[:kept]
 
     def _cut(self, end_ms: int) -> _Cut:
         """The last cut up to which stable is known at the end of an interval."""

@@ -73,6 +73,7 @@ class Process:
         "_targets",
         "_times",
         "_uptime",
+        "_usual",
         "_whole",
         "absent",
         "is_beside",
@@ -88,6 +89,7 @@ class Process:
         self.absent = _NOTHING
         """The groups of series that no scrape has, though each one should."""
         self._times: list[int] = []
+        self._usual: int | None = None
         self._size = 0
         self._whole = False
         self._last = NEVER
@@ -105,9 +107,11 @@ class Process:
 
     def scraped_every(self, horizon: int) -> int | None:
         """The usual time between two scrapes (ms) since `horizon`; None while it is not known."""
-        times = [at for at in self._times if at > horizon]
-        gaps = sorted(later - earlier for earlier, later in pairwise(times))
-        return gaps[len(gaps) // 2] if gaps else None
+        times = self._times
+        if not times or times[0] > horizon:
+            # It is asked for often between two scrapes.
+            return self._usual
+        return _usual([at for at in times if at > horizon])
 
     def lacks(
         self,
@@ -171,6 +175,7 @@ class Process:
             self._cursors.clear()
             self._targets.clear()
             self._times.clear()
+            self._usual = None
         before = self._last
         target = samples[0][0].target
         uptime = _uptime(at, samples)
@@ -195,6 +200,7 @@ class Process:
         is_alike = run in (_Run.SAME, _Run.NEW) and not fell
         if at > self._last:
             self._times = [*self._times[-GAPS:], at]
+            self._usual = _usual(self._times)
         self._last = at
         self._target = target
         self._uptime = uptime
@@ -322,6 +328,12 @@ class Process:
                 )
         targets[target] = at
         return others
+
+
+def _usual(times: Sequence[int]) -> int | None:
+    """The median time between two scrapes (ms), None for fewer than two."""
+    gaps = sorted(later - earlier for earlier, later in pairwise(times))
+    return gaps[len(gaps) // 2] if gaps else None
 
 
 def _uptime(at: int, samples: Sequence[tuple[Series, float]]) -> int | None:

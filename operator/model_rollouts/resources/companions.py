@@ -115,16 +115,17 @@ def _texts(found: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _texts(value, f"{path}[{index}]")
 
 
+def named(companion: Companion, service: Mapping[str, Any], model: str, revision: str) -> str:
+    """The object that `rendered` gives, as `Kind/name`."""
+    template = companion.template
+    name = _filled(template["metadata"]["name"], _places(service, model, revision))
+    return f"{template['kind']}/{name}"
+
+
 def rendered(companion: Companion, service: Mapping[str, Any], model: str, revision: str) -> Body:
     """The object beside a Service that the cluster has; it goes when the Service goes."""
     metadata = service["metadata"]
-    places = {
-        "service": metadata["name"],
-        "revision": revision,
-        "model": model,
-        "namespace": metadata["namespace"],
-    }
-    body: Body = _filled(companion.template, places)
+    body: Body = _filled(companion.template, _places(service, model, revision))
     own = body["metadata"]
     body["metadata"] = {
         **own,
@@ -140,6 +141,16 @@ def rendered(companion: Companion, service: Mapping[str, Any], model: str, revis
         ],
     }
     return body
+
+
+def _places(service: Mapping[str, Any], model: str, revision: str) -> Mapping[str, str]:
+    metadata = service["metadata"]
+    return {
+        "service": metadata["name"],
+        "revision": revision,
+        "model": model,
+        "namespace": metadata["namespace"],
+    }
 
 
 def _filled(found: Any, places: Mapping[str, str]) -> Any:

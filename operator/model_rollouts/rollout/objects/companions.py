@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from model_rollouts.resources import names
-from model_rollouts.resources.companions import LIVE, SHADOW, rendered
+from model_rollouts.resources.companions import LIVE, SHADOW, named, rendered
 from model_rollouts.rollout.actions import Accompany, Action
 from model_rollouts.rollout.objects import workloads
 from model_rollouts.rollout.state.state import RolloutState
@@ -22,9 +22,9 @@ def missing(state: RolloutState, revision: str) -> Iterator[Accompany]:
         for each in state.companions:
             if kind not in each.services:
                 continue
-            action = Accompany(rendered(each, service, model, revision), each.plural)
-            if state.memory.accompanied.get(workloads.key(action.body)) != _owner(action):
-                yield action
+            known = state.memory.accompanied.get(named(each, service, model, revision))
+            if known != service["metadata"]["uid"]:
+                yield Accompany(rendered(each, service, model, revision), each.plural)
 
 
 def accompanied(state: RolloutState, actions: Iterable[Action]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from model_rollouts.api import duration, ratio
 from model_rollouts.api.conditions import ConditionType, Reason, find_condition
@@ -86,8 +86,7 @@ class RolloutState:
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The steps of the canary that its pods allow, ascending, and all at the end."""
-        asked = map(ratio.share, self.spec.strategy.canary.steps)
-        return allowed_steps(asked, self.serving, self.max_extra_pods)
+        return _steps(self.spec.strategy.canary.steps, self.serving, self.max_extra_pods)
 
     @cached_property
     def next_step(self) -> Step:
@@ -498,6 +497,11 @@ class RolloutState:
             and self.promotion_verdict is None
             and self.clocks.phase >= seconds(self.spec.strategy.deadline)
         )
+
+
+@lru_cache(maxsize=1024)
+def _steps(asked: tuple[str, ...], serving: int, extra: int | None) -> tuple[Step, ...]:
+    return allowed_steps(map(ratio.share, asked), serving, extra)
 
 
 def interval_ms(memory: Memory, step_ms: int) -> int:

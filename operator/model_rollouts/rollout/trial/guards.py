@@ -4,7 +4,7 @@ They roll back what nobody had to think of beforehand, and never promote or hold
 they compare with is stable at the same time, and the pods; docs/guards.md has their limits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from model_rollouts.api.guards import (
     GuardRole,
     Guards,
 )
-from model_rollouts.api.objectives import Role
+from model_rollouts.api.objectives import Objective, Role
 from model_rollouts.api.ratio import share
 from model_rollouts.rollout.trial.objectives import Edges
 
@@ -72,18 +72,21 @@ _GUARDS: dict[str, _Make] = {
 }
 
 
-def guards_of(spec: Spec, known: Known, *, baseline: bool) -> Iterator[decision.Objective]:
-    """The guards of a trial under `spec`; `baseline`: whether stable has users beside it.
+def guards_of(
+    objectives: Sequence[Objective], guards: Guards | None, known: Known, *, baseline: bool
+) -> Iterator[decision.Objective]:
+    """The guards of a trial beside `objectives`, None for those that every rollout has.
 
-    An objective of that name stands in place of the guard. Latency is promised or guarded.
+    `baseline`: whether stable has users beside it. An objective of that name stands in place of the
+    guard. Latency is promised or guarded.
     """
-    taken = {objective.name for objective in spec.objectives}
+    taken = {objective.name for objective in objectives}
     if any(
         o.latency is not None and not o.latency.is_own and o.acting_role is not Role.REPORT
-        for o in spec.objectives
+        for o in objectives
     ):
         taken.add(LATENCY_AGAINST_STABLE)
-    guards = spec.strategy.guards or Guards()
+    guards = guards or Guards()
     for name, make in _GUARDS.items():
         role = guards.role_of(name)
         if name in taken or role is GuardRole.OFF:
@@ -96,5 +99,6 @@ def guards_of(spec: Spec, known: Known, *, baseline: bool) -> Iterator[decision.
 def guards_latency(spec: Spec) -> bool:
     """Whether the time that is usual at stable has to be known."""
     known = Known(Edges((), ()), usual=1.0)
-    names = (each.name for each in guards_of(spec, known, baseline=True))
+    found = guards_of(spec.objectives, spec.strategy.guards, known, baseline=True)
+    names = (each.name for each in found)
     return LATENCY_AGAINST_STABLE in names

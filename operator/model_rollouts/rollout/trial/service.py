@@ -133,18 +133,21 @@ def counted(
     if not arm.pods:
         return replace(service, until_ms=record.end_ms)
     began_ms = record.start_ms if service.began_ms is None else service.began_ms
+    spent = service.spent or (b"",) * len(service.promises)
+    if name not in record.held_arms:
+        elapsed = (record.end_ms - began_ms) / 1000
+        spent = tuple(_spent(service.promises, spent, elapsed, arm, read_by))
     now = replace(
         service,
         began_ms=began_ms,
         until_ms=record.end_ms,
-        spent=service.spent or (b"",) * len(service.promises),
+        spent=spent,
         recent=_recent(service.recent, record, arm),
     )
-    if name not in record.held_arms:
-        now = replace(now, spent=tuple(_spent(now, arm, read_by)))
-    now = replace(now, failing=_is_failing(now), degraded=_is_degraded(now))
-    same = (now.failing, now.degraded) == (service.failing, service.degraded)
-    return now if same else replace(now, has_news=True)
+    told = _is_failing(now), _is_degraded(now)
+    if told == (service.failing, service.degraded):
+        return now
+    return replace(now, failing=told[0], degraded=told[1], has_news=True)
 
 
 def _is_crowded(service: Service) -> bool:
@@ -181,9 +184,15 @@ def degraded(service: Service) -> str:
     return "An objective was missed in the last hours."
 
 
-def _spent(now: Service, arm: ArmCounts, read_by: Iterable[Objective]) -> Iterable[bytes]:
-    of, end = {each.name: each for each in read_by}, error_budget.elapsed(now)
-    for promised, packed in zip(now.promises, now.spent, strict=True):
+def _spent(
+    promises: tuple[Objective, ...],
+    before: tuple[bytes, ...],
+    end: float,
+    arm: ArmCounts,
+    read_by: Iterable[Objective],
+) -> Iterable[bytes]:
+    of = {each.name: each for each in read_by}
+    for promised, packed in zip(promises, before, strict=True):
         objective = of.get(promised.name)
         found = None if objective is None else counts(objective, arm, stable=True)
         yield packed if found is None else error_budget.spent(packed, end, found)

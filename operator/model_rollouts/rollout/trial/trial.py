@@ -7,8 +7,10 @@ from typing import Any
 
 from model_rollouts import decision
 from model_rollouts.api.deployment import Spec
-from model_rollouts.api.objectives import BREAKER
+from model_rollouts.api.objectives import BREAKER, Objective
 from model_rollouts.api.ratio import share
+from model_rollouts.api.runtimes import Runtime
+from model_rollouts.api.strategy import Strategy
 from model_rollouts.decision import Dispersion, Judge, Rules, Traffic
 from model_rollouts.metrics.counts import Counted, IntervalCounts, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
@@ -53,19 +55,35 @@ def trial_rules(
     `usual` is `Memory.usual`.
     Raises ValueError for objectives that the CRD refuses, such as none with the role Gate.
     """
-    advanced = spec.strategy.advanced
+    own = tuple(sorted(edges.own.items()))
+    asked = spec.objectives, spec.strategy, spec.runtime
+    return _rules(*asked, baseline, edges.candidate, edges.stable, own, usual)
+
+
+@lru_cache(maxsize=1024)
+def _rules(
+    objectives: tuple[Objective, ...],
+    strategy: Strategy,
+    runtime: Runtime | None,
+    baseline: bool,
+    candidate: tuple[float, ...],
+    stable: tuple[float, ...],
+    own: tuple[tuple[str, tuple[tuple[float, ...], tuple[float, ...]]], ...],
+    usual: float | None,
+) -> Rules:
+    """The same ones for the same spec: each pass asks for them, and many specs promise the same."""
+    edges, advanced = Edges(candidate, stable, dict(own)), strategy.advanced
     each_judged = (
-        judged_objective(each, spec.strategy.assurance, edges, spec.runtime)
-        for each in spec.objectives
+        judged_objective(each, strategy.assurance, edges, runtime) for each in objectives
     )
     return Rules(
         (
             # What serves alone has no copies.
             *(each for each in each_judged if baseline or not each.kind.traits.is_of_copies),
-            *guards_of(spec, Known(edges, usual), baseline=baseline),
+            *guards_of(objectives, strategy.guards, Known(edges, usual), baseline=baseline),
             decision.breaker(BREAKER),
         ),
-        steps=tuple(float(share(step)) for step in spec.strategy.canary.steps),
+        steps=tuple(float(share(step)) for step in strategy.canary.steps),
         false_rollback=float(share(advanced.false_rollback)),
         false_promotion=float(share(advanced.false_promotion)),
         baseline=baseline,
