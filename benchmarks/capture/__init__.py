@@ -1,1 +1,1 @@
-"""What capture costs the proxy: CPU and time of a request, beside the same pod without it."""
+"""What capture and a fallback cost the proxy: CPU and time of a request, beside a pod without."""

@@ -1,7 +1,7 @@
 """The command: measure, write benchmarks/results/capture.{json,md}.
 
-Two proxies with one model server get the same load at the same moment: one captures, one does not.
-Whatever else the machine does, it does to both.
+Two proxies with one model server get the same load at the same moment: one captures, or has a
+fallback, and one does not. Whatever else the machine does, it does to both.
 """
 
 import asyncio
@@ -21,14 +21,19 @@ from benchmarks.capture import load
 from benchmarks.machine import cpu_model, rss_mib
 from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.edges import LADDER_MS
+from model_rollouts.resources.fallback import Fallback, Static
+from model_rollouts.resources.fallback_proxy import Chance
 from tests.resources.envoy import Proxied, free_ports, proxied
 from tests.resources.observed import observed
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-SETTINGS = {
+SETTINGS: dict[str, Capture | Chance] = {
     "records without bodies": Capture(),
     "bodies of 10 %": Capture(Fraction(1, 10)),
     "bodies of 100 %": Capture(Fraction(1)),
+    "nothing; a fallback stands by": Chance(
+        Fallback(Static("{}", "application/json"), after_ms=2000), "flights", "arrival-delay"
+    ),
 }
 
 
@@ -60,11 +65,18 @@ def _to(port: int) -> Callable[[dict[str, Any]], None]:
 
 
 @contextlib.asynccontextmanager
-async def _both(capture: Capture, model: int) -> AsyncIterator[tuple[Proxied, Proxied]]:
-    """A proxy without capture and one with it, whose records are received."""
+async def _both(setting: Capture | Chance, model: int) -> AsyncIterator[tuple[Proxied, Proxied]]:
+    """A proxy that does nothing more and one that does, whose records are received."""
+    if isinstance(setting, Chance):
+        async with (
+            proxied(LADDER_MS, _to(model)) as plain,
+            proxied(LADDER_MS, _to(model), chance=setting) as other,
+        ):
+            yield plain, other
+        return
     async with (
         proxied(LADDER_MS, _to(model)) as plain,
-        observed(capture, edges_ms=LADDER_MS, change=_to(model)) as pod,
+        observed(setting, edges_ms=LADDER_MS, change=_to(model)) as pod,
         pod.receiving(),
     ):
         yield plain, pod.proxy
@@ -76,8 +88,10 @@ def _cpu_s(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-async def _measured(capture: Capture, model: int, rate: float, seconds: float) -> dict[str, Any]:
-    async with _both(capture, model) as proxies:
+async def _measured(
+    setting: Capture | Chance, model: int, rate: float, seconds: float
+) -> dict[str, Any]:
+    async with _both(setting, model) as proxies:
         await asyncio.gather(*(load.Users(each.ports.live, rate).ask(2) for each in proxies))
         before = [_cpu_s(each.process.pid) for each in proxies]
         users = [load.Users(each.ports.live, rate) for each in proxies]
@@ -102,13 +116,13 @@ async def _measured(capture: Capture, model: int, rate: float, seconds: float) -
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(1))
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(seconds: float, rounds: int, output: Path) -> None:
-    """Measure what capture costs a request, at 50 and at 500 requests per second."""
+    """Measure what capture and a fallback cost a request, at 50 and at 500 requests per second."""
     rows = []
     with _model() as model:
         for _ in range(rounds):
             for rate in (50, 500):
-                for title, capture in SETTINGS.items():
-                    found = asyncio.run(_measured(capture, model, rate, seconds))
+                for title, setting in SETTINGS.items():
+                    found = asyncio.run(_measured(setting, model, rate, seconds))
                     now = os.getloadavg()[0]
                     rows.append({"setting": title, "rate": rate, "load": now, **found})
                     click.echo(json.dumps(rows[-1]), err=True)
@@ -127,12 +141,13 @@ def main(seconds: float, rounds: int, output: Path) -> None:
 
 def _page(conditions: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     lines = [
-        "# What capture costs the proxy",
+        "# What capture and a fallback cost the proxy",
         "",
         "Written by `make bench-capture` (`python -m benchmarks.capture`); do not edit.",
         "",
         "Two proxies with one thread each get the same load at the same moment, one without capture"
-        f" and one with it: bodies of {conditions['body_bytes']} bytes each way,"
+        " and fallback, one with what the row says: bodies of"
+        f" {conditions['body_bytes']} bytes each way,"
         f" {conditions['seconds']:g} s a row, times from when a request was due. Client, model"
         f" server and receiver, in Python, share {conditions['cores']} cores"
         f" ({conditions['cpu']}) with them and with other work: `load` is the load average. CPU of"

@@ -24,7 +24,7 @@ from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.rollout.observed import BucketsQuery, History, MirroredSizes
+from model_rollouts.rollout.observed import BucketsQuery, FallbackQuery, History, MirroredSizes
 from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
 from tests.api.objects import changed
 from tests.engine.planners import take
@@ -67,6 +67,10 @@ class NoHistory:
     async def buckets(
         self, namespace: str, query: BucketsQuery
     ) -> dict[tuple[str, str], tuple[float, ...]]:
+        """Fails."""
+        raise AssertionError((namespace, query))
+
+    async def fallback(self, namespace: str, query: FallbackQuery) -> Any:
         """Fails."""
         raise AssertionError((namespace, query))
 

@@ -18,6 +18,7 @@ from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
 from model_rollouts.engine.store import Key
 from model_rollouts.metrics.counts import Counted
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.rollout.actions import Apply, Need, WriteStatus
@@ -27,6 +28,7 @@ from model_rollouts.rollout.observed import (
     CasesQuery,
     Checked,
     Failure,
+    FallbackQuery,
     Gateway,
     History,
     MirroredSizes,
@@ -108,6 +110,10 @@ class Asker:
         found: dict[tuple[str, str], tuple[float, ...]] = await self._next()
         return found
 
+    async def fallback(self, namespace: str, query: FallbackQuery) -> Any:
+        """The next answer; the last one again and again."""
+        return await self._next()
+
     async def cases(self, namespace: str, model: str, query: CasesQuery) -> dict[str, Any]:
         """The next answer; the last one again and again."""
         return {"answers": await self._next()}
@@ -115,6 +121,9 @@ class Asker:
 
 BUCKETS = BucketsQuery(((Histogram("took"), (0.3,)),), (CANDIDATE, "arrival-1"))
 """A histogram of the model server's own, and of whom."""
+
+FALLBACK = FallbackQuery((CANDIDATE,), every=15.0)
+"""What the fallback of the candidate does."""
 
 
 class Needing:
@@ -144,15 +153,18 @@ class Needing:
         scraped = observed.buckets
         if Need.BUCKETS in self.needs and (scraped is None or now >= scraped.again_at):
             needs, buckets = {Need.BUCKETS}, BUCKETS
+        stood_in = observed.fallback
+        fallback: FallbackQuery | None = None
+        if Need.FALLBACK in self.needs and (stood_in is None or now >= stood_in.again_at):
+            needs, fallback = {Need.FALLBACK}, FALLBACK
         if Need.CASES in self.needs and told != self.looked:
             needs = {Need.CASES}
             cases = CasesQuery(CANDIDATE, (("answers", "0a1b2c3d"),), 0, self.looked)
         needed = frozenset(needs)
         plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
-        again_at = (
-            scraped.again_at if scraped is not None and now < scraped.again_at < inf else None
-        )
-        plan = replace(plan, cases=cases, buckets=buckets, wake_at=again_at)
+        again = [each.again_at for each in (scraped, stood_in) if each is not None]
+        again_at = min((each for each in again if now < each < inf), default=None)
+        plan = replace(plan, cases=cases, buckets=buckets, fallback=fallback, wake_at=again_at)
         return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
@@ -527,6 +539,20 @@ def test_buckets_are_asked_for_ever_more_slowly_until_those_of_what_is_judged_ar
     assert known is not None
     assert (known.edges, known.again_at) == (both, inf)
     assert world.seen[-1].buckets == known
+    assert all(each.asked_since is None and each.failures == () for each in world.seen)
+    assert all(each.metrics_error is None for each in world.seen)
+
+
+def test_what_fallbacks_do_is_asked_again_and_again_and_nothing_waits_for_it() -> None:
+    seen = ({CANDIDATE: Given(3.0, 60.0)}, {CANDIDATE: True})
+    world, asker = asking(Need.FALLBACK, QueryError("away"), ZeroDivisionError("by 0"), seen)
+    world.run(100)
+
+    assert set(gaps(asker.asked)) == {FALLBACK.every}
+    known = world.session(KEY).fallback
+    assert known is not None
+    assert (known.answers, known.reached) == seen
+    assert world.seen[-1].fallback == known
     assert all(each.asked_since is None and each.failures == () for each in world.seen)
     assert all(each.metrics_error is None for each in world.seen)
 

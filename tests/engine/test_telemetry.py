@@ -24,7 +24,15 @@ def instruments() -> OperatorMetrics:
     made = OperatorMetrics("1.2.3")
     made.follow(
         shown=lambda: [
-            Shown("shop", "arrival", "Canary", serves_spec=False, available=True, degraded=True)
+            Shown(
+                "shop",
+                "arrival",
+                "Canary",
+                serves_spec=False,
+                available=True,
+                degraded=True,
+                falls_back=True,
+            )
         ],
         depth=lambda: 3.0,
         event_age=lambda: 7.0,
@@ -63,6 +71,7 @@ def test_what_belongs_to_a_model_is_shown(instruments: OperatorMetrics) -> None:
     assert value("modeldeployment_available", place) == 1
     assert value("modeldeployment_not_answering", place) == 0
     assert value("modeldeployment_service_degraded", place) == 1
+    assert value("modeldeployment_fallback_active", place) == 1
     assert value("modeldeployment_phase", {**place, "phase": "Canary"}) == 1
     assert value("model_rollouts_queue_depth") == 3
 

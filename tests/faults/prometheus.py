@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from model_rollouts.decision import INDEPENDENT
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
@@ -15,7 +16,14 @@ from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.history import LATELY_MS
-from model_rollouts.rollout import BucketsQuery, History, HistoryQuery, MirroredSizes, SizesQuery
+from model_rollouts.rollout import (
+    BucketsQuery,
+    FallbackQuery,
+    History,
+    HistoryQuery,
+    MirroredSizes,
+    SizesQuery,
+)
 from tests.faults.users import Sample, Users
 from tests.faults.virtual_time import NOON, now
 from tests.rollout.simulated_cluster import Answered
@@ -182,6 +190,13 @@ class Past:
         """Nothing: no model has histograms of its own here."""
         await self._answers()
         return {}
+
+    async def fallback(
+        self, namespace: str, query: FallbackQuery
+    ) -> tuple[dict[str, Given], dict[str, bool]]:
+        """Nothing: no model has a fallback here."""
+        await self._answers()
+        return {}, {}
 
     async def _answers(self) -> None:
         await asyncio.sleep(self._condition.past_takes_s)

@@ -23,6 +23,7 @@ from model_rollouts.api.deployment import ModelDeployment, read
 from model_rollouts.decision import INDEPENDENT, Dispersion
 from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import CLIENT_ERRORS, CountedObjective
 from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, Listener
@@ -51,6 +52,8 @@ from model_rollouts.rollout.observed import (
     Checked,
     Children,
     Failure,
+    FallbackQuery,
+    FallbackSeen,
     Gateway,
     History,
     MirroredSizes,
@@ -353,6 +356,12 @@ class World:
         self.sizes: MirroredSizes | None = None
         self.cases: WorstCases | None = None
         self.scraped_buckets: ScrapedBuckets | None = None
+        self.fallback: FallbackSeen | None = None
+        self.fallback_asked: list[FallbackQuery] = []
+        self.stood_in: dict[str, tuple[float, ...]] = {}
+        """What `Given` has: answers of the fallback, all to users, and failed ones, by version."""
+        self.reaches: dict[str, bool] = {}
+        """Whether the Service that stands in takes connections, by version; absent: unknown."""
         self.buckets_asked: list[BucketsQuery] = []
         self.cases_asked: list[CasesQuery] = []
         self.worst: dict[str, tuple[str, ...]] | None = {}
@@ -444,6 +453,7 @@ class World:
         self.memory, self.measures = Memory(), None
         self.checked = self.history = self.sizes = self.cases = None
         self.scraped_buckets = None
+        self.fallback = None
         self.tell("operator", "starts")
 
     # What is there
@@ -778,6 +788,7 @@ class World:
             absent=self.known_absent,
             sizes=self.sizes,
             buckets=self.scraped_buckets,
+            fallback=self.fallback,
             cases=self.cases,
             failures=(*self.failures, *self.unanswered),
             pods=self.pods_known() if self.knows_pods else None,
@@ -930,6 +941,15 @@ class World:
             }
             again_at = NOON + self.time + 2
             self.scraped_buckets = ScrapedBuckets(found.buckets, edges, again_at)
+        if found.fallback is not None:
+            self.fallback_asked.append(found.fallback)
+            names = {self.version_of(name)[1:]: name for name in found.fallback.revisions}
+            self.fallback = FallbackSeen(
+                found.fallback,
+                NOON + self.time + found.fallback.every,
+                {name: Given(*self.stood_in[v]) for v, name in names.items() if v in self.stood_in},
+                {name: self.reaches[v] for v, name in names.items() if v in self.reaches},
+            )
         if found.cases is not None:
             self.cases_asked.append(found.cases)
             if self.worst is not None:

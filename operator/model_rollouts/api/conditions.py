@@ -105,6 +105,11 @@ class ConditionType(Word):
         "`spec.capture` asks for answers that the version that serves does not tell. Present only "
         "while true.",
     )
+    FALLBACK_ACTIVE = (
+        "FallbackActive",
+        "Users get answers of `spec.fallback`, because the model does not answer them. Present "
+        "only while true.",
+    )
     CHANGES_UNSEEN = (
         "ChangesUnseen",
         "The operator does not see every change of objects around the rollout. "
@@ -212,6 +217,11 @@ class Reason(Word):
     RENDERED_BEFORE = (
         "RenderedBeforeCapture",
         "The version that serves was made before `spec.capture` asked for its answers.",
+    )
+    MODEL_FAILS = "ModelFails", "A version did not answer requests that its fallback answered."
+    FALLBACK_NOT_ANSWERING = (
+        "FallbackNotAnswering",
+        "The Service of `spec.fallback` takes no connections from the candidate's pods.",
     )
     VERSION_UNKNOWN = "VersionUnknown", "No revision has the version that the override names."
     INVALID_SPEC = "InvalidSpec", "This release of the operator refuses the spec."

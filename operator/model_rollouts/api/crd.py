@@ -25,6 +25,7 @@ _COLUMNS = (
     ("Ready", "string", _condition("Ready"), 1),
     ("Version", "string", ".spec.model.version", 1),
     ("Step", "integer", ".status.step", 1),
+    ("Fallback", "string", ".status.fallback.share", 1),
 )
 """Title, type, JSON path, and priority: 1 is shown only with `-o wide`."""
 

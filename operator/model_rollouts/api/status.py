@@ -111,6 +111,18 @@ class ShadowStatus(Part):
     met, e.g. `37 req/s`. Without latency objectives, those on errors are used."""
 
 
+class FallbackStatus(Part):
+    """What users got from fallbacks in the last five minutes."""
+
+    share: Annotated[str, Field(max_length=16)]
+    """Share of answers to users that the fallback gave, e.g. `4.8%`, of the versions that have
+    one."""
+    answers: Count
+    """Number of answers that the fallback gave."""
+    total: Count
+    """Number of answers to users, by the model or by the fallback."""
+
+
 class RouteAddress(Part):
     """Where clients reach the model."""
 
@@ -153,6 +165,9 @@ class Status(Part):
     """Step of `strategy.canary.steps` that the candidate is on, counted from 1."""
     shadow: ShadowStatus | None = None
     """Results of the candidate on mirrored requests."""
+    fallback: FallbackStatus | None = None
+    """What users got from fallbacks lately; absent where no version has `spec.fallback`, or there
+    were no requests."""
     objectives: tuple[ObjectiveStatus, ...] = Field(
         # One more than the spec has: the breaker is always on.
         default=(),

@@ -270,6 +270,7 @@ class Engine:
                 rollout.available,
                 rollout.failing,
                 rollout.degraded,
+                rollout.falls_back,
             )
 
 

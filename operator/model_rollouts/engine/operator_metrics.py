@@ -21,6 +21,7 @@ class Shown(NamedTuple):
     available: bool
     failing: bool = False
     degraded: bool = False
+    falls_back: bool = False
 
 
 class OperatorMetrics:
@@ -178,6 +179,11 @@ class _PerModel(Collector):
             "1 while the service misses its objectives, else 0.",
             labels=labels,
         )
+        falls_back = GaugeMetricFamily(
+            "modeldeployment_fallback_active",
+            "1 while users get answers of the fallback in place of the model, else 0.",
+            labels=labels,
+        )
         phase = GaugeMetricFamily(
             "modeldeployment_phase",
             "1 for the current phase of the ModelDeployment.",
@@ -189,12 +195,14 @@ class _PerModel(Collector):
             available.add_metric(place, float(each.available))
             failing.add_metric(place, float(each.failing))
             degraded.add_metric(place, float(each.degraded))
+            falls_back.add_metric(place, float(each.falls_back))
             if each.phase:
                 phase.add_metric([*place, each.phase], 1.0)
         yield not_serving
         yield available
         yield failing
         yield degraded
+        yield falls_back
         yield phase
 
 

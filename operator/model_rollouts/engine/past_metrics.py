@@ -6,18 +6,21 @@ has told of once others are.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from model_rollouts.decision import Dispersion
+from model_rollouts.metrics import fallbacks
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.body_sizes import Sizes, read_sizes, sizes_text
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.history import MOST_NAMED
 from model_rollouts.metrics.objectives import COMPLETED, CountedObjective, Template
 from model_rollouts.metrics.own_buckets import buckets_text, nearest, read_buckets
 from model_rollouts.metrics.selector import range_selector
+from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import PROXY, Listener
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
@@ -30,6 +33,7 @@ from model_rollouts.prometheus.history import (
 )
 from model_rollouts.rollout import (
     BucketsQuery,
+    FallbackQuery,
     History,
     HistoryQuery,
     MirroredSizes,
@@ -217,6 +221,26 @@ class PastMetrics:
             edges = read_buckets(decode_matrix(body), own.unit)
             found |= {(own.key, name): nearest(each, times) for name, each in edges.items()}
         return found
+
+    async def fallback(
+        self, namespace: str, query: FallbackQuery
+    ) -> tuple[dict[str, Given], dict[str, bool]]:
+        """What users got lately, and whether the Service that stands in is reached, by revision."""
+        now_ms = self._now_ms()
+
+        async def of(text: str) -> list[tuple[Mapping[str, str], list[Sample]]]:
+            body = await self._prometheus.query_range(
+                text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
+            )
+            return list(decode_matrix(body))
+
+        asked = (namespace, query.revisions, self._batching, query.pods)
+        return (
+            fallbacks.read_answers(
+                await of(fallbacks.answers_text(*asked)), await of(fallbacks.failed_text(*asked))
+            ),
+            fallbacks.read_reached(await of(fallbacks.reached_text(*asked))),
+        )
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)

@@ -22,6 +22,7 @@ _BESIDE: Mapping[Need, Callable[[Session, Observed, Plan], Question]] = {
     Need.SIZES: lambda session, seen, plan: Question(session, seen, sizes=plan.sizes),
     Need.CASES: lambda session, seen, plan: Question(session, seen, cases=plan.cases),
     Need.BUCKETS: lambda session, seen, plan: Question(session, seen, buckets=plan.buckets),
+    Need.FALLBACK: lambda session, seen, plan: Question(session, seen, fallback=plan.fallback),
 }
 """The question for what a plan asks for and never waits for."""
 

@@ -32,12 +32,15 @@ from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.queue import KeyedQueue
 from model_rollouts.engine.sessions import Session
 from model_rollouts.engine.store import Key
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.resources.shapes import Body
 from model_rollouts.rollout import (
     Apply,
     BucketsQuery,
     CasesQuery,
+    FallbackQuery,
+    FallbackSeen,
     History,
     HistoryQuery,
     MirroredSizes,
@@ -79,6 +82,11 @@ class AsksHistory(Protocol):
     ) -> Mapping[tuple[str, str], tuple[float, ...]]:
         """The edges in seconds by `Histogram.key` and revision, of those that were scraped."""
 
+    async def fallback(
+        self, namespace: str, query: FallbackQuery
+    ) -> tuple[Mapping[str, Given], Mapping[str, bool]]:
+        """`FallbackSeen.answers` and `.reached`."""
+
 
 class AsksCases(Protocol):
     """Asks the observer which answers differ most; raises ObserverError."""
@@ -101,6 +109,7 @@ class Question:
     sizes: SizesQuery | None = None
     cases: CasesQuery | None = None
     buckets: BucketsQuery | None = None
+    fallback: FallbackQuery | None = None
     silent: tuple[str, ...] = ()
 
     @property
@@ -115,8 +124,8 @@ class Question:
 
     @property
     def _asked(self) -> tuple[object, ...]:
-        about = (self.tries, self.history, self.sizes, self.cases, self.buckets, self.silent)
-        return self.generation, *about
+        beside = (self.sizes, self.cases, self.buckets, self.fallback, self.silent)
+        return self.generation, self.tries, self.history, *beside
 
 
 @dataclass(slots=True)
@@ -214,6 +223,7 @@ class Questions:
             Need.HISTORY: self._remember,
             Need.SIZES: self._measure,
             Need.BUCKETS: self._look_at_buckets,
+            Need.FALLBACK: self._look_at_fallback,
             Need.CASES: self._look_at_cases,
             Need.PARENTS: self._look_for_parents,
         }
@@ -313,6 +323,24 @@ class Questions:
         self._answered(key, Need.BUCKETS, NEVER)
         # The next plan is made with them, or says when they are asked for again.
         self._queue.add(key)
+
+    async def _look_at_fallback(self, key: Key, question: Question) -> None:
+        query, session = question.fallback, question.session
+        assert query is not None  # it is what is asked
+        answers: Mapping[str, Given] = {}
+        reached: Mapping[str, bool] = {}
+        try:
+            answers, reached = await self._historian.fallback(key.namespace, query)
+        except Exception as error:
+            # What holds is that nothing is known, and that Prometheus is away is told elsewhere.
+            ours = None if isinstance(error, (QueryError, AnswerError)) else error
+            _log.warning("%s: what fallbacks do is not known: %s", key, error, exc_info=ours)
+        if self._is_current(Need.FALLBACK, key, question):
+            again_at = self._clock() + query.every
+            session.fallback = FallbackSeen(query, again_at, answers, reached)
+            self._answered(key, Need.FALLBACK, NEVER)
+            # The next plan is made with it, and says when it is asked again.
+            self._queue.add(key)
 
     async def _look_at_cases(self, key: Key, question: Question) -> None:
         query, session = question.cases, question.session

@@ -359,6 +359,7 @@ class Reconciler:
         true = {each.get("type") for each in conditions if each.get("status") == "True"}
         session.serves_spec, session.available = "Ready" in true, "Available" in true
         session.degraded = "ServiceDegraded" in true
+        session.falls_back = "FallbackActive" in true
         session.failing = any(each.get("reason") == "NotAnswering" for each in conditions)
 
 

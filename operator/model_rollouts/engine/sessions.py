@@ -12,6 +12,7 @@ from model_rollouts.metrics.requests import MeasuredRollout, Request
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout import (
     Children,
+    FallbackSeen,
     Memory,
     MirroredSizes,
     Need,
@@ -59,6 +60,7 @@ class Session:
     sizes: MirroredSizes | None = None
     cases: WorstCases | None = None
     buckets: ScrapedBuckets | None = None
+    fallback: FallbackSeen | None = None
     weight: tuple[tuple[AsOf, str], float] | None = None
     """The share of users (0 to 1) that the route as of then gave to a revision."""
     asked: dict[Need, float] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Session:
     available: bool = False
     failing: bool = False
     degraded: bool = False
+    falls_back: bool = False
     _busy: bool = False
     _inbox: list[_Delivery] = field(default_factory=list)
 
@@ -106,6 +109,7 @@ class Session:
             sizes=self.sizes,
             cases=self.cases,
             buckets=self.buckets,
+            fallback=self.fallback,
         )
 
     def forget_generation(self, generation: int) -> None:

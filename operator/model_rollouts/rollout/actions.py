@@ -136,6 +136,8 @@ class Need(StrEnum):
     """`Observed.checked`, for the generation at hand."""
     HISTORY = "History"
     """`Observed.history`, of the wanted revision and of those that served before it."""
+    FALLBACK = "Fallback"
+    """`Observed.fallback`, as long as versions have a fallback. Nothing waits for it."""
     SIZES = "Sizes"
     """`Observed.sizes`, while some requests are not mirrored. Nothing waits for them."""
     CASES = "Cases"

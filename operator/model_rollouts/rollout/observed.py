@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from model_rollouts.decision import Dispersion, Histogram
 from model_rollouts.metrics.body_sizes import Sizes
+from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.pods import Pod
 from model_rollouts.routes.addresses import Address
@@ -135,6 +136,33 @@ class ScrapedBuckets:
     same: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FallbackQuery:
+    """Of which revisions it is asked what their fallback does, `every` so many seconds.
+
+    `pods` are as in `HistoryQuery`.
+    """
+
+    revisions: tuple[str, ...]
+    every: float
+    pods: frozenset[str] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSeen:
+    """What fallbacks did lately (`metrics.fallbacks.WINDOW_MS`), by revision.
+
+    `answers` are what users got. `reached` is whether the Service that
+    stands in takes connections from all pods. What Prometheus does not know is in neither. It is
+    asked again at `again_at` (Unix seconds).
+    """
+
+    asked: FallbackQuery
+    again_at: float
+    answers: Mapping[str, Given] = field(default_factory=dict)
+    reached: Mapping[str, bool] = field(default_factory=dict)
+
+
 MOST_CASES = 3
 """Disagreements that are named, of each objective."""
 
@@ -218,6 +246,8 @@ class Observed:
     """How large requests are, as it was known last; None until it was asked and answered."""
     buckets: ScrapedBuckets | None = None
     """Which edges histograms of the model server's own have; None until it was asked."""
+    fallback: FallbackSeen | None = None
+    """What fallbacks do, as it was known last; None until it was asked."""
     cases: WorstCases | None = None
     """Which answers differ most, as it was known last; None until it was asked and answered."""
     other_budgets: tuple[OtherBudget, ...] | None = ()

@@ -30,7 +30,7 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.objects import budget, companions, workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
-from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, Observed
+from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, FallbackQuery, Observed
 from model_rollouts.rollout.policies import chain, holds, needs
 from model_rollouts.rollout.policies.entry import Entry, admit
 from model_rollouts.rollout.policies.metrics_holds import behind_since, unscraped_since
@@ -88,9 +88,9 @@ class Plan:
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
     `Need.CHECK` that is tried dry, None when there is none, `alike` the Deployments of stored
     revisions that may be the same as that one, by name, `history` what `Need.HISTORY` is about,
-    `sizes` what `Need.SIZES` is about, `cases` what `Need.CASES` is, and
-    `buckets` what `Need.BUCKETS` is. `silent` are the Gateways that
-    say nothing of the route, as `namespace/name`: `Need.PARENTS` is whether they exist.
+    `sizes` what `Need.SIZES` is about, `cases` what `Need.CASES` is, `buckets` what `Need.BUCKETS`
+    is, and `fallback` what `Need.FALLBACK` is. `silent` are the Gateways that say nothing of the
+    route, as `namespace/name`: `Need.PARENTS` is whether they exist.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
     None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
     changed, None for never. `follows_pods`: the next plans are made with what is known of its pods;
@@ -110,6 +110,7 @@ class Plan:
     sizes: SizesQuery | None = None
     cases: CasesQuery | None = None
     buckets: BucketsQuery | None = None
+    fallback: FallbackQuery | None = None
     silent: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
@@ -272,7 +273,8 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     history = needs.history_query(state) if Need.HISTORY in asked else None
     ends_here = following is None and not asked and (plan.is_last or not plan.actions)
     cases, buckets = needs.cases_query(state), needs.buckets_query(state)
-    beside = {Need.CASES: cases, Need.BUCKETS: buckets}
+    fallback = needs.fallback_query(state)
+    beside = {Need.CASES: cases, Need.BUCKETS: buckets, Need.FALLBACK: fallback}
     rest = rest_of(state, held, plan.wake_at) if ends_here else None
     return replace(
         plan,
@@ -281,7 +283,7 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         # Not left to the next tick: all whose rest is over would be planned with it.
         wake_at=plan.wake_at if rest is None else rest.until,
         # An observer that is away makes no passes: its answer asks for one when it comes. So does
-        # that of Prometheus about buckets.
+        # that of Prometheus about buckets, and about fallbacks.
         needs=asked | {need for need, query in beside.items() if query is not None},
         tries=entry.tries,
         alike=entry.alike,
@@ -289,6 +291,7 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         sizes=sizes,
         cases=cases,
         buckets=buckets,
+        fallback=fallback,
         silent=() if route is None else silent_gateways(route),
         follows_pods=needs.follows_pods(state),
         doubted=own_pods.doubted(state.observed, state.memory.unknown_pods),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.rollout.policies import needs, suspension
-from model_rollouts.rollout.state import pod_causes, replicas
+from model_rollouts.rollout.state import pod_causes, replicas, second_chances
 from model_rollouts.rollout.state.state import GROWING_SECONDS, RolloutState, seconds
 
 ASK_AGAIN = 30.0
@@ -31,6 +31,8 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
         yield at - state.now
     again_at = needs.buckets_again_at(state)
     if again_at is not None:
+        yield again_at - state.now
+    if (again_at := second_chances.again_at(state)) is not None:
         yield again_at - state.now
     until = suspension.ends_at(state)
     if until is not None:

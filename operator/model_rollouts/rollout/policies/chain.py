@@ -14,6 +14,7 @@ from model_rollouts.rollout.policies import (
     admission,
     advance,
     by_route,
+    fallback_holds,
     holds,
     metrics_holds,
     observer_holds,
@@ -72,6 +73,7 @@ _BLIND_OR_FROZEN = frozenset(
         Reason.SCALING_UP,
         Reason.CATCHING_UP,
         *_OBSERVER_FAILS,
+        Reason.FALLBACK_NOT_ANSWERING,
         Reason.CANDIDATE_UNAVAILABLE,
         Reason.CANDIDATE_UNREACHABLE,
         Reason.PROGRESS_DEADLINE_EXCEEDED,
@@ -102,6 +104,7 @@ _NOT_JUDGED = Waiver(
             Reason.MIRROR_NOT_OBSERVED,
             Reason.SHADOW_HURTS_STABLE,
             *_UNCOMPARED,
+            Reason.FALLBACK_NOT_ANSWERING,
             Reason.LOW_LOAD,
             Reason.CAPACITY_PENDING,
         }
@@ -130,6 +133,9 @@ _ON_FEWER_COPIES = Waiver(
 
 _PAIRS_COME = Waiver(lambda _: True, frozenset({Reason.INSUFFICIENT_PAIRS}))
 """More mirrored requests give more pairs of answers."""
+
+_NO_USERS_YET = Waiver(lambda _: True, frozenset({Reason.FALLBACK_NOT_ANSWERING}))
+"""Mirrored requests have no fallback."""
 
 _PODS_TAKE_TURNS = Waiver(
     lambda state: state.promotion_verdict is not None,
@@ -200,6 +206,7 @@ HOLDS: tuple[Callable[[RolloutState], Hold | None], ...] = (
     observer_holds.behind,
     observer_holds.loses_records,
     observer_holds.few_pairs,
+    fallback_holds.not_answering,
     holds.low_load,
     holds.capacity,
     holds.exchanging,
@@ -232,7 +239,7 @@ ADVANCING = (
     Advancing(advance.reverted, ignores=(_NOT_JUDGED,)),
     Advancing(advance.immediate, ignores=(_NOT_JUDGED, _PODS_TAKE_TURNS, _IMMEDIATE_NOW)),
     Advancing(advance.replaced, ignores=(_NOT_JUDGED,)),
-    Advancing(advance.mirrors, ignores=(_ON_FEWER_COPIES, _PAIRS_COME)),
+    Advancing(advance.mirrors, ignores=(_ON_FEWER_COPIES, _PAIRS_COME, _NO_USERS_YET)),
     Advancing(advance.begins, ignores=(_ON_FEWER_COPIES, _SHADOW_ENDED_BY_HAND, _NOT_JUDGED)),
     Advancing(suspension.resumes, ignores=(_SUSPENDED,)),
     Advancing(advance.advances),

@@ -1,12 +1,12 @@
 """What a plan has to know that is not watched: checks before a start, and the past of a service."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import Histogram
 from model_rollouts.rollout.objects.route import follows_spec
-from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, Observed
-from model_rollouts.rollout.state import current_service, current_trial
+from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, FallbackQuery, Observed
+from model_rollouts.rollout.state import current_service, current_trial, second_chances
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial.guards import guards_latency
 from model_rollouts.rollout.trial.objectives import LADDER, own_histograms
@@ -142,6 +142,14 @@ def _lacking_buckets(state: RolloutState) -> BucketsQuery | None:
     if not lacking:
         return None
     return BucketsQuery(tuple(lacking.items()), names, _own_pods(state))
+
+
+def fallback_query(state: RolloutState) -> FallbackQuery | None:
+    """What is asked about fallbacks; None when nothing is, or it was asked lately."""
+    query = second_chances.query(state)
+    if query is None or second_chances.again_at(state) is not None:
+        return None
+    return replace(query, pods=_own_pods(state))
 
 
 def cases_query(state: RolloutState) -> CasesQuery | None:

@@ -17,6 +17,7 @@ _LOOK_AT = frozenset(
         ConditionType.SERVICE_DEGRADED,
         ConditionType.OVERRIDE_IGNORED,
         ConditionType.PARENT_REJECTED,
+        ConditionType.FALLBACK_ACTIVE,
     }
 )
 """Conditions that stay as long as you do nothing."""

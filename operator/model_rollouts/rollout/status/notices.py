@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from model_rollouts.api.conditions import ConditionType, Reason
+from model_rollouts.api.conditions import ConditionType, Reason, find_condition
 from model_rollouts.rollout.objects import restarts
 from model_rollouts.rollout.objects.restarts import Restart
+from model_rollouts.rollout.state import second_chances
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.routes.acceptance import rejections_of
+from model_rollouts.text import clock, count, listed, observed
 
 
 class Notice(NamedTuple):
@@ -19,6 +21,7 @@ class Notice(NamedTuple):
 
 
 TYPES = (
+    ConditionType.FALLBACK_ACTIVE,
     ConditionType.OVERRIDE_IGNORED,
     ConditionType.PARENT_REJECTED,
     ConditionType.RESTARTING,
@@ -37,6 +40,7 @@ def _found(state: RolloutState) -> Iterator[Notice]:
     yield from _rejected(state)
     yield from _restart(state)
     yield from _capture(state)
+    yield from _fallback(state)
 
 
 def _rejected(state: RolloutState) -> Iterator[Notice]:
@@ -104,3 +108,25 @@ def _override(state: RolloutState) -> Iterator[Notice]:
             f"strategy.override has no effect: no revision has version {asked.version}. Known "
             f"versions are {', '.join(known)}. Correct the version, or remove the override.",
         )
+
+
+def _fallback(state: RolloutState) -> Iterator[Notice]:
+    """Users notice little of it, and that is why somebody has to be told."""
+    told = [
+        f"version {each.revision.version} did not answer {count(each.of_fallback)} of "
+        f"{count(each.total)} requests of users in the last 5 min "
+        f"({observed(each.of_fallback / each.total)})"
+        for each in second_chances.answers(state)
+        if each.of_fallback
+    ]
+    if not told:
+        return
+    type = ConditionType.FALLBACK_ACTIVE
+    known = find_condition(state.deployment.status.conditions, type)
+    since = state.now if known is None else known.last_transition_time.timestamp()
+    yield Notice(
+        type,
+        Reason.MODEL_FAILS,
+        f"Since {clock(since, state.now)} users get answers of the fallback: {listed(told)}. The "
+        "model is judged by what it did itself. Check its pods, or apply another version.",
+    )

@@ -15,6 +15,7 @@ from model_rollouts.api.status import (
     LONGEST_HISTORY,
     LONGEST_MESSAGE,
     Arm,
+    FallbackStatus,
     ObjectiveStatus,
     RouteAddress,
     ShadowStatus,
@@ -25,6 +26,7 @@ from model_rollouts.resources.names import selector
 from model_rollouts.rollout.memory import Memory, PeakLoad, Written
 from model_rollouts.rollout.objects.workloads import gateway_accepted
 from model_rollouts.rollout.standing import Hold, Roles, Standing
+from model_rollouts.rollout.state import second_chances
 from model_rollouts.rollout.state.forecast import expected_canary, plan_sentence
 from model_rollouts.rollout.state.recorded_roles import record_of
 from model_rollouts.rollout.state.state import RolloutState
@@ -45,7 +47,7 @@ from model_rollouts.rollout.status.progress import Progress, progress_of
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial import stored_evidence
 from model_rollouts.routes.record import encode
-from model_rollouts.text import cut
+from model_rollouts.text import cut, observed
 
 ANSWER_REFRESH = 10.0
 """What a check or a list is answered with is told soon, and not at once: two operators that heard
@@ -85,6 +87,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
         candidate=None if candidate is None else _arm(candidate, given.weight),
         step=given.step,
         shadow=_shadow(given, memory, before),
+        fallback=given.fallback,
         objectives=objectives,
         history=tuple(
             past.model_copy(update={"message": cut(past.message, LONGEST_MESSAGE)})
@@ -166,6 +169,18 @@ def _addresses(state: RolloutState) -> tuple[RouteAddress, ...] | None:
     return tuple(
         RouteAddress(url=cut(each.url, 512), gateway=cut(each.gateway, 320))
         for each in checked.gateway.addresses
+    )
+
+
+def _fallback(state: RolloutState) -> FallbackStatus | None:
+    """What users got from fallbacks lately."""
+    known = second_chances.answers(state)
+    total = sum(each.total for each in known)
+    if not total:
+        return None
+    given = min(sum(each.of_fallback for each in known), total)
+    return FallbackStatus(
+        share=observed(given / total).replace(" ", ""), answers=given, total=total
     )
 
 
@@ -340,7 +355,7 @@ def current_status(state: RolloutState, held: tuple[Hold, ...]) -> Status:
 
 def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
     """Where the rollout is."""
-    expected = expected_canary(state)
+    expected, relieved = expected_canary(state), second_chances.relieves(state)
     return StatusInput(
         deployment=state.deployment,
         phase=Phase.PAUSED if state.spec.paused else state.phase,
@@ -367,13 +382,14 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         desired=state.desired,
         scale_down=capacity_words.scale_down(state),
         in_place=capacity_words.in_place(state),
-        failing=None if state.is_asleep else service_words.failing(state),
+        failing=None if state.is_asleep or relieved else service_words.failing(state),
         degraded=service_words.degraded(state),
         scrapes=scrape_words.interval(state),
         not_counted=pod_words.not_counted(state),
         dropped=_dropped(state),
         budget_omitted=budget_words.omitted(state),
         notices=notices(state),
+        fallback=_fallback(state),
         addresses=_addresses(state),
         cases=state.observed.cases,
         unseen=service_words.unseen(state.observed.unlisted),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.phase import Phase
-from model_rollouts.api.status import Past, RouteAddress
+from model_rollouts.api.status import FallbackStatus, Past, RouteAddress
 from model_rollouts.decision import Forecast, Step
 from model_rollouts.rollout.memory import Clocks, Trial
 from model_rollouts.rollout.observed import WorstCases
@@ -72,6 +72,8 @@ class StatusInput:
     """Where clients reach the model; None while nothing was asked about it."""
     notices: tuple[Notice, ...] = ()
     """What is told beside the rollout, a condition each."""
+    fallback: FallbackStatus | None = None
+    """What users got from fallbacks lately; None where nothing is known of it."""
     cases: WorstCases | None = None
     """Which answers differ most, as the observer told it last; None while it was not asked."""
     unseen: str | None = None
