@@ -68,8 +68,8 @@ ROOM = (
     "without a gap between them no number of requests decides"
 )
 NO_GATE = (
-    "found no objective with the role Gate, write at least one of another type than "
-    "Disagreement: without a Gate nothing is checked before promotion"
+    "found no objective with the role Gate for all requests, write at least one of another type "
+    "than Disagreement and without slice: without a Gate nothing is checked before promotion"
 )
 NO_SHADOW = (
     "found no shadow, write {sideEffects: None} if answering a request changes nothing else, "
@@ -1479,6 +1479,173 @@ FALLBACK: list[Row] = [
         "whether an answer of gRPC failed is known at its end, when users have it already",
     ),
 ]
+LONG_HAUL = {"name": "long-haul", "header": "x-haul", "value": "long"}
+LARGE: dict[str, Any] = {"name": "large", "contentLength": {"atLeast": "8Ki"}}
+SLICE_HEADER = (
+    "write a header of your own, such as x-haul: this one is a secret, belongs to one connection, "
+    "or does not reach the model as it was sent"
+)
+
+
+def sliced(slices: list[dict[str, Any]], *others: dict[str, Any]) -> dict[str, Any]:
+    """A spec with these slices, each with an objective, and with other objectives."""
+    judged = [{**ERRORS, "name": f"of-{n}", "slice": s["name"]} for n, s in enumerate(slices)]
+    return {**MINIMAL["spec"], "slices": slices, "objectives": [ERRORS, *judged, *others]}
+
+
+SLICES: list[Row] = [
+    (
+        "spec.objectives",
+        [ERRORS, {**ERRORS, "name": "of-long", "slice": "long-haul"}],
+        "spec.objectives",
+        "found an objective with a slice that spec.slices does not have, write a slice of that "
+        "name into spec.slices, or remove it from the objective",
+    ),
+    (
+        "spec",
+        sliced([LONG_HAUL], {**ERRORS, "name": "of-short", "slice": "short-haul"}),
+        "spec.objectives",
+        "found an objective with a slice that spec.slices does not have, write a slice of that "
+        "name into spec.slices, or remove it from the objective",
+    ),
+    ("spec.objectives", [{**ERRORS, "slice": "long-haul"}], "spec.objectives", NO_GATE),
+    *(
+        (
+            "spec",
+            sliced([LONG_HAUL], {**found, "name": "other", "slice": "long-haul"}),
+            "spec.objectives[2].slice",
+            f"found slice long-haul with {said}, remove slice, or use the type Availability or "
+            "Latency without histogram and stage: the proxy counts slices, and what the model "
+            "server counts does not know them",
+        )
+        for found, said in (
+            (COUNTERS, "type Counters"),
+            (DISAGREEMENT, "type Disagreement"),
+            (
+                {
+                    **LATENCY,
+                    "latency": {
+                        "within": "300ms",
+                        "share": "99%",
+                        "histogram": {"metric": "request_predict_seconds", "unit": "Seconds"},
+                    },
+                },
+                "a histogram or stage",
+            ),
+            (
+                {**LATENCY, "latency": {"within": "300ms", "share": "99%", "stage": "Predict"}},
+                "a histogram or stage",
+            ),
+        )
+    ),
+    (
+        "spec.objectives",
+        objective(slice="Long haul"),
+        "spec.objectives[0].slice",
+        f"found 'Long haul', {LABEL}",
+    ),
+    (
+        "spec",
+        sliced([LONG_HAUL, {**LARGE, "name": "long-haul"}]),
+        "spec.slices",
+        "found two slices with the same name, write a different name for each",
+    ),
+    *(
+        (
+            "spec",
+            sliced([first, {"name": "second", "header": "x-haul", **second}]),
+            "spec.slices",
+            "found a slice that has all requests of another one of the same header, write values "
+            "or prefixes of which no request has two: its requests would be judged twice",
+        )
+        for first, second in (
+            (LONG_HAUL, {"value": "long"}),
+            (LONG_HAUL, {"prefix": "lo"}),
+            ({"name": "first", "header": "x-haul", "prefix": "lo"}, {"prefix": "long"}),
+        )
+    ),
+    (
+        "spec",
+        sliced([LARGE, {"name": "larger", "contentLength": {"atLeast": "1Mi"}}]),
+        "spec.slices",
+        "found two slices with contentLength, write one: the larger requests would be in both",
+    ),
+    (
+        "spec.slices",
+        [{"name": f"s-{n}", "header": "x-haul", "value": f"{n}"} for n in range(9)],
+        "spec.slices",
+        "Too many: 9: must have at most 8 items",
+    ),
+    *(
+        ("spec.slices", [{"name": "s", **form}], f"spec.slices[0]{field}", message)
+        for form, field, message in (
+            (
+                {},
+                "",
+                "found neither of header and contentLength, write either `header` with `value` or "
+                "`prefix`, or `contentLength`",
+            ),
+            ({**LONG_HAUL, **LARGE}, "", "found both header and contentLength, write either"),
+            (
+                {"header": "x-haul"},
+                "",
+                "found neither of value and prefix, write either `value` or `prefix`: what the "
+                "header of a request in the slice is, or how it begins",
+            ),
+            ({**LONG_HAUL, "prefix": "l"}, "", "found both value and prefix, write either"),
+            (
+                {"value": "long", "contentLength": {"atLeast": "8Ki"}},
+                "",
+                "found value without header, write the `header` that has it, or remove it",
+            ),
+            (
+                {"header": "X-Haul", "value": "long"},
+                ".header",
+                "found 'X-Haul', write the name of a request header in lower case, such as x-haul",
+            ),
+            (
+                {"header": "content-length", "prefix": "9"},
+                ".header",
+                "found 'content-length', write contentLength: {atLeast: 8Ki} in place of header: "
+                "sizes are compared as numbers",
+            ),
+            *(
+                (
+                    {"header": header, "value": "long"},
+                    ".header",
+                    f"found '{header}', {SLICE_HEADER}",
+                )
+                for header in (
+                    "authorization",
+                    "connection",
+                    "transfer-encoding",
+                    "host",
+                    "x-model-shadow",
+                    "x-envoy-retry-on",
+                )
+            ),
+            *(
+                (
+                    {"header": "x-haul", field: " long"},
+                    f".{field}",
+                    "found ' long', write printable ASCII without space around it, such as long; "
+                    "values are no patterns",
+                )
+                for field in ("value", "prefix")
+            ),
+            *(
+                (
+                    {"contentLength": {"atLeast": size}},
+                    ".contentLength.atLeast",
+                    f"found '{size}', write a size such as 8Ki or 1Mi, from 1Ki to 9999Mi",
+                )
+                for size in ("8192", "8KB", "0Ki", "1.5Mi")
+            ),
+            ({"contentLength": {}}, ".contentLength.atLeast", "Required value"),
+            ({**LONG_HAUL, "name": "Long"}, ".name", f"found 'Long', {LABEL}"),
+        )
+    ),
+]
 ROWS = [
     *METADATA,
     *MODEL,
@@ -1495,4 +1662,5 @@ ROWS = [
     *STRATEGY,
     *CAPTURE,
     *FALLBACK,
+    *SLICES,
 ]

@@ -260,6 +260,23 @@ GOOD: dict[str, dict[str, Any]] = {
         "spec.strategy": {"mode": "Immediate"},
         "spec.objectives": [ERRORS, DISAGREEMENT],
     },
+    "slices of a header and of a size, with objectives that say less or more than those of all": {
+        "spec.slices": [
+            {"name": "long-haul", "header": "x-haul", "value": "long"},
+            {"name": "short-haul", "header": "x-haul", "prefix": "short-"},
+            {"name": "large", "contentLength": {"atLeast": "8Ki"}},
+        ],
+        "spec.objectives": [
+            ERRORS,
+            LATENCY,
+            {**ERRORS, "name": "long-errors", "slice": "long-haul"},
+            {**LATENCY, "name": "large-latency", "slice": "large", "role": "Guard"},
+            {**LATENCY, "name": "short-latency", "slice": "short-haul"}
+            | {"latency": {"within": "400ms", "share": "95%"}},
+            {**LATENCY, "name": "long-latency", "slice": "long-haul"}
+            | {"latency": {"within": "1s", "share": "90%"}},
+        ],
+    },
     "own counters alone": {"spec.objectives": [COUNTERS]},
     "any name that a metric can have": {
         "spec.objectives": [

@@ -7,6 +7,7 @@ import pytest
 from model_rollouts.decision import (
     Decision,
     Forecast,
+    Slice,
     Step,
     allowed_steps,
     errors,
@@ -114,3 +115,21 @@ def test_latency_is_proven_for_promotion_where_the_load_is_comparable() -> None:
     # The last step has to show all of it in any case.
     assert everywhere.seconds == at_the_end.seconds
     assert nowhere.underpowered
+
+
+def test_a_gate_on_a_slice_waits_for_the_requests_of_the_slice() -> None:
+    of_slice = errors("few", 0.99, slice=Slice("long-haul"))
+    judge = judge_of(errors("errors", 0.99), of_slice)
+
+    common, rare = (
+        forecast_decision(judge, 50, deadline=DAY, shares={"long-haul": part})
+        for part in (0.2, 0.00002)
+    )
+
+    assert common.decision is Decision.PASS
+    assert common.seconds > 1.3 * forecast_decision(judge, 50, deadline=DAY).seconds
+    assert (rare.decision, rare.underpowered) == (Decision.INCONCLUSIVE, True)
+    assert rare.words.endswith(
+        "Slice long-haul is too rare for few: it has 0.002 % of requests, 0.001 req/s."
+    )
+    assert "Slice" not in common.words

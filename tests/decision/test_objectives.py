@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from model_rollouts.decision import (
     ObjectiveError,
     Role,
     Rules,
+    Slice,
     breaker,
     counters,
     errors,
@@ -68,6 +70,10 @@ from tests.decision.made_up import EDGES
         (
             lambda: Objective(name="x", kind=Kind.LATENCY, good=0.1, bad=0.2, accept=0.2),
             "'x', latency: found None, write it for the kind Latency",
+        ),
+        (
+            lambda: replace(counters("c", 0.01, 0.02), slice=Slice("long-haul")),
+            "'c', slice: found long-haul, write it for requests that the proxy counts only",
         ),
         (lambda: Rules(()), "role: found no Gate among []"),
         (lambda: Rules((breaker(),)), "role: found no Gate among ['breaker']"),
@@ -166,6 +172,14 @@ def test_defaults() -> None:
         ),
         (errors("e", 0.99999), "99.999 % of requests must succeed"),
         (restarts(), "at most 0.01 restarts per pod-minute are allowed"),
+        (
+            errors("e", 0.99, slice=Slice("long-haul")),
+            "99 % of requests of slice long-haul must succeed",
+        ),
+        (
+            latency("l", 0.3, 0.99, EDGES, slice=Slice("long-haul")),
+            "99 % of requests of slice long-haul must take at most 300 ms",
+        ),
     ],
 )
 def test_promises_read_as_people_say_them(objective: Objective, words: str) -> None:
@@ -196,6 +210,31 @@ def test_each_histogram_is_another_promise_and_none_is_that_of_earlier_releases(
 
     assert len(set(definitions)) == len(histograms)
     assert "stable=Bracket(lower=0.3, upper=0.3, far=0.4))" in definitions[0]
+
+
+def test_each_slice_is_another_promise_and_none_is_that_of_earlier_releases() -> None:
+    slices = [None, Slice("a"), Slice("b"), Slice("a", by_stable=False)]
+
+    definitions = [errors("e", 0.99, slice=each).definition for each in slices]
+
+    assert len(set(definitions)) == len(slices)
+    assert definitions[0].endswith("counters=None)")
+
+
+def test_what_stable_does_not_count_is_held_against_the_target_alone() -> None:
+    made = [
+        errors("e", 0.99, compare=Compare.STABLE, slice=Slice("a", by_stable=False)),
+        latency("l", 0.3, 0.99, EDGES, slice=Slice("a", by_stable=False)),
+    ]
+
+    assert [each.compare for each in made] == [Compare.TARGET] * 2
+    assert errors("e", 0.99, slice=Slice("a")).compare is Compare.AUTO
+
+
+def test_less_for_a_longer_time_may_be_promised_to_a_slice() -> None:
+    of_slice = latency("b", 0.4, 0.95, EDGES, slice=Slice("long-haul"))
+
+    assert Rules((latency("a", 0.3, 0.99, EDGES), of_slice)).objectives[1] is of_slice
 
 
 def test_requests_that_clients_gave_up_on_are_bad() -> None:

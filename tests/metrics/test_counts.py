@@ -753,3 +753,49 @@ def test_without_a_pod_label_the_target_is_the_process() -> None:
     world.write(COMPLETED, {-0.5: 1, 0.5: 3}, pod=None, job="b")
 
     assert totals(count(world, rollout(), 1)) == [6]
+
+
+def test_a_slice_is_counted_by_series_of_its_own_from_its_first_request_on() -> None:
+    world = World()
+    world.write(UPTIME, _steady())
+    world.write(COMPLETED, {-0.5: 100, 0.5: 110, 1.5: 120, 2.5: 130})
+    for slice, total, failed in (
+        ("long", {1.5: 4, 2.5: 9}, {2.5: 2}),
+        ("large", {-0.5: 7, 0.5: 8, 1.5: 8, 2.5: 8}, {}),
+    ):
+        labels = {"envoy_slice": slice, "envoy_http_conn_manager_prefix": "live"}
+        world.write("envoy_slice_total", total, more=labels)
+        world.write("envoy_slice_failed", failed, more=labels)
+    # Mirrored requests of the same slice are another arm's.
+    copies = {"envoy_slice": "long", "envoy_http_conn_manager_prefix": "shadow"}
+    world.write("envoy_slice_total", {0.5: 50, 1.5: 60, 2.5: 70}, more=copies)
+
+    records = count(
+        world,
+        rollout(objectives=[errors("errors"), errors("long", "long"), errors("large", "large")]),
+        3,
+    )
+
+    assert totals(records) == [10, 10, 10]
+    tallies = [each.arms["candidate"].tallies for each in records]
+    assert [(each["long"].total, each["long"].bad) for each in tallies] == [
+        (0, (0,)),
+        (4, (0,)),
+        (5, (2,)),
+    ]
+    assert [each["large"].total for each in tallies] == [1, 0, 0]
+
+
+def test_requests_of_a_slice_that_were_given_up_on_are_slower_than_its_edge() -> None:
+    labels = {"envoy_slice": "long", "envoy_http_conn_manager_prefix": "live"}
+    world = World()
+    world.write(UPTIME, _steady())
+    world.write(COMPLETED, {-0.5: 100, 0.5: 110})
+    world.write("envoy_slice_time_count", {-0.5: 10, 0.5: 16}, more=labels)
+    world.write("envoy_slice_time_bucket", {-0.5: 9, 0.5: 14}, more=labels | {"le": "399"})
+    world.write("envoy_slice_given_up", {0.5: 3}, more=labels)
+
+    (record,) = count(world, rollout(objectives=[errors("e"), latency("p95", [0.4], "long")]), 1)
+
+    tally = record.arms["candidate"].tallies["p95"]
+    assert (tally.total, tally.bad) == (9, (4,))

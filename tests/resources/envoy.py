@@ -22,6 +22,7 @@ from aiohttp import web
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.fallback_proxy import Chance, with_fallback
 from model_rollouts.resources.proxy import ProxyPorts, bootstrap
+from model_rollouts.resources.slices import CountedSlice
 
 PATIENCE_S = 60.0
 REVISION = "arrival-delay-0123456789"
@@ -84,6 +85,7 @@ async def proxied(
     user: int | None = None,
     revision: str = REVISION,
     pod: str = POD,
+    counted: Sequence[CountedSlice] = (),
 ) -> AsyncIterator[Proxied]:
     """A model server and its proxy, both ended afterwards. `change` edits the bootstrap.
 
@@ -96,7 +98,9 @@ async def proxied(
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ports = ProxyPorts(live, shadow, metrics, f"{folder}/admin.sock", address)
-        config = bootstrap(revision, model_port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+        config = bootstrap(
+            revision, model_port, edges_ms, ports, in_mesh=in_mesh, sender=sender, counted=counted
+        )
         if chance is not None:
             config = with_fallback(config, chance, revision)
         change(config)

@@ -25,13 +25,13 @@ from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
 from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.objectives import CLIENT_ERRORS, CountedObjective
+from model_rollouts.metrics.objectives import CLIENT_ERRORS, SLICE, CountedObjective
 from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, Listener
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import restart
 from model_rollouts.resources.canonical import canonical_template
 from model_rollouts.resources.capture import Observer
-from model_rollouts.resources.controller_revision import counted_ms
+from model_rollouts.resources.controller_revision import counted_ms, stored_input
 from model_rollouts.resources.pod import ProxySettings
 from model_rollouts.rollout.actions import (
     Accompany,
@@ -127,6 +127,8 @@ class Answered:
     """How many took so many seconds in a stage that the model server has a histogram of."""
     buckets: tuple[float, ...] = ()
     """The edges of that histogram."""
+    sliced: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """How many of the requests were in a slice, and how many of those were bad."""
 
     def __add__(self, other: "Answered") -> "Answered":
         slow = Counter(self.slow) + Counter(other.slow)
@@ -141,6 +143,13 @@ class Answered:
             self.lost + other.lost,
             Counter(self.staged) + Counter(other.staged),
             self.buckets or other.buckets,
+            {
+                name: (mine[0] + theirs[0], mine[1] + theirs[1])
+                for name in {*self.sliced, *other.sliced}
+                for mine, theirs in [
+                    (self.sliced.get(name, (0, 0)), other.sliced.get(name, (0, 0)))
+                ]
+            },
         )
 
     def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
@@ -149,6 +158,9 @@ class Answered:
             if "pairs" in objective.total[0].counter.metric:
                 return Tally(self.paired, (self.differing,))
             return Tally(self.requests, (self.lost,))
+        if slices := dict(objective.total[0].counter.labels).get(SLICE):
+            total, bad = self.sliced.get(slices, (0, 0))
+            return Tally(total, (bad,))
         levels = []
         for terms in objective.bad:
             edges = [term.edge for term in terms if term.edge is not None]
@@ -304,6 +316,12 @@ class World:
     """The edges of the model server's own histogram of it, by version; none when not named."""
     exports: frozenset[str] | None = None
     """The names of the histograms that model servers export; None for whichever is asked for."""
+    slices: dict[str, float] = field(default_factory=dict)
+    """Share of the requests that are in a slice, by its name."""
+    drawn: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The same of the requests that come to a version, where they are others."""
+    sliced_errors: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Share of bad answers in a slice, by version; those of the others are `errors`."""
     usual: float | None = None
     """The time in seconds above stable's p99, as Prometheus knows it."""
     start_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -583,9 +601,12 @@ class World:
         self.past.append(Served(begin, end, arms, pods, warming, unscraped, seen))
 
     def _answered(self, version: str, requests: int, bad: float) -> Answered:
+        sliced = self._sliced(version, requests, bad)
+        others = requests - sum(total for total, _ in sliced.values())
         return Answered(
             requests,
-            sum(self.random.random() < bad for _ in range(requests)),
+            sum(self.random.random() < bad for _ in range(others))
+            + sum(failed for _, failed in sliced.values()),
             {
                 seconds: sum(self.dice.random() < share for _ in range(requests))
                 for seconds, share in self.slow.get(version, {}).items()
@@ -597,7 +618,17 @@ class World:
                 for seconds, share in self.staged.get(version, {}).items()
             },
             buckets=self.buckets.get(version, ()),
+            sliced=sliced,
         )
+
+    def _sliced(self, version: str, requests: int, bad: float) -> dict[str, tuple[int, int]]:
+        """The requests in each slice, and the bad ones; no request is in two."""
+        found = {}
+        for name, share in (self.slices | self.drawn.get(version, {})).items():
+            fails = self.sliced_errors.get(version, {}).get(name, bad)
+            total = sum(self.random.random() < share for _ in range(requests))
+            found[name] = (total, sum(self.random.random() < fails for _ in range(total)))
+        return found
 
     def _refused(self, version: str, requests: int) -> int:
         share = self.refused.get(version, 0.0)
@@ -683,6 +714,8 @@ class World:
             if blind:
                 message = f"Prometheus scraped no pod of revision {arm.revision}"
                 findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
+            known = {each["name"] for each in stored_input(stored).get("slices", ())}
+            given = replace(given, sliced={n: s for n, s in given.sliced.items() if n in known})
             tallies = {
                 each.name: given.tally(each, counted_ms(stored))
                 for each in request.rollout.objectives

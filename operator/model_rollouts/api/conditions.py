@@ -141,6 +141,11 @@ class Reason(Word):
         "SplitNotObserved",
         "Candidate and stable do not get requests in the proportion of their weights.",
     )
+    ARMS_DIFFER = (
+        "ArmsDiffer",
+        "A slice of the requests does not come to candidate and stable in the proportion of their "
+        "weights, so that both have different users.",
+    )
     MIRROR_NOT_OBSERVED = (
         "MirrorNotObserved",
         "The candidate does not get the share of mirrored requests that the route says.",

@@ -17,6 +17,8 @@ from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
 from model_rollouts.api.route import Route
 from model_rollouts.api.runtimes import Runtime, exported, stages_of
+from model_rollouts.api.slices import LARGEST_NUMBER as MOST_SLICES
+from model_rollouts.api.slices import SLICES, Slice
 from model_rollouts.api.status import Status
 from model_rollouts.api.strategy import LONGEST_NAME, Strategy
 from model_rollouts.api.template import CONTAINER, PodTemplate
@@ -142,6 +144,15 @@ _SECOND_CHANCE_BY_HTTP = Rule(
 )
 
 
+_SLICES_ARE_THERE = Rule(
+    "self.objectives.all(o, !has(o.slice) || "
+    "(has(self.slices) && self.slices.exists(s, s.name == o.slice)))",
+    "found an objective with a slice that spec.slices does not have, write a slice of that name "
+    "into spec.slices, or remove it from the objective",
+    field=".objectives",
+)
+
+
 class Protocol(Word):
     """What is spoken on the port of the model server."""
 
@@ -162,6 +173,7 @@ class Spec(
         _COMPARED_ARE_JSON,
         *_STAGES_ARE_EXPORTED,
         _SECOND_CHANCE_BY_HTTP,
+        _SLICES_ARE_THERE,
     ),
 ):
     """The desired state."""
@@ -194,6 +206,9 @@ class Spec(
     passes every Gate is promoted. Defaults to one Gate named `errors`: `99.9%` of requests must
     succeed. In addition, the objective `breaker` is always on: it rolls back a version that fails
     more than 20 % of requests."""
+    slices: tuple[Slice, ...] = Field(default=(), max_length=MOST_SLICES, json_schema_extra=SLICES)
+    """Parts of the requests that objectives judge on their own, at most eight. The proxy counts
+    them, so that adding, changing or removing one makes another revision, with new pods."""
     strategy: Strategy = Strategy()
     """How a version is rolled out."""
     capture: Capture | None = None

@@ -343,6 +343,18 @@ class Objective(
             field=".compare",
         ),
         Rule(
+            "!has(self.slice) || "
+            f"self.type in ['{ObjectiveType.AVAILABILITY.value}', "
+            f"'{ObjectiveType.LATENCY.value}'] && "
+            "!(has(self.latency) && (has(self.latency.histogram) || has(self.latency.stage)))",
+            "remove slice, or use the type Availability or Latency without histogram and stage: "
+            "the proxy counts slices, and what the model server counts does not know them",
+            found="'slice ' + self.slice + ' with ' + "
+            f"(self.type == '{ObjectiveType.LATENCY.value}' "
+            "? 'a histogram or stage' : 'type ' + self.type)",
+            field=".slice",
+        ),
+        Rule(
             f"self.name != '{BREAKER}'",
             "write another name: this one is reserved for the objective that is always on",
             found=shown("self.name"),
@@ -371,6 +383,9 @@ class Objective(
     """What the objective decides. Defaults to `Gate`, and for the type Disagreement to `Guard`:
     agreement is not quality. Use `Guard` for a metric with too little traffic to decide, and
     `Report` to try out an objective."""
+    slice: Label | None = None
+    """Name of one of `spec.slices`: only its requests are judged. Only for the types Availability
+    and Latency without `histogram` and `stage`. Without it, all requests are judged."""
     compare: Compare = Compare.AUTO
     """What the candidate is compared with. Defaults to `Auto`, so that an incident that affects
     both versions does not roll back the candidate. Has no effect for the type Disagreement, which
@@ -405,12 +420,15 @@ OBJECTIVES = ATOMIC | rules(
         "found two objectives with the same name, write a different name for each",
     ),
     Rule(
-        f"self.exists(o, o.type != 'Disagreement' && {is_or_absent('o.role', 'Gate')})",
-        "found no objective with the role Gate, write at least one of another type than "
-        "Disagreement: without a Gate nothing is checked before promotion",
+        "self.exists(o, o.type != 'Disagreement' && !has(o.slice) && "
+        f"{is_or_absent('o.role', 'Gate')})",
+        "found no objective with the role Gate for all requests, write at least one of another "
+        "type than Disagreement and without slice: without a Gate nothing is checked before "
+        "promotion",
     ),
     Rule(
         f"self.all(a, !({_timed_gate('a')}) || self.all(b, !({_timed_gate('b')}) || "
+        "has(a.slice) != has(b.slice) || (has(a.slice) && a.slice != b.slice) || "
         "duration(a.latency.within) > duration(b.latency.within) || "
         "double(a.latency.share.replace('%', '')) <= double(b.latency.share.replace('%', ''))))",
         "found a latency Gate that another one with the same or a shorter time already covers, "

@@ -60,6 +60,8 @@ class ObjectiveStatus(Part):
 
     name: Name
     """Name of the objective."""
+    slice: Name | None = None
+    """Name of the slice whose requests it is about. Absent for an objective on all requests."""
     verdict: Verdict
     """Whether the objective passed."""
     bad: Count

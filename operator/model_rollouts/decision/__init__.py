@@ -73,6 +73,7 @@ from model_rollouts.decision.objective import (
     Objective,
     ObjectiveError,
     Role,
+    Slice,
     promise,
 )
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -142,6 +143,7 @@ __all__ = [
     "Sample",
     "Seen",
     "Shared",
+    "Slice",
     "State",
     "Step",
     "Traffic",

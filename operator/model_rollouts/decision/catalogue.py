@@ -17,6 +17,7 @@ from model_rollouts.decision.objective import (
     Objective,
     ObjectiveError,
     Role,
+    Slice,
 )
 from model_rollouts.text import percent
 
@@ -45,9 +46,11 @@ def errors(
     assurance: Assurance = Assurance.STANDARD,
     compare: Compare = Compare.AUTO,
     role: Role = Role.GATE,
+    slice: Slice | None = None,
 ) -> Objective:
     """An availability objective: `target` is the share of answers without error, e.g. 0.999.
 
+    Those of `slice` are judged, None for all.
     Raises ObjectiveError when `target` is not between 0 and 1 or leaves no room for a bad limit.
     """
     good = _missing_share(name, "target", target)
@@ -58,9 +61,14 @@ def errors(
         good=good,
         bad=bad,
         accept=max(bad, ERRORS_ACCEPT * good),
-        compare=compare,
+        compare=_known(compare, slice),
         role=role,
+        slice=slice,
     )
+
+
+def _known(compare: Compare, slice: Slice | None) -> Compare:
+    return compare if slice is None or slice.by_stable else Compare.TARGET
 
 
 def latency(
@@ -74,13 +82,14 @@ def latency(
     assurance: Assurance = Assurance.STANDARD,
     compare: Compare = Compare.AUTO,
     role: Role = Role.GATE,
+    slice: Slice | None = None,
 ) -> Objective:
     """A latency objective: `share` of the answers within `within` seconds, e.g. 0.99 and 0.3.
 
     `edges` are the finite bucket edges of the candidate's histogram in seconds, `stable_edges`
     those of stable's, where they differ. When `within` is none of them the objective still works,
     less sharply: see `bracket`. With no edges at all it neither passes nor fails. `histogram` is
-    the model server's own, None for the proxy's.
+    the model server's own, None for the proxy's. Requests of `slice` are judged, None for all.
     Raises ObjectiveError when a number makes no sense.
     """
     if not 0 < within < math.inf:
@@ -103,8 +112,9 @@ def latency(
         good=good,
         bad=bad,
         accept=max(bad, LATENCY_ACCEPT * good),
-        compare=compare,
+        compare=_known(compare, slice),
         role=role,
+        slice=slice,
         latency=Latency(
             within,
             share,

@@ -120,6 +120,8 @@ def _objective(
             if waits or passed
             else " Only mirrored requests show more of it."
         )
+    if judge.rules.baseline and objective.slice is not None and not objective.slice.by_stable:
+        words += " Stable's pods were made before and do not count it: the target alone decides."
     return ObjectiveVerdict(
         name=objective.name,
         role=objective.role,
@@ -210,7 +212,8 @@ def _conditions(judge: Judge, state: State) -> list[Condition]:
         def add(reason: Reason, message: str, name: str = objective.name) -> None:
             found.append(Condition(reason, name, message))
 
-        if evidence.seen_stable_total > 0 and not evidence.seen_total:
+        # A slice may have no requests of a small share.
+        if evidence.seen_stable_total > 0 and not evidence.seen_total and objective.slice is None:
             add(
                 Reason.NO_TRAFFIC,
                 "stable has requests and the candidate has none; check the route",

@@ -19,7 +19,7 @@ from model_rollouts.decision.judge import Judge, State
 from model_rollouts.decision.objective import Objective, above_words
 from model_rollouts.decision.steps import Step
 from model_rollouts.decision.verdict import Decision
-from model_rollouts.text import about, duration, listed
+from model_rollouts.text import about, duration, listed, observed
 
 LOOK = 5.0
 """Seconds of a look unless the operator is told another scrape interval."""
@@ -61,12 +61,14 @@ def forecast_decision(
     candidate: Mapping[str, float] = MappingProxyType({}),
     stable: Mapping[str, float] = MappingProxyType({}),
     steps: Sequence[Step] = (),
+    shares: Mapping[str, float] = MappingProxyType({}),
 ) -> Forecast:
     """The expected course at a rate of requests, with guesses of the true bad rates by objective.
 
     `steps` are those that its pods allow, by default those of one pod beside one of stable. Times
     are in seconds. A missing guess for stable is half the good limit, one for the candidate is
-    stable's. Raises ValueError when the rate or the deadline is not positive, or when a guess is
+    stable's. `shares` says which part of the requests each slice has, all of them where nothing is
+    known. Raises ValueError when the rate or the deadline is not positive, or when a guess is
     for no objective.
     """
     names = {objective.name for objective in judge.rules.objectives}
@@ -95,6 +97,7 @@ def forecast_decision(
                 weight,
                 candidate,
                 stable,
+                shares,
                 comparable_load=is_comparable(weight, 1 - weight, float(course.step.pods)),
             ),
             weight * total,
@@ -118,14 +121,33 @@ def forecast_decision(
         )
         for process, evidence in ((judge.processes[i], state.evidence[i]) for i in asked)
     )
+    is_undecided = decision is Decision.INCONCLUSIVE
     return Forecast(
         decision,
         state.elapsed,
         requests,
-        decision is Decision.INCONCLUSIVE,
+        is_undecided,
         excluded,
-        _words(decision, state, requests, requests_per_second, excluded),
+        _words(decision, state, requests, requests_per_second, excluded)
+        + (_rare(judge, state, shares, requests_per_second) if is_undecided else ""),
     )
+
+
+def _rare(
+    judge: Judge, state: State, shares: Mapping[str, float], requests_per_second: float
+) -> str:
+    """Which slices have too few requests for a decision before the deadline, in sentences."""
+    told = ""
+    for index in judge.asked(state):
+        objective = judge.rules.objectives[index]
+        part = None if objective.slice is None else shares.get(objective.slice.name)
+        if objective.slice is None or part is None or judge.passes(index, state.evidence[index], 0):
+            continue
+        told += (
+            f" Slice {objective.slice.name} is too rare for {objective.name}: it has "
+            f"{observed(part)} of requests, {part * requests_per_second:.2g} req/s."
+        )
+    return told
 
 
 def _expected(
@@ -136,11 +158,13 @@ def _expected(
     weight: float,
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
+    shares: Mapping[str, float],
     *,
     comparable_load: bool,
 ) -> Interval:
     def sample(objective: Objective) -> Sample:
-        total = requests_per_second * (end - start)
+        part = 1.0 if objective.slice is None else shares.get(objective.slice.name, 1.0)
+        total = part * requests_per_second * (end - start)
         if objective.is_rate:
             total = (end - start) / 60
         stable_rate = stable.get(objective.name, objective.good / 2)

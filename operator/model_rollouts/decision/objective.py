@@ -294,6 +294,18 @@ class Latency:
     histogram: Histogram | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of the requests, by its name.
+
+    `by_stable`: stable's pods count it too. A revision that was made before the slice does not, and
+    then the objective is held against its target alone.
+    """
+
+    name: str
+    by_stable: bool = True
+
+
 def _selector(metric: str, matchers: Matchers) -> str:
     labels = ",".join(
         f'{label}="{values[0]}"' if len(values) == 1 else f'{label}=~"{"|".join(values)}"'
@@ -311,7 +323,8 @@ class Objective:
     latter defaults to bad / good. `slack`, a share of `good`, is added to both: two versions that
     are both nearly perfect are not told apart by their ratio. `accept` is the largest upper bound
     that the deadline may promote with. `counters` are the metrics of a pair of the user's own,
-    `comparison` the digest of what is compared in the answers to one request.
+    `comparison` the digest of what is compared in the answers to one request. `slice` says of which
+    requests it is, None for all.
     """
 
     name: str
@@ -328,6 +341,7 @@ class Objective:
     counters: CounterPair | None = None
     # Without it the text of all others stays that of releases that did not know it.
     comparison: str | None = field(default=None, repr=False)
+    slice: Slice | None = field(default=None, repr=False)
 
     @property
     def definition(self) -> str:
@@ -335,14 +349,16 @@ class Objective:
         pair = self.counters
         selected = "" if pair is None or pair.text == f"{pair.bad}/{pair.total}" else pair.text
         timed = self.latency and self.latency.histogram
-        return f"{self!r}{self.comparison or ''}{selected}{timed or ''}"
+        return f"{self!r}{self.comparison or ''}{selected}{timed or ''}{self.slice or ''}"
 
     @property
     def unit(self) -> str:
         """What its total counts, in the plural."""
         if self.is_rate:
             return "pod-minutes"
-        return "pairs" if self.kind.traits.is_of_copies else "requests"
+        if self.kind.traits.is_of_copies:
+            return "pairs"
+        return "requests" if self.slice is None else f"requests of slice {self.slice.name}"
 
     @property
     def is_against_itself(self) -> bool:
@@ -370,6 +386,13 @@ class Objective:
             return f"{count(bad)} in {count(total)} pod-minutes{share}"
         share = f" ({observed(bad / total)})" if bad else ""
         return f"{count(bad)} of {count(total)}{share}"
+
+    @property
+    def counts_otherwise(self) -> bool:
+        """Whether something else than the proxy's counts of requests is read for it."""
+        own = self.latency is not None and self.latency.histogram is not None
+        traits = self.kind.traits
+        return own or traits.has_counters or traits.is_of_copies or traits.is_rate
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -410,6 +433,8 @@ class Objective:
             self._refuse("latency", str(self.latency), "it for the kind Latency, and for no other")
         if self.counters is not None and not self.kind.traits.has_counters:
             self._refuse("counters", str(self.counters), "it for the kind Counters only")
+        if self.slice is not None and self.counts_otherwise:
+            self._refuse("slice", self.slice.name, "it for requests that the proxy counts only")
         if (self.comparison is not None) != self.kind.traits.is_of_copies:
             found = str(self.comparison)
             self._refuse("comparison", found, "it for the kind Disagreement, and for no other")
@@ -429,7 +454,8 @@ def promise(objective: Objective) -> str:
     if objective.latency is not None:
         within, share = seconds(objective.latency.within), percent(objective.latency.share)
         timed = objective.latency.histogram
-        return f"{share} of {timed.text if timed else 'requests'} must take at most {within}"
+        of = timed.text if timed else objective.unit
+        return f"{share} of {of} must take at most {within}"
     if objective.kind.traits.is_of_copies:
         own = ", or as many as stable's own do" if objective.is_against_itself else ""
         return f"at most {percent(objective.good)} of answers may differ from those of stable{own}"
@@ -440,7 +466,7 @@ def promise(objective: Objective) -> str:
         return f"{pair.bad_text} may be at most {percent(objective.good)} of {pair.total_text}"
     if objective.kind.traits.has_counters:
         return f"at most {percent(objective.good)} may be counted as bad"
-    return f"{percent(1 - objective.good)} of requests must succeed"
+    return f"{percent(1 - objective.good)} of {objective.unit} must succeed"
 
 
 def limit_words(objective: Objective, compare: Compare, rate: float) -> str:

@@ -104,7 +104,8 @@ class Rules:
         timed = [(o.latency, o) for o in self.objectives if o.latency and o.role is Role.GATE]
         for first, one in timed:
             for second, two in timed:
-                if one is not two and first.within <= second.within and first.share > second.share:
+                covers = first.within <= second.within and first.share > second.share
+                if one is not two and one.slice == two.slice and covers:
                     raise ObjectiveError(
                         f"objective '{two.name}', share: found {second.share:g} within "
                         f"{second.within:g} s, but '{one.name}' already asks for {first.share:g} "

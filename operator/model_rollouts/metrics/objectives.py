@@ -163,6 +163,12 @@ _GIVEN_UP = (Term(GIVEN_UP), Term(SESSIONS, sign=-1))
 TIMED = _http("time_count")
 WITHIN = _http("time_bucket")
 _SHORTEST = 0.002
+SLICE = "envoy_slice"
+
+
+def _sliced(metric: str, slice: str) -> Counter:
+    """What the proxy counts of a slice alone; each series appears with its first request."""
+    return Counter(f"{SLICE}_{metric}", ((SLICE, slice),), _HTTP)
 
 
 def proxy_edge(threshold: float) -> float:
@@ -180,11 +186,14 @@ def proxy_threshold(edge: float) -> float:
     return round((edge + 1) / 1000, 9)
 
 
-def errors(name: str) -> CountedObjective:
-    """Server errors, throttled requests and requests given up on, of all requests.
+def errors(name: str, slice: str | None = None) -> CountedObjective:
+    """Server errors, throttled requests and requests given up on, of all requests, or of a slice.
 
     An answer of gRPC is a server error by its own status: that of HTTP is 200 then.
     """
+    if slice is not None:
+        failed = Term(_sliced("failed", slice))
+        return CountedObjective(name, PROXY, (Term(_sliced("total", slice)),), ((failed,),))
     return CountedObjective(
         name,
         PROXY,
@@ -206,8 +215,8 @@ def client_errors(name: str) -> CountedObjective:
     )
 
 
-def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
-    """Requests slower than each of `thresholds` (seconds), in their order, of all requests.
+def latency(name: str, thresholds: Sequence[float], slice: str | None = None) -> CountedObjective:
+    """Requests slower than each of `thresholds` (seconds), in their order, of all or of a slice.
 
     Count and buckets come from the same histogram. A request given up on is slower than any edge.
     Raises InputError when a threshold is not a finite time of 2 ms or more, or occurs twice.
@@ -220,13 +229,17 @@ def latency(name: str, thresholds: Sequence[float]) -> CountedObjective:
             raise InputError(field, threshold, "a finite time in seconds of 0.002 or more")
     if len(set(thresholds)) < len(thresholds):
         raise InputError(field, list(thresholds), "each threshold only once")
-    slower = (Term(TIMED), *_GIVEN_UP)
+    slower: tuple[Term, ...] = (Term(TIMED), *_GIVEN_UP)
+    within = WITHIN
+    if slice is not None:
+        slower = (Term(_sliced("time_count", slice)), Term(_sliced("given_up", slice)))
+        within = _sliced("time_bucket", slice)
     return CountedObjective(
         name,
         PROXY,
         slower,
         tuple(
-            (*slower, Term(WITHIN, sign=-1, edge=proxy_edge(threshold))) for threshold in thresholds
+            (*slower, Term(within, sign=-1, edge=proxy_edge(threshold))) for threshold in thresholds
         ),
         of_warm_pods=True,
     )

@@ -6,9 +6,10 @@ never renders afresh, so a new operator or a new proxy restarts no model.
 
 import copy
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from model_rollouts.resources import edges, names, statistics
+from model_rollouts.resources import edges, names, slices, statistics
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.deployment import deployment
 from model_rollouts.resources.errors import ResourceError
@@ -22,6 +23,7 @@ from model_rollouts.resources.pod import (
 )
 from model_rollouts.resources.revision import RevisionInput, canonical, require_valid
 from model_rollouts.resources.services import services
+from model_rollouts.resources.slices import CountedSlice
 
 BUILDER_VERSION = 3
 """Raised with every change of what is rendered; stored renderings show which made them."""
@@ -37,18 +39,21 @@ def render(
     settings: ProxySettings,
     *,
     namespace: str,
+    sliced_ms: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Everything that `revision` of ModelDeployment `model` runs as, without replicas and owner.
 
-    `thresholds_ms` are the latency thresholds of its objectives in milliseconds. Raises
+    `thresholds_ms` are the latency thresholds of its objectives in milliseconds, and `sliced_ms`
+    those on slices, by their names. Raises
     ResourceError when the input cannot be run.
     """
     require_valid(model, given)
     edges_ms = edges.bucket_edges(names.describe(model), thresholds_ms)
     sender = _sender(namespace, model, given, settings)
     chance = None if given.fallback is None else Chance(given.fallback, namespace, model)
+    counted = slices.counted(names.describe(model), given.slices, sliced_ms)
     template = pod_template(
-        model, revision, given.port, given.template, edges_ms, settings, sender, chance
+        model, revision, given.port, given.template, edges_ms, settings, sender, chance, counted
     )
     return {
         "builder": BUILDER_VERSION,
@@ -56,7 +61,12 @@ def render(
         "inMesh": is_in_mesh(model, given.template, settings),
         "deployment": deployment(model, revision, template),
         "services": services(model, revision, given.protocol),
+        **({"slicedMs": _times(counted)} if counted else {}),
     }
+
+
+def _times(counted: Sequence[CountedSlice]) -> dict[str, list[int]]:
+    return {each.slice.name: [*edges.thresholds_ms(each.edges_ms)] for each in counted}
 
 
 def _sender(
@@ -130,6 +140,15 @@ def counted_ms(stored: Mapping[str, Any]) -> tuple[int, ...]:
         return edges.thresholds_ms(statistics.edges_ms(bootstrap))
     except (LookupError, TypeError, ValueError, StopIteration):
         return ()
+
+
+def sliced_ms(stored: Mapping[str, Any]) -> Mapping[str, tuple[int, ...]]:
+    """The thresholds in milliseconds that the pods of a ControllerRevision count, by slice.
+
+    They are exact and follow from what was rendered, as `counted_ms`.
+    """
+    rendered = (stored.get("data") or {}).get("rendered") or {}
+    return {name: tuple(times) for name, times in rendered.get("slicedMs", {}).items()}
 
 
 def objects(

@@ -41,7 +41,7 @@ def bucket_edges(resource: str, thresholds_ms: Iterable[int]) -> tuple[int, ...]
     """
     thresholds = tuple(thresholds_ms)
     for threshold in thresholds:
-        _require_exact(resource, threshold)
+        require_exact(resource, threshold)
     return tuple(sorted({bucket_edge(each) for each in (*LADDER_MS, *thresholds)}))
 
 
@@ -50,7 +50,8 @@ def thresholds_ms(edges: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(edge + 1 for edge in edges))
 
 
-def _require_exact(resource: str, threshold: int) -> None:
+def require_exact(resource: str, threshold: int) -> None:
+    """Raise ResourceError, naming `resource`, unless the proxy can count at `threshold` (ms)."""
     if type(threshold) is not int or not 2 <= threshold <= _LONGEST_MS:
         raise ResourceError(
             resource,

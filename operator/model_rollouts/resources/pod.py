@@ -7,6 +7,7 @@ needed for serving without errors is added.
 
 import copy
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,11 +20,14 @@ from model_rollouts.resources import (
     names,
     observer_address,
     proxy,
+    slices,
 )
 from model_rollouts.resources.capture import Observer
 from model_rollouts.resources.capture_proxy import Sender
+from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.fallback_proxy import Chance
 from model_rollouts.resources.reserved import require_usable
+from model_rollouts.resources.slices import CountedSlice
 
 _GRACE_SECONDS = 30
 """What a model server has to end in when nothing is said, as everywhere in Kubernetes."""
@@ -40,6 +44,8 @@ _BOOTSTRAP_OPTION = "--config-yaml"
 _TOKEN_SECONDS = 3600
 """How long a token for the observer is good. The kubelet renews it after four fifths of that."""
 _POD_NAME = "POD_NAME"
+LONGEST_ARGUMENT = 131_072
+"""Bytes of one argument that Linux takes (MAX_ARG_STRLEN), with the zero at its end."""
 
 assert names.DRAIN_SECONDS > proxy.CONNECTION_AGE_SECONDS
 
@@ -78,10 +84,12 @@ def pod_template(
     settings: ProxySettings,
     sender: Sender | None = None,
     chance: Chance | None = None,
+    counted: Sequence[CountedSlice] = (),
 ) -> dict[str, Any]:
     """The PodTemplateSpec of `revision`. `sender` says what the observer is told, None for nothing.
 
-    `chance` is the second chance of a request that the model does not answer, None for none.
+    `chance` is the second chance of a request that the model does not answer, None for none, and
+    `counted` are the slices that its proxy counts.
     Raises ResourceError when the template takes what the proxy needs.
     """
     require_usable(model, template)
@@ -99,7 +107,9 @@ def pod_template(
         in_mesh=is_in_mesh(model, template, settings),
         sender=sender,
         chance=chance,
+        counted=tuple(counted),
     )
+    _require_short(model, bootstrap)
     sidecar = _proxy(bootstrap, settings)
     volumes = [_admin_volume()]
     if sender is not None:
@@ -122,6 +132,16 @@ def pod_template(
     return result
 
 
+def _require_short(model: str, bootstrap: str) -> None:
+    if (size := len(bootstrap.encode())) >= LONGEST_ARGUMENT:
+        raise ResourceError(
+            names.describe(model),
+            "spec.slices and spec.fallback.static.body",
+            f"a proxy configuration of {size} bytes",
+            f"write fewer slices or a shorter body: {LONGEST_ARGUMENT} bytes fit into an argument",
+        )
+
+
 def is_in_mesh(model: str, template: Mapping[str, Any], settings: ProxySettings) -> bool:
     """Whether users reach the proxy through a sidecar of a service mesh in the same pod."""
     said = mesh.has_sidecar(names.describe(model), template)
@@ -138,15 +158,37 @@ def _bootstrap_text(
     in_mesh: bool,
     sender: Sender | None,
     chance: Chance | None,
+    counted: tuple[CountedSlice, ...],
 ) -> str:
     """What a version that waits for its checks is rendered with in every pass.
 
     In lines, so that people can read it in the pod.
     """
-    made = proxy.bootstrap(revision, port, edges_ms, ports, in_mesh=in_mesh, sender=sender)
+    made = proxy.bootstrap(
+        revision, port, edges_ms, ports, in_mesh=in_mesh, sender=sender, counted=counted
+    )
     if chance is not None:
         made = fallback_proxy.with_fallback(made, chance, revision)
-    return json.dumps(made, indent=1)
+    lines: dict[str, str] = {}
+    text = json.dumps(_folded(made, lines), indent=1)
+    return re.sub(r'"@\d+@"', lambda place: lines[place.group()], text)
+
+
+def _folded(node: Any, lines: dict[str, str]) -> Any:
+    """`node` with a place for each counter of a slice, whose text is among `lines`.
+
+    An argument of a program has at most 128 KiB. Indented, eight slices alone would be more.
+    """
+    if isinstance(node, list):
+        return [_folded(each, lines) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("name") != slices.LOGGER:
+        return {key: _folded(each, lines) for key, each in node.items()}
+    place = f"@{len(lines)}@"
+    # The kubelet takes `$(NAME)` in an argument for a variable, and users choose values of headers.
+    lines[f'"{place}"'] = json.dumps(node, separators=(",", ":")).replace("$", r"\u0024")
+    return place
 
 
 def bootstrap_text(template: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_rollouts.resources import capture_proxy, names, statistics
+from model_rollouts.resources import capture_proxy, names, slices, statistics
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.filter_chains import from_anywhere, from_outside
+from model_rollouts.resources.slices import CountedSlice
 
 LIVE = "live"
 SHADOW = "shadow"
@@ -77,29 +78,33 @@ def bootstrap(
     *,
     in_mesh: bool = False,
     sender: Sender | None = None,
+    counted: Sequence[CountedSlice] = (),
 ) -> dict[str, Any]:
     """The proxy's whole configuration, in Envoy's v3 API.
 
     `edges_ms` are the bucket edges of latency histograms in milliseconds, ascending. `in_mesh` says
     that a sidecar of a mesh delivers users from inside the pod, so that nobody inside is refused.
-    `sender` says what the observer is told, None for nothing.
+    `sender` says what the observer is told, None for nothing. `counted` are the slices.
     """
     chains = from_anywhere if in_mesh else from_outside
     live, shadow = _live_routes(revision, sender), _shadow_routes(revision, sender)
+    logs = {name: _loggers(name, revision, sender, counted) for name in (LIVE, SHADOW)}
     return {
         **({} if sender is None else {"node": capture_proxy.node(sender, revision)}),
         "admin": {"address": _pipe(ports.admin)},
         "stats_flush_interval": "1s",
-        "stats_config": statistics.settings(revision, edges_ms),
+        "stats_config": statistics.settings(
+            revision, edges_ms, slices.exported(counted), slices.buckets(counted)
+        ),
         "static_resources": {
             "listeners": [
                 {
                     **_listener(LIVE, ports.address, ports.live),
-                    "filter_chains": chains(_filters(LIVE, live, sender)),
+                    "filter_chains": chains(_filters(LIVE, live, logs[LIVE], sender)),
                 },
                 {
                     **_listener(SHADOW, ports.address, ports.shadow),
-                    "filter_chains": chains(_filters(SHADOW, shadow, sender)),
+                    "filter_chains": chains(_filters(SHADOW, shadow, logs[SHADOW], sender)),
                 },
                 {
                     **_listener("metrics", ports.address, ports.metrics),
@@ -181,17 +186,29 @@ def _listener(name: str, address: str, port: int) -> dict[str, Any]:
 
 
 def _filters(
-    name: str, routes: dict[str, Any], sender: Sender | None = None
+    name: str,
+    routes: dict[str, Any],
+    logs: Sequence[dict[str, Any]] = (),
+    sender: Sender | None = None,
 ) -> list[dict[str, Any]]:
     return [
         {
             "name": "envoy.filters.network.http_connection_manager",
-            "typed_config": _connection_manager(name, routes, sender),
+            "typed_config": _connection_manager(name, routes, logs, sender),
         }
     ]
 
 
-def _connection_manager(name: str, routes: dict[str, Any], sender: Sender | None) -> dict[str, Any]:
+def _loggers(
+    name: str, revision: str, sender: Sender | None, counted: Sequence[CountedSlice]
+) -> list[dict[str, Any]]:
+    told = [] if sender is None else [capture_proxy.access_log(name)]
+    return [*told, *slices.loggers(name, revision, counted)]
+
+
+def _connection_manager(
+    name: str, routes: dict[str, Any], logs: Sequence[dict[str, Any]], sender: Sender | None
+) -> dict[str, Any]:
     kind = f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager"
     return {
         "@type": kind,
@@ -226,7 +243,7 @@ def _connection_manager(name: str, routes: dict[str, Any], sender: Sender | None
                 },
             },
         ],
-        **({} if sender is None else {"access_log": [capture_proxy.access_log(name)]}),
+        **({"access_log": [*logs]} if logs else {}),
     }
 
 

@@ -18,6 +18,7 @@ from model_rollouts.resources.canonical import canonical_template
 from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.fallback import Fallback
+from model_rollouts.resources.slices import Slice, form_of
 
 ENCODER_VERSION = 2
 """Raised when the canonical form changes. Stored forms are encoded anew before they are compared,
@@ -50,7 +51,7 @@ class RevisionInput:
 
     `port` is where the model server listens; `template` is a PodTemplateSpec as the user wrote it,
     with a container named `model`. `capture` None tells the observer nothing. `fallback` None gives
-    no request a second chance.
+    no request a second chance. `slices` are counted by its proxy; their order makes no difference.
     """
 
     version: str
@@ -60,6 +61,7 @@ class RevisionInput:
     capture: Capture | None = None
     protocol: Protocol = Protocol.HTTP
     fallback: Fallback | None = None
+    slices: tuple[Slice, ...] = ()
 
 
 def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str, Any]:
@@ -82,6 +84,8 @@ def canonical(given: RevisionInput, encoder: int = ENCODER_VERSION) -> dict[str,
         form["protocol"] = given.protocol.value
     if given.fallback is not None:
         form["fallback"] = fallbacks.form_of(given.fallback)
+    if given.slices:
+        form["slices"] = sorted(map(form_of, given.slices), key=lambda each: str(each["name"]))
     return form
 
 

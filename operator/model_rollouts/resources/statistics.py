@@ -29,19 +29,29 @@ _GRPC_STATUS = r"^cluster\.(?:live|shadow)\.grpc(\.(\d+))$"
 """The status is a label, so that one query finds them all: Envoy has it in the name."""
 
 
-def settings(revision: str, edges_ms: Sequence[int]) -> dict[str, Any]:
-    """Envoy's StatsConfig; `edges_ms` are the edges of latency histograms, ascending."""
-    exported = [{"safe_regex": {"regex": pattern}} for pattern in _EXPORTED]
+def settings(
+    revision: str,
+    edges_ms: Sequence[int],
+    exported: Sequence[str] = (),
+    buckets: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Envoy's StatsConfig; `edges_ms` are the edges of latency histograms, ascending.
+
+    Statistics whose names have one of the patterns `exported` are counted besides, their histograms
+    by `buckets`.
+    """
+    asked = [{"safe_regex": {"regex": pattern}} for pattern in (*_EXPORTED, *exported)]
     return {
         "stats_tags": [
             {"tag_name": REVISION_TAG, "fixed_value": revision},
             {"tag_name": GRPC_STATUS_TAG, "regex": _GRPC_STATUS},
         ],
-        "stats_matcher": {"inclusion_list": {"patterns": exported}},
+        "stats_matcher": {"inclusion_list": {"patterns": asked}},
         "histogram_bucket_settings": [
             {"match": {"suffix": "downstream_rq_time"}, "buckets": list(edges_ms)},
             # Envoy counts the bin that an edge lies in as a whole, as with times (`edges`).
             {"match": {"suffix": "upstream_rq_body_size"}, "buckets": [each - 1 for each in SIZES]},
+            *buckets,
         ],
     }
 

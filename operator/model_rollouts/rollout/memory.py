@@ -69,12 +69,19 @@ class Trial:
 
     @property
     def requests(self) -> tuple[Evidence, ...]:
-        """The evidence that is of all requests: pod-minutes pass also where nobody asks."""
+        """The evidence that is of all requests: pod-minutes pass also where nobody asks.
+
+        A slice has a part of them.
+        """
         pairs = zip(self.judge.rules.objectives, self.state.evidence, strict=True)
         return tuple(
             each
             for objective, each in pairs
-            if not (objective.is_rate or objective.kind.traits.is_of_copies)
+            if not (
+                objective.is_rate
+                or objective.kind.traits.is_of_copies
+                or objective.slice is not None
+            )
         )
 
 
@@ -206,6 +213,16 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class SlicePart:
+    """The requests of one slice at both arms since the route was written last, as in `Split`."""
+
+    candidate: int = 0
+    stable: int = 0
+    candidate_peak: int = 0
+    stable_peak: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """What arrived where since the route was written last (`since_ms`, Unix milliseconds).
 
@@ -213,7 +230,9 @@ class Split:
     counts the copies. `candidate_peak` and `stable_peak` are the most that one interval had.
     `mismatch` says in words how what is seen contradicts the route, None while it does not. The
     split is observed once the candidate has had a request and nothing contradicts. `missed` are the
-    requests of stable since the candidate had one, and `missed_ms` how long that is.
+    requests of stable since the candidate had one, and `missed_ms` how long that is. `slices` are
+    those that both count, by name, and `differs` says in words how one of them does not come to
+    both in proportion to their weights.
     """
 
     since_ms: int
@@ -225,6 +244,8 @@ class Split:
     mirror: int = 0
     missed: int = 0
     missed_ms: int = 0
+    slices: Mapping[str, SlicePart] = field(default_factory=dict)
+    differs: str | None = None
 
     @property
     def observed(self) -> bool:

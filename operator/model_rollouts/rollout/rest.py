@@ -200,6 +200,7 @@ def _split(split: Split, looks: _Looks) -> tuple[object, ...]:
         split.mirror,
         split.observed,
         split.mismatch,
+        split.differs,
         split.candidate >= shadow_stages.FEW,
         is_unreached(split, looks.weight),
         load is not None and split.candidate >= load * max(split.stable, 1),

@@ -57,6 +57,7 @@ WAITS = [
     Reason.SCRAPE_MISSING,
     Reason.DUPLICATE_TARGETS,
     Reason.SPLIT_NOT_OBSERVED,
+    Reason.ARMS_DIFFER,
     Reason.LOW_LOAD,
     Reason.CAPACITY_PENDING,
     Reason.GATEWAY_NOT_ACCEPTED,

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from model_rollouts.decision import Decision, Seen, Traffic
+from model_rollouts.decision import Decision, Seen, Traffic, explain
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
 from model_rollouts.replay.recording import Header, Recording
 from model_rollouts.rollout.memory import Memory, ShadowImpact, Split, Trial
 from model_rollouts.rollout.trial import stored_evidence
+from model_rollouts.rollout.trial.objectives import LADDER, Edges
 from model_rollouts.rollout.trial.trial import (
     begin_trial,
     counted_copies,
@@ -164,3 +165,71 @@ def test_a_trial_that_begins_within_an_interval_begins_with_the_next() -> None:
     assert all_seen - seen == 250
     assert ended(last).watermark == ended(whole).watermark
     assert replace(last, trial=None, split=None) == replace(whole, trial=None, split=None)
+
+
+SLICE = "long-haul"
+OF_SLICE = {**OBJECTIVE, "name": "long-errors", "slice": SLICE, "role": "Guard"}
+SLICED = Edges(LADDER.candidate, LADDER.stable, slices={SLICE: ((), ())})
+
+
+def long_haul_fails() -> Recording:
+    """One request in fifty is long-haul; version 3 fails 40 % of these: 0.8 % of all."""
+    made = recording(0.4)
+    every = range(-60, MINUTES * 60, STEP_MS // 1000)
+    for revision, metric, rate in (
+        (V2, "total", 3.0),
+        (V2, "failed", 0.0),
+        (V3, "total", 1.0),
+        (V3, "failed", 0.4),
+    ):
+        labels = {
+            "__name__": f"envoy_slice_{metric}",
+            "namespace": "flights",
+            "pod": f"{revision}-pod",
+            "job": "models",
+            "modelrollouts_revision": revision,
+            "envoy_http_conn_manager_prefix": "live",
+            "envoy_slice": SLICE,
+        }
+        made.add(
+            labels, [(STARTED_MS / 1000 + at + 1.25, str(int(rate * (at + 60)))) for at in every]
+        )
+    return made
+
+
+def judged_by_slice(*objectives: object) -> Memory:
+    asked = spec({"spec.objectives": [OBJECTIVE, *objectives]})
+    judged_by = trial_rules(asked, baseline=True, edges=SLICED)
+    return Memory(trial=begin_trial(V3, 1, judged_by, None, STARTED_MS), split=Split(STARTED_MS))
+
+
+def test_a_slice_that_fails_is_found_by_an_objective_on_it() -> None:
+    ended_at = END
+    for memory in ticks(long_haul_fails(), judged_by_slice(OF_SLICE), Intake(Grid(STEP_MS)), END):
+        trial = ended(memory)
+        if trial.judge.decide(trial.state) is Decision.FAIL:
+            ended_at = STARTED_MS + round(trial.state.elapsed * 1000)
+            break
+
+    assert ended_at <= STARTED_MS + 90_000
+    verdict = explain(trial.judge, trial.state, candidate="version 3")
+    (found,) = (each for each in verdict.objectives if each.name == "long-errors")
+    # The users who were harmed: all are long-haul.
+    bad, total = round(found.candidate.bad), round(found.candidate.total)
+    assert bad <= 40
+    assert verdict.words.startswith(
+        "long-errors failed: 99 % of requests of slice long-haul must succeed; "
+        f"version 3 failed {bad} of {total}"
+    )
+    assert memory.split is not None
+    assert memory.split.slices[SLICE].stable > 2 * memory.split.slices[SLICE].candidate
+    assert memory.split.differs is None
+
+
+def test_and_without_one_the_same_version_is_promoted() -> None:
+    *_, last = ticks(long_haul_fails(), judged_by_slice(), Intake(Grid(STEP_MS)), END)
+
+    trial = ended(last)
+    assert trial.judge.decide(trial.state) is not Decision.FAIL
+    errors, *_ = trial.requests
+    assert errors.seen_bad > 100

@@ -1,11 +1,12 @@
 """Requests arrive as the weights say, or the contradiction is found; false alarms have a bound."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from model_rollouts.decision import Traffic
-from model_rollouts.metrics.counts import IntervalCounts
+from model_rollouts.metrics.counts import IntervalCounts, Tally
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.rollout.memory import Split
 from model_rollouts.rollout.trial.traffic_split import (
@@ -266,3 +267,91 @@ def test_one_request_that_arrives_begins_it_anew() -> None:
     records = [*alike(7, 0, 100), record(7, (1, 0), (100, 0)), record(8, (0, 0), (100, 0))]
 
     assert not is_unreached(seen(records, 0.1)[-1], 0.1)
+
+
+SLICE = "long-haul"
+
+
+def with_slice(
+    index: int, candidate: int, stable: int, sliced: tuple[int, int], *reasons: Reason
+) -> IntervalCounts:
+    """An interval of which the candidate and stable had so many requests in the slice."""
+    made = record(index, (candidate, 0), (stable, 0), [finding(each) for each in reasons])
+    arms = {
+        name: replace(arm, tallies={**arm.tallies, f"errors of slice {SLICE}": Tally(part, (0,))})
+        for (name, arm), part in zip(made.arms.items(), sliced, strict=True)
+    }
+    return replace(made, arms=arms)
+
+
+def sliced(records: list[IntervalCounts], weight: float) -> list[Split]:
+    split, found = NEW, []
+    for each in records:
+        split = counted(split, each, weight, {SLICE})
+        found.append(split)
+    return found
+
+
+def test_a_slice_that_comes_to_stable_alone_is_found_with_the_numbers() -> None:
+    records = [with_slice(index, 25, 225, (0, 45)) for index in range(1, 61)]
+
+    *_, last = sliced(records, 0.1)
+
+    assert last.mismatch is None
+    assert last.differs == (
+        "slice long-haul has 0 of 1,500 requests of the candidate (0 %) and 2,700 of 13,500 of "
+        "stable (20 %)"
+    )
+
+
+def test_a_slice_that_comes_to_the_candidate_alone_is_found() -> None:
+    records = [with_slice(index, 25, 225, (12, 0)) for index in range(1, 61)]
+
+    assert sliced(records, 0.1)[-1].differs is not None
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.5, 0.99])
+@pytest.mark.parametrize("weight", [0.05, 0.5])
+def test_slices_that_are_split_by_chance_are_never_said_to_differ(
+    share: float, weight: float
+) -> None:
+    """However often one looks, and whatever share of the requests they are at any time."""
+    for seed in range(20):
+        dice = random.Random(f"{seed} {share} {weight}")
+        records = []
+        for index in range(1, 151):
+            # Now and then the slice comes in a burst.
+            now = min(0.99, share * (20 if dice.random() < 0.05 else 1))
+            arms, parts = [0, 0], [0, 0]
+            for _ in range(60):
+                arm = int(dice.random() >= weight)
+                arms[arm] += 1
+                parts[arm] += dice.random() < now
+            records.append(with_slice(index, arms[0], arms[1], (parts[0], parts[1])))
+
+        assert all(each.differs is None for each in sliced(records, weight))
+
+
+def test_a_burst_that_one_version_is_scraped_late_for_is_no_difference() -> None:
+    """All of it is in one interval of stable, and the candidate's part is in the next."""
+    quiet = [with_slice(index, 25, 225, (0, 0)) for index in range(1, 11)]
+    burst = [with_slice(11, 25, 225, (0, 200)), with_slice(12, 25, 225, (22, 0))]
+
+    assert [each.differs for each in sliced([*quiet, *burst], 0.1)] == [None] * 12
+
+
+def test_where_all_requests_contradict_the_weights_no_slice_is_blamed() -> None:
+    records = [with_slice(index, 0, 250, (0, 45)) for index in range(1, 61)]
+
+    *_, last = sliced(records, 0.1)
+
+    assert (last.mismatch is not None, last.differs) == (True, None)
+
+
+def test_a_slice_that_stable_does_not_count_is_not_looked_at() -> None:
+    records = [with_slice(index, 25, 225, (12, 0)) for index in range(1, 61)]
+    split = NEW
+    for each in records:
+        split = counted(split, each, 0.1)
+
+    assert split.differs is None

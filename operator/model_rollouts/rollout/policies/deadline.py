@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from model_rollouts.api.conditions import Reason
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import DeadlineAction, DeadlinePolicy, at_deadline
 from model_rollouts.rollout.policies import advance, protect
@@ -22,6 +23,9 @@ def deadline(given: PolicyInput) -> NextMove | None:
     if state.phase.mirrors and outcome.action in _PROMOTES:
         # Mirrored requests alone never give users to a version that has not met one.
         words = "The deadline came while it was still in shadow."
+        return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
+    if outcome.action in _PROMOTES and any(h.reason is Reason.ARMS_DIFFER for h in given.holds):
+        words = "The deadline came while both versions had different users."
         return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
     match outcome.action:
         case DeadlineAction.PROMOTE:

@@ -159,6 +159,19 @@ def split(state: RolloutState) -> Hold | None:
     return Hold(Reason.SPLIT_NOT_OBSERVED, f"{capitalized(split.mismatch)}.", split.mismatch)
 
 
+def arms_differ(state: RolloutState) -> Hold | None:
+    """What both are compared on is not the same; what fails its target still fails it."""
+    split = state.memory.split
+    if not state.phase.shares_traffic or split is None or split.differs is None:
+        return None
+    return Hold(
+        Reason.ARMS_DIFFER,
+        f"{capitalized(split.differs)}. Both have different users, so nothing is promoted on the "
+        "comparison. Look for a route or a client that sends this slice to one of the two.",
+        "both versions have different users",
+    )
+
+
 def low_load(state: RolloutState) -> Hold | None:
     """An idle pod is always fast: latency is proven for all users under a load like theirs."""
     candidate, stable, trial = state.candidate, state.stable, state.memory.trial

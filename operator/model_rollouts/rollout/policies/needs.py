@@ -217,6 +217,15 @@ def _edges(state: RolloutState, served: tuple[str, ...]) -> tuple[float, ...]:
 
 def _counted_by(state: RolloutState, past: Past, served: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `served` whose pods have counted it."""
-    return tuple(
-        name for name in served if past.edge is None or past.edge in state.revisions[name].counted
-    )
+    same = [each for each in state.wanted.given.slices if each.name == past.slice]
+
+    def has(name: str) -> bool:
+        revision = state.revisions[name]
+        counted = revision.counted
+        if past.slice is not None:
+            counted = revision.sliced.get(past.slice, ())
+            if not same or same[0] not in revision.slices:
+                return False
+        return past.edge is None or past.edge in counted
+
+    return tuple(filter(has, served))

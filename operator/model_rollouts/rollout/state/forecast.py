@@ -1,6 +1,8 @@
 """The stages that a version has before it, with their times: the plan that people are told."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from model_rollouts.api.deployment import Spec
 from model_rollouts.api.duration import span
@@ -8,7 +10,7 @@ from model_rollouts.api.phase import Phase
 from model_rollouts.decision import Decision, Forecast, Judge, Step, forecast_decision
 from model_rollouts.rollout.state import current_trial, shadow_stages
 from model_rollouts.rollout.state.state import RolloutState
-from model_rollouts.rollout.trial.trial import judge_for, request_rate
+from model_rollouts.rollout.trial.trial import judge_for, request_rate, slice_shares
 from model_rollouts.text import duration
 
 
@@ -22,7 +24,8 @@ def expected_canary(state: RolloutState) -> Forecast | None:
     if rate is None or history is None:
         return None
     judge = judge_for(current_trial.candidates_rules(state), history.dispersion, history.others)
-    return canary_forecast(judge, rate, state.spec, state.steps)
+    shares = {} if state.memory.trial is None else slice_shares(state.memory.trial)
+    return canary_forecast(judge, rate, state.spec, state.steps, shares)
 
 
 def plan_sentence(state: RolloutState, expected: Forecast | None) -> str | None:
@@ -57,12 +60,20 @@ def _time(expected: Forecast) -> str:
     return f"undecided at the deadline after {time}" if undecided else f"about {time}"
 
 
-def canary_forecast(judge: Judge, rate: float, spec: Spec, steps: tuple[Step, ...]) -> Forecast:
+def canary_forecast(
+    judge: Judge,
+    rate: float,
+    spec: Spec,
+    steps: tuple[Step, ...],
+    shares: Mapping[str, float] = MappingProxyType({}),
+) -> Forecast:
     """What to expect at `rate` requests per second to candidate and stable together.
 
-    `steps` are those that the candidate's pods allow, all users at the end.
+    `steps` are those that the candidate's pods allow, all users at the end; `shares` the part of
+    the requests that each slice has, as far as it is known.
     """
-    return _forecast(judge, two_digits(rate), *times(spec), steps)
+    known = tuple((name, two_digits(share)) for name, share in shares.items())
+    return _forecast(judge, two_digits(rate), *times(spec), steps, known)
 
 
 def two_digits(rate: float) -> float:
@@ -86,5 +97,8 @@ def _forecast(
     deadline: float,
     min_step: float,
     steps: tuple[Step, ...],
+    shares: tuple[tuple[str, float], ...],
 ) -> Forecast:
-    return forecast_decision(judge, rate, deadline=deadline, min_step=min_step, steps=steps)
+    return forecast_decision(
+        judge, rate, deadline=deadline, min_step=min_step, steps=steps, shares=dict(shares)
+    )

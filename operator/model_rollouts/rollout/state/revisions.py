@@ -1,5 +1,6 @@
 """The revisions that are stored, which of them the spec asks for, and how each of them runs."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from model_rollouts.api import fallback as api_fallback
 from model_rollouts.api import objectives as api_objectives
 from model_rollouts.api.deployment import ModelDeployment, Spec
 from model_rollouts.api.ratio import share
+from model_rollouts.api.slices import Slice as ApiSlice
 from model_rollouts.decision import FAR_MULTIPLE
 from model_rollouts.resources import controller_revision, restart
 from model_rollouts.resources import fallback as fallbacks
@@ -30,6 +32,8 @@ from model_rollouts.resources.revision import (
     new_name,
 )
 from model_rollouts.resources.shapes import Object
+from model_rollouts.resources.slices import Slice
+from model_rollouts.resources.slices import from_form as slice_from_form
 from model_rollouts.rollout.observed import Checked, Children, Observed
 from model_rollouts.rollout.standing import Roles, Standing
 from model_rollouts.rollout.state.pod_causes import cause
@@ -86,6 +90,19 @@ class Revision:
         return None if form is None else fallbacks.from_form(form)
 
     @property
+    def slices(self) -> tuple[Slice, ...]:
+        """The slices that its proxies count."""
+        return tuple(map(slice_from_form, self.form.get("slices", ())))
+
+    @property
+    def sliced(self) -> Mapping[str, tuple[float, ...]]:
+        """The latency thresholds, in seconds, that its pods count exactly, by slice."""
+        if self.fault or not self.form.get("slices"):
+            return {}
+        found = controller_revision.sliced_ms(self.stored)
+        return {name: tuple(each / 1000 for each in times) for name, times in found.items()}
+
+    @property
     def digest(self) -> str | None:
         """The digest of its artifact, None when it declared none."""
         artifact = self.form.get("artifact") or {}
@@ -110,6 +127,18 @@ def input_of(spec: Spec) -> RevisionInput:
         capture=None if spec.capture is None else _captured(spec.capture),
         protocol=Protocol(spec.protocol.value),
         fallback=None if spec.fallback is None else _second_chance(spec.fallback),
+        slices=tuple(map(_slice, spec.slices)),
+    )
+
+
+def _slice(asked: ApiSlice) -> Slice:
+    size = asked.content_length
+    return Slice(
+        name=asked.name,
+        header=asked.header,
+        value=asked.value,
+        prefix=asked.prefix,
+        at_least=None if size is None else size.bytes,
     )
 
 
@@ -250,6 +279,7 @@ def written_as(revision: Revision, name: str) -> Wanted:
         capture=revision.capture,
         protocol=Protocol(form.get("protocol", Protocol.HTTP)),
         fallback=revision.fallback,
+        slices=revision.slices,
     )
     return Wanted(name, given, None)
 
@@ -277,6 +307,7 @@ def to_store(
         thresholds_ms(deployment.spec.objectives),
         proxy,
         namespace=deployment.metadata.namespace,
+        sliced_ms=sliced_ms(deployment.spec.objectives),
     )
     return controller_revision.controller_revision(
         model,
@@ -295,8 +326,8 @@ def thresholds_ms(objectives: Sequence[api_objectives.Objective]) -> tuple[int, 
         sorted(
             threshold
             for each in objectives
-            # What the model server counts itself, the proxy need not.
-            if each.latency is not None and not each.latency.is_own
+            # What the model server counts itself, the proxy need not; a slice has its own edges.
+            if each.latency is not None and not each.latency.is_own and each.slice is None
             for threshold in _with_far(milliseconds(each.latency.within))
         )
     )
@@ -308,6 +339,28 @@ def _with_far(threshold_ms: int) -> Iterator[int]:
     far_ms = FAR_MULTIPLE * threshold_ms
     if far_ms > LADDER_MS[-1]:
         yield -(-int(far_ms) // 1000) * 1000
+
+
+def sliced_ms(
+    objectives: Sequence[api_objectives.Objective],
+) -> Mapping[str, tuple[int, ...]]:
+    """The latency thresholds on slices, each with its dual boundary, by the name of the slice.
+
+    A slice has no other edges: each costs a series of every pod.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for each in objectives:
+        if each.slice is not None and each.latency is not None:
+            within = milliseconds(each.latency.within)
+            found[each.slice] = (*found.get(each.slice, ()), within, _far(within))
+    return found
+
+
+def _far(threshold_ms: int) -> int:
+    """The first time that the proxy counts exactly at or above the dual boundary."""
+    far = math.ceil(FAR_MULTIPLE * threshold_ms)
+    step = 10 ** max(len(str(far)) - 2, 0)
+    return int(-(-far // step) * step)
 
 
 def edges(
@@ -331,7 +384,25 @@ def edges(
             key: (own.get((key, judged or ""), ()), own.get((key, beside or judged or ""), ()))
             for key in keys
         },
+        _of_slices(trial, trial if beside is None else stable),
     )
+
+
+def _of_slices(
+    trial: Revision | None, stable: Revision | None
+) -> Mapping[str, tuple[tuple[float, ...], tuple[float, ...] | None]]:
+    """The edges of each slice that the pods of the revision on `trial` count.
+
+    Those of stable are None unless it counts the very same requests under that name.
+    """
+    if trial is None or not trial.slices:
+        return {}
+    counted, beside = trial.sliced, {} if stable is None else stable.sliced
+    same = frozenset(() if stable is None else stable.slices)
+    return {
+        each.name: (counted.get(each.name, ()), beside.get(each.name, ()) if each in same else None)
+        for each in trial.slices
+    }
 
 
 _TOLD = ("availableReplicas", "updatedReplicas")

@@ -30,7 +30,8 @@ def failure(objectives: Sequence[ObjectiveStatus], spec: Spec) -> str:
     # An answer that is another one did not fail.
     compared = {each.name for each in spec.objectives if each.disagreement is not None}
     verb = "disagreed in" if failed.name in compared else "failed"
-    return f"{failed.name} {verb} {count(failed.bad)} of {count(failed.total)} requests ({share})"
+    what = "requests" if failed.slice is None else f"requests of slice {failed.slice}"
+    return f"{failed.name} {verb} {count(failed.bad)} of {count(failed.total)} {what} ({share})"
 
 
 def few_mirrored(given: StatusInput) -> Iterator[str]:
@@ -78,9 +79,11 @@ def shadow_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]
             f"requests, for at least {asked.min_duration}."
         )
     else:
-        more, what = slowest.more_requests, f"mirrored {slowest.unit}"
+        more, what = slowest.more_requests, slowest.unit
         if slowest.unit != "requests":
-            seen, what = round(slowest.candidate.total), slowest.unit
+            seen = round(slowest.candidate.total)
+        if slowest.unit != "pairs":
+            what = f"mirrored {what}"
         yield _more(slowest.name, seen, more, what, "the canary")
 
 
@@ -107,16 +110,16 @@ def canary_needs(given: StatusInput, progress: Progress | None) -> Iterator[str]
     left = span(strategy.deadline).total_seconds() - given.clocks.phase
     wait = None
     if more is not None and progress.rate and given.weight:
-        wait = more / (progress.rate * given.weight)
+        wait = more / (progress.rate * given.weight * progress.parts.get(slowest.name, 1.0))
     if more is not None and wait is not None and wait > left > 0:
         yield (
             f"{slowest.name} is not expected to pass for {aim} before the deadline in "
-            f"{duration(left)} ({count(seen)} of about {about(seen + more)} requests)."
+            f"{duration(left)} ({count(seen)} of about {about(seen + more)} {slowest.unit})."
         )
         yield _AT_DEADLINE[strategy.on_deadline]
         return
     time = "" if wait is None else f", about {duration(wait)}"
-    yield _more(slowest.name, seen, more, "requests", aim, time)
+    yield _more(slowest.name, seen, more, slowest.unit, aim, time)
     if more is None and left > 0:
         yield f"The deadline comes in {duration(left)}."
         yield _AT_DEADLINE[strategy.on_deadline]

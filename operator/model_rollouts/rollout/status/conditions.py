@@ -36,6 +36,7 @@ _UNJUDGED = frozenset(
         Reason.DUPLICATE_TARGETS,
         Reason.CATCHING_UP,
         Reason.SPLIT_NOT_OBSERVED,
+        Reason.ARMS_DIFFER,
         Reason.MIRROR_NOT_OBSERVED,
     }
 )

@@ -1,7 +1,8 @@
 """How a trial stands: each objective, what is still needed, and whether the deadline allows it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from model_rollouts.api.status import LONGEST_MESSAGE, ObjectiveStatus, Verdict
 from model_rollouts.decision import (
@@ -17,7 +18,7 @@ from model_rollouts.decision import (
 from model_rollouts.decision import Verdict as Explained
 from model_rollouts.rollout.state.forecast import canary_forecast, times
 from model_rollouts.rollout.status.summary import StatusInput
-from model_rollouts.rollout.trial.trial import request_rate
+from model_rollouts.rollout.trial.trial import request_rate, slice_shares
 
 _SOON = 0.8
 """A rollout that was too slow is fast enough again when it needs this share of its deadline:
@@ -29,11 +30,13 @@ class Progress:
     """What a trial has shown so far, toward `explained.toward` (1 is promotion).
 
     `rate` is requests per second to candidate and stable together, None while it is not known.
+    `parts` says which part of them an objective on a slice is about, once that is known too.
     """
 
     objectives: tuple[ObjectiveStatus, ...]
     explained: Explained
     rate: float | None
+    parts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -64,7 +67,13 @@ def progress_of(given: StatusInput) -> Progress | None:
         if step is None
         else explain(judge, state, float(step.proof), weight=float(step.weight), candidate=who)
     )
-    return Progress(_objectives(judge, state, explained), explained, request_rate(trial))
+    shares = slice_shares(trial)
+    parts = {
+        each.name: shares[each.slice.name]
+        for each in judge.rules.objectives
+        if each.slice is not None and each.slice.name in shares
+    }
+    return Progress(_objectives(judge, state, explained), explained, request_rate(trial), parts)
 
 
 def _called(given: StatusInput, revision: str) -> str:
@@ -109,6 +118,7 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
     return tuple(
         ObjectiveStatus(
             name=objective.name[:63],
+            slice=of.name if (of := judge.rules.objectives[index].slice) else None,
             verdict=verdict(index, objective),
             bad=round(objective.candidate.bad),
             total=round(objective.candidate.total),
@@ -129,6 +139,6 @@ def underpowered(given: StatusInput, progress: Progress, *, before: bool) -> str
     if given.is_promoting:
         return None
     spec = given.deployment.spec
-    found = canary_forecast(trial.judge, progress.rate, spec, given.steps)
+    found = canary_forecast(trial.judge, progress.rate, spec, given.steps, slice_shares(trial))
     needs = found.seconds / times(spec)[0]
     return found.words if found.underpowered or (before and needs > _SOON) else None

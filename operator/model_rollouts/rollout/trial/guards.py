@@ -82,7 +82,10 @@ def guards_of(
     """
     taken = {objective.name for objective in objectives}
     if any(
-        o.latency is not None and not o.latency.is_own and o.acting_role is not Role.REPORT
+        o.latency is not None
+        and not o.latency.is_own
+        and o.slice is None
+        and o.acting_role is not Role.REPORT
         for o in objectives
     ):
         taken.add(LATENCY_AGAINST_STABLE)

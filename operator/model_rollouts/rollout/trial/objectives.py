@@ -23,12 +23,14 @@ class Edges(NamedTuple):
     """The latency thresholds, in seconds, that the pods of each revision count exactly.
 
     Those of stable may have been rendered before the objectives were as they are now. `own` are
-    those of the model server's own histograms, by their key, in the same order.
+    those of the model server's own histograms, by their key, in the same order; `slices` those of
+    slices, by their name, None for stable where its pods do not count that slice.
     """
 
     candidate: tuple[float, ...]
     stable: tuple[float, ...]
     own: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = MappingProxyType({})
+    slices: Mapping[str, tuple[tuple[float, ...], tuple[float, ...] | None]] = MappingProxyType({})
 
 
 _LADDER = tuple(each / 1000 for each in LADDER_MS)
@@ -140,6 +142,7 @@ def judged_objective(
     sure = decision.Assurance(assurance.value)
     compare = decision.Compare(objective.compare.value)
     role = decision.Role(objective.acting_role.value)
+    sliced, known = _slice(objective, edges)
     match objective:
         case Objective(availability=found) if found is not None:
             return decision.errors(
@@ -148,10 +151,12 @@ def judged_objective(
                 assurance=sure,
                 compare=compare,
                 role=role,
+                slice=sliced,
             )
         case Objective(latency=Latency(within=within, share=of_all) as timed):
             own = _recognised(possible_histograms(objective.name, timed, runtime), edges)
-            known = edges[:2] if own is None else edges.own.get(own.key, ((), ()))
+            if own is not None:
+                known = edges.own.get(own.key, ((), ()))
             return decision.latency(
                 objective.name,
                 milliseconds(within) / 1000,
@@ -162,6 +167,7 @@ def judged_objective(
                 assurance=sure,
                 compare=compare,
                 role=role,
+                slice=sliced,
             )
         case Objective(counters=Counters() as own, limits=Limits() as limits):
             return decision.counters(
@@ -186,3 +192,20 @@ def judged_objective(
                 f"objective '{objective.name}', type: found {objective.type} without its member, "
                 f"write `{objective.type.lower()}` with its numbers"
             )
+
+
+def _slice(
+    objective: Objective, edges: Edges
+) -> tuple[decision.Slice | None, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """The slice that an objective is on, and the edges of both arms.
+
+    A slice that the candidate's pods do not count has no requests, so that its objective is never
+    decided: such as one that the CRD would have refused.
+    """
+    name = objective.slice
+    if name is None:
+        return None, edges[:2]
+    candidate, stable = edges.slices.get(name, ((), None))
+    # Proxies that were made before the objective may count the slice, and no time of it.
+    by_stable = stable is not None and (objective.latency is None or len(stable) > 0)
+    return decision.Slice(name, by_stable=by_stable), (candidate, stable or ())

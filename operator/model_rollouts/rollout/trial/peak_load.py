@@ -53,7 +53,10 @@ def _peak(load: PeakLoad, objectives: tuple[Objective, ...]) -> float | None:
 
 
 def _that_tell(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
-    """Objectives on latency; those on errors when there is none."""
-    acting = [each for each in objectives if each.role is not Role.REPORT]
+    """Objectives on latency; those on errors when there is none.
+
+    Not those on slices: the load of a pod is of all requests.
+    """
+    acting = [each for each in objectives if each.role is not Role.REPORT and each.slice is None]
     best = max((each.kind.traits.shows_load for each in acting), default=0)
     return tuple(each for each in acting if best and each.kind.traits.shows_load == best)

@@ -41,6 +41,7 @@ SHADOW = "shadow"
 _ERRORS = "errors of requests"
 _REFUSED = "refused requests"
 _RECORDS = "records of the observer"
+_IN_SLICE = "errors of slice "
 
 NO_LIVES: Mapping[str, Counts] = MappingProxyType({})
 """Nothing is known of the pods."""
@@ -50,12 +51,14 @@ NO_LIVES: Mapping[str, Counts] = MappingProxyType({})
 class Past:
     """What is asked of the past for an objective: how much its bad answers come in bursts.
 
-    `edge` (seconds) is the bucket edge that a revision must have to have counted it, None for none.
+    `edge` (seconds) is the bucket edge that a revision must have to have counted it, None for none,
+    and `slice` the slice.
     """
 
     key: str
     counted: CountedObjective
     edge: float | None = None
+    slice: str | None = None
 
 
 def past_of(objective: Objective) -> Past | None:
@@ -67,16 +70,20 @@ def past_of(objective: Objective) -> Past | None:
     if objective.counters is not None:
         pair = objective.counters
         return Past(pair.text, _own(objective.name, pair))
+    slice = _slice_of(objective)
+    if objective.latency is None and slice is not None:
+        return Past(f"{_IN_SLICE}{slice}", errors(objective.name, slice), slice=slice)
     if objective.latency is None or objective.latency.histogram is not None:
         return None
     bracket = objective.latency.stable
     edge = bracket.lower if math.isinf(bracket.upper) else bracket.upper
-    return timed_past(objective.name, edge) if edge else None
+    return timed_past(objective.name, edge, slice) if edge else None
 
 
-def timed_past(name: str, edge: float) -> Past:
-    """The past of answers slower than `edge` (seconds)."""
-    return Past(f"{edge:g}", latency(name, (edge,)), edge)
+def timed_past(name: str, edge: float, slice: str | None = None) -> Past:
+    """The past of answers slower than `edge` (seconds), of all requests or of a slice."""
+    key = f"{edge:g}" if slice is None else f"{edge:g} of slice {slice}"
+    return Past(key, latency(name, (edge,), slice), edge, slice)
 
 
 def _own(name: str, pair: CounterPair) -> CountedObjective:
@@ -90,11 +97,15 @@ def _own(name: str, pair: CounterPair) -> CountedObjective:
     )
 
 
+def _slice_of(objective: Objective) -> str | None:
+    return None if objective.slice is None else objective.slice.name
+
+
 def _timed_by(objective: Objective, edges: tuple[float, ...]) -> CountedObjective:
     timed = objective.latency
     own = None if timed is None else timed.histogram
     if own is None:
-        return latency(objective.name, edges)
+        return latency(objective.name, edges, _slice_of(objective))
     return own_latency(objective.name, own.metric, edges, unit=own.unit, matchers=own.matchers)
 
 
@@ -102,6 +113,8 @@ def _timed_by(objective: Objective, edges: tuple[float, ...]) -> CountedObjectiv
 def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...]:
     """The sums to count, always the same ones: thousands of rollouts have the same objectives."""
     timed = [_timed_by(each, _edges(each)) for each in objectives if _edges(each)]
+    slices = {name: None for each in objectives if (name := _slice_of(each))}
+    sliced = [errors(f"{_IN_SLICE}{name}", name) for name in slices]
     own = [_own(each.name, each.counters) for each in objectives if each.counters is not None]
     compared = [pairs(each.name, each.comparison) for each in objectives if each.comparison]
     if compared:
@@ -110,6 +123,7 @@ def counted_by(objectives: tuple[Objective, ...]) -> tuple[CountedObjective, ...
     return (
         errors(_ERRORS),
         *((client_errors(_REFUSED),) if refused else ()),
+        *sliced,
         *timed,
         *own,
         *compared,
@@ -199,8 +213,9 @@ def counts(objective: Objective, arm: ArmCounts, *, stable: bool) -> Counts | No
 def _tally_of(objective: Objective) -> str:
     if objective.kind.traits.has_client_errors:
         return _REFUSED
-    own = objective.latency or objective.counters or objective.comparison
-    return objective.name if own else _ERRORS
+    if objective.latency or objective.counters or objective.comparison:
+        return objective.name
+    return f"{_IN_SLICE}{objective.slice.name}" if objective.slice else _ERRORS
 
 
 def _counts(objective: Objective, tally: Tally, *, stable: bool) -> Counts:
@@ -258,6 +273,15 @@ def arm_of(traffic: Traffic) -> str:
 def requests(arm: ArmCounts) -> int:
     """How many requests an arm had in an interval, good and bad."""
     return arm.tallies[_ERRORS].total
+
+
+def requests_in_slices(arm: ArmCounts) -> Mapping[str, int]:
+    """How many requests an arm had in each slice that an objective is on."""
+    return {
+        name.removeprefix(_IN_SLICE): tally.total
+        for name, tally in arm.tallies.items()
+        if name.startswith(_IN_SLICE)
+    }
 
 
 def failures(arm: ArmCounts) -> int:

@@ -62,7 +62,7 @@ def promises(judged_by: Rules) -> tuple[Objective, ...]:
         for each in judged_by.objectives
         if each.role is not Role.REPORT and not each.is_rate and not each.kind.traits.is_of_copies
     ]
-    covered = any(each.kind.traits.is_under_breaker for each in acting)
+    covered = any(each.kind.traits.is_under_breaker and each.slice is None for each in acting)
     return tuple(each for each in acting if not (covered and each.kind.traits.is_breaker))
 
 

@@ -106,7 +106,7 @@ def _text(kept: dict[str, Any]) -> str:
 
 def _print(rules: Rules) -> str:
     # Releases before this one had one more rule, which none of them ever set.
-    compared = "".join(each.comparison or "" for each in rules.objectives)
+    compared = "".join(f"{each.comparison or ''}{each.slice or ''}" for each in rules.objectives)
     text = f"{repr(rules)[:-1]}, shadow_carry=None){compared}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

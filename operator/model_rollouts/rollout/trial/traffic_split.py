@@ -9,14 +9,21 @@ by weighted round robin scatter less than that, so the chance is smaller with th
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 from model_rollouts.decision import is_whole
-from model_rollouts.metrics.counts import IntervalCounts
+from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
 from model_rollouts.metrics.findings import Reason
-from model_rollouts.rollout.memory import Split
-from model_rollouts.rollout.trial.samples import CANDIDATE, SHADOW, STABLE, requests
-from model_rollouts.text import count, percent
+from model_rollouts.rollout.memory import SlicePart, Split
+from model_rollouts.rollout.trial.samples import (
+    CANDIDATE,
+    SHADOW,
+    STABLE,
+    requests,
+    requests_in_slices,
+)
+from model_rollouts.text import count, observed, percent
 
 FALSE_ALARM = 1e-6
 """The chance that a right split is ever called wrong, for one write of the route."""
@@ -49,9 +56,12 @@ _UNSPOILED = frozenset(
 """What may be found in an interval whose totals are still those of both arms."""
 
 
-def counted(split: Split, record: IntervalCounts, weight: float) -> Split:
+def counted(
+    split: Split, record: IntervalCounts, weight: float, slices: Collection[str] = ()
+) -> Split:
     """The split with one more interval, while the candidate has `weight` (0 to 1).
 
+    `slices` are the names of those that the pods of both versions count.
     An interval is left out when it began before the route was written, when it is the first one
     after that (its counts begin at the scrapes before), or when counts of an arm are missing or
     doubled.
@@ -66,7 +76,14 @@ def counted(split: Split, record: IntervalCounts, weight: float) -> Split:
         missed=0 if candidate else split.missed + stable,
         missed_ms=0 if candidate else split.missed_ms + lasted,
     )
-    return replace(after, mismatch=_mismatch(after, weight) if STABLE in record.arms else None)
+    if STABLE not in record.arms:
+        return replace(after, mismatch=None)
+    after = replace(
+        after,
+        mismatch=_mismatch(after, weight),
+        slices=_parts(split, record.arms[CANDIDATE], record.arms[STABLE], slices),
+    )
+    return replace(after, differs=_difference(after, weight))
 
 
 def is_unreached(split: Split, weight: float) -> bool:
@@ -150,17 +167,58 @@ def doublings(split: Split) -> int:
     return split.candidate.bit_length()
 
 
-def _mismatch(split: Split, weight: float) -> str | None:
-    if not 0 < weight < 1:
+def _parts(
+    split: Split, candidate: ArmCounts, stable: ArmCounts, names: Collection[str]
+) -> dict[str, SlicePart]:
+    """What came of each slice, with one more interval."""
+    here, there = requests_in_slices(candidate), requests_in_slices(stable)
+    found = {}
+    for name in names:
+        before = split.slices.get(name, SlicePart())
+        mine, other = here.get(name, 0), there.get(name, 0)
+        found[name] = SlicePart(
+            before.candidate + mine,
+            before.stable + other,
+            max(before.candidate_peak, mine),
+            max(before.stable_peak, other),
+        )
+    return found
+
+
+def _difference(split: Split, weight: float) -> str | None:
+    """How a slice contradicts the weights although all requests together do not.
+
+    Both versions then have different users, however long one waits. It is the test of the weights
+    on the requests of that slice alone; all slices together have its chance of a false alarm.
+    """
+    if not 0 < weight < 1 or split.mismatch is not None or not split.slices:
         return None
+    false_alarm = FALSE_ALARM / 2 / len(split.slices)
+    for name, part in split.slices.items():
+        if _contradicts(part, weight, false_alarm):
+            own, rest = part.candidate / max(split.candidate, 1), part.stable / max(split.stable, 1)
+            return (
+                f"slice {name} has {count(part.candidate)} of {count(split.candidate)} requests of "
+                f"the candidate ({observed(own)}) and {count(part.stable)} of "
+                f"{count(split.stable)} of stable ({observed(rest)})"
+            )
+    return None
+
+
+def _contradicts(
+    seen: Split | SlicePart, weight: float, false_alarm: float = FALSE_ALARM / 2
+) -> bool:
     # Pods are scraped at different moments, so each end of the time that is looked at may have an
     # interval's requests of one arm and not of the other. What is left must contradict as well.
-    fewer_candidate = max(0, split.candidate - 2 * split.candidate_peak)
-    fewer_stable = max(0, split.stable - 2 * split.stable_peak)
-    if not (
-        too_few(split.candidate, fewer_stable, weight)
-        or too_few(split.stable, fewer_candidate, 1 - weight)
-    ):
+    fewer_candidate = max(0, seen.candidate - 2 * seen.candidate_peak)
+    fewer_stable = max(0, seen.stable - 2 * seen.stable_peak)
+    return too_few(seen.candidate, fewer_stable, weight, false_alarm=false_alarm) or too_few(
+        seen.stable, fewer_candidate, 1 - weight, false_alarm=false_alarm
+    )
+
+
+def _mismatch(split: Split, weight: float) -> str | None:
+    if not 0 < weight < 1 or not _contradicts(split, weight):
         return None
     total = split.candidate + split.stable
     return (

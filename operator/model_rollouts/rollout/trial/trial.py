@@ -55,9 +55,10 @@ def trial_rules(
     `usual` is `Memory.usual`.
     Raises ValueError for objectives that the CRD refuses, such as none with the role Gate.
     """
-    own = tuple(sorted(edges.own.items()))
+    own, slices = (tuple(each.items()) for each in (edges.own, edges.slices))
     asked = spec.objectives, spec.strategy, spec.runtime
-    return _rules(*asked, baseline, edges.candidate, edges.stable, own, usual)
+    known = edges.candidate, edges.stable, tuple(sorted(own)), slices
+    return _rules(*asked, baseline, *known, usual)
 
 
 @lru_cache(maxsize=1024)
@@ -69,10 +70,11 @@ def _rules(
     candidate: tuple[float, ...],
     stable: tuple[float, ...],
     own: tuple[tuple[str, tuple[tuple[float, ...], tuple[float, ...]]], ...],
+    slices: tuple[tuple[str, tuple[tuple[float, ...], tuple[float, ...] | None]], ...],
     usual: float | None,
 ) -> Rules:
     """The same ones for the same spec: each pass asks for them, and many specs promise the same."""
-    edges, advanced = Edges(candidate, stable, dict(own)), strategy.advanced
+    edges, advanced = Edges(candidate, stable, dict(own), dict(slices)), strategy.advanced
     each_judged = (
         judged_objective(each, strategy.assurance, edges, runtime) for each in objectives
     )
@@ -104,7 +106,7 @@ def judge_for(
     known = dict(others)
 
     def of(objective: decision.Objective) -> Dispersion | None:
-        if objective.kind.traits.shares_errors_past:
+        if objective.kind.traits.shares_errors_past and objective.slice is None:
             return dispersion
         asked = past_of(objective)
         return None if asked is None else known.get(asked.key)
@@ -314,7 +316,8 @@ def _taken(memory: Memory, record: IntervalCounts, weight: float) -> Memory:
     if split is not None and in_shadow:
         split = traffic_split.mirrored(split, record)
     elif split is not None:
-        split = traffic_split.counted(split, record, weight)
+        both = {of.name for each in counting.objectives if (of := each.slice) and of.by_stable}
+        split = traffic_split.counted(split, record, weight, both)
     judged = record.arms[judged_arm]
     # What is not asked of stable cannot be copied either.
     asked = record.arms.get(STABLE) if in_shadow else judged
@@ -401,6 +404,26 @@ def request_rate(trial: Trial) -> float | None:
         each.seen_stable_total + (0.0 if copied else each.seen_total) for each in trial.requests
     )
     return requests / judged if requests else None
+
+
+def slice_shares(trial: Trial) -> dict[str, float]:
+    """Which part of the requests each slice has, of candidate and stable together.
+
+    Nothing is known before a minute was counted. One request more than was seen is taken for seen:
+    a slice without any is rare, and may have some.
+    """
+    if request_rate(trial) is None:
+        return {}
+    whole = max(trial.requests, key=lambda each: each.seen_total + each.seen_stable_total)
+    found = {}
+    for objective, part in zip(trial.judge.rules.objectives, trial.state.evidence, strict=True):
+        of = objective.slice
+        if of is not None:
+            seen, among = part.seen_total, whole.seen_total
+            if of.by_stable:
+                seen, among = seen + part.seen_stable_total, among + whole.seen_stable_total
+            found[of.name] = min(1.0, (seen + 1) / (among + 1))
+    return found
 
 
 def counted_copies(trial: Trial) -> int:

@@ -1,0 +1,144 @@
+"""Parts of the requests that are judged on their own: `spec.slices`, as in docs/slices.md."""
+
+from typing import Annotated
+
+from model_rollouts.api.base import ATOMIC, Part, Rule, Written, rules, shown
+from model_rollouts.api.strings import Label
+
+LARGEST_NUMBER = 8
+
+_REFUSED = (
+    # Secrets would stand in the spec and in the pod.
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    # Of one connection, or of the proxy's own.
+    "connection",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-model-shadow",
+)
+
+SliceHeader = Annotated[
+    str,
+    Written(
+        r"^[a-z0-9]([-_a-z0-9]*[a-z0-9])?$",
+        "write the name of a request header in lower case, such as x-haul",
+        64,
+        (
+            Rule(
+                "self != 'content-length'",
+                "write contentLength: {atLeast: 8Ki} in place of header: sizes are compared as "
+                "numbers",
+                found=shown("self"),
+            ),
+            Rule(
+                f"!(self in {list(_REFUSED)} || self.startsWith('x-envoy-'))",
+                "write a header of your own, such as x-haul: this one is a secret, belongs to one "
+                "connection, or does not reach the model as it was sent",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+
+SliceValue = Annotated[
+    str,
+    Written(
+        r"^[!-~]([ -~]*[!-~])?$",
+        "write printable ASCII without space around it, such as long; values are no patterns",
+        128,
+    ),
+]
+
+Bytes = Annotated[
+    str,
+    Written(
+        r"^[1-9][0-9]{0,3}(Ki|Mi)$",
+        "write a size such as 8Ki or 1Mi, from 1Ki to 9999Mi",
+        8,
+    ),
+]
+
+_UNITS = {"Ki": 1024, "Mi": 1024 * 1024}
+
+
+class ContentLength(Part):
+    """Requests by the size of their body."""
+
+    at_least: Bytes
+    """Smallest size of a body in the slice, e.g. `8Ki`: the request header `content-length` says
+    so. Requests without that header (chunked, most of gRPC) are not in the slice, however large."""
+
+    @property
+    def bytes(self) -> int:
+        """`at_least` in bytes."""
+        return int(self.at_least[:-2]) * _UNITS[self.at_least[-2:]]
+
+
+class Slice(
+    Part,
+    json_schema_extra=rules(
+        Rule(
+            "has(self.header) != has(self.contentLength)",
+            "write either `header` with `value` or `prefix`, or `contentLength`",
+            found="(has(self.header) ? 'both' : 'neither of') + ' header and contentLength'",
+        ),
+        Rule(
+            "!has(self.header) || has(self.value) != has(self.prefix)",
+            "write either `value` or `prefix`: what the header of a request in the slice is, or "
+            "how it begins",
+            found="(has(self.value) ? 'both' : 'neither of') + ' value and prefix'",
+        ),
+        Rule(
+            "has(self.header) || !(has(self.value) || has(self.prefix))",
+            "write the `header` that has it, or remove it",
+            found="(has(self.value) ? 'value' : 'prefix') + ' without header'",
+        ),
+    ),
+):
+    """A part of the requests, told by a header or by the size of the body."""
+
+    name: Label
+    """Name of the slice, as shown in messages and metrics."""
+    header: SliceHeader | None = None
+    """Request header by which requests are told apart, in lower case, e.g. `x-haul`. With it,
+    `value` or `prefix` is required."""
+    value: SliceValue | None = None
+    """What the header is in requests of the slice, compared as it is written."""
+    prefix: SliceValue | None = None
+    """How the header begins in requests of the slice, in place of `value`."""
+    content_length: ContentLength | None = None
+    """Size of the body of requests in the slice, in place of `header`."""
+
+
+_HOLDS = (
+    "a.name != b.name && has(a.header) && has(b.header) && a.header == b.header && "
+    "((has(a.value) && has(b.value) && a.value == b.value) || "
+    "(has(a.prefix) && has(b.value) && b.value.startsWith(a.prefix)) || "
+    "(has(a.prefix) && has(b.prefix) && b.prefix.startsWith(a.prefix)))"
+)
+"""Whether the slice `a` has every request of the slice `b`."""
+
+SLICES = ATOMIC | rules(
+    Rule(
+        "self.all(a, self.exists_one(b, a.name == b.name))",
+        "found two slices with the same name, write a different name for each",
+    ),
+    Rule(
+        f"self.all(a, self.all(b, !({_HOLDS})))",
+        "found a slice that has all requests of another one of the same header, write values or "
+        "prefixes of which no request has two: its requests would be judged twice",
+    ),
+    Rule(
+        "self.filter(s, has(s.contentLength)).size() <= 1",
+        "found two slices with contentLength, write one: the larger requests would be in both",
+    ),
+)
