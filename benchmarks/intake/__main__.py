@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.intake.measure import measure
+from benchmarks.intake.measure import measure, series
 from benchmarks.machine import cpu_model
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -49,23 +49,36 @@ SETTLED = 4
     show_default=True,
     help="Seconds between two scrapes and two ticks; once for each size.",
 )
+@click.option(
+    "--slices",
+    "sliced",
+    type=click.IntRange(0, 8),
+    multiple=True,
+    default=(0, 0),
+    show_default=True,
+    help="How many slices have objectives on errors and latency; once for each size.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(
-    sizes: tuple[int, ...], ticks: tuple[int, ...], intervals: tuple[int, ...], output: Path
+    sizes: tuple[int, ...],
+    ticks: tuple[int, ...],
+    intervals: tuple[int, ...],
+    sliced: tuple[int, ...],
+    output: Path,
 ) -> None:
     """Measure the intake against a real Prometheus on loopback."""
-    if not len(sizes) == len(ticks) == len(intervals):
+    if not len(sizes) == len(ticks) == len(intervals) == len(sliced):
         raise click.UsageError(
-            f"found {len(sizes)} --rollouts, {len(ticks)} --ticks and {len(intervals)} --interval, "
-            "give as many of each"
+            f"found {len(sizes)} --rollouts, {len(ticks)} --ticks, {len(intervals)} --interval and "
+            f"{len(sliced)} --slices, give as many of each"
         )
     # An end from outside must end Prometheus and the exporter too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runs = []
     with Progress(console=Console(stderr=True)) as progress:
-        for size, number, step in zip(sizes, ticks, intervals, strict=True):
+        for size, number, step, slices in zip(sizes, ticks, intervals, sliced, strict=True):
             task = progress.add_task(f"{size} rollouts", total=number)
-            measured = measure(size, number, step, lambda: progress.advance(task))  # noqa: B023 - used at once
+            measured = measure(size, number, step, lambda: progress.advance(task), slices)  # noqa: B023 - used at once
             if measured["counted"] != measured["truth"]:
                 raise click.ClickException(
                     f"counted {measured['counted']}, but the truth is {measured['truth']}"
@@ -113,7 +126,8 @@ def figures(run: dict[str, Any]) -> dict[str, Any]:
         "rollouts": run["rollouts"],
         "tick_s": run["step_s"],
         "pods": run["rollouts"] * 4,
-        "series": run["rollouts"] * 32,
+        "slices": run["slices"],
+        "series": series(run["rollouts"], run["slices"]),
         "ticks": len(costs),
         "intervals_counted": sum(cost["intervals"] for cost in costs),
         "queries_per_tick": statistics.median(cost["queries"] for cost in costs),
@@ -141,6 +155,7 @@ def page(report: dict[str, Any]) -> str:
     runs = report["runs"]
     rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         ("rollouts, 2 arms of 2 pods each", lambda r: f"{r['rollouts']:,}"),
+        ("slices with two objectives each", lambda r: str(r["slices"])),
         ("a scrape and a tick every", lambda r: f"{r['tick_s']} s"),
         ("series read per tick", lambda r: f"{r['series']:,}"),
         ("queries per tick", lambda r: f"{r['queries_per_tick']:g}"),

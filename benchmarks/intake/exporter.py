@@ -1,6 +1,6 @@
 """Many pods in one process: each page holds the series of a few, with the labels of a cluster.
 
-    python -m benchmarks.intake.exporter PORT ROLLOUTS PAGES
+    python -m benchmarks.intake.exporter PORT ROLLOUTS PAGES SLICES
 
 POST /traffic lets every pod answer requests with each scrape; DELETE /traffic stops it and answers
 with the truth, the sums of all counters.
@@ -16,6 +16,9 @@ PODS_PER_ARM = 2
 NAMESPACES = 40
 GROWTH = (97, 1, 2, 3, 97, 90, 94)
 """What one scrape interval adds to each counter of a pod."""
+OF_SLICE = (10, 1, 1, 9, 8, 9)
+"""The same of each counter of a slice."""
+SLICE_EDGES_MS = (400, 500)
 
 
 def revisions(rollout: int) -> tuple[str, str]:
@@ -36,7 +39,25 @@ def pods(revision: str) -> list[str]:
 _BY_STATUS = "envoy_cluster_upstream_rq"
 
 
-def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
+def slice_names(slices: int) -> list[str]:
+    """The names of so many slices."""
+    return [f"slice-{number}" for number in range(slices)]
+
+
+def _of_slice(live: str, name: str) -> list[str]:
+    own = f'{live},envoy_slice="{name}"'
+    lower, upper = SLICE_EDGES_MS
+    return [
+        f"envoy_slice_total{{{own}}} ",
+        f"envoy_slice_failed{{{own}}} ",
+        f"envoy_slice_given_up{{{own}}} ",
+        f"envoy_slice_time_count{{{own}}} ",
+        f'envoy_slice_time_bucket{{{own},le="{lower - 1}"}} ',
+        f'envoy_slice_time_bucket{{{own},le="{upper - 1}"}} ',
+    ]
+
+
+def _series(rollout: int, revision: str, pod: str, number: int, slices: int) -> list[str]:
     target = (
         f'namespace="{namespace(rollout)}",pod="{pod}",container="proxy",endpoint="metrics",'
         f'job="monitoring/model-rollouts",instance="10.{number >> 16}.{number >> 8 & 255}.'
@@ -52,6 +73,7 @@ def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
         f"{rq}time_count{{{live}}} ",
         f'{rq}time_bucket{{{live},le="299"}} ',
         f'{rq}time_bucket{{{live},le="379"}} ',
+        *(each for name in slice_names(slices) for each in _of_slice(live, name)),
         f"envoy_server_uptime{{{target}}} ",
     ]
 
@@ -59,15 +81,18 @@ def _series(rollout: int, revision: str, pod: str, number: int) -> list[str]:
 class Page:
     """The pods of one scrape target."""
 
-    def __init__(self, rollouts: range) -> None:
+    def __init__(self, rollouts: range, slices: int) -> None:
         lines: list[str] = []
         self._pods = 0
+        self._growth = (*GROWTH, *OF_SLICE * slices)
         for rollout in rollouts:
             for revision in revisions(rollout):
                 for pod in pods(revision):
                     lines += [
                         name + "%d"
-                        for name in _series(rollout, revision, pod, rollout * 4 + self._pods % 4)
+                        for name in _series(
+                            rollout, revision, pod, rollout * 4 + self._pods % 4, slices
+                        )
                     ]
                     self._pods += 1
         self._text = "\n".join(lines) + "\n"
@@ -78,7 +103,7 @@ class Page:
         """The page; `grow` lets every pod count one more interval of traffic."""
         with self._lock:
             self._grown += grow
-            values = (*(self._grown * each for each in GROWTH), uptime)
+            values = (*(self._grown * each for each in self._growth), uptime)
             return (self._text % (values * self._pods)).encode()
 
     def truth(self) -> dict[str, int]:
@@ -90,10 +115,11 @@ class Page:
 class Exporter:
     """All pages and whether there is traffic."""
 
-    def __init__(self, rollouts: int, pages: int) -> None:
+    def __init__(self, rollouts: int, pages: int, slices: int) -> None:
         size = -(-rollouts // pages)
         self.pages = [
-            Page(range(first, min(first + size, rollouts))) for first in range(0, rollouts, size)
+            Page(range(first, min(first + size, rollouts)), slices)
+            for first in range(0, rollouts, size)
         ]
         self.traffic = False
         self.started = time.time()
@@ -149,4 +175,4 @@ def serve(port: int, exporter: Exporter) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Exporter(int(sys.argv[2]), int(sys.argv[3])))
+    serve(int(sys.argv[1]), Exporter(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -15,13 +15,19 @@ from typing import Any
 import msgspec
 from ephemeral_port_reserve import reserve
 
-from benchmarks.intake.exporter import namespace, pods, revisions
+from benchmarks.intake.exporter import (
+    SLICE_EDGES_MS,
+    namespace,
+    pods,
+    revisions,
+    slice_names,
+)
 from benchmarks.machine import cpu_of, rss_mib
 from e2e.cluster import tools
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import client_errors, errors, latency
+from model_rollouts.metrics.objectives import CountedObjective, client_errors, errors, latency
 from model_rollouts.metrics.pods import KnownPods, Pod
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
@@ -59,12 +65,12 @@ class Run:
     """The operator's side: requests, watermarks and sums."""
 
     def __init__(
-        self, rollouts: int, client: PrometheusClient, started_ms: int, step_s: int
+        self, rollouts: int, client: PrometheusClient, started_ms: int, step_s: int, slices: int
     ) -> None:
         self._client = client
         self._bytes = self._queries = 0
         self.totals = Totals()
-        self._rollouts = [rollout(number, started_ms) for number in range(rollouts)]
+        self._rollouts = [rollout(number, started_ms, slices) for number in range(rollouts)]
         self._since: dict[str, Watermark] = {}
         self._reader = SampleReader(self._ask, Intake(Grid(step_s * 1000)))
 
@@ -111,14 +117,24 @@ class Run:
                 self.totals.findings[finding.reason] = count + 1
 
 
-def rollout(number: int, started_ms: int) -> MeasuredRollout:
-    """What is counted of the rollout of that number."""
+def _of_slice(name: str) -> tuple[CountedObjective, ...]:
+    times = [each / 1000 for each in SLICE_EDGES_MS]
+    return errors(f"errors of {name}", name), latency(f"latency of {name}", times, name)
+
+
+def rollout(number: int, started_ms: int, slices: int = 0) -> MeasuredRollout:
+    """What is counted of the rollout of that number, with objectives on so many slices."""
     stable, candidate = revisions(number)
     return MeasuredRollout(
         key=f"{namespace(number)}/arrival-delay-{number:05d}",
         namespace=namespace(number),
         arms=(Arm("stable", stable), Arm("candidate", candidate)),
-        objectives=(errors("errors"), client_errors("refused"), latency("latency", [0.3, 0.38])),
+        objectives=(
+            errors("errors"),
+            client_errors("refused"),
+            latency("latency", [0.3, 0.38]),
+            *(each for name in slice_names(slices) for each in _of_slice(name)),
+        ),
         started_ms=started_ms,
         pods=KnownPods(
             tuple(
@@ -130,15 +146,19 @@ def rollout(number: int, started_ms: int) -> MeasuredRollout:
     )
 
 
-def measure(rollouts: int, ticks: int, step_s: int, progress: Callable[[], None]) -> dict[str, Any]:
+def measure(
+    rollouts: int, ticks: int, step_s: int, progress: Callable[[], None], slices: int = 0
+) -> dict[str, Any]:
     """Start everything on loopback, tick `ticks` times, and return what was measured.
 
-    `step_s` is the scrape interval in seconds, and that between two ticks.
+    `step_s` is the scrape interval in seconds, and that between two ticks. Each rollout has two
+    objectives on each of so many `slices`, on errors and on latency.
     """
     port = reserve()
     pages = -(-rollouts // ROLLOUTS_PER_PAGE)
     exporter = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.intake.exporter", str(port), str(rollouts), str(pages)]
+        [sys.executable, "-m", "benchmarks.intake.exporter"]
+        + [str(each) for each in (port, rollouts, pages, slices)]
     )
     try:
         targets = [
@@ -154,11 +174,16 @@ def measure(rollouts: int, ticks: int, step_s: int, progress: Callable[[], None]
                 honor_labels=True,
             ) as server,
         ):
-            run = _run(rollouts, ticks, step_s, server.url, server.pid, port, progress)
+            run = _run(rollouts, ticks, step_s, server.url, server.pid, port, progress, slices)
             return {"prometheus": server.version, "pages": pages, **asyncio.run(run)}
     finally:
         exporter.terminate()
         exporter.wait()
+
+
+def series(rollouts: int, slices: int) -> int:
+    """How many series the pods of so many rollouts have."""
+    return rollouts * 4 * (8 + 6 * slices)
 
 
 async def _run(
@@ -169,12 +194,13 @@ async def _run(
     pid: int,
     port: int,
     progress: Callable[[], None],
+    slices: int,
 ) -> dict[str, Any]:
     started_ms = round(time.time() * 1000) - 60_000
     costs: list[TickCost] = []
     async with PrometheusClient(ServerOptions(url, timeout_s=60)) as client:
-        run = Run(rollouts, client, started_ms, step_s)
-        await _until_scraped(client, 32 * rollouts)
+        run = Run(rollouts, client, started_ms, step_s, slices)
+        await _until_scraped(client, series(rollouts, slices))
         _ask_exporter(port, "POST")
         while len(costs) < ticks:
             await asyncio.sleep(step_s - time.time() % step_s + 0.1)
@@ -189,6 +215,7 @@ async def _run(
             await run.tick(pid)
     return {
         "rollouts": rollouts,
+        "slices": slices,
         "step_s": step_s,
         "costs": [msgspec.to_builtins(cost) for cost in costs],
         "truth": truth,
