@@ -14,6 +14,7 @@ from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.events import EventRecorder
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, POD, Kind
 from model_rollouts.cluster.watch import KopfSource
+from model_rollouts.engine.answers import Buckets
 from model_rollouts.engine.engine import Core, Engine
 from model_rollouts.engine.executor import Reach
 from model_rollouts.engine.operator_metrics import OperatorMetrics
@@ -24,7 +25,14 @@ from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.grid import Grid, sparing_grid
 from model_rollouts.metrics.requests import Request
-from model_rollouts.rollout.observed import BucketsQuery, FallbackQuery, History, MirroredSizes
+from model_rollouts.rollout.observed import (
+    BucketsQuery,
+    FallbackQuery,
+    History,
+    Latencies,
+    LatencyQuery,
+    MirroredSizes,
+)
 from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
 from tests.api.objects import changed
 from tests.engine.planners import take
@@ -64,15 +72,17 @@ class NoHistory:
         """Fails."""
         raise AssertionError((namespace, query))
 
-    async def buckets(
-        self, namespace: str, query: BucketsQuery
-    ) -> dict[tuple[str, str], tuple[float, ...]]:
+    async def buckets(self, namespace: str, query: BucketsQuery) -> Buckets:
         """Fails."""
         raise AssertionError((namespace, query))
 
     async def fallback(self, namespace: str, query: FallbackQuery) -> Any:
         """Fails."""
         raise AssertionError((namespace, query))
+
+    async def latencies(self, namespace: str, query: LatencyQuery) -> Latencies:
+        """Nothing: what is told beside the passes is another test's."""
+        return Latencies(query)
 
 
 class Cluster:

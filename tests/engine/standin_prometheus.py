@@ -22,7 +22,8 @@ JOB = "models"
 _SELECTOR = re.compile(r"(\w*)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
 _PAST = re.compile(
-    r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\)+ / 2\).*|sum by \(le\) \(.*\{.*\}\)+"
+    r"count by \(pod\) \(\w+\{.*\}\)|sum\(.* offset 60000ms\)+ / 2\).*"
+    r"|sum by \(le\) \(.*\{.*\}\)+|sum by \(modelrollouts_revision, le\) \(.* > 0\)+"
 )
 _LISTENER = "envoy_http_conn_manager_prefix"
 _TOLD = "model_rollouts_observer"

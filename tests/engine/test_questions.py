@@ -13,6 +13,7 @@ import pytest
 from model_rollouts import decision
 from model_rollouts.cluster.kinds import DEPLOYMENT
 from model_rollouts.decision import INDEPENDENT, Histogram
+from model_rollouts.engine.answers import Buckets
 from model_rollouts.engine.cluster_checks import UnansweredError
 from model_rollouts.engine.observer_client import ObserverError
 from model_rollouts.engine.questions import ASKERS, LONGEST_BACKOFF_S
@@ -31,8 +32,11 @@ from model_rollouts.rollout.observed import (
     FallbackQuery,
     Gateway,
     History,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     Observed,
+    Spread,
 )
 from model_rollouts.rollout.plan import Plan
 from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
@@ -103,12 +107,16 @@ class Asker:
         """The next answer; the last one again and again."""
         return MirroredSizes(query.since_ms, query.looked, users=await self._next())
 
-    async def buckets(
-        self, namespace: str, query: BucketsQuery
-    ) -> dict[tuple[str, str], tuple[float, ...]]:
+    async def buckets(self, namespace: str, query: BucketsQuery) -> Buckets:
         """The next answer; the last one again and again."""
-        found: dict[tuple[str, str], tuple[float, ...]] = await self._next()
-        return found
+        try:
+            return Buckets(await self._next(), {})
+        except QueryError as error:
+            return Buckets({}, {own.text: str(error) for own, _ in query.histograms})
+
+    async def latencies(self, namespace: str, query: LatencyQuery) -> Latencies:
+        """The next answer; the last one again and again."""
+        return Latencies(query, await self._next())
 
     async def fallback(self, namespace: str, query: FallbackQuery) -> Any:
         """The next answer; the last one again and again."""
@@ -160,11 +168,17 @@ class Needing:
         if Need.CASES in self.needs and told != self.looked:
             needs = {Need.CASES}
             cases = CasesQuery(CANDIDATE, (("answers", "0a1b2c3d"),), 0, self.looked)
+        latencies: LatencyQuery | None = None
+        timed = None if observed.latencies is None else observed.latencies.asked.looked
+        if Need.LATENCIES in self.needs and timed != self.looked:
+            needs = {Need.LATENCIES}
+            latencies = LatencyQuery((CANDIDATE, "arrival-1"), False, 0, self.looked)
         needed = frozenset(needs)
         plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
         again = [each.again_at for each in (scraped, stood_in) if each is not None]
         again_at = min((each for each in again if now < each < inf), default=None)
         plan = replace(plan, cases=cases, buckets=buckets, fallback=fallback, wake_at=again_at)
+        plan = replace(plan, latencies=latencies)
         return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
@@ -555,6 +569,47 @@ def test_what_fallbacks_do_is_asked_again_and_again_and_nothing_waits_for_it() -
     assert world.seen[-1].fallback == known
     assert all(each.asked_since is None and each.failures == () for each in world.seen)
     assert all(each.metrics_error is None for each in world.seen)
+
+
+def test_a_histogram_that_could_not_be_asked_about_is_told_with_the_answer() -> None:
+    world, _ = asking(Need.BUCKETS, QueryError("503: too busy"), {})
+    world.run(1)
+
+    first, second = (each.buckets for each in world.seen[:2])
+    assert first is None
+    assert second is not None
+    assert dict(second.unanswered) == {"took": "503: too busy"}
+    world.run(3)
+    known = world.session(KEY).buckets
+    assert known is not None
+    assert dict(known.unanswered) == {}
+
+
+def test_how_long_requests_took_is_asked_once_for_each_number_of_requests() -> None:
+    times = (Spread(None, CANDIDATE, ((0.3, 9.0), (inf, 9.0))),)
+    world, asker = asking(Need.LATENCIES, times, QueryError("away"), times)
+    needing = world.planner
+    assert isinstance(needing, Needing)
+    world.run(60)
+
+    # Its answer is told by the next pass that there is, and makes none.
+    assert (len(asker.asked), len(world.seen)) == (1, 1)
+    world.queue.add(KEY)
+    world.run(60)
+    assert (len(asker.asked), len(world.seen)) == (1, 2)
+    known = world.seen[-1].latencies
+    assert known is not None
+    assert known.spreads == times
+
+    for asked, spreads in ((2, ()), (3, times)):
+        needing.looked += 1
+        world.queue.add(KEY)
+        world.run(60)
+        assert len(asker.asked) == asked
+        found = world.session(KEY).latencies
+        assert found is not None
+        assert (found.asked.looked, found.spreads) == (needing.looked, spreads)
+        assert world.seen[-1].metrics_error is None
 
 
 def test_a_pass_ends_while_the_observer_hangs() -> None:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from model_rollouts.decision import INDEPENDENT
+from model_rollouts.engine.answers import Buckets
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
 from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
@@ -21,6 +22,8 @@ from model_rollouts.rollout import (
     FallbackQuery,
     History,
     HistoryQuery,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     SizesQuery,
 )
@@ -184,12 +187,15 @@ class Past:
         await self._answers()
         return MirroredSizes(query.since_ms, query.looked)
 
-    async def buckets(
-        self, namespace: str, query: BucketsQuery
-    ) -> dict[tuple[str, str], tuple[float, ...]]:
+    async def buckets(self, namespace: str, query: BucketsQuery) -> Buckets:
         """Nothing: no model has histograms of its own here."""
         await self._answers()
-        return {}
+        return Buckets({}, {})
+
+    async def latencies(self, namespace: str, query: LatencyQuery) -> Latencies:
+        """Nothing: nobody reads it here."""
+        await self._answers()
+        return Latencies(query)
 
     async def fallback(
         self, namespace: str, query: FallbackQuery

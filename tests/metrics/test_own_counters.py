@@ -78,7 +78,7 @@ def documented() -> list[dict[str, Any]]:
     return found
 
 
-def target(port: int, revision: str, namespace: str = "shop") -> Target:
+def target(port: int, revision: str, namespace: str = "shop", name: str | None = None) -> Target:
     """A pod as service discovery shows it."""
     return Target(
         port,
@@ -86,7 +86,7 @@ def target(port: int, revision: str, namespace: str = "shop") -> Target:
             "__meta_kubernetes_pod_container_port_name": "metrics",
             "__meta_kubernetes_pod_phase": "Running",
             "__meta_kubernetes_namespace": namespace,
-            "__meta_kubernetes_pod_name": f"{revision}-pod",
+            "__meta_kubernetes_pod_name": name or f"{revision}-pod",
             "__meta_kubernetes_pod_label_modelrollouts_dev_revision": revision,
         },
         relabel=documented(),
@@ -162,7 +162,7 @@ async def _counted(url: str, models: dict[str, Model]) -> None:
             ((TOOK, (0.3,)),), (CANDIDATE, STABLE), frozenset({f"{CANDIDATE}-pod"})
         )
         edges = {(TOOK.key, CANDIDATE): (0.1, 0.25, 0.5)}
-        assert await PastMetrics(client, GRID).buckets("shop", query) == edges
+        assert await PastMetrics(client, GRID).buckets("shop", query) == (edges, {})
         # Their past is asked for in the same way, and is too short to say anything.
         past = await stable_dispersion(
             client.query_range, "shop", [STABLE], round(time.time() * 1000), objective=OWN

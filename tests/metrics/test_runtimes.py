@@ -125,10 +125,10 @@ async def _asked(url: str) -> dict[tuple[str, str], tuple[float, ...]]:
         query = BucketsQuery(histograms, (*map(revision, Runtime), "nothing-1"))
 
         async def all_there() -> bool:
-            return len(await asking.buckets("shop", query)) == len(ROWS)
+            return len((await asking.buckets("shop", query)).edges) == len(ROWS)
 
         await until(all_there, "not every row had buckets", 30)
-        return await asking.buckets("shop", query)
+        return dict((await asking.buckets("shop", query)).edges)
 
 
 def revision(runtime: Runtime) -> str:

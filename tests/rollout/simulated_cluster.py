@@ -27,6 +27,7 @@ from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import CLIENT_ERRORS, SLICE, CountedObjective
 from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, Listener
+from model_rollouts.metrics.spreads import Within
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import restart
 from model_rollouts.resources.canonical import canonical_template
@@ -56,10 +57,13 @@ from model_rollouts.rollout.observed import (
     FallbackSeen,
     Gateway,
     History,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     Observed,
     OtherBudget,
     ScrapedBuckets,
+    Spread,
     WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
@@ -314,6 +318,10 @@ class World:
     """Shares of requests that take so many seconds in a stage of the model server, by version."""
     buckets: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """The edges of the model server's own histogram of it, by version; none when not named."""
+    buckets_refused: str | None = None
+    """What Prometheus says in place of the buckets of a histogram; None while it answers."""
+    took: dict[str, Within] = field(default_factory=dict)
+    """How long requests and each of their stages took, by version; nothing is known by default."""
     exports: frozenset[str] | None = None
     """The names of the histograms that model servers export; None for whichever is asked for."""
     slices: dict[str, float] = field(default_factory=dict)
@@ -381,6 +389,8 @@ class World:
         self.reaches: dict[str, bool] = {}
         """Whether the Service that stands in takes connections, by version; absent: unknown."""
         self.buckets_asked: list[BucketsQuery] = []
+        self.latencies: Latencies | None = None
+        self.latencies_asked: list[LatencyQuery] = []
         self.cases_asked: list[CasesQuery] = []
         self.worst: dict[str, tuple[str, ...]] | None = {}
         """What the observer says differs most, by objective; None while it does not answer."""
@@ -470,8 +480,7 @@ class World:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
         self.checked = self.history = self.sizes = self.cases = None
-        self.scraped_buckets = None
-        self.fallback = None
+        self.scraped_buckets = self.latencies = self.fallback = None
         self.tell("operator", "starts")
 
     # What is there
@@ -822,6 +831,7 @@ class World:
             sizes=self.sizes,
             buckets=self.scraped_buckets,
             fallback=self.fallback,
+            latencies=self.latencies,
             cases=self.cases,
             failures=(*self.failures, *self.unanswered),
             pods=self.pods_known() if self.knows_pods else None,
@@ -903,11 +913,13 @@ class World:
     def _assert_nothing_follows(self) -> None:
         """Another plan now, as the engine does not make it, would have nothing to do."""
         again = make_plan(self.seen(), self.memory, NOON + self.time, self.settings)
-        assert not (again.actions or again.needs), f"{again.actions} follows from other numbers"
+        # What is asked beside the passes is asked already; its answer makes a pass if it has to.
+        needs = _awaited(again) - {Need.BUCKETS}
+        assert not (again.actions or needs), f"{again.actions or needs} follows from other numbers"
 
     def _assert_only_numbers(self, found: Plan) -> None:
         """A pass that need not be made would change nothing but what is told of numbers."""
-        assert not found.needs
+        assert not _awaited(found)
         for action in found.actions:
             if isinstance(action, WriteStatus):
                 assert waited_for(action.status) == waited_for(self.status)
@@ -973,7 +985,13 @@ class World:
                 and (self.exports is None or own.metric in self.exports)
             }
             again_at = NOON + self.time + 2
-            self.scraped_buckets = ScrapedBuckets(found.buckets, edges, again_at)
+            why = self.buckets_refused
+            self.scraped_buckets = ScrapedBuckets(
+                found.buckets,
+                edges if why is None else {},
+                again_at,
+                unanswered={own.text: why for own, _ in found.buckets.histograms} if why else {},
+            )
         if found.fallback is not None:
             self.fallback_asked.append(found.fallback)
             names = {self.version_of(name)[1:]: name for name in found.fallback.revisions}
@@ -982,6 +1000,18 @@ class World:
                 NOON + self.time + found.fallback.every,
                 {name: Given(*self.stood_in[v]) for v, name in names.items() if v in self.stood_in},
                 {name: self.reaches[v] for v, name in names.items() if v in self.reaches},
+            )
+        if found.latencies is not None:
+            self.latencies_asked.append(found.latencies)
+            staged = (None, *(name for name, _ in found.latencies.histograms))
+            self.latencies = Latencies(
+                found.latencies,
+                tuple(
+                    Spread(what, name, self.took[version])
+                    for what in staged
+                    for name in found.latencies.revisions
+                    if (version := self.version_of(name)[1:]) in self.took
+                ),
             )
         if found.cases is not None:
             self.cases_asked.append(found.cases)
@@ -1100,3 +1130,8 @@ class World:
 
 
 __all__ = ["NOON", "SPEC", "World", "replace"]
+
+
+def _awaited(found: Plan) -> frozenset[Need]:
+    """What a plan asks for, but for how long requests took: that is asked by the next pass too."""
+    return found.needs - {Need.LATENCIES}

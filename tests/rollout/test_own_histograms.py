@@ -295,6 +295,23 @@ def test_edges_of_stable_that_become_known_later_are_learned_in_the_same_trial()
     assert world.until("Full").weights == {"v2": 1}
 
 
+def test_buckets_that_could_not_be_asked_for_are_told_with_what_prometheus_answered() -> None:
+    world = begun(
+        staged={"2": {0.4: 0.02}}, buckets_refused="https://prometheus: 422: too many series"
+    )
+    in_canary(world, promised()).run(30)
+
+    found = condition(world, "NoBucketBoundary")["message"]
+    assert found == (
+        f"Prometheus did not say which buckets there are of {METRIC}, and is asked again: "
+        "https://prometheus: 422: too many series."
+    )
+
+    world.buckets_refused = None
+    world.until("Full")
+    assert world.weights == {"v2": 1}
+
+
 def told(world: World, objective: str) -> str:
     """What the status says of an objective."""
     found: str = next(

@@ -30,6 +30,10 @@ Name = Annotated[str, Field(max_length=63)]
 Count = Annotated[int, Field(ge=0, json_schema_extra=INT64)]
 Message = Annotated[str, Field(max_length=LONGEST_MESSAGE)]
 Number = Annotated[int, Field(ge=0, json_schema_extra=INT32)]
+Time = Annotated[str, Field(max_length=48)]
+
+MOST_LATENCIES = 32
+"""Two versions, each with whole requests, the stages of its model server, and its objectives."""
 
 
 class Arm(Part):
@@ -125,6 +129,32 @@ class FallbackStatus(Part):
     """Number of answers to users, by the model or by the fallback."""
 
 
+class LatencyStatus(Part):
+    """How long requests of one version took, or one stage of them. Nothing is decided by it.
+
+    Times are the bucket edges between which the buckets prove them to be.
+    """
+
+    of: Annotated[str, Field(max_length=320)]
+    """What took that long: `request`, a stage, a histogram of the model server, or
+    `network (difference of means)`."""
+    version: Name
+    """Version of the model."""
+    traffic: Annotated[str, Field(max_length=16)]
+    """Whose requests: those of `users`, or `mirrored` ones."""
+    requests: Count
+    """Number of requests that this is of."""
+    p50: Time | None = None
+    """Time within which half of the requests were answered, e.g. `between 20 and 30 ms`."""
+    p95: Time | None = None
+    """The same for 95 of 100 requests. From 20 requests on."""
+    p99: Time | None = None
+    """The same for 99 of 100 requests. From 100 requests on."""
+    mean: Time | None = None
+    """The mean, where that is all that is known: what the proxy measured on average, less what the
+    model server did."""
+
+
 class RouteAddress(Part):
     """Where clients reach the model."""
 
@@ -177,6 +207,11 @@ class Status(Part):
         json_schema_extra=by("name"),
     )
     """Results of the candidate, one per objective."""
+    latency: tuple[LatencyStatus, ...] = Field(
+        default=(), max_length=MOST_LATENCIES, json_schema_extra=ATOMIC
+    )
+    """How long requests and their stages took, by version: while a version is judged beside stable,
+    an hour back at most, and afterwards as it was last. docs/stages.md says what is in it."""
     history: tuple[Past, ...] = Field(
         default=(),
         max_length=LONGEST_HISTORY,

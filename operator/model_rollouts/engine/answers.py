@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from model_rollouts.resources.shapes import Object
-from model_rollouts.rollout import Checked, History, HistoryQuery
+from model_rollouts.rollout import BucketsQuery, Checked, History, HistoryQuery, ScrapedBuckets
 
 NEVER = float("inf")
 
@@ -129,6 +129,30 @@ class Remembered:
             self.pods,
         )
         return replace(after, same=self.same + 1 if same else 0)
+
+
+class Buckets(NamedTuple):
+    """What Prometheus said of histograms: edges as in `ScrapedBuckets`, and what it did not answer.
+
+    `unanswered` has what came back, by `Histogram.text`.
+    """
+
+    edges: Mapping[tuple[str, str], tuple[float, ...]]
+    unanswered: Mapping[str, str]
+
+
+def buckets_after(
+    before: ScrapedBuckets | None, asked: BucketsQuery, found: Buckets, at: float
+) -> ScrapedBuckets:
+    """The next answer about buckets, which came at `at` (Unix seconds).
+
+    It knows how often it was the same before, and when it is asked again if something is lacking.
+    """
+    after = ScrapedBuckets(asked, found.edges, NEVER, unanswered=found.unanswered)
+    is_same = before is not None and (before.asked, before.edges) == (asked, after.edges)
+    same = before.same + 1 if before is not None and is_same else 0
+    again_at = NEVER if after.is_whole else at + again_after(max(0, same - EAGER_TIMES))
+    return replace(after, same=same, again_at=again_at)
 
 
 def pods_of(revision: str | None, deployments: Mapping[str, Object]) -> Any:

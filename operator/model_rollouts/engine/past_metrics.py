@@ -6,11 +6,13 @@ has told of once others are.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from model_rollouts.decision import Dispersion
+from model_rollouts.engine import request_times
+from model_rollouts.engine.answers import Buckets
 from model_rollouts.metrics import fallbacks
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.body_sizes import Sizes, read_sizes, sizes_text
@@ -22,8 +24,10 @@ from model_rollouts.metrics.own_buckets import buckets_text, nearest, read_bucke
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import PROXY, Listener
+from model_rollouts.metrics.spreads import Asked, Within, grown_text, read_grown
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
+from model_rollouts.prometheus.errors import AnswerError, QueryError
 from model_rollouts.prometheus.history import (
     LATELY_MS,
     recent_rate,
@@ -36,6 +40,8 @@ from model_rollouts.rollout import (
     FallbackQuery,
     History,
     HistoryQuery,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     SizesQuery,
     timed_past,
@@ -205,22 +211,40 @@ class PastMetrics:
             mirrored=await of(query.candidate, Listener.SHADOW),
         )
 
-    async def buckets(
-        self, namespace: str, query: BucketsQuery
-    ) -> dict[tuple[str, str], tuple[float, ...]]:
-        """The edges in seconds by `Histogram.key` and revision, of those that are scraped now."""
+    async def buckets(self, namespace: str, query: BucketsQuery) -> Buckets:
+        """The edges of the histograms that are scraped now."""
         found: dict[tuple[str, str], tuple[float, ...]] = {}
+        unanswered: dict[str, str] = {}
         now_ms = self._now_ms()
         for own, times in query.histograms:
             text = buckets_text(
                 own.metric, own.matchers, namespace, query.revisions, self._batching, query.pods
             )
+            try:
+                body = await self._prometheus.query_range(
+                    text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
+                )
+                edges = read_buckets(decode_matrix(body), own.unit)
+            except (QueryError, AnswerError) as error:
+                unanswered[own.text] = str(error)
+                continue
+            found |= {(own.key, name): nearest(each, times) for name, each in edges.items()}
+        return Buckets(found, unanswered)
+
+    async def latencies(self, namespace: str, query: LatencyQuery) -> Latencies:
+        """How long requests and their stages took, an hour back at most."""
+        now_ms = self._now_ms()
+        range_ms = min(max(now_ms - query.since_ms, SHORTEST_MS), LONGEST_MS)
+
+        async def grown(asked: Asked, revisions: Iterable[str]) -> Mapping[str, Within]:
+            among = frozenset(revisions)
+            text = grown_text(asked, namespace, among, range_ms, self._batching, query.pods)
             body = await self._prometheus.query_range(
                 text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
             )
-            edges = read_buckets(decode_matrix(body), own.unit)
-            found |= {(own.key, name): nearest(each, times) for name, each in edges.items()}
-        return found
+            return read_grown(decode_matrix(body), asked)
+
+        return await request_times.latencies(grown, query)
 
     async def fallback(
         self, namespace: str, query: FallbackQuery

@@ -23,6 +23,7 @@ _BESIDE: Mapping[Need, Callable[[Session, Observed, Plan], Question]] = {
     Need.CASES: lambda session, seen, plan: Question(session, seen, cases=plan.cases),
     Need.BUCKETS: lambda session, seen, plan: Question(session, seen, buckets=plan.buckets),
     Need.FALLBACK: lambda session, seen, plan: Question(session, seen, fallback=plan.fallback),
+    Need.LATENCIES: lambda session, seen, plan: Question(session, seen, latencies=plan.latencies),
 }
 """The question for what a plan asks for and never waits for."""
 

@@ -16,13 +16,13 @@ from functools import partial
 from typing import Protocol
 
 from model_rollouts.engine.answers import (
-    EAGER_TIMES,
     NEVER,
     Absent,
     Answered,
+    Buckets,
     Measured,
     Remembered,
-    again_after,
+    buckets_after,
     pods_of,
 )
 from model_rollouts.engine.cluster_checks import Checker, UnansweredError
@@ -43,10 +43,11 @@ from model_rollouts.rollout import (
     FallbackSeen,
     History,
     HistoryQuery,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     Need,
     Observed,
-    ScrapedBuckets,
     SizesQuery,
     WorstCases,
 )
@@ -77,10 +78,11 @@ class AsksHistory(Protocol):
     async def sizes(self, namespace: str, query: SizesQuery) -> MirroredSizes:
         """How large the requests of users and the mirrored ones were."""
 
-    async def buckets(
-        self, namespace: str, query: BucketsQuery
-    ) -> Mapping[tuple[str, str], tuple[float, ...]]:
-        """The edges in seconds by `Histogram.key` and revision, of those that were scraped."""
+    async def buckets(self, namespace: str, query: BucketsQuery) -> Buckets:
+        """The edges of those that were scraped; it raises neither for what is not answered."""
+
+    async def latencies(self, namespace: str, query: LatencyQuery) -> Latencies:
+        """How long requests and their stages took."""
 
     async def fallback(
         self, namespace: str, query: FallbackQuery
@@ -110,6 +112,7 @@ class Question:
     cases: CasesQuery | None = None
     buckets: BucketsQuery | None = None
     fallback: FallbackQuery | None = None
+    latencies: LatencyQuery | None = None
     silent: tuple[str, ...] = ()
 
     @property
@@ -124,8 +127,8 @@ class Question:
 
     @property
     def _asked(self) -> tuple[object, ...]:
-        beside = (self.sizes, self.cases, self.buckets, self.fallback, self.silent)
-        return self.generation, self.tries, self.history, *beside
+        beside = (self.sizes, self.cases, self.buckets, self.fallback, self.latencies)
+        return self.generation, self.tries, self.history, *beside, self.silent
 
 
 @dataclass(slots=True)
@@ -224,6 +227,7 @@ class Questions:
             Need.SIZES: self._measure,
             Need.BUCKETS: self._look_at_buckets,
             Need.FALLBACK: self._look_at_fallback,
+            Need.LATENCIES: self._time,
             Need.CASES: self._look_at_cases,
             Need.PARENTS: self._look_for_parents,
         }
@@ -304,22 +308,17 @@ class Questions:
     async def _look_at_buckets(self, key: Key, question: Question) -> None:
         query, session = question.buckets, question.session
         assert query is not None  # it is what is asked
-        found: Mapping[tuple[str, str], tuple[float, ...]] = {}
         try:
             found = await self._historian.buckets(key.namespace, query)
         except Exception as error:
-            # Counts of the same Prometheus are lacking as well, which is told and holds.
-            ours = None if isinstance(error, (QueryError, AnswerError)) else error
-            _log.warning("%s: buckets of histograms are not known: %s", key, error, exc_info=ours)
+            _log.exception("%s: buckets of histograms are not known", key)
+            why = f"the operator failed with {type(error).__name__}: {error}"
+            found = Buckets({}, {own.text: why for own, _ in query.histograms})
+        for histogram, why in found.unanswered.items():
+            _log.warning("%s: buckets of %s are not known: %s", key, histogram, why)
         if not self._is_current(Need.BUCKETS, key, question):
             return
-        before = session.buckets
-        is_same = before is not None and (before.asked, before.edges) == (query, found)
-        same = before.same + 1 if before is not None and is_same else 0
-        judged = query.revisions[0]
-        lacking = any((own.key, judged) not in found for own, _ in query.histograms)
-        later = self._clock() + again_after(max(0, same - EAGER_TIMES))
-        session.buckets = ScrapedBuckets(query, found, later if lacking else NEVER, same)
+        session.buckets = buckets_after(session.buckets, query, found, self._clock())
         self._answered(key, Need.BUCKETS, NEVER)
         # The next plan is made with them, or says when they are asked for again.
         self._queue.add(key)
@@ -341,6 +340,20 @@ class Questions:
             self._answered(key, Need.FALLBACK, NEVER)
             # The next plan is made with it, and says when it is asked again.
             self._queue.add(key)
+
+    async def _time(self, key: Key, question: Question) -> None:
+        query = question.latencies
+        assert query is not None  # it is what is asked
+        try:
+            found = await self._historian.latencies(key.namespace, query)
+        except Exception as error:
+            # It is only told: nobody waits for it, and it is asked again with more requests.
+            ours = None if isinstance(error, (QueryError, AnswerError)) else error
+            _log.warning("%s: how long requests took is not known: %s", key, error, exc_info=ours)
+            found = Latencies(query)
+        if self._is_current(Need.LATENCIES, key, question):
+            question.session.latencies = found
+            self._answered(key, Need.LATENCIES, NEVER)
 
     async def _look_at_cases(self, key: Key, question: Question) -> None:
         query, session = question.cases, question.session

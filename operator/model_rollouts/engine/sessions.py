@@ -13,6 +13,7 @@ from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout import (
     Children,
     FallbackSeen,
+    Latencies,
     Memory,
     MirroredSizes,
     Need,
@@ -61,6 +62,7 @@ class Session:
     cases: WorstCases | None = None
     buckets: ScrapedBuckets | None = None
     fallback: FallbackSeen | None = None
+    latencies: Latencies | None = None
     weight: tuple[tuple[AsOf, str], float] | None = None
     """The share of users (0 to 1) that the route as of then gave to a revision."""
     asked: dict[Need, float] = field(default_factory=dict)
@@ -110,6 +112,7 @@ class Session:
             cases=self.cases,
             buckets=self.buckets,
             fallback=self.fallback,
+            latencies=self.latencies,
         )
 
     def forget_generation(self, generation: int) -> None:

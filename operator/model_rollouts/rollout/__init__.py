@@ -24,6 +24,7 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
     MOST_CASES,
+    NETWORK,
     BucketsQuery,
     CasesQuery,
     Checked,
@@ -33,10 +34,13 @@ from model_rollouts.rollout.observed import (
     FallbackSeen,
     Gateway,
     History,
+    Latencies,
+    LatencyQuery,
     MirroredSizes,
     Observed,
     OtherBudget,
     ScrapedBuckets,
+    Spread,
     WorstCases,
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
@@ -57,6 +61,7 @@ from model_rollouts.rollout.trial.trial import take_counts
 __all__ = [
     "CANDIDATE",
     "MOST_CASES",
+    "NETWORK",
     "PHASE_MS",
     "SHADOW",
     "STABLE",
@@ -78,6 +83,8 @@ __all__ = [
     "Gateway",
     "History",
     "HistoryQuery",
+    "Latencies",
+    "LatencyQuery",
     "Memory",
     "MirroredSizes",
     "Need",
@@ -91,6 +98,7 @@ __all__ = [
     "ScrapedBuckets",
     "Settings",
     "SizesQuery",
+    "Spread",
     "Trouble",
     "WorstCases",
     "WriteRoute",

@@ -145,5 +145,7 @@ class Need(StrEnum):
     BUCKETS = "Buckets"
     """`Observed.buckets`, of a model server whose own histogram is judged. Nothing waits for them.
     """
+    LATENCIES = "Latencies"
+    """`Observed.latencies`, of what is judged beside stable. Nothing waits for them."""
     PARENTS = "Parents"
     """`Observed.absent`, of Gateways that say nothing of the route."""

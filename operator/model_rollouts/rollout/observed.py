@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from model_rollouts.decision import Dispersion, Histogram
 from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.metrics.fallbacks import Given
+from model_rollouts.metrics.spreads import Within
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.pods import Pod
 from model_rollouts.routes.addresses import Address
@@ -127,13 +128,66 @@ class ScrapedBuckets:
     """The edges in seconds that Prometheus has, by `Histogram.key` and revision.
 
     It is asked again at `again_at` (Unix seconds) as long as some are lacking; `same` is how often
-    the answer was the same before.
+    the answer was the same before. `unanswered` are the histograms that could not be asked about,
+    by `Histogram.text`, each with what came back.
     """
 
     asked: BucketsQuery
     edges: Mapping[tuple[str, str], tuple[float, ...]]
     again_at: float
     same: int = 0
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are edges of all histograms of all revisions."""
+        return all(
+            (own.key, name) in self.edges
+            for own, _ in self.asked.histograms
+            for name in self.asked.revisions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyQuery:
+    """Of whom it is asked how long requests and their stages took since `since_ms`, for people.
+
+    The first of `revisions` is judged, on mirrored requests if it `mirrors`. `histograms` are those
+    of the model server's own, each with its name for people, and `whole` the one of its whole
+    request. `looked` and `pods` are as in `MirroredSizes` and `HistoryQuery`.
+    """
+
+    revisions: tuple[str, ...]
+    mirrors: bool
+    since_ms: int
+    looked: int
+    histograms: tuple[tuple[str, Histogram], ...] = ()
+    whole: Histogram | None = None
+    pods: frozenset[str] | None = field(default=None, compare=False)
+
+
+NETWORK = "network (difference of means)"
+"""What is between the proxy and the model server, as people read it."""
+
+
+class Spread(NamedTuple):
+    """How long something took in a revision: requests within each time, or their `mean` alone.
+
+    `of` is None for whole requests, as users and the proxy see them. Times are seconds.
+    """
+
+    of: str | None
+    revision: str
+    within: Within = ()
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """What Prometheus told of how long requests took, as it was `asked` for."""
+
+    asked: LatencyQuery
+    spreads: tuple[Spread, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +302,8 @@ class Observed:
     """Which edges histograms of the model server's own have; None until it was asked."""
     fallback: FallbackSeen | None = None
     """What fallbacks do, as it was known last; None until it was asked."""
+    latencies: Latencies | None = None
+    """How long requests and their stages took, as it was known last; None until it was asked."""
     cases: WorstCases | None = None
     """Which answers differ most, as it was known last; None until it was asked and answered."""
     other_budgets: tuple[OtherBudget, ...] | None = ()

@@ -30,7 +30,13 @@ from model_rollouts.rollout.actions import (
 from model_rollouts.rollout.memory import Memory, Written
 from model_rollouts.rollout.objects import budget, companions, workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
-from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, FallbackQuery, Observed
+from model_rollouts.rollout.observed import (
+    BucketsQuery,
+    CasesQuery,
+    FallbackQuery,
+    LatencyQuery,
+    Observed,
+)
 from model_rollouts.rollout.policies import chain, holds, needs
 from model_rollouts.rollout.policies.entry import Entry, admit
 from model_rollouts.rollout.policies.metrics_holds import behind_since, unscraped_since
@@ -88,9 +94,9 @@ class Plan:
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
     `Need.CHECK` that is tried dry, None when there is none, `alike` the Deployments of stored
     revisions that may be the same as that one, by name, `history` what `Need.HISTORY` is about,
-    `sizes` what `Need.SIZES` is about, `cases` what `Need.CASES` is, `buckets` what `Need.BUCKETS`
-    is, and `fallback` what `Need.FALLBACK` is. `silent` are the Gateways that say nothing of the
-    route, as `namespace/name`: `Need.PARENTS` is whether they exist.
+    `sizes` what `Need.SIZES` is about, and likewise `cases`, `buckets`, `fallback` and `latencies`.
+    `silent` are the Gateways that say nothing of the route, as `namespace/name`: `Need.PARENTS` is
+    whether they exist.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
     None when nothing is counted. `wake_at` (Unix seconds) is when to plan again although nothing
     changed, None for never. `follows_pods`: the next plans are made with what is known of its pods;
@@ -111,6 +117,7 @@ class Plan:
     cases: CasesQuery | None = None
     buckets: BucketsQuery | None = None
     fallback: FallbackQuery | None = None
+    latencies: LatencyQuery | None = None
     silent: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
@@ -273,8 +280,13 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     history = needs.history_query(state) if Need.HISTORY in asked else None
     ends_here = following is None and not asked and (plan.is_last or not plan.actions)
     cases, buckets = needs.cases_query(state), needs.buckets_query(state)
-    fallback = needs.fallback_query(state)
-    beside = {Need.CASES: cases, Need.BUCKETS: buckets, Need.FALLBACK: fallback}
+    fallback, latencies = needs.fallback_query(state), needs.latency_query(state)
+    beside = {
+        Need.CASES: cases,
+        Need.BUCKETS: buckets,
+        Need.FALLBACK: fallback,
+        Need.LATENCIES: latencies,
+    }
     rest = rest_of(state, held, plan.wake_at) if ends_here else None
     return replace(
         plan,
@@ -283,7 +295,8 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         # Not left to the next tick: all whose rest is over would be planned with it.
         wake_at=plan.wake_at if rest is None else rest.until,
         # An observer that is away makes no passes: its answer asks for one when it comes. So does
-        # that of Prometheus about buckets, and about fallbacks.
+        # that of Prometheus about buckets, and about fallbacks. How long requests took is told by
+        # the next pass.
         needs=asked | {need for need, query in beside.items() if query is not None},
         tries=entry.tries,
         alike=entry.alike,
@@ -292,6 +305,7 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         cases=cases,
         buckets=buckets,
         fallback=fallback,
+        latencies=latencies,
         silent=() if route is None else silent_gateways(route),
         follows_pods=needs.follows_pods(state),
         doubted=own_pods.doubted(state.observed, state.memory.unknown_pods),

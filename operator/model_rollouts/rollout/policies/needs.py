@@ -5,11 +5,17 @@ from dataclasses import dataclass, field, replace
 from model_rollouts.api.phase import Phase
 from model_rollouts.decision import Histogram
 from model_rollouts.rollout.objects.route import follows_spec
-from model_rollouts.rollout.observed import BucketsQuery, CasesQuery, FallbackQuery, Observed
+from model_rollouts.rollout.observed import (
+    BucketsQuery,
+    CasesQuery,
+    FallbackQuery,
+    LatencyQuery,
+    Observed,
+)
 from model_rollouts.rollout.state import current_service, current_trial, second_chances
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial.guards import guards_latency
-from model_rollouts.rollout.trial.objectives import LADDER, own_histograms
+from model_rollouts.rollout.trial.objectives import LADDER, own_histograms, timed_stages
 from model_rollouts.rollout.trial.samples import Past
 from model_rollouts.rollout.trial.traffic_split import doublings, left_out
 from model_rollouts.rollout.trial.worst_cases import cases_of
@@ -150,6 +156,34 @@ def fallback_query(state: RolloutState) -> FallbackQuery | None:
     if query is None or second_chances.again_at(state) is not None:
         return None
     return replace(query, pods=_own_pods(state))
+
+
+FEWEST_TIMED = 16
+"""Requests of what is judged, before it is asked how long they took."""
+
+
+def latency_query(state: RolloutState) -> LatencyQuery | None:
+    """What is asked about how long requests took; None when nothing is, or it is known.
+
+    It is asked again each time that twice as many were counted, so that no rollout asks often.
+    """
+    trial, known, stable = state.memory.trial, state.observed.latencies, state.roles.stable
+    if trial is None or not state.phase.is_judged or state.spec_fault is not None:
+        return None
+    counted = round(max((each.seen_total for each in trial.requests), default=0.0))
+    if trial.revision != state.judged or stable is None or counted < FEWEST_TIMED:
+        return None
+    histograms = timed_stages(trial.judge.rules.objectives, state.spec)
+    query = LatencyQuery(
+        (trial.revision, stable),
+        state.phase.mirrors,
+        trial.entered_ms,
+        counted.bit_length(),
+        histograms.stages,
+        histograms.whole,
+        _own_pods(state),
+    )
+    return None if known is not None and known.asked == query else query
 
 
 def cases_query(state: RolloutState) -> CasesQuery | None:

@@ -1,5 +1,6 @@
 """The conditions of a situation: one row for each way in which a rollout goes on, waits or ends."""
 
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from model_rollouts.api.conditions import (
 )
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import LONGEST_MESSAGE, MOST_CONDITIONS, Status
+from model_rollouts.decision import Histogram
 from model_rollouts.decision import Reason as Shown
 from model_rollouts.resources.controller_revision import GRPC_BUILDER
 from model_rollouts.rollout.standing import Hold, Standing
@@ -231,17 +233,42 @@ def _underpowered(given: StatusInput, progress: Progress | None, before: Status)
 
 def _between(given: StatusInput, progress: Progress | None) -> str | None:
     """Which latency objectives are judged less sharply, and what could be written instead."""
-    conditions = () if progress is None else progress.explained.conditions
-    found = [each for each in conditions if each.reason is Shown.NO_BUCKET_BOUNDARY]
-    if not found:
-        return None
-    told = [f"Objective '{each.objective}', latency.within: {each.message}" for each in found]
     judged = () if given.trial is None else given.trial.judge.rules.objectives
     # The edges of a model server's own histogram are not the operator's to write.
-    own = {each.name for each in judged if each.latency is not None and each.latency.histogram}
-    if any(each.objective not in own for each in found):
+    own = {each.name: each.latency.histogram for each in judged if each.latency is not None}
+    found = [
+        each
+        for each in (() if progress is None else progress.explained.conditions)
+        if each.reason is Shown.NO_BUCKET_BOUNDARY
+        and not _is_unanswered(own.get(each.objective or ""), given.unanswered)
+    ]
+    told = [f"Objective '{each.objective}', latency.within: {each.message}" for each in found]
+    if any(own.get(each.objective or "") is None for each in found):
         told.append("The next version counts it exactly.")
-    return " ".join(told)
+    return " ".join([*told, *_unanswered(own.values(), given.unanswered)]) or None
+
+
+def _unanswered(
+    judged: Collection[Histogram | None], unanswered: Mapping[str, str]
+) -> Iterator[str]:
+    """Of which histograms it is not known which buckets there are, and why, in sentences."""
+    alike: dict[str, list[str]] = {}
+    for histogram, why in unanswered.items():
+        # Of an objective that was removed since, nothing is told.
+        if any(_is_unanswered(own, {histogram: why}) for own in judged):
+            alike.setdefault(why, []).append(histogram)
+    for why, histograms in alike.items():
+        yield (
+            f"Prometheus did not say which buckets there are of {', '.join(histograms)}, and is "
+            f"asked again: {ended(why)}"
+        )
+
+
+def _is_unanswered(own: Histogram | None, unanswered: Mapping[str, str]) -> bool:
+    """Whether it is not known which buckets there are, because Prometheus did not answer."""
+    if own is None:
+        return False
+    return own.text in unanswered or bool(unanswered and not own.metric)
 
 
 def _outdated(given: StatusInput) -> str | None:

@@ -41,6 +41,7 @@ from model_rollouts.rollout.status.action import action_needed
 from model_rollouts.rollout.status.case_words import is_same_candidate, with_cases
 from model_rollouts.rollout.status.conditions import OWN, conditions_of
 from model_rollouts.rollout.status.history import updated_history
+from model_rollouts.rollout.status.latency_words import latency_of, without_numbers
 from model_rollouts.rollout.status.message import sentence
 from model_rollouts.rollout.status.notices import notices
 from model_rollouts.rollout.status.progress import Progress, progress_of
@@ -89,6 +90,7 @@ def tell(given: StatusInput, memory: Memory, before: Status, now: float) -> Stat
         shadow=_shadow(given, memory, before),
         fallback=given.fallback,
         objectives=objectives,
+        latency=latency_of(given, before),
         history=tuple(
             past.model_copy(update={"message": cut(past.message, LONGEST_MESSAGE)})
             for past in given.history[:LONGEST_HISTORY]
@@ -327,7 +329,8 @@ def _news(status: Status) -> Status:
     own = tuple(condition for condition in status.conditions if condition.type in OWN)
     waits = status.phase is Phase.PAUSED or find_condition(own, ConditionType.STALLED) is not None
     kept = None if waits else status.evidence
-    return status.model_copy(update={"conditions": own, "evidence": kept})
+    latency = without_numbers(status.latency)
+    return status.model_copy(update={"conditions": own, "evidence": kept, "latency": latency})
 
 
 def _words(status: Status) -> str:
@@ -392,5 +395,7 @@ def status_input(state: RolloutState, held: tuple[Hold, ...]) -> StatusInput:
         fallback=_fallback(state),
         addresses=_addresses(state),
         cases=state.observed.cases,
+        latencies=state.observed.latencies,
+        unanswered={} if state.observed.buckets is None else state.observed.buckets.unanswered,
         unseen=service_words.unseen(state.observed.unlisted),
     )

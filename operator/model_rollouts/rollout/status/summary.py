@@ -1,13 +1,14 @@
 """Where a rollout is in one pass. The next move and everything that status tells follow from it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from model_rollouts.api.deployment import ModelDeployment
 from model_rollouts.api.phase import Phase
 from model_rollouts.api.status import FallbackStatus, Past, RouteAddress
 from model_rollouts.decision import Forecast, Step
 from model_rollouts.rollout.memory import Clocks, Trial
-from model_rollouts.rollout.observed import WorstCases
+from model_rollouts.rollout.observed import Latencies, WorstCases
 from model_rollouts.rollout.standing import Hold, Roles, Standing
 from model_rollouts.rollout.status.budget_words import BudgetOmitted
 from model_rollouts.rollout.status.capacity_words import InPlace, ScaleDown
@@ -76,6 +77,10 @@ class StatusInput:
     """What users got from fallbacks lately; None where nothing is known of it."""
     cases: WorstCases | None = None
     """Which answers differ most, as the observer told it last; None while it was not asked."""
+    latencies: Latencies | None = None
+    """How long requests took, as Prometheus told it last; None while it was not asked."""
+    unanswered: Mapping[str, str] = field(default_factory=dict)
+    """Histograms that Prometheus could not be asked about, each with what came back."""
     unseen: str | None = None
     """Which changes of objects are not seen, and why, in sentences; None while all are."""
 

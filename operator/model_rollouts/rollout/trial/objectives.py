@@ -6,11 +6,12 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from model_rollouts import decision
+from model_rollouts.api.deployment import Spec
 from model_rollouts.api.disagreement import Against, Disagreement, comparison
 from model_rollouts.api.duration import span
 from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
 from model_rollouts.api.ratio import share
-from model_rollouts.api.runtimes import Row, Runtime, Unit, exported, rows_of
+from model_rollouts.api.runtimes import ROWS, Row, Runtime, Unit, exported, rows_of
 from model_rollouts.api.strategy import Assurance
 from model_rollouts.resources.edges import LADDER_MS
 
@@ -112,6 +113,37 @@ def own_histograms(
             time = milliseconds(each.latency.within) / 1000
             found[own] = (*found.get(own, ()), time)
     return found
+
+
+class TimedStages(NamedTuple):
+    """What a model server times: stages, each with its name for people, and the `whole` request."""
+
+    stages: tuple[tuple[str, decision.Histogram], ...]
+    whole: decision.Histogram | None
+
+
+def timed_stages(judged: Iterable[decision.Objective], spec: Spec) -> TimedStages:
+    """The histograms of objectives as they are judged, and all of a model server that is known.
+
+    Who it is, the spec names, or the histogram that was recognised does.
+    """
+    found: dict[str, decision.Histogram] = {}
+    asked = {each.name: each.latency for each in spec.objectives if each.latency is not None}
+    runtime = spec.runtime
+    for each in judged:
+        own = None if each.latency is None else each.latency.histogram
+        if own is None or not own.metric:
+            continue
+        stage = None if each.name not in asked else asked[each.name].stage
+        found[stage.value if stage is not None else own.text] = replace(own, stage="", possible=())
+        if own.possible and runtime is None:
+            runtime = next(row.runtime for row in ROWS if row.metric == own.metric)
+    of_server = [row for row in ROWS if row.runtime is runtime]
+    for row in of_server:
+        if row.stage is not None:
+            found.setdefault(row.stage.value, of_row(row))
+    whole = next((of_row(row) for row in of_server if row.stage is None), None)
+    return TimedStages(tuple(found.items()), whole)
 
 
 def _pair(name: str, own: Counters) -> decision.CounterPair:
