@@ -68,7 +68,7 @@ from model_rollouts.rollout.observed import (
 )
 from model_rollouts.rollout.plan import Plan, Settings, make_plan
 from model_rollouts.rollout.pods import Ended, Pod, Trouble
-from model_rollouts.rollout.policies.needs import SizesQuery
+from model_rollouts.rollout.policies.needs import HistoryQuery, SizesQuery
 from model_rollouts.rollout.rest import Rest
 from model_rollouts.rollout.trial.trial import take_counts
 from model_rollouts.routes import controllers, reader
@@ -379,6 +379,7 @@ class World:
         self.stores: Callable[[dict[str, Any]], dict[str, Any]] = canonical_template
         """A template as the API server would store it."""
         self.history: History | None = None
+        self.histories_asked: list[HistoryQuery] = []
         self.sizes: MirroredSizes | None = None
         self.cases: WorstCases | None = None
         self.scraped_buckets: ScrapedBuckets | None = None
@@ -962,6 +963,7 @@ class World:
             assert found.history is not None
             scraped_ms = self.scraped_ms or round((NOON + self.time) * 1000) - 1_300
             asked = found.history
+            self.histories_asked.append(asked)
             known = asked.candidate and self.version_of(asked.candidate)[1:] not in self.unscraped
             self.history = History(
                 self.dispersion,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.rollout.simulated_cluster import World
 
 LONG_HAUL = {"name": "long-haul", "header": "x-haul", "value": "long"}
@@ -183,3 +185,14 @@ def test_another_definition_of_a_slice_is_another_revision() -> None:
     assert world.route != before
     told = objective(world, "long-errors")["message"]
     assert "Stable's pods were made before and do not count it" in told
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_past_of_a_slice_is_asked_of_the_versions_that_counted_it(before: bool) -> None:
+    world = in_canary(World(slices={"long-haul": 0.2}), OF_LONG_HAUL, before=before)
+
+    query = world.histories_asked[-1]
+
+    ((past, counted_by),) = query.others
+    assert (past.key, past.slice) == ("errors of slice long-haul", "long-haul")
+    assert [world.version_of(each) for each in counted_by] == (["v1"] if before else [])
