@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from model_rollouts.metrics.lateness import MARGIN, SHRINKS, SHRINKS_MS, SLACK_MS
+from model_rollouts.routes import reader
 from tests.faults import spans
 from tests.faults.catalogue import WRITE_ROUTE
 from tests.faults.facts import Facts, RouteWritten
@@ -119,7 +120,7 @@ def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
         needed = _protection_is_needed(facts, window)
         if len(tries) == 0 or not needed:
             continue
-        begun = max(tries[0].begun, needed[0].begun)
+        begun = max(_first_needed(facts, tries, needed[0]), needed[0].begun)
         yield from _told_in_time(facts, tries, needed)
         yield from _tried_often(facts, tries, spans.both(needed, (Span(begun, window.ended),)))
         # A try that gets no answer is one until its time is over.
@@ -128,6 +129,24 @@ def a_refused_route_is_tried_and_told(facts: Facts) -> Iterator[Violation]:
 
 def _is_in(requested: Requested, window: Span) -> bool:
     return window.begun <= requested.begun < window.ended and requested.status != 200
+
+
+def _first_needed(facts: Facts, tries: list[Requested], needed: Span) -> float:
+    """From when on a write is tried that protects: since the first one, or since it was due.
+
+    What was tried before, such as the next step, may be wanted no longer when the counts are bad.
+    """
+    due = max(tries[0].begun, needed.begun + BOUND_S + _late_s(facts, needed))
+    bad = [
+        revision
+        for revision, version in facts.revisions.items()
+        if spans.both(spans.both(facts.gives_users(revision), facts.terrible(version)), (needed,))
+    ]
+    for each in tries:
+        weights = reader.weights(each.asked.body)
+        if any(not weights.get(revision) for revision in bad):
+            return min(each.begun, due)
+    return due
 
 
 def _protection_is_needed(facts: Facts, window: Span) -> Spans:
