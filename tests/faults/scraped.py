@@ -14,7 +14,7 @@ from model_rollouts.prometheus.errors import QueryError
 from model_rollouts.prometheus.reader import SampleReader
 from tests.engine.standin_prometheus import Pod, StandinPrometheus
 from tests.faults.prometheus import AWAY, Condition, CountedMs, difference
-from tests.faults.users import Users
+from tests.faults.users import SCRAPE_S, Users
 from tests.faults.virtual_time import NOON, now
 from tests.rollout.simulated_cluster import Answered
 
@@ -102,7 +102,8 @@ class Scraped:
         result = replica.select(text, at_ms / 1000)
         visible = NOON + now() - self._condition.visible_after_s
         if self._dice.random() < self._condition.partial:
-            visible = min(visible, at_ms / 1000 - 5.0)
+            # Of what is older it has all, whenever it is asked about that.
+            visible = min(visible, NOON + now() - SCRAPE_S)
         kept = [
             {**each, "values": [value for value in each["values"] if value[0] <= visible]}
             for each in result

@@ -47,7 +47,7 @@ def terrible_versions_lose_their_users(facts: Facts) -> Iterator[Violation]:
         can_go_back = _has_another(facts, revision)
         for span in spans.without(spans.both(bad, can_go_back), excused):
             bound = BOUND_S + _late_s(facts, span)
-            if span.seconds > bound:
+            if span.seconds > bound + SLACK_S:
                 yield Violation(
                     span.begun + bound,
                     f"version {version} fails everybody and has had users for "
