@@ -10,7 +10,15 @@ from model_rollouts.api.conditions import ConditionStatus, ConditionType, Reason
 from model_rollouts.api.crd import NAME
 from model_rollouts.api.deployment import read
 from model_rollouts.api.phase import Outcome, Phase
-from model_rollouts.api.status import Arm, ObjectiveStatus, Past, Status, Verdict
+from model_rollouts.api.status import (
+    Arm,
+    FallbackStatus,
+    LatencyStatus,
+    ObjectiveStatus,
+    Past,
+    Status,
+    Verdict,
+)
 from tests.api.objects import MINIMAL, Client, Object, RefusedError, changed
 
 NOW = datetime(2026, 3, 31, 12, 0, 0, tzinfo=UTC)
@@ -58,6 +66,12 @@ STATUS = Status(
             outcome=Outcome.PROMOTED,
             ended_at=NOW,
             message="Every objective was proven.",
+        ),
+    ),
+    fallback=FallbackStatus(share="4.8%", answers=12, total=250),
+    latency=(
+        LatencyStatus(
+            of="request", version="3", traffic="users", requests=250, p50="between 20 and 30 ms"
         ),
     ),
     evidence="1:abc",
@@ -165,8 +179,8 @@ def test_kubectl_shows_who_serves_and_what_is_awaited(
     assert "Canary: version 3 gets 25 % of users, version 2 the rest." in row
 
     heading, row = api_server.kubectl("get", "mdep", "-n", namespace, "-o", "wide").splitlines()
-    assert heading.split()[-3:] == ["READY", "VERSION", "STEP"]
-    assert row.split()[-3:] == ["False", "3", "2"]
+    assert heading.split()[-4:] == ["READY", "VERSION", "STEP", "FALLBACK"]
+    assert row.split()[-4:] == ["False", "3", "2", "4.8%"]
 
 
 def test_the_short_name_and_the_category_are_accepted(api_server: ApiServer) -> None:
