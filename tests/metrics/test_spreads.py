@@ -119,7 +119,9 @@ async def _counted(url: str, pods: list[Pod]) -> None:
             return {(each.of, each.revision): each for each in found.spreads}
 
         async def scraped() -> bool:
-            return (None, STABLE) in await spreads()
+            # Both pods: one that is scraped later has all of its requests since then.
+            found = (await spreads()).get((None, STABLE))
+            return found is not None and found.within[-1] == (inf, 5_070)
 
         await until(scraped, "the pods were never scraped", 30)
         since_ms = round(time.time() * 1000)
