@@ -123,6 +123,15 @@ async def proxied(
         yield found
 
 
+def require_valid(*arguments: str) -> None:
+    """Fail the test unless Envoy takes a configuration, and warns of nothing that it will drop."""
+    told = subprocess.run(
+        [binary(), *arguments, "--mode", "validate"], capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert "deprecated" not in told.stderr.lower()
+
+
 async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait until `condition` holds; fail the test after PATIENCE_S."""
     deadline = time.monotonic() + PATIENCE_S

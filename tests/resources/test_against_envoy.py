@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import time
 import uuid
 from collections.abc import Coroutine
@@ -16,7 +15,7 @@ from yarl import URL
 from model_rollouts.metrics.objectives import COMPLETED, GIVEN_UP, GRPC_ERRORS
 from model_rollouts.resources.controller_revision import objects
 from model_rollouts.resources.edges import bucket_edge, bucket_edges
-from tests.resources.envoy import REVISION, Proxied, binary, eventually, proxied
+from tests.resources.envoy import REVISION, Proxied, eventually, proxied, require_valid
 from tests.resources.example import OWNER, stored
 
 pytestmark = pytest.mark.timeout(60)
@@ -33,12 +32,7 @@ def test_the_configuration_in_the_pod_is_valid() -> None:
     deployment, *_ = objects(stored(), OWNER)
     (proxy,) = deployment["spec"]["template"]["spec"]["initContainers"]
 
-    told = subprocess.run(
-        [binary(), *proxy["args"], "--mode", "validate"], capture_output=True, text=True
-    )
-
-    assert told.returncode == 0, told.stderr
-    assert "deprecated" not in told.stderr.lower()
+    require_valid(*proxy["args"])
 
 
 def test_answers_and_headers() -> None:

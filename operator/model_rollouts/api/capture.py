@@ -6,10 +6,8 @@ from pydantic import Field
 
 from model_rollouts.api import ratio
 from model_rollouts.api.base import ATOMIC, Part, Rule, Written, rules, shown
+from model_rollouts.api.size import Size, bytes_of
 from model_rollouts.api.strings import PositiveDuration
-
-_KIB = 1024
-_SIZE = r"^([1-9][0-9]{0,2}Ki|1Mi)$"
 
 SampleRatio = Annotated[
     str,
@@ -26,7 +24,6 @@ SampleRatio = Annotated[
         ),
     ),
 ]
-Size = Annotated[str, Written(_SIZE, "write a size such as 64Ki, from 1Ki to 999Ki, or 1Mi", 8)]
 HeaderName = Annotated[
     str,
     Written(
@@ -39,12 +36,6 @@ Names = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=256)], ...],
     Field(max_length=100, json_schema_extra=ATOMIC),
 ]
-
-
-def bytes_of(size: str) -> int:
-    """A `Size` in bytes."""
-    number, unit = size[:-2], size[-2:]
-    return int(number) * (_KIB if unit == "Ki" else _KIB * _KIB)
 
 
 class Include(Part):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from model_rollouts.api import duration
 from model_rollouts.api.base import ATOMIC, INT32, Part, Rule, Word, Written, rules, shown
-from model_rollouts.api.capture import Size, bytes_of
+from model_rollouts.api.size import Size, bytes_of
 
 LONGEST_BODY = 16_384
 """Characters. It is an argument of the proxy, and Linux takes 128 KiB in one."""

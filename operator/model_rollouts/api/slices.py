@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from model_rollouts.api.base import ATOMIC, Part, Rule, Written, rules, shown
+from model_rollouts.api.size import bytes_of
 from model_rollouts.api.strings import Label
 
 LARGEST_NUMBER = 8
@@ -67,8 +68,6 @@ Bytes = Annotated[
     ),
 ]
 
-_UNITS = {"Ki": 1024, "Mi": 1024 * 1024}
-
 
 class ContentLength(Part):
     """Requests by the size of their body."""
@@ -80,7 +79,7 @@ class ContentLength(Part):
     @property
     def bytes(self) -> int:
         """`at_least` in bytes."""
-        return int(self.at_least[:-2]) * _UNITS[self.at_least[-2:]]
+        return bytes_of(self.at_least)
 
 
 class Slice(

@@ -199,10 +199,7 @@ class PastMetrics:
 
         async def of(revision: str, listener: Listener) -> Sizes:
             text = sizes_text(namespace, revision, listener, range_ms, self._batching, query.pods)
-            body = await self._prometheus.query_range(
-                text, now_ms, now_ms, range_ms, namespace=namespace
-            )
-            return read_sizes(decode_matrix(body))
+            return read_sizes(await self._asked(text, now_ms, namespace))
 
         return MirroredSizes(
             query.since_ms,
@@ -221,10 +218,7 @@ class PastMetrics:
                 own.metric, own.matchers, namespace, query.revisions, self._batching, query.pods
             )
             try:
-                body = await self._prometheus.query_range(
-                    text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
-                )
-                edges = read_buckets(decode_matrix(body), own.unit)
+                edges = read_buckets(await self._asked(text, now_ms, namespace), own.unit)
             except (QueryError, AnswerError) as error:
                 unanswered[own.text] = str(error)
                 continue
@@ -239,10 +233,7 @@ class PastMetrics:
         async def grown(asked: Asked, revisions: Iterable[str]) -> Mapping[str, Within]:
             among = frozenset(revisions)
             text = grown_text(asked, namespace, among, range_ms, self._batching, query.pods)
-            body = await self._prometheus.query_range(
-                text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
-            )
-            return read_grown(decode_matrix(body), asked)
+            return read_grown(await self._asked(text, now_ms, namespace), asked)
 
         return await request_times.latencies(grown, query)
 
@@ -250,21 +241,21 @@ class PastMetrics:
         self, namespace: str, query: FallbackQuery
     ) -> tuple[dict[str, Given], dict[str, bool]]:
         """What users got lately, and whether the Service that stands in is reached, by revision."""
-        now_ms = self._now_ms()
+        now_ms, asked = self._now_ms(), (namespace, query.revisions, self._batching, query.pods)
+        answers, failed, reached = [
+            await self._asked(text_of(*asked), now_ms, namespace)
+            for text_of in (fallbacks.answers_text, fallbacks.failed_text, fallbacks.reached_text)
+        ]
+        return fallbacks.read_answers(answers, failed), fallbacks.read_reached(reached)
 
-        async def of(text: str) -> list[tuple[Mapping[str, str], list[Sample]]]:
-            body = await self._prometheus.query_range(
-                text, now_ms, now_ms, SHORTEST_MS, namespace=namespace
-            )
-            return list(decode_matrix(body))
-
-        asked = (namespace, query.revisions, self._batching, query.pods)
-        return (
-            fallbacks.read_answers(
-                await of(fallbacks.answers_text(*asked)), await of(fallbacks.failed_text(*asked))
-            ),
-            fallbacks.read_reached(await of(fallbacks.reached_text(*asked))),
+    async def _asked(
+        self, text: str, at_ms: int, namespace: str
+    ) -> list[tuple[Mapping[str, str], list[Sample]]]:
+        """The series that answer a query, each with its value at a time (Unix ms)."""
+        body = await self._prometheus.query_range(
+            text, at_ms, at_ms, SHORTEST_MS, namespace=namespace
         )
+        return list(decode_matrix(body))
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1000)

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.histogram_edges import edge_of
-from model_rollouts.metrics.history import MOST_NAMED, one_copy
+from model_rollouts.metrics.history import one_copy, some_pods
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.selector import is_named, range_selector
+from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import PROXY, Counter, Listener
 
@@ -34,8 +34,7 @@ def sizes_text(
     for what is asked for are shares. `increase` may scale the counts up, all of them alike.
     """
     labels = batching.labels
-    named = sorted(pod for pod in pods or () if pod.startswith(f"{revision}-"))[:MOST_NAMED]
-    ours = [is_named(labels.pod, named)] if named else []
+    ours = some_pods(batching, [pod for pod in pods or () if pod.startswith(f"{revision}-")])
     ranged = range_selector(
         Template(PROXY, _UP_TO, listener),
         {namespace},

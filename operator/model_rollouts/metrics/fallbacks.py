@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from model_rollouts.metrics.batching import Batching
-from model_rollouts.metrics.history import MOST_NAMED, one_copy
+from model_rollouts.metrics.history import one_copy, some_pods
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.selector import is_named, range_selector, selector
+from model_rollouts.metrics.selector import range_selector, selector
 from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import PROXY, Counter
 
@@ -77,7 +77,7 @@ def _increase(
         WINDOW_MS,
         batching.labels,
         batching.matchers,
-        _ours(batching, pods),
+        some_pods(batching, pods),
     )
     revision = PROXY.revision_label
     alone = one_copy(PROXY, batching.labels, revision, _PREFIX)
@@ -97,7 +97,7 @@ def reached_text(
         revisions,
         batching.labels,
         batching.matchers,
-        _ours(batching, pods),
+        some_pods(batching, pods),
     )
     return f"min by ({PROXY.revision_label}) ({text})"
 
@@ -128,8 +128,3 @@ def read_reached(answer: Answer) -> dict[str, bool]:
         for labels, samples in answer
         if samples
     }
-
-
-def _ours(batching: Batching, pods: Collection[str] | None) -> list[str]:
-    named = sorted(pods or ())[:MOST_NAMED]
-    return [is_named(batching.labels.pod, named)] if named else []

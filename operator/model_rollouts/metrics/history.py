@@ -9,7 +9,7 @@ extrapolation, then summed. `increase` would not do: over a few scrapes it scale
 what is scaled looks like bursts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model_rollouts.metrics.batching import Batching
@@ -27,6 +27,12 @@ MOST_NAMED = 19
 
 TARGET = "instance"
 """The label with the address that was scraped: the best name of a pod that no label names."""
+
+
+def some_pods(batching: Batching, pods: Collection[str] | None) -> tuple[str, ...]:
+    """The matchers for pods by name, where some are enough; none where nobody knows the names."""
+    named = sorted(pods or ())[:MOST_NAMED]
+    return (is_named(batching.labels.pod, named),) if named else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.histogram_edges import edge_of, rounded
-from model_rollouts.metrics.history import MOST_NAMED
+from model_rollouts.metrics.history import some_pods
 from model_rollouts.metrics.objectives import Matchers, selected, template_of
-from model_rollouts.metrics.selector import is_named, selector
+from model_rollouts.metrics.selector import selector
 from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import MODEL_SERVER
 
@@ -34,8 +34,7 @@ def buckets_text(
     all pods of a revision run the same.
     """
     template = template_of(MODEL_SERVER, selected(f"{metric}_bucket", matchers))
-    named = sorted(pods or ())[:MOST_NAMED]
-    ours = [is_named(batching.labels.pod, named)] if named else []
+    ours = some_pods(batching, pods)
     text = selector(template, {namespace}, revisions, batching.labels, batching.matchers, ours)
     return f"count by ({MODEL_SERVER.revision_label}, le) ({text})"
 

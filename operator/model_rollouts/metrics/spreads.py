@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.histogram_edges import edge_of, rounded
-from model_rollouts.metrics.history import MOST_NAMED, one_copy
+from model_rollouts.metrics.history import one_copy, some_pods
 from model_rollouts.metrics.objectives import (
     TIMED,
     WITHIN,
@@ -22,7 +22,7 @@ from model_rollouts.metrics.objectives import (
     selected,
     template_of,
 )
-from model_rollouts.metrics.selector import is_named, range_selector, selector
+from model_rollouts.metrics.selector import range_selector, selector
 from model_rollouts.metrics.series import Sample
 from model_rollouts.metrics.sources import MODEL_SERVER, PROXY, Counter, Listener
 
@@ -80,8 +80,7 @@ def grown_text(
     `pods` are the names of those that count, None where nobody knows them; of many some are enough.
     """
     labels = batching.labels
-    named = sorted(pods or ())[:MOST_NAMED]
-    ours = [is_named(labels.pod, named)] if named else []
+    ours = some_pods(batching, pods)
     among = ({namespace}, revisions)
     now = selector(asked.counter, *among, labels, batching.matchers, ours)
     looked_ms = range_ms + LOOKBACK_MS

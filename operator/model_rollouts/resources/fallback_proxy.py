@@ -16,6 +16,7 @@ from typing import Any
 from model_rollouts.resources import names
 from model_rollouts.resources.fallback import Fallback, On, Service, Static
 from model_rollouts.resources.filter_chains import from_anywhere
+from model_rollouts.resources.proxy import replacing
 
 USERS = "users"
 """The hop that users reach: its name, its statistics and its cluster."""
@@ -107,7 +108,7 @@ def _inside(live: dict[str, Any]) -> dict[str, Any]:
     manager = copy.deepcopy(_manager(live))
     routes = manager["route_config"]
     routes["response_headers_to_add"].append(
-        _header(_OUTCOME, "%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%")
+        replacing(_OUTCOME, "%RESPONSE_CODE% %RESPONSE_CODE_DETAILS%")
     )
     routes["response_headers_to_remove"] = [names.FALLBACK_HEADER]
     return _internal(live["name"], manager)
@@ -167,14 +168,14 @@ def _fallback_listener(live: dict[str, Any], chance: Chance, revision: str) -> d
     if isinstance(fallback.to, Static):
         content = base64.b64encode(fallback.to.body.encode()).decode()
         route["direct_response"] = {"status": 200, "body": {"inline_bytes": content}}
-        route["response_headers_to_add"] = [_header("content-type", fallback.to.content_type)]
+        route["response_headers_to_add"] = [replacing("content-type", fallback.to.content_type)]
     else:
         # The hop before it ends what takes longer than `after`.
         route["route"] = {"cluster": _SERVICE, "timeout": "0s", "idle_timeout": "300s"}
     _reroute(manager, FALLBACK, [route])
     manager["route_config"] |= {
-        "response_headers_to_add": [_header(names.FALLBACK_HEADER, fallback.type)],
-        "request_headers_to_add": [_header(names.FALLBACK_OF_HEADER, revision)],
+        "response_headers_to_add": [replacing(names.FALLBACK_HEADER, fallback.type)],
+        "request_headers_to_add": [replacing(names.FALLBACK_OF_HEADER, revision)],
     }
     if isinstance(fallback.to, Static):
         manager["route_config"]["max_direct_response_body_size_bytes"] = max(
@@ -312,13 +313,6 @@ def _internal(name: str, manager: dict[str, Any]) -> dict[str, Any]:
 
 def _internal_address(listener: str) -> dict[str, Any]:
     return {"envoy_internal_address": {"server_listener_name": listener}}
-
-
-def _header(name: str, value: str) -> dict[str, Any]:
-    return {
-        "header": {"key": name, "value": value},
-        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-    }
 
 
 def _present(header: str) -> dict[str, Any]:

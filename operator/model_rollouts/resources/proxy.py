@@ -127,8 +127,8 @@ def _live_routes(revision: str, sender: Sender | None) -> dict[str, Any]:
     return {
         **_routes(LIVE, [_to_sessions(sender), *_to_model(LIVE, sender)]),
         "response_headers_to_add": [
-            _header(names.REVISION_HEADER, revision),
-            _header(names.PREDICTION_HEADER, f"{_BEGAN_MS}.{revision}.{_REQUEST_ID}"),
+            replacing(names.REVISION_HEADER, revision),
+            replacing(names.PREDICTION_HEADER, f"{_BEGAN_MS}.{revision}.{_REQUEST_ID}"),
         ],
         # Only the shadow listener may say so: a model holds back side effects for it.
         "request_headers_to_remove": [names.SHADOW_HEADER],
@@ -138,8 +138,8 @@ def _live_routes(revision: str, sender: Sender | None) -> dict[str, Any]:
 def _shadow_routes(revision: str, sender: Sender | None) -> dict[str, Any]:
     return {
         **_routes(SHADOW, _to_model(SHADOW, sender)),
-        "response_headers_to_add": [_header(names.REVISION_HEADER, revision)],
-        "request_headers_to_add": [_header(names.SHADOW_HEADER, "true")],
+        "response_headers_to_add": [replacing(names.REVISION_HEADER, revision)],
+        "request_headers_to_add": [replacing(names.SHADOW_HEADER, "true")],
     }
 
 
@@ -315,7 +315,8 @@ def _pipe(path: str) -> dict[str, Any]:
     return {"pipe": {"path": path}}
 
 
-def _header(name: str, value: str) -> dict[str, Any]:
+def replacing(name: str, value: str) -> dict[str, Any]:
+    """A header that is added, in place of one of that name."""
     return {
         "header": {"key": name, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
