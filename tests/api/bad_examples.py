@@ -1353,6 +1353,7 @@ CAPTURE: list[Row] = [
 ]
 STATIC = {"type": "Static", "static": {"body": "{}"}, "after": "2s"}
 SERVICE = {"type": "Service", "service": {"name": "rules", "port": 80}, "after": "2s"}
+PREVIOUS: dict[str, Any] = {"type": "PreviousRevision", "after": "2s"}
 AFTER = "write a time of more than 0s and at most 300s"
 TIMEOUT = "write after: 2s or another time if `on` has Timeout, and only then"
 FALLBACK: list[Row] = [
@@ -1360,7 +1361,7 @@ FALLBACK: list[Row] = [
         "spec.fallback",
         {**STATIC, "type": "Cached"},
         "spec.fallback.type",
-        'supported values: "Static", "Service"',
+        'supported values: "Static", "Service", "PreviousRevision"',
     ),
     (
         "spec.fallback",
@@ -1434,7 +1435,7 @@ FALLBACK: list[Row] = [
             f"found 'arrival-0123456789{suffix}', write a Service of another model: this one "
             "leads back to the model that did not answer",
         )
-        for suffix in ("", "-shadow")
+        for suffix in ("", "-shadow", "-backup")
     ),
     *(
         ("spec.fallback", {**STATIC, "after": after}, "spec.fallback.after", message)
@@ -1456,6 +1457,26 @@ FALLBACK: list[Row] = [
         {**STATIC, "on": ["ServerError"]},
         "spec.fallback.after",
         f"found after and no Timeout in on, {TIMEOUT}",
+    ),
+    *(
+        (
+            "spec.fallback",
+            {**STATIC, "type": "PreviousRevision", **member},
+            f"spec.fallback.{next(iter(member), 'static')}",
+            f"found type PreviousRevision with {next(iter(member), 'static')}",
+        )
+        for member in ({}, {"service": {"name": "rules", "port": 80}})
+    ),
+    (
+        "spec",
+        {
+            **MINIMAL["spec"],
+            "fallback": PREVIOUS,
+            "strategy": {**MINIMAL["spec"]["strategy"], "maxExtraReplicas": 0},
+        },
+        "spec.strategy.maxExtraReplicas",
+        "found 0 and a fallback of type PreviousRevision, write at least 1 or another type of "
+        "fallback: the previous revision keeps a pod beside those that serve",
     ),
     ("spec.fallback", {**STATIC, "on": []}, "spec.fallback.on", "at least 1 items"),
     ("spec.fallback", {**STATIC, "on": ["NotFound"]}, "spec.fallback.on[0]", '"ServerError"'),

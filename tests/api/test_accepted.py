@@ -458,6 +458,10 @@ GOOD: dict[str, dict[str, Any]] = {
             "maxConcurrent": 10_000,
         }
     },
+    "a fallback to the version before": {
+        "spec.fallback": {"type": "PreviousRevision", "after": "2s"},
+        "spec.strategy.maxExtraReplicas": 1,
+    },
     "a fallback to another model": {
         "spec.fallback": {
             "type": "Service",

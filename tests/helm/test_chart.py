@@ -380,10 +380,13 @@ def test_the_network_policies_leave_open_what_is_served_and_scraped() -> None:
     for policy in policies:
         selector = policy["spec"]["podSelector"]["matchLabels"]
         assert selector == {names.MANAGED_BY_LABEL: names.MANAGED_BY}
-        requests, scrapes = policy["spec"]["ingress"]
-        ports = [[port["port"] for port in rule["ports"]] for rule in (requests, scrapes)]
+        rules = policy["spec"]["ingress"]
+        ports = [[port["port"] for port in rule["ports"]] for rule in rules]
+        # Second chances come from other pods of models alone.
+        assert [each["podSelector"]["matchLabels"] for each in rules[1]["from"]] == [selector]
         assert ports == [
             [names.LIVE_PORT, names.SHADOW_PORT],
+            [names.LIVE_PORT, names.STANDBY_PORT],
             [names.METRICS_PORT, 9100, "metrics"],
         ]
 

@@ -52,6 +52,8 @@ class Proxied:
     session: aiohttp.ClientSession
     process: subprocess.Popen[bytes]
     host: str = LOOPBACK
+    standby: int = 0
+    """Where second chances of other revisions come in, if they do."""
 
     def url(self, port: int, path: str = "/") -> str:
         """The address of `path` at one of the ports."""
@@ -94,7 +96,7 @@ async def proxied(
     the proxy of `pod`. `chance` is the second chance of a request. With `user` it runs as that one,
     of no group of ours: only root can do that.
     """
-    live, shadow, metrics, model_port = free_ports(4)
+    live, shadow, metrics, model_port, standby = free_ports(5)
     async with contextlib.AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ports = ProxyPorts(live, shadow, metrics, f"{folder}/admin.sock", address)
@@ -102,7 +104,7 @@ async def proxied(
             revision, model_port, edges_ms, ports, in_mesh=in_mesh, sender=sender, counted=counted
         )
         if chance is not None:
-            config = with_fallback(config, chance, revision)
+            config = with_fallback(config, chance, revision, standby)
         change(config)
         await stack.enter_async_context(serving(model or _echo, model_port))
         if user is not None:
@@ -110,7 +112,7 @@ async def proxied(
             Path(folder).chmod(0o777)
         process = stack.enter_context(_running(config, pod, user))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        found = Proxied(ports, session, process, host)
+        found = Proxied(ports, session, process, host, standby)
 
         async def ready() -> bool:
             assert process.poll() is None, "Envoy ended by itself"

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from model_rollouts.resources import names
 from model_rollouts.resources.controller_revision import objects
 from model_rollouts.resources.errors import ResourceError
 from model_rollouts.resources.fallback import (
     LONGEST_STATIC,
     Fallback,
     On,
+    Previous,
     Service,
     Static,
     form_of,
@@ -25,6 +27,7 @@ from tests.resources.golden import assert_golden
 
 RULES = Fallback(Service("rules", 8000), after_ms=2000)
 SAME = Fallback(Static("{}", "application/json"), after_ms=2000)
+BEFORE = Fallback(Previous(), after_ms=2000)
 
 LONGEST_ARGUMENT = 131_072
 """Bytes of one argument that Linux takes (MAX_ARG_STRLEN), with the zero at its end."""
@@ -41,6 +44,7 @@ def bootstrap(fallback: Fallback | None) -> str:
     [
         RULES,
         SAME,
+        BEFORE,
         Fallback(SAME.to, frozenset({On.SERVER_ERROR}), None, resend=False),
         replace(RULES, max_body=1024, max_concurrent=7),
     ],
@@ -56,6 +60,7 @@ def test_a_form_is_read_as_it_was_written(fallback: Fallback) -> None:
     [
         None,
         SAME,
+        BEFORE,
         replace(RULES, after_ms=3000),
         replace(RULES, to=Service("rules", 80)),
         replace(RULES, resend=False),
@@ -100,6 +105,7 @@ def test_the_kubelet_replaces_nothing_in_it() -> None:
         (replace(RULES, on=frozenset({On.SERVER_ERROR})), "and only then"),
         (replace(RULES, to=Service(f"{MODEL}-0123456789", 80)), "a Service of another model"),
         (replace(RULES, to=Service(f"{MODEL}-0123456789-shadow", 80)), "another model"),
+        (replace(RULES, to=Service(f"{MODEL}-0123456789-backup", 80)), "another model"),
         (replace(SAME, to=Static("x" * (LONGEST_STATIC + 1), "a/b")), "found '65537 bytes'"),
     ],
 )
@@ -109,7 +115,26 @@ def test_what_cannot_stand_in_is_refused(fallback: Fallback, words: str) -> None
 
 
 @pytest.mark.parametrize(
-    "to", [Service(f"{MODEL}-rules", 80), Service("other-0123456789", 80), SAME.to]
+    "to",
+    [Service(f"{MODEL}-rules", 80), Service("other-0123456789", 80), SAME.to, BEFORE.to],
 )
 def test_what_can_stand_in_is_not(to: Any) -> None:
     require_valid(MODEL, replace(RULES, to=to))
+
+
+def test_a_pod_that_may_stand_in_has_a_port_for_it_and_no_other_pod_has() -> None:
+    for fallback, found in ((BEFORE, [17082]), (RULES, []), (None, [])):
+        deployment, *_ = objects(stored(revision_input(fallback=fallback)), OWNER)
+        (proxy,) = (
+            each
+            for each in deployment["spec"]["template"]["spec"]["initContainers"]
+            if each["name"] == "rollout-proxy"
+        )
+        ports = {each["name"]: each["containerPort"] for each in proxy["ports"]}
+        assert [ports[name] for name in ports if name == "rollout-standby"] == found
+
+
+def test_the_longest_name_of_a_model_leaves_room_for_the_service_of_what_stands_in() -> None:
+    longest = "m" * names.MAX_NAME
+
+    assert names.is_dns_label(names.backup_service(f"{longest}-0123456789"))

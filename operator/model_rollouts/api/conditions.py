@@ -110,6 +110,11 @@ class ConditionType(Word):
         "Users get answers of `spec.fallback`, because the model does not answer them. Present "
         "only while true.",
     )
+    FALLBACK_ABSENT = (
+        "FallbackAbsent",
+        "No other version stands in for the one that serves, although `spec.fallback` asks for it. "
+        "Present only while true.",
+    )
     CHANGES_UNSEEN = (
         "ChangesUnseen",
         "The operator does not see every change of objects around the rollout. "
@@ -227,6 +232,11 @@ class Reason(Word):
     FALLBACK_NOT_ANSWERING = (
         "FallbackNotAnswering",
         "The Service of `spec.fallback` takes no connections from the candidate's pods.",
+    )
+    NONE_BEFORE = "NoneBefore", "No version served before that could stand in for this one."
+    STANDBY_NOT_READY = (
+        "StandbyNotReady",
+        "The version that stands in for the one that serves has no ready pod.",
     )
     VERSION_UNKNOWN = "VersionUnknown", "No revision has the version that the override names."
     INVALID_SPEC = "InvalidSpec", "This release of the operator refuses the spec."

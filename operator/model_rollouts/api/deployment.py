@@ -143,6 +143,14 @@ _SECOND_CHANCE_BY_HTTP = Rule(
     field=".fallback",
 )
 
+_A_POD_STANDS_BY = Rule(
+    "!has(self.fallback) || self.fallback.type != 'PreviousRevision' || "
+    "!has(self.strategy.maxExtraReplicas) || self.strategy.maxExtraReplicas > 0",
+    "found 0 and a fallback of type PreviousRevision, write at least 1 or another type of "
+    "fallback: the previous revision keeps a pod beside those that serve",
+    field=".strategy.maxExtraReplicas",
+)
+
 
 _SLICES_ARE_THERE = Rule(
     "self.objectives.all(o, !has(o.slice) || "
@@ -173,6 +181,7 @@ class Spec(
         _COMPARED_ARE_JSON,
         *_STAGES_ARE_EXPORTED,
         _SECOND_CHANCE_BY_HTTP,
+        _A_POD_STANDS_BY,
         _SLICES_ARE_THERE,
     ),
 ):

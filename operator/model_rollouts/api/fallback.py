@@ -49,6 +49,11 @@ class FallbackType(Word):
 
     STATIC = "Static", "The proxy itself: everybody gets the same answer, with the status 200."
     SERVICE = "Service", "Another Service of the same namespace."
+    PREVIOUS_REVISION = (
+        "PreviousRevision",
+        "The revision that served before, which keeps one pod for it; for a version on its way the "
+        "one that serves.",
+    )
 
 
 class On(Word):

@@ -50,6 +50,14 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Previous:
+    """The revision that served before answers, or the one that serves now for one on its way.
+
+    Which one that is, its Service says: it changes, and no proxy with it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """Who answers, and when.
 
@@ -58,7 +66,7 @@ class Fallback:
     second chance. `max_concurrent` bounds the requests of a pod that are answered so at once.
     """
 
-    to: Static | Service
+    to: Static | Service | Previous
     on: frozenset[On] = EVERY
     after_ms: int | None = None
     resend: bool = True
@@ -68,17 +76,22 @@ class Fallback:
     @property
     def type(self) -> str:
         """The word of the spec for who answers, which users see in a header."""
-        return "Static" if isinstance(self.to, Static) else "Service"
+        return _TYPES[type(self.to)]
+
+
+_TYPES = {Static: "Static", Service: "Service", Previous: "PreviousRevision"}
 
 
 def form_of(fallback: Fallback) -> dict[str, Any]:
     """The canonical form of `fallback`: plain data in which nothing has its default value."""
-    to = fallback.to
-    form: dict[str, Any] = (
-        {"static": {"body": to.body, "contentType": to.content_type}}
-        if isinstance(to, Static)
-        else {"service": {"name": to.name, "port": to.port}}
-    )
+    form: dict[str, Any]
+    match fallback.to:
+        case Static(body, content_type):
+            form = {"static": {"body": body, "contentType": content_type}}
+        case Service(name, port):
+            form = {"service": {"name": name, "port": port}}
+        case Previous():
+            form = {"previous": True}
     if fallback.on != EVERY:
         form["on"] = sorted(fallback.on)
     if fallback.after_ms is not None:
@@ -95,11 +108,10 @@ def form_of(fallback: Fallback) -> dict[str, Any]:
 def from_form(form: Mapping[str, Any]) -> Fallback:
     """What was written as `form_of` writes it."""
     static, service = form.get("static"), form.get("service")
-    to: Static | Service
+    to: Static | Service | Previous = Previous()
     if static is not None:
         to = Static(static["body"], static["contentType"])
-    else:
-        assert service is not None  # the form has one of the two
+    elif service is not None:
         to = Service(service["name"], service["port"])
     return Fallback(
         to=to,
@@ -131,7 +143,7 @@ def require_valid(model: str, fallback: Fallback) -> None:
                 f"{size} bytes",
                 f"write at most {LONGEST_STATIC} bytes, or have a Service answer",
             )
-    elif names.is_revision_of(model, to.name.removesuffix(names.SHADOW_SUFFIX)):
+    elif isinstance(to, Service) and names.is_service_of(model, to.name):
         raise ResourceError(
             resource,
             "fallback.service.name",

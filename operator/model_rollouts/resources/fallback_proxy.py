@@ -5,7 +5,11 @@ the proxy now. Users reach the hop before it, which asks the model first and the
 fallback. So what the model did counts as it would without a fallback, whatever users got.
 
     users (port 17080) -> live (inside) -> the model
-                       -> fallback (inside) -> a Service, or nobody
+                       -> fallback (inside) -> a Service, another revision, or nobody
+
+A model whose revisions stand in for each other has one more listener (port 17082), for requests
+that are another revision's second chance. They go to the model past all that is counted: what one
+revision could not answer would otherwise count against the one that it is compared with.
 """
 
 import base64
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_rollouts.resources import names
-from model_rollouts.resources.fallback import Fallback, On, Service, Static
+from model_rollouts.resources.fallback import Fallback, On, Previous, Service, Static
 from model_rollouts.resources.filter_chains import from_anywhere
 from model_rollouts.resources.proxy import replacing
 
@@ -23,6 +27,8 @@ USERS = "users"
 FALLBACK = "fallback"
 """The hop to the fallback: its statistics are the answers that the fallback gave."""
 _SERVICE = "service"
+STANDBY = "standby"
+"""Where other revisions' second chances come in: listener and cluster."""
 
 _OUTCOME = "x-model-outcome"
 """From hop to hop: the status of the model's answer and who made it. Users never see it."""
@@ -67,14 +73,20 @@ class Chance:
     model: str
 
 
-def with_fallback(config: dict[str, Any], chance: Chance, revision: str) -> dict[str, Any]:
+def with_fallback(
+    config: dict[str, Any], chance: Chance, revision: str, standby_port: int = names.STANDBY_PORT
+) -> dict[str, Any]:
     """The bootstrap `config` of `revision` with that second chance for users' requests."""
     config = copy.deepcopy(config)
     resources = config["static_resources"]
     live, *others = resources["listeners"]
     outer, inner = _in_front_of(live, chance, revision), _inside(live)
     resources["listeners"] = [outer, inner, *others, _fallback_listener(live, chance, revision)]
-    resources["clusters"] += [_users_cluster(chance), *_service_cluster(chance)]
+    resources["clusters"] += [_users_cluster(chance), *_service_cluster(chance, revision)]
+    if isinstance(chance.fallback.to, Previous):
+        resources["listeners"].append(_standby_listener(live, standby_port))
+        measured = next(each for each in resources["clusters"] if each["name"] == live["name"])
+        resources["clusters"].append(_unmeasured(measured))
     exported = config["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
     exported += [{"safe_regex": {"regex": pattern}} for pattern in _EXPORTED]
     internal = f"{_TYPES}.bootstrap.internal_listener.v3.InternalListener"
@@ -112,6 +124,28 @@ def _inside(live: dict[str, Any]) -> dict[str, Any]:
     )
     routes["response_headers_to_remove"] = [names.FALLBACK_HEADER]
     return _internal(live["name"], manager)
+
+
+def _standby_listener(live: dict[str, Any], port: int) -> dict[str, Any]:
+    """The live listener's door for second chances, which have none of their own."""
+    door = copy.deepcopy(live)
+    manager = _manager(door)
+    return_by = manager["route_config"]["response_headers_to_add"]
+    route = {"cluster": STANDBY, "timeout": "0s", "idle_timeout": "300s"}
+    _reroute(manager, STANDBY, [{"match": {"prefix": "/"}, "route": route}])
+    manager["route_config"]["response_headers_to_add"] = return_by
+    manager.pop("upgrade_configs", None)
+    for chain in door["filter_chains"]:
+        if chain["filters"]:
+            chain["filters"] = [_filter(manager)]
+    door["address"]["socket_address"]["port_value"] = port
+    return {**door, "name": STANDBY}
+
+
+def _unmeasured(live: dict[str, Any]) -> dict[str, Any]:
+    cluster = copy.deepcopy(live)
+    cluster["load_assignment"]["cluster_name"] = STANDBY
+    return {**cluster, "name": STANDBY}
 
 
 def _users_routes(chance: Chance) -> list[dict[str, Any]]:
@@ -163,28 +197,36 @@ def _second_chance(fallback: Fallback) -> dict[str, Any]:
 
 def _fallback_listener(live: dict[str, Any], chance: Chance, revision: str) -> dict[str, Any]:
     manager = copy.deepcopy(_manager(live))
-    fallback = chance.fallback
+    fallback, to = chance.fallback, chance.fallback.to
     route: dict[str, Any] = {"match": {"prefix": "/"}}
-    if isinstance(fallback.to, Static):
-        content = base64.b64encode(fallback.to.body.encode()).decode()
+    if isinstance(to, Static):
+        content = base64.b64encode(to.body.encode()).decode()
         route["direct_response"] = {"status": 200, "body": {"inline_bytes": content}}
-        route["response_headers_to_add"] = [replacing("content-type", fallback.to.content_type)]
+        route["response_headers_to_add"] = [replacing("content-type", to.content_type)]
     else:
         # The hop before it ends what takes longer than `after`.
         route["route"] = {"cluster": _SERVICE, "timeout": "0s", "idle_timeout": "300s"}
     _reroute(manager, FALLBACK, [route])
     manager["route_config"] |= {
         "response_headers_to_add": [replacing(names.FALLBACK_HEADER, fallback.type)],
-        "request_headers_to_add": [replacing(names.FALLBACK_OF_HEADER, revision)],
+        "request_headers_to_add": [replacing(names.FALLBACK_OF_HEADER, _in_place_of(to, revision))],
     }
-    if isinstance(fallback.to, Static):
+    if isinstance(to, Static):
         manager["route_config"]["max_direct_response_body_size_bytes"] = max(
-            len(fallback.to.body.encode()), 1
+            len(to.body.encode()), 1
         )
     elif not fallback.resend:
         manager["http_filters"].insert(0, _forgets_body())
     manager.pop("upgrade_configs", None)
     return _internal(FALLBACK, manager)
+
+
+def _in_place_of(to: Static | Service | Previous, revision: str) -> str:
+    """What the one that is asked is told of `revision`.
+
+    A revision of the same model that knows no standby takes its bare name for a loop.
+    """
+    return f"{revision}; previous" if isinstance(to, Previous) else revision
 
 
 def _reroute(manager: dict[str, Any], name: str, routes: list[dict[str, Any]]) -> None:
@@ -229,12 +271,16 @@ def _users_cluster(chance: Chance) -> dict[str, Any]:
     }
 
 
-def _service_cluster(chance: Chance) -> list[dict[str, Any]]:
-    to = chance.fallback.to
-    if not isinstance(to, Service):
-        return []
-    host = f"{to.name}.{chance.namespace}.svc"
-    address = {"socket_address": {"address": host, "port_value": to.port}}
+def _service_cluster(chance: Chance, revision: str) -> list[dict[str, Any]]:
+    match chance.fallback.to:
+        case Static():
+            return []
+        case Service(service, port):
+            pass
+        case Previous():
+            service, port = names.backup_service(revision), names.SERVICE_PORT
+    host = f"{service}.{chance.namespace}.svc"
+    address = {"socket_address": {"address": host, "port_value": port}}
     return [
         {
             "name": _SERVICE,

@@ -36,12 +36,14 @@ TOKEN_ANNOTATION = f"{DOMAIN}/observer-token"
 
 LIVE_PORT = 17080
 SHADOW_PORT = 17081
+STANDBY_PORT = 17082
 METRICS_PORT = 17090
 RESERVED_PORTS = range(17000, 17100)
 """Away from the ports of model servers, of service meshes (15000-15090) and of outgoing
 connections (32768 and up)."""
 LIVE_PORT_NAME = f"{RESERVED_PREFIX}live"
 SHADOW_PORT_NAME = f"{RESERVED_PREFIX}shadow"
+STANDBY_PORT_NAME = f"{RESERVED_PREFIX}standby"
 METRICS_PORT_NAME = f"{RESERVED_PREFIX}metrics"
 SERVICE_PORT = 80
 METRICS_PATH = "/stats/prometheus"
@@ -65,6 +67,8 @@ and one that had not yet answered users with 500."""
 
 DIGEST_DIGITS = 10
 SHADOW_SUFFIX = "-shadow"
+BACKUP_SUFFIX = "-backup"
+"""As long as the other: names of models may be as long as before."""
 MAX_NAME = 63 - len(SHADOW_SUFFIX) - 1 - DIGEST_DIGITS
 """The longest name of a ModelDeployment: its shadow Service must still be a DNS label."""
 
@@ -128,6 +132,17 @@ def is_revision_of(model: str, name: str) -> bool:
 def shadow_service(revision: str) -> str:
     """The Service that mirrored requests are sent to."""
     return revision + SHADOW_SUFFIX
+
+
+def backup_service(revision: str) -> str:
+    """The Service of whatever stands in for `revision`: its name stays, and what it selects not."""
+    return revision + BACKUP_SUFFIX
+
+
+def is_service_of(model: str, name: str) -> bool:
+    """Whether `name` is one that a Service of a revision of the ModelDeployment `model` has."""
+    bare = name.removesuffix(SHADOW_SUFFIX).removesuffix(BACKUP_SUFFIX)
+    return is_revision_of(model, bare)
 
 
 def disruption_budget(model: str) -> str:

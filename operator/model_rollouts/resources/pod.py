@@ -25,6 +25,7 @@ from model_rollouts.resources import (
 from model_rollouts.resources.capture import Observer
 from model_rollouts.resources.capture_proxy import Sender
 from model_rollouts.resources.errors import ResourceError
+from model_rollouts.resources.fallback import Previous
 from model_rollouts.resources.fallback_proxy import Chance
 from model_rollouts.resources.reserved import require_usable
 from model_rollouts.resources.slices import CountedSlice
@@ -110,7 +111,8 @@ def pod_template(
         counted=tuple(counted),
     )
     _require_short(model, bootstrap)
-    sidecar = _proxy(bootstrap, settings)
+    stands_by = chance is not None and isinstance(chance.fallback.to, Previous)
+    sidecar = _proxy(bootstrap, settings, stands_by=stands_by)
     volumes = [_admin_volume()]
     if sender is not None:
         _speaks_for_its_pod(sidecar)
@@ -215,7 +217,7 @@ def _ready_when_listening(container: dict[str, Any], port: int) -> None:
         container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 5}
 
 
-def _proxy(bootstrap: str, settings: ProxySettings) -> dict[str, Any]:
+def _proxy(bootstrap: str, settings: ProxySettings, *, stands_by: bool) -> dict[str, Any]:
     ready = {"httpGet": {"path": names.READY_PATH, "port": names.METRICS_PORT}}
     return {
         "name": names.PROXY_CONTAINER,
@@ -233,6 +235,11 @@ def _proxy(bootstrap: str, settings: ProxySettings) -> dict[str, Any]:
             {"name": names.LIVE_PORT_NAME, "containerPort": names.LIVE_PORT},
             {"name": names.SHADOW_PORT_NAME, "containerPort": names.SHADOW_PORT},
             {"name": names.METRICS_PORT_NAME, "containerPort": names.METRICS_PORT},
+            *(
+                [{"name": names.STANDBY_PORT_NAME, "containerPort": names.STANDBY_PORT}]
+                if stands_by
+                else []
+            ),
         ],
         "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {**ready, "periodSeconds": 5},

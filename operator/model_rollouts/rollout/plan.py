@@ -28,7 +28,7 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.memory import Memory, Written
-from model_rollouts.rollout.objects import budget, companions, workloads
+from model_rollouts.rollout.objects import backups, budget, companions, workloads
 from model_rollouts.rollout.objects.route import follows_spec, route_body, route_mark
 from model_rollouts.rollout.observed import (
     BucketsQuery,
@@ -435,6 +435,8 @@ def _objects(
         yield workloads.applied(body, why)
     for revision, _ in workloads.inhabited(state, raised):
         yield from companions.missing(state, revision)
+    for body, why in backups.written(state, raised):
+        yield workloads.applied(body, why)
     yield from budget.written(state)
     if state.spec_fault is not None:
         # Nobody knows how many pods are asked for.

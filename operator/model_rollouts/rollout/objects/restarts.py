@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from model_rollouts.resources import restart
 from model_rollouts.resources.shapes import Body, Object
+from model_rollouts.rollout.state import second_chances
 from model_rollouts.rollout.state.state import RolloutState
 
 
@@ -91,7 +92,9 @@ def _may(state: RolloutState, name: str) -> bool:
     if name in (roles.stable, state.wanted.name):
         return True
     stable = state.observed.children.deployments.get(roles.stable or "")
-    if name != roles.previous or stable is None:
+    stands_in = second_chances.kept_warm(state)
+    beside = {roles.previous, None if stands_in is None else stands_in.name}
+    if name not in beside or stable is None:
         return False
     done = restart.token(stable) == state.spec.strategy.restart
     return done and not restart.is_under_way(stable)

@@ -7,7 +7,7 @@ from model_rollouts.resources import controller_revision, names
 from model_rollouts.resources.shapes import Body, Object
 from model_rollouts.rollout.actions import Action, Apply, Delete, Scale
 from model_rollouts.rollout.objects import drift, restarts
-from model_rollouts.rollout.state import capacity
+from model_rollouts.rollout.state import capacity, second_chances
 from model_rollouts.rollout.state.revisions import KEPT, owner_of
 from model_rollouts.rollout.state.state import RolloutState
 
@@ -55,6 +55,9 @@ def _claims(state: RolloutState, admitted: bool) -> Iterator[tuple[str, int]]:
     if previous is not None:
         # Warm for the watch: going back must not land on fewer pods than serve now.
         yield previous.revision, max(users, previous.replicas)
+    stands_in = second_chances.kept_warm(state)
+    if stands_in is not None:
+        yield stands_in.name, 1
 
 
 def raised(state: RolloutState, pods: Mapping[str, int]) -> dict[str, int]:
@@ -180,11 +183,17 @@ def gateway_accepted(state: RolloutState) -> bool:
 def retired(state: RolloutState) -> Iterator[Action]:
     """What is deleted of revisions beyond those that are kept; what remembers them goes last."""
     roles = {state.roles.stable, state.roles.candidate, state.roles.previous, state.wanted.name}
+    if (stands_in := second_chances.kept_warm(state)) is not None:
+        roles.add(stands_in.name)
     others = [each for each in state.revisions.values() if each.name not in roles]
     for revision in others[: max(0, len(others) - KEPT)]:
         if revision.name in state.observed.children.deployments:
             yield Delete("Deployment", revision.name)
-        for service in (revision.name, names.shadow_service(revision.name)):
+        for service in (
+            revision.name,
+            names.shadow_service(revision.name),
+            names.backup_service(revision.name),
+        ):
             if service in state.observed.children.services:
                 yield Delete("Service", service)
         yield Delete("ControllerRevision", revision.name)

@@ -4,6 +4,7 @@ from model_rollouts.api.conditions import Reason
 from model_rollouts.rollout.standing import Hold
 from model_rollouts.rollout.state import second_chances
 from model_rollouts.rollout.state.state import RolloutState
+from model_rollouts.text import capitalized
 
 
 def not_answering(state: RolloutState) -> Hold | None:
@@ -15,23 +16,22 @@ def not_answering(state: RolloutState) -> Hold | None:
     found = second_chances.unreached(state, candidate.revision)
     if found is None:
         return None
-    service, is_known = found
-    name = f"Service {service.name}, port {service.port}"
-    if not is_known:
+    version = candidate.version
+    if not found.is_known:
         return Hold(
             Reason.FALLBACK_NOT_ANSWERING,
-            f"Prometheus does not know yet whether {name}, the fallback of version "
-            f"{candidate.version}, takes connections. The version gets its first users when it "
-            "does. Check that Prometheus keeps envoy_cluster_membership_healthy.",
-            f"whether {name}, its fallback, takes connections is not known yet",
+            f"Prometheus does not know yet whether {found.who}, the fallback of version {version}, "
+            "takes connections. The version gets its first users when it does. Check that "
+            "Prometheus keeps envoy_cluster_membership_healthy.",
+            f"whether {found.who}, its fallback, takes connections is not known yet",
             # As a rule the next scrape tells.
             told=state.observed.fallback is not None,
         )
     return Hold(
         Reason.FALLBACK_NOT_ANSWERING,
-        f"{name}, the fallback of version {candidate.version}, takes no connections from the "
-        "version's pods. The version gets its first users when it does. Check that the Service "
-        "exists and has ready endpoints, and that NetworkPolicies let these pods reach it; or "
-        "change spec.fallback.",
-        f"{name}, its fallback, takes no connections",
+        f"{capitalized(found.who)}, the fallback of version {version}, takes no connections from "
+        f"the version's pods. The version gets its first users when it does. Check that "
+        f"{found.advice}, and that NetworkPolicies let these pods reach it; or change "
+        "spec.fallback.",
+        f"{found.who}, its fallback, takes no connections",
     )

@@ -11,7 +11,8 @@ from model_rollouts.api import ratio
 from model_rollouts.api.conditions import ConditionType, find_condition
 from model_rollouts.api.phase import Outcome, Phase
 from model_rollouts.api.status import Past, Status
-from model_rollouts.resources.names import is_revision_of, shadow_service
+from model_rollouts.resources.names import backup_service, is_revision_of, shadow_service
+from model_rollouts.resources.services import selected
 from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout.observed import Children
 from model_rollouts.rollout.standing import Roles
@@ -74,8 +75,10 @@ def _from_backends(
     if len(serving) == 1:
         alone = NOBODY._replace(stable=serving[0], phase=Phase.FULL)
         return _with_copies(alone, reader.mirror(route), revisions)
-    served = (past.revision for past in _served(status, revisions) if past.revision in serving)
-    stable = next(served, serving[0])
+    stable = next(
+        (past.revision for past in served(status, revisions) if past.revision in serving),
+        serving[0],
+    )
     candidate = next(name for name in serving if name != stable)
     weight = rounded(Fraction(found[candidate], found[stable] + found[candidate]))
     return _sharing(NOBODY._replace(stable=stable), candidate, weight, status, revisions)
@@ -129,23 +132,33 @@ def _from_status(status: Status, revisions: Mapping[str, Revision]) -> Roles | N
 
 
 def _from_history(status: Status, revisions: Mapping[str, Revision]) -> Roles | None:
-    served = next(_served(status, revisions), None)
-    return None if served is None else NOBODY._replace(stable=served.revision, phase=Phase.FULL)
+    last = next(served(status, revisions), None)
+    return None if last is None else NOBODY._replace(stable=last.revision, phase=Phase.FULL)
 
 
 def _from_workloads(children: Children, revisions: Mapping[str, Revision]) -> Roles:
     """The oldest revision that has pods is stable, once there are two and all of its are ready.
 
-    One alone is a first version, and one that never was ready has never served.
+    One alone is a first version, and one that never was ready has never served. What has a single
+    pod and stands in for one that has more served before that one.
     """
     running = [name for name in revisions if _pods(children, name) > 0]
     if len(running) < 2:
         return NOBODY
-    oldest = min(running, key=lambda name: revisions[name].number)
+    serving = [name for name in running if not _only_stands_in(children, name, running)]
+    oldest = min(serving, key=lambda name: revisions[name].number)
     status = children.deployments[oldest].get("status") or {}
     if int(status.get("availableReplicas", 0)) < _pods(children, oldest):
         return NOBODY
     return NOBODY._replace(stable=oldest, phase=Phase.FULL)
+
+
+def _only_stands_in(children: Children, name: str, running: list[str]) -> bool:
+    return _pods(children, name) == 1 and any(
+        _pods(children, other) > 1
+        and selected(children.services.get(backup_service(other))) == name
+        for other in running
+    )
 
 
 def _pods(children: Children, name: str) -> int:
@@ -159,7 +172,7 @@ def _decided(status: Status) -> Iterator[Past]:
     return (past for past in status.history if past.outcome is not Outcome.SUPERSEDED)
 
 
-def _served(status: Status, revisions: Mapping[str, Revision]) -> Iterator[Past]:
+def served(status: Status, revisions: Mapping[str, Revision]) -> Iterator[Past]:
     """How revisions came to serve all users that were not rolled back since, the newest first."""
     seen: set[str] = set()
     for past in _decided(status):
@@ -190,7 +203,7 @@ def _watched(
     serves: Roles, status: Status, revisions: Mapping[str, Revision], children: Children
 ) -> Roles:
     """The roles of a version that serves alone, with the one before while it is still watched."""
-    last, before = (*_served(status, revisions), None, None)[:2]
+    last, before = (*served(status, revisions), None, None)[:2]
     if last is None or last.revision != serves.stable:
         return serves
     serves = serves._replace(attempt=last.attempt)

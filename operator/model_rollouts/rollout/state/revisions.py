@@ -152,11 +152,10 @@ def _captured(asked: api_capture.Capture) -> Capture:
 
 
 def _second_chance(asked: api_fallback.Fallback) -> Fallback:
-    to: fallbacks.Static | fallbacks.Service
+    to: fallbacks.Static | fallbacks.Service | fallbacks.Previous = fallbacks.Previous()
     if asked.static is not None:
         to = fallbacks.Static(asked.static.body, asked.static.content_type)
-    else:
-        assert asked.service is not None  # the spec has one of the two
+    elif asked.service is not None:
         to = fallbacks.Service(asked.service.name, asked.service.port)
     return Fallback(
         to=to,

@@ -52,7 +52,16 @@ def action_needed(given: StatusInput, conditions: Sequence[Condition]) -> Action
     return ActionNeeded.WAIT if ConditionType.RECONCILING in true else ActionNeeded.NONE
 
 
+_STUCK = frozenset(
+    {
+        Reason.PODS_NOT_STARTING,
+        Reason.BUDGETS_OVERLAP,
+        Reason.RESTART_STOPPED,
+        Reason.STANDBY_NOT_READY,
+    }
+)
+
+
 def _is_stuck(conditions: Iterable[Condition]) -> bool:
-    """Whether pods of the version do not start, or can never be evicted."""
-    stuck = (Reason.PODS_NOT_STARTING, Reason.BUDGETS_OVERLAP, Reason.RESTART_STOPPED)
-    return any(each.reason in stuck for each in conditions)
+    """Whether pods of a version do not start, or can never be evicted."""
+    return any(each.reason in _STUCK for each in conditions)

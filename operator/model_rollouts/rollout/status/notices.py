@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from model_rollouts.api.conditions import ConditionType, Reason, find_condition
+from model_rollouts.resources import names
 from model_rollouts.rollout.objects import restarts
 from model_rollouts.rollout.objects.restarts import Restart
 from model_rollouts.rollout.state import second_chances
@@ -22,6 +23,7 @@ class Notice(NamedTuple):
 
 TYPES = (
     ConditionType.FALLBACK_ACTIVE,
+    ConditionType.FALLBACK_ABSENT,
     ConditionType.OVERRIDE_IGNORED,
     ConditionType.PARENT_REJECTED,
     ConditionType.RESTARTING,
@@ -41,6 +43,7 @@ def _found(state: RolloutState) -> Iterator[Notice]:
     yield from _restart(state)
     yield from _capture(state)
     yield from _fallback(state)
+    yield from _standby(state)
 
 
 def _rejected(state: RolloutState) -> Iterator[Notice]:
@@ -130,3 +133,31 @@ def _fallback(state: RolloutState) -> Iterator[Notice]:
         f"Since {clock(since, state.now)} users get answers of the fallback: {listed(told)}. The "
         "model is judged by what it did itself. Check its pods, or apply another version.",
     )
+
+
+def _standby(state: RolloutState) -> Iterator[Notice]:
+    """Nobody stands in for what serves, though spec.fallback asks for it."""
+    stable, kept = state.stable, second_chances.standby(state)
+    if stable is None or state.is_asleep or not second_chances.falls_back(state, stable.revision):
+        return
+    type = ConditionType.FALLBACK_ABSENT
+    errors = f"users get the errors of version {stable.version}"
+    if kept is None:
+        yield Notice(
+            type,
+            Reason.NONE_BEFORE,
+            f"spec.fallback: no version served before version {stable.version} that could stand in "
+            f"for it, so {errors}. The next version that is promoted has this one.",
+        )
+    elif not kept.ready:
+        said = f"spec.fallback: version {kept.version} stands in for version {stable.version}"
+        if not kept.replicas:
+            why = "has no pod: strategy.maxExtraReplicas leaves none for it now"
+        else:
+            why = f"has no ready pod{'' if kept.trouble is None else f': {kept.trouble}'}"
+        yield Notice(
+            type,
+            Reason.STANDBY_NOT_READY,
+            f"{said} and {why}. Until it is ready, {errors}. See `kubectl get pods -l "
+            f"{names.REVISION_LABEL}={kept.revision}`.",
+        )
