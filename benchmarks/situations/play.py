@@ -8,7 +8,8 @@ import numpy as np
 
 from benchmarks.situations.rows import Seldom
 from benchmarks.situations.world import STEP, World
-from model_rollouts.api.deployment import GROUP, VERSION, read
+from model_rollouts.api.deployment import read
+from model_rollouts.api.group import GROUP, VERSION
 from model_rollouts.decision import (
     INDEPENDENT,
     Counts,

@@ -14,7 +14,7 @@ from demo.story.user_results import Ledger
 from demo.story.users import Users
 from e2e.scenes.chronicle import Chronicle
 from e2e.scenes.rollout import Chronicles, Rollout, RouteWrite
-from model_rollouts.api.deployment import GROUP, PLURAL, VERSION
+from model_rollouts.api.group import GROUP, PLURAL, VERSION
 from model_rollouts.text import count
 
 HOST = "arrival.example.com"

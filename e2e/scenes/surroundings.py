@@ -8,7 +8,7 @@ from e2e.cluster.paths import REPOSITORY
 from e2e.cluster.progress import StepError
 from e2e.scenes.chronicle import Chronicle
 from e2e.scenes.rollout import Chronicles
-from model_rollouts.api.deployment import GROUP, PLURAL, VERSION
+from model_rollouts.api.group import GROUP, PLURAL, VERSION
 
 _CRD = f"{PLURAL}.{GROUP}"
 _FOLDER = str(REPOSITORY / "crds")

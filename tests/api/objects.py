@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from e2e.fixtures import ApiServer
-from model_rollouts.api.deployment import GROUP, PLURAL, VERSION
+from model_rollouts.api.group import GROUP, PLURAL, VERSION
 
 Object = dict[str, Any]
 

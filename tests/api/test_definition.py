@@ -11,7 +11,7 @@ from e2e.cluster.kubectl import Kubectl
 from e2e.fixtures import ApiServer
 from model_rollouts.api.base import VALIDATIONS
 from model_rollouts.api.crd import custom_resource_definition
-from model_rollouts.api.deployment import PLURAL
+from model_rollouts.api.group import PLURAL
 from tests.api.objects import COUNTERS, ERRORS, LATENCY, OVERRIDE, Client, Object, changed
 
 MOST_BYTES = 131_072

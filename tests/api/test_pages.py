@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from e2e.cluster.paths import REPOSITORY
-from model_rollouts.api.deployment import KIND
+from model_rollouts.api.group import KIND
 from tests.api.objects import DIGEST, Client
 
 

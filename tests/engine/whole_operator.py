@@ -16,7 +16,7 @@ from ephemeral_port_reserve import reserve
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2e.fixtures import ApiServer
-from model_rollouts.api.deployment import GROUP, KIND, VERSION
+from model_rollouts.api.group import GROUP, KIND, VERSION
 from model_rollouts.api.status import Status
 from model_rollouts.cluster.kinds import HTTP_ROUTE, MODEL_DEPLOYMENT
 from model_rollouts.cluster.leases import LeaseName

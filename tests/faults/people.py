@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from model_rollouts.api.deployment import GROUP, KIND, VERSION
+from model_rollouts.api.group import GROUP, KIND, VERSION
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
 from tests.faults.field_owners import Object
 from tests.faults.notes import MODEL, NAME, NAMESPACE, Input

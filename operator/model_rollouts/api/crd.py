@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from model_rollouts.api.deployment import GROUP, KIND, PLURAL, VERSION, ModelDeployment
+from model_rollouts.api.deployment import ModelDeployment
+from model_rollouts.api.group import GROUP, KIND, PLURAL, VERSION
 from model_rollouts.api.schema import Schema, structural, without_defaults_in_items
 
 NAME = f"{PLURAL}.{GROUP}"

@@ -23,11 +23,6 @@ from model_rollouts.api.status import Status
 from model_rollouts.api.strategy import LONGEST_NAME, Strategy
 from model_rollouts.api.template import CONTAINER, PodTemplate
 
-GROUP = "modelrollouts.dev"
-VERSION = "v1alpha1"
-KIND = "ModelDeployment"
-PLURAL = "modeldeployments"
-
 _DECLARED = {
     Item.ARTIFACT: ("artifact", "the uri and digest of the model's files"),
     Item.GIT_COMMIT: ("gitCommit", "the commit that trained the model"),

@@ -7,7 +7,7 @@ from typing import Any
 from model_rollouts.api.base import VALIDATIONS, Word
 from model_rollouts.api.conditions import ConditionType, Reason
 from model_rollouts.api.crd import object_schema
-from model_rollouts.api.deployment import GROUP, VERSION
+from model_rollouts.api.group import GROUP, VERSION
 from model_rollouts.api.schema import Schema
 
 _INTRODUCTION = f"""\

@@ -73,6 +73,13 @@ class ObjectiveStatus(Part):
     counter `bad` added."""
     total: Count
     """Number of requests of the candidate that were counted."""
+    limit: Annotated[str, Field(max_length=64)] | None = None
+    """Limit that the candidate has to be shown to be below, e.g. `0.2 % or 2 times stable's`.
+    Absent where nothing waits for the objective."""
+    needed: Count | None = None
+    """Number of requests of the candidate, those that were counted included, at which the objective
+    is expected to pass for the next step. Absent where nothing waits for the objective, and where
+    more requests at these rates would not pass it."""
     message: Message
     """The result as a sentence, with the number of requests still needed."""
     worst_predictions: (

@@ -9,7 +9,7 @@ import click
 import yaml
 
 from model_rollouts.api.crd import NAME, custom_resource_definition
-from model_rollouts.api.deployment import GROUP, PLURAL
+from model_rollouts.api.group import GROUP, PLURAL
 from model_rollouts.api.reference import reference
 
 CRD = Path("crds", f"{GROUP}_{PLURAL}.yaml")

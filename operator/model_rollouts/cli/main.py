@@ -1,25 +1,62 @@
-"""The `model-rollouts` command. Subcommands are imported when they run, so that help is quick."""
+"""The `model-rollouts` command, which is `kubectl mdep` too.
+
+Subcommands are imported when they run, so that help is quick.
+"""
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
 
 import click
 
+
+class Row(NamedTuple):
+    """A command: where it is (module:function), one line of help, and whose work it is."""
+
+    place: str
+    help: str
+    section: str
+
+
+LOOK, SERVE = "Look at rollouts", "Run and build Model Rollouts"
+STUDY = "Study rollouts without a cluster"
+SECTIONS = (LOOK, STUDY, SERVE)
+
 COMMANDS = {
-    "crd": ("model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its reference."),
-    "observer": ("model_rollouts.cli.observer:observer", "Run the observer."),
-    "predictions": (
-        "model_rollouts.cli.predictions:predictions",
-        "Show predictions from the log.",
+    "crd": Row(
+        "model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its reference.", SERVE
     ),
-    "replay": ("model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples."),
-    "run": ("model_rollouts.cli.run:run", "Run the operator."),
-    "simulate": (
+    "explain": Row(
+        "model_rollouts.cli.mdep.explain:explain",
+        "Explain why a rollout is where it is, with its numbers.",
+        LOOK,
+    ),
+    "get": Row(
+        "model_rollouts.cli.mdep.get:get",
+        "Show a rollout: revisions, pods, objectives, events.",
+        LOOK,
+    ),
+    "history": Row(
+        "model_rollouts.cli.mdep.history:history",
+        "Show the rollouts that have ended, and why.",
+        LOOK,
+    ),
+    "list": Row("model_rollouts.cli.mdep.list:list_", "List rollouts.", LOOK),
+    "observer": Row("model_rollouts.cli.observer:observer", "Run the observer.", SERVE),
+    "predictions": Row(
+        "model_rollouts.cli.predictions:predictions", "Show predictions from the log.", LOOK
+    ),
+    "replay": Row(
+        "model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples.", STUDY
+    ),
+    "run": Row("model_rollouts.cli.run:run", "Run the operator.", SERVE),
+    "simulate": Row(
         "model_rollouts.cli.simulate:simulate",
         "Simulate rollouts with synthetic traffic.",
+        STUDY,
     ),
+    "wait": Row("model_rollouts.cli.mdep.wait:wait", "Wait until a rollout has ended.", LOOK),
 }
-"""Name -> (module:function, one line of help)."""
+"""Each command by its name."""
 
 
 class LazyGroup(click.Group):
@@ -33,31 +70,56 @@ class LazyGroup(click.Group):
         """The command, imported; None for a name that does not exist."""
         if cmd_name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module, _, attribute = COMMANDS[cmd_name].place.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in the help text, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+        for section in SECTIONS:
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(name, row.help) for name, row in COMMANDS.items() if row.section == section]
+                )
 
 
-def _version() -> str:
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    # Slow to import, and seldom asked.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return version("model-rollouts")
+        found = version("model-rollouts")
     except PackageNotFoundError:
-        return "unknown (not installed)"
+        found = "unknown (not installed)"
+    click.echo(f"{ctx.info_name}, version {found}")
+    ctx.exit()
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="model-rollouts")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Roll out machine-learning models on Kubernetes: shadow, canary, full traffic.
 
-    Exit codes: 0 success, 1 failure, 2 wrong command line.
+    The same program is a plugin of kubectl: `kubectl mdep get arrival` is `model-rollouts get
+    arrival`. It uses your own kubeconfig and rights.
+
+    Exit codes: 0 success, 1 failure, 2 wrong command line; `wait` has more.
     """
+
+
+def plugin() -> None:
+    """The same, called as `kubectl mdep`."""
+    main(prog_name="kubectl mdep")
 
 
 if __name__ == "__main__":

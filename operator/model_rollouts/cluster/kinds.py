@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_rollouts.api.deployment import GROUP, KIND, PLURAL, VERSION
+from model_rollouts.api.group import GROUP, KIND, PLURAL, VERSION
 
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
 

@@ -140,6 +140,7 @@ def _objective(
         pass_needed=judge.pass_needed,
         more_requests=more,
         unit=objective.unit,
+        limit=limit_words(objective, process.compare, proof_below),
         words=words,
     )
 

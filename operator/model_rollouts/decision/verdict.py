@@ -60,7 +60,8 @@ class ObjectiveVerdict:
     the rollout fails when the mean of the acting objectives' `fail_evidence` reaches
     `Verdict.fail_needed`. `proof_below` is the rate that the pass evidence is about.
     `more_requests` is the forecast of further candidate requests until it passes if the rates stay
-    as seen, 0 when it passes, None when it never would. `unit` is what these are, in the plural.
+    as seen, 0 when it passes, None when it never would. `unit` is what these are, in the plural,
+    and `limit` says `proof_below` in words.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ObjectiveVerdict:
     pass_needed: float
     more_requests: float | None
     unit: str
+    limit: str
     words: str
 
 

@@ -21,6 +21,14 @@ from model_rollouts.rollout.actions import (
     WriteRoute,
     WriteStatus,
 )
+from model_rollouts.rollout.evidence import (
+    Evidence,
+    Query,
+    failures_to_roll_back,
+    forecast_of,
+    queries,
+    stored_evidence,
+)
 from model_rollouts.rollout.memory import Memory
 from model_rollouts.rollout.observed import (
     MOST_CASES,
@@ -77,6 +85,7 @@ __all__ = [
     "Delete",
     "Emit",
     "Ended",
+    "Evidence",
     "Failure",
     "FallbackQuery",
     "FallbackSeen",
@@ -93,6 +102,7 @@ __all__ = [
     "Pace",
     "Plan",
     "Pod",
+    "Query",
     "Rest",
     "Scale",
     "ScrapedBuckets",
@@ -103,7 +113,11 @@ __all__ = [
     "WorstCases",
     "WriteRoute",
     "WriteStatus",
+    "failures_to_roll_back",
+    "forecast_of",
     "make_plan",
+    "queries",
+    "stored_evidence",
     "take_counts",
     "timed_past",
 ]

@@ -19,6 +19,7 @@ from model_rollouts.decision import Verdict as Explained
 from model_rollouts.rollout.state.forecast import canary_forecast, times
 from model_rollouts.rollout.status.summary import StatusInput
 from model_rollouts.rollout.trial.trial import request_rate, slice_shares
+from model_rollouts.text import cut
 
 _SOON = 0.8
 """A rollout that was too slow is fast enough again when it needs this share of its deadline:
@@ -73,7 +74,8 @@ def progress_of(given: StatusInput) -> Progress | None:
         for each in judge.rules.objectives
         if each.slice is not None and each.slice.name in shares
     }
-    return Progress(_objectives(judge, state, explained), explained, request_rate(trial), parts)
+    objectives = _objectives(judge, state, explained, is_judged=given.phase.is_judged)
+    return Progress(objectives, explained, request_rate(trial), parts)
 
 
 def _called(given: StatusInput, revision: str) -> str:
@@ -95,7 +97,9 @@ def step_ahead(given: StatusInput) -> Step | None:
     return next((step for step in above if step.weight < 1), None)
 
 
-def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[ObjectiveStatus, ...]:
+def _objectives(
+    judge: Judge, state: State, explained: Explained, *, is_judged: bool
+) -> tuple[ObjectiveStatus, ...]:
     worst = judge.worst(
         {
             index: objective.fail_evidence
@@ -115,6 +119,9 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
             return Verdict.PASS
         return Verdict.INCONCLUSIVE
 
+    def is_awaited(objective: ObjectiveVerdict) -> bool:
+        return is_judged and objective.is_asked and not objective.failed
+
     return tuple(
         ObjectiveStatus(
             name=objective.name[:63],
@@ -122,10 +129,20 @@ def _objectives(judge: Judge, state: State, explained: Explained) -> tuple[Objec
             verdict=verdict(index, objective),
             bad=round(objective.candidate.bad),
             total=round(objective.candidate.total),
+            limit=cut(objective.limit, 64) if is_awaited(objective) else None,
+            needed=_requests_in_all(objective) if is_awaited(objective) else None,
             message=objective.words[:LONGEST_MESSAGE],
         )
         for index, objective in enumerate(explained.objectives)
     )
+
+
+def _requests_in_all(verdict: ObjectiveVerdict) -> int | None:
+    """Until it passes, as exact as a forecast is; None where none would do."""
+    more, seen = verdict.more_requests, verdict.candidate.total
+    if more is None:
+        return None
+    return max(round(seen), int(float(f"{seen + more:.2g}"))) if more else round(seen)
 
 
 def underpowered(given: StatusInput, progress: Progress, *, before: bool) -> str | None:
