@@ -17,9 +17,9 @@ class Row(NamedTuple):
     section: str
 
 
-LOOK, SERVE = "Look at rollouts", "Run and build Model Rollouts"
-STUDY = "Study rollouts without a cluster"
-SECTIONS = (LOOK, STUDY, SERVE)
+LOOK, ACT = "Look at rollouts", "Change rollouts"
+STUDY, SERVE = "Plan rollouts", "Run and build Model Rollouts"
+SECTIONS = (LOOK, ACT, STUDY, SERVE)
 
 COMMANDS = {
     "crd": Row(
@@ -29,6 +29,11 @@ COMMANDS = {
         "model_rollouts.cli.mdep.explain:explain",
         "Explain why a rollout is where it is, with its numbers.",
         LOOK,
+    ),
+    "forecast": Row(
+        "model_rollouts.cli.mdep.forecast:forecast",
+        "Forecast how long a canary takes at the present traffic.",
+        STUDY,
     ),
     "get": Row(
         "model_rollouts.cli.mdep.get:get",
@@ -40,21 +45,50 @@ COMMANDS = {
         "Show the rollouts that have ended, and why.",
         LOOK,
     ),
+    "lint": Row("model_rollouts.cli.mdep.lint:lint", "Check manifests without a cluster.", STUDY),
     "list": Row("model_rollouts.cli.mdep.list:list_", "List rollouts.", LOOK),
     "observer": Row("model_rollouts.cli.observer:observer", "Run the observer.", SERVE),
+    "pause": Row("model_rollouts.cli.mdep.pause:pause", "Keep all weights as they are.", ACT),
     "predictions": Row(
         "model_rollouts.cli.predictions:predictions", "Show predictions from the log.", LOOK
+    ),
+    "promote": Row(
+        "model_rollouts.cli.mdep.promote:promote",
+        "Give all users the version in the spec, without a verdict.",
+        ACT,
     ),
     "replay": Row(
         "model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples.", STUDY
     ),
+    "resume": Row(
+        "model_rollouts.cli.mdep.resume:resume", "Continue a rollout that is paused or held.", ACT
+    ),
+    "retry": Row(
+        "model_rollouts.cli.mdep.retry:retry", "Try a version again that was rolled back.", ACT
+    ),
+    "rollback": Row(
+        "model_rollouts.cli.mdep.rollback:rollback", "Give all users the version before.", ACT
+    ),
     "run": Row("model_rollouts.cli.run:run", "Run the operator.", SERVE),
+    "set": Row(
+        "model_rollouts.cli.mdep.set:set_", "Set the image, the version or an objective.", ACT
+    ),
     "simulate": Row(
         "model_rollouts.cli.simulate:simulate",
         "Simulate rollouts with synthetic traffic.",
         STUDY,
     ),
+    "skip-shadow": Row(
+        "model_rollouts.cli.mdep.skip_shadow:skip_shadow",
+        "Give a version in shadow its first users now.",
+        ACT,
+    ),
     "wait": Row("model_rollouts.cli.mdep.wait:wait", "Wait until a rollout has ended.", LOOK),
+    "what-if": Row(
+        "model_rollouts.cli.mdep.what_if:what_if",
+        "Forecast a canary with other steps or objectives.",
+        STUDY,
+    ),
 }
 """Each command by its name."""
 

@@ -27,6 +27,7 @@ from model_rollouts.rollout.evidence import (
     failures_to_roll_back,
     forecast_of,
     queries,
+    steps_of,
     stored_evidence,
 )
 from model_rollouts.rollout.memory import Memory
@@ -117,6 +118,7 @@ __all__ = [
     "forecast_of",
     "make_plan",
     "queries",
+    "steps_of",
     "stored_evidence",
     "take_counts",
     "timed_past",

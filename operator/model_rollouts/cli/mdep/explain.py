@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from model_rollouts.cli.mdep import options
+from model_rollouts.cli.mdep.forecast import judged
 from model_rollouts.cli.mdep.get import serialized
 from model_rollouts.cli.mdep.view import View, awaits, is_current, objectives, record, summary, utc
-from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import CONTROLLER_REVISION
-from model_rollouts.resources.names import MODEL_LABEL
 
 if TYPE_CHECKING:
     from model_rollouts.cli.mdep.api import Api
@@ -55,15 +53,13 @@ def explained(api: "Api", namespace: str, name: str, now: float) -> View:
         "changes": _changes(obj),
         "queries": [],
     }
-    from model_rollouts.api.deployment import read
-    from model_rollouts.rollout import queries, stored_evidence
+    from model_rollouts.rollout import queries
 
-    deployment = options.readable(obj, read)
+    deployment, known = judged(api, namespace, obj)
     status = obj.get("status") or {}
     write = record(obj).get("write") or {}
     if isinstance(write.get("ms"), int):
         seen["decided"] = {"at": utc(write["ms"] / 1000), "why": write.get("why") or None}
-    known = stored_evidence(deployment, _revisions(api, namespace, name))
     has_ended = status.get("phase") in ("RolledBack", "Undecided")
     window = LEAST_WINDOW if not has_ended else ENDED_WINDOW
     if known is not None:
@@ -71,29 +67,20 @@ def explained(api: "Api", namespace: str, name: str, now: float) -> View:
         window = max(LEAST_WINDOW, math.ceil(now - begun))
         seen["evidence"] = _evidence(known, now)
         seen["changes"] = _would_change(known) + seen["changes"]
-    judged = status.get("candidate") or status.get("stable")
-    if judged:
+    arm = status.get("candidate") or status.get("stable")
+    if arm:
         seen["queries"] = [
             {"about": each.about, "total": each.total, "bad": each.bad}
             for each in queries(
                 deployment.spec,
                 namespace,
-                judged["revision"],
+                arm["revision"],
                 window,
                 mirrored=status.get("phase") == "Shadow",
                 at=None if known is not None or not has_ended else write.get("ms"),
             )
         ]
     return seen
-
-
-def _revisions(api: "Api", namespace: str, name: str) -> list[dict[str, Any]]:
-    """The ControllerRevisions; none where they may not be read: only edges of buckets need them."""
-    try:
-        label = f"{MODEL_LABEL}={name}"
-        return list(api.list(CONTROLLER_REVISION, namespace, labelSelector=label)[0])
-    except ApiError:
-        return []
 
 
 def _evidence(known: Any, now: float) -> View:
