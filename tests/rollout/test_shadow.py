@@ -349,6 +349,36 @@ def test_a_version_that_stable_served_with_trouble_before_is_no_suffering() -> N
     assert "ShadowHurtsStable" not in str(world.log)
 
 
+def test_stable_is_protected_although_it_was_bad_for_a_minute_of_the_five_before() -> None:
+    """Its rate before is as high as that of its suffering; most of its intervals were not."""
+    world = first(errors={"1": 0.004, "2": 0.004}, suffers={10: 0.25})
+    world.errors = {"1": 0.98, "2": 0.004}
+    world.run(70)
+    world.errors = {"1": 0.004, "2": 0.004}
+    world.run(60)
+    world.edit(version="2")
+    mirrored(world, 100).run(60)
+    told = next(line for line in world.log if "ShadowHurtsStable" in line)
+
+    assert world.mirror < 100
+    assert "before that at most 0.8 % in half of 60 intervals" in told
+
+
+def test_what_was_seen_interval_by_interval_outlives_the_operator() -> None:
+    world = first(errors={"1": 0.004, "2": 0.004}, suffers={10: 0.25})
+    world.edit(version="2")
+    mirrored(world, 10).run(20)
+    known = world.memory.shadow_impact
+    world.restart()
+    world.run(5)
+    after = world.memory.shadow_impact
+
+    assert known is not None
+    assert after is not None
+    assert after.intervals == known.intervals
+    assert after.since["errors"].number == known.since["errors"].number + 1
+
+
 def test_what_gets_copies_keeps_its_pods_when_another_version_is_applied_to_a_paused_one() -> None:
     world = shadowed(10)
     world.edit(paused=True)

@@ -76,6 +76,12 @@ from model_rollouts.decision.objective import (
     Slice,
     promise,
 )
+from model_rollouts.decision.past_intervals import (
+    NewIntervals,
+    PastIntervals,
+    log_evidence,
+    proven_worse,
+)
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
 from model_rollouts.decision.steps import (
     ROUNDING,
@@ -134,9 +140,11 @@ __all__ = [
     "Kind",
     "Latency",
     "Matchers",
+    "NewIntervals",
     "Objective",
     "ObjectiveError",
     "ObjectiveVerdict",
+    "PastIntervals",
     "Reason",
     "Role",
     "Rules",
@@ -172,6 +180,7 @@ __all__ = [
     "lasting_burn",
     "latency",
     "latency_against_stable",
+    "log_evidence",
     "may_advance",
     "may_burn",
     "measure",
@@ -179,6 +188,7 @@ __all__ = [
     "no_bucket_boundary",
     "pods_for",
     "promise",
+    "proven_worse",
     "restarts",
     "resume",
     "with_guards_of",

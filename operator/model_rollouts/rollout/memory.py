@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from model_rollouts.decision import Dispersion, Evidence, Judge, Objective, Seen, State, Traffic
+from model_rollouts.decision import (
+    Dispersion,
+    Evidence,
+    Judge,
+    NewIntervals,
+    Objective,
+    PastIntervals,
+    Seen,
+    State,
+    Traffic,
+)
 from model_rollouts.metrics.findings import Finding
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.standing import Roles
@@ -90,14 +100,19 @@ class ShadowImpact:
     """Whether copies make stable suffer.
 
     `before` is what was counted of stable without them, by objective, until `until_ms` (Unix
-    milliseconds). `judge` holds stable against that past, None until copies flow; `state` is the
-    evidence since the mirror was changed last. `words` say how it suffered.
+    milliseconds), and `intervals` the same interval by interval. `judge` holds stable against that
+    past, None until copies flow; `state` is the evidence since the mirror was changed last, and
+    `since` the same interval by interval. `suffers` is whether either proves it, and `words` say
+    how it suffered last.
     """
 
     until_ms: int = 0
     before: Mapping[str, Seen] = field(default_factory=dict)
+    intervals: Mapping[str, PastIntervals] = field(default_factory=dict)
     judge: Judge | None = None
     state: State | None = None
+    since: Mapping[str, NewIntervals] = field(default_factory=dict)
+    suffers: bool = False
     words: str | None = None
 
 

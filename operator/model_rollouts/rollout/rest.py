@@ -211,10 +211,9 @@ def _split(split: Split, looks: _Looks) -> tuple[object, ...]:
 
 def _shadow(trial: Trial, impact: ShadowImpact | None, looks: _Looks) -> tuple[object, ...]:
     """What follows from mirrored requests, and from how stable bears them."""
-    failed = impact is not None and impact.state is not None and impact.state.failed_at is not None
     return (
         looks.copies is not None and counted_copies(trial) >= looks.copies,
-        failed,
+        impact is not None and impact.suffers,
         None if impact is None else impact.words,
     )
 

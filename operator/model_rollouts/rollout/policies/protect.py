@@ -199,7 +199,7 @@ def eased(given: PolicyInput) -> NextMove | None:
     state, impact = given.state, given.state.memory.shadow_impact
     if not state.mirror_percent or state.spec.paused or not state.shadows:
         return None
-    if impact is None or impact.state is None or impact.state.failed_at is None:
+    if impact is None or not impact.suffers:
         return None
     left = max(shadow_stages.stages(state.max_mirror_percent, state.mirror_percent), default=0)
     mirrored, now = percent(state.mirror_percent / 100), shadow_stages.words(left)

@@ -100,7 +100,7 @@ def since_write(memory: Memory, sequence: int) -> Memory:
     return replace(
         memory,
         split=None,
-        shadow_impact=shadow_impact.without_evidence(memory.shadow_impact),
+        shadow_impact=memory.shadow_impact and shadow_impact.without_evidence(memory.shadow_impact),
         peak_load=peak_load.without_evidence(memory.peak_load),
     )
 
@@ -324,7 +324,7 @@ def _start(grid: Grid, state: RolloutState) -> _Start:
     known = state.memory.shadow_impact
     if known is not None and known.before:
         # Other objectives: what stable was without copies stays true.
-        strain = replace(known, judge=None, state=None)
+        strain = replace(shadow_impact.without_evidence(known), judge=None)
         return _Start(grid.floor(now_ms), 0.0, strain)
     first_ms = now_ms if state.roles.since is None else state.roles.since * 1000
     if now_ms - first_ms > LONGEST_BACK_MS:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from model_rollouts import decision
-from model_rollouts.decision import Dispersion, Rules, Seen
+from model_rollouts.decision import Dispersion, NewIntervals, PastIntervals, Rules, Seen
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Trial
 from model_rollouts.rollout.trial import crashes, own_pods, shadow_impact
 from model_rollouts.rollout.trial.objectives import OwnBuckets
+from model_rollouts.rollout.trial.shadow_impact import has_failed
 from model_rollouts.rollout.trial.trial import begin_trial, shared_judge
 from model_rollouts.text import cut
 
@@ -70,12 +71,17 @@ def encode(memory: Memory) -> str | None:
     strain = memory.shadow_impact
     if strain is not None and strain.judge is not None and strain.state is not None:
         counted["strain"] = decision.encode(strain.judge, strain.state)
+    if strain is not None and strain.intervals:
+        counted["intervals"] = {
+            name: _intervals(each, strain.since.get(name, NewIntervals()))
+            for name, each in strain.intervals.items()
+        }
     if memory.crashes is not None:
         counted["crashes"] = crashes.to_json(memory.crashes)
     if trial.watermark is not None:
         counted["watermark"] = trial.watermark.to_json()
     named = {"pods": own_pods.to_json(memory.pods)} if memory.pods else {}
-    for left_out in ("", "strain", "pods"):
+    for left_out in ("", "intervals", "strain", "pods"):
         counted.pop(left_out, None)
         named.pop(left_out, None)
         text = _text(kept | named | counted)
@@ -94,6 +100,12 @@ def _of_shadow(memory: Memory) -> dict[str, Any]:
     if load is not None:
         kept["load"] = [load.highest, load.copies]
     return kept
+
+
+def _intervals(before: PastIntervals, since: NewIntervals) -> list[Any]:
+    """As `_with_intervals` reads them."""
+    worst = [round(each, 4) for each in before.worst]
+    return [before.number, worst, since.number, *since.worse, since.seen.total, since.seen.bad]
 
 
 def _values(of: Dispersion) -> list[float | bool | None]:
@@ -196,9 +208,27 @@ def _strain(kept: dict[str, Any]) -> ShadowImpact | None:
             if not all(_numbers(each) and each[1] <= each[0] for each in before.values()):
                 return None
             seen = {str(name): Seen(*map(float, each)) for name, each in before.items()}
-            return ShadowImpact(until_ms, seen, words=words)
+            return _with_intervals(ShadowImpact(until_ms, seen, words=words), kept)
         case _:
             return None
+
+
+def _with_intervals(impact: ShadowImpact, kept: dict[str, Any]) -> ShadowImpact:
+    """The strain with what is known interval by interval, as far as it can be read."""
+    found = kept.get("intervals")
+    before: dict[str, PastIntervals] = {}
+    since: dict[str, NewIntervals] = {}
+    for name, each in found.items() if isinstance(found, dict) else ():
+        match each:
+            case [int(number), list(worst), int(new), *exceeded, total, bad] if _numbers(
+                [number, *worst, new, *exceeded, total, bad]
+            ):
+                past = PastIntervals(number, tuple(map(float, worst)))
+                if bad <= total and past.is_whole and len(exceeded) in (0, len(past.ranks)):
+                    before[name] = past
+                    seen = Seen(float(total), float(bad))
+                    since[name] = NewIntervals(new, tuple(map(int, exceeded)), seen)
+    return replace(impact, intervals=before, since=since)
 
 
 def _with_state(impact: ShadowImpact, text: Any, trial: Trial) -> ShadowImpact:
@@ -210,7 +240,7 @@ def _with_state(impact: ShadowImpact, text: Any, trial: Trial) -> ShadowImpact:
         _, state = decision.resume(text, judging.rules)
     except (ValueError, struct.error):
         return impact
-    return replace(impact, judge=judging, state=state)
+    return replace(impact, judge=judging, state=state, suffers=has_failed(state))
 
 
 def missed(text: str | None) -> tuple[tuple[str, float], ...]:
