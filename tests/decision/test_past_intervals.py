@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from model_rollouts.decision import Counts, NewIntervals, PastIntervals, latency, proven_worse
-from model_rollouts.decision.past_intervals import LEAST_REQUESTS, log_evidence
+from model_rollouts.decision.past_intervals import LEAST_REQUESTS
 
 OBJECTIVE = latency("latency", 0.3, 0.99, [0.3])
 FALSE_ALARM = 0.001
@@ -32,7 +32,7 @@ def found_after(
     for number, share in enumerate(shares, start=1):
         counts = Counts.of(requests, round(share * requests))
         since = since.with_one(counts, before, OBJECTIVE)
-        if proven_worse({"latency": before}, {"latency": since}, false_alarm=false_alarm):
+        if proven_worse({"latency": since}, false_alarm=false_alarm):
             return number
     return None
 
@@ -82,15 +82,22 @@ def test_few_requests_say_nothing() -> None:
     assert found_after(past([0.0] * 60), [1.0] * 50, few) is None
 
 
-def test_the_law_of_intervals_that_are_as_before_is_the_exact_one() -> None:
+def test_what_is_won_is_by_the_exact_chance() -> None:
     """By counting: of n + k ranks, how often the k new ones are all above the j-th worst of n."""
-    before, since = past([0.0] * 9), NewIntervals(4, (4, 4, 4))
-    if_suffering = 9 / 13  # of Beta(9, 1): four of four
+    before, since = past([0.0] * 9), NewIntervals()
+    for _ in range(4):
+        since = since.with_one(Counts.of(250, 250), before, OBJECTIVE)
     if_same = [math.comb(rank + 3, 4) / math.comb(9 + 4, 4) for rank in (1, 3, 5)]
+    if_suffering = 9 / 13  # of Beta(9, 1): four of four
 
-    assert log_evidence(before, since) == pytest.approx(
+    assert since.log_evidence == pytest.approx(
         math.log(sum(if_suffering / chance for chance in if_same) / 3)
     )
+
+
+def test_a_stable_that_is_better_than_before_is_not_worse() -> None:
+    """Nothing is won on intervals that are seldom above the median of before."""
+    assert found_after(past([0.3] * 30 + [0.2] * 30), [0.0] * 300) is None
 
 
 def _steady(generator: random.Random) -> Callable[[], float]:

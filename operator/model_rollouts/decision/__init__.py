@@ -79,7 +79,6 @@ from model_rollouts.decision.objective import (
 from model_rollouts.decision.past_intervals import (
     NewIntervals,
     PastIntervals,
-    log_evidence,
     proven_worse,
 )
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
@@ -180,7 +179,6 @@ __all__ = [
     "lasting_burn",
     "latency",
     "latency_against_stable",
-    "log_evidence",
     "may_advance",
     "may_burn",
     "measure",

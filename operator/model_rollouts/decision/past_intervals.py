@@ -2,11 +2,11 @@
 
 How well a rate is known from the past depends on how much bad answers come in bursts: one cold
 start among five minutes, and any rate may have been its past. Intervals can be ranked whatever
-their law. If nothing changed, those of now and of before are exchangeable, so the number of new
-ones that are worse than the j-th worst of n follows a beta-binomial law. Evidence is the ratio of
-the law of a stable that is worse most of the time to that law: an e-process in its own right, so
-one may look after each interval (Ville 1939). Nothing is assumed about rates or bursts within an
-interval; bad times that last for several count as worse.
+their law. If nothing changed, those of now and of before are exchangeable, so each rank of the next
+one among all of them is equally likely. Bets that the next is above the j-th worst of the past, and
+clearly so, cannot win on average then: what they have won is an e-process, at which one may look
+after each interval (Ville 1939; bets on ranks: Vovk, Nouretdinov and Gammerman 2003). Nothing is
+assumed about rates or bursts within an interval; bad times that last for several count as worse.
 """
 
 import math
@@ -44,7 +44,7 @@ class PastIntervals:
         if counts.total < LEAST_REQUESTS or self.number >= MOST_INTERVALS:
             return self
         worst = list(self.worst)
-        insort(worst, counts.bad_at_most / counts.total)
+        insort(worst, round(counts.bad_at_most / counts.total, 4))
         return PastIntervals(self.number + 1, tuple(worst[-_KEPT:]))
 
     @property
@@ -67,11 +67,14 @@ class PastIntervals:
 class NewIntervals:
     """So many intervals since, and what was counted in all.
 
-    `worse` is how many of them exceeded each of the levels before; empty without any interval.
+    For each of the levels before, `above` is how many of them exceeded it, and `worse` by how much
+    more than chance; `bets` are the logarithms of what was won on it. Empty without any interval.
     """
 
     number: int = 0
+    above: tuple[int, ...] = ()
     worse: tuple[int, ...] = ()
+    bets: tuple[float, ...] = ()
     seen: Seen = field(default_factory=lambda: Seen(0.0, 0.0))
 
     def with_one(
@@ -79,52 +82,55 @@ class NewIntervals:
     ) -> "NewIntervals":
         """These and one more, held against those before."""
         seen = Seen(self.seen.total + counts.total, self.seen.bad + counts.bad_at_least)
-        if counts.total < LEAST_REQUESTS:
+        if counts.total < LEAST_REQUESTS or not before.number:
             return replace(self, seen=seen)
         share, slack = counts.bad_at_least / counts.total, objective.slack * objective.good
-        worse = tuple(
-            known + (share > max(_TIMES * level, objective.good) + slack)
-            for known, level in zip(self.worse or (0,) * len(_PARTS), before.levels, strict=True)
-        )
-        return NewIntervals(self.number + 1, worse, seen)
+        none = (0,) * len(_PARTS)
+        above, worse, bets = [], [], []
+        for rank, level, known_above, known_worse, won in zip(
+            before.ranks,
+            before.levels,
+            self.above or none,
+            self.worse or none,
+            self.bets or none,
+            strict=True,
+        ):
+            # Ranks are equally likely, so the chance to be above is known exactly (Laplace's rule
+            # of succession over all intervals); to be worse, it is at most that.
+            if_same = (rank + known_above) / (before.number + 1 + self.number)
+            if_worse = max((_WORSE + known_worse) / (_WORSE + _NOT_WORSE + self.number), if_same)
+            is_worse = share > max(_TIMES * level, objective.good) + slack
+            above.append(known_above + (share > level))
+            worse.append(known_worse + is_worse)
+            bets.append(won + _won(is_worse, if_same, if_worse))
+        return NewIntervals(self.number + 1, tuple(above), tuple(worse), tuple(bets), seen)
+
+    @property
+    def log_evidence(self) -> float:
+        """The log e-value that these are worse than before; 0 without any."""
+        if not self.bets:
+            return 0.0
+        most = max(self.bets)
+        return most + math.log(sum(math.exp(each - most) for each in self.bets) / len(self.bets))
 
 
-def log_evidence(before: PastIntervals, since: NewIntervals) -> float:
-    """The log e-value that intervals are worse than before; 0 without any."""
-    if not before.number or not since.number:
-        return 0.0
-    return math.log(
-        sum(
-            math.exp(
-                _log_likelihood(_WORSE, _NOT_WORSE, worse, since.number - worse)
-                - _log_likelihood(rank, before.number + 1 - rank, worse, since.number - worse)
-            )
-            for rank, worse in zip(before.ranks, since.worse, strict=True)
-        )
-        / len(_PARTS)
-    )
-
-
-def proven_worse(
-    before: Mapping[str, PastIntervals], since: Mapping[str, NewIntervals], *, false_alarm: float
-) -> str | None:
+def proven_worse(since: Mapping[str, NewIntervals], *, false_alarm: float) -> str | None:
     """The name of the objective that shows most that stable is worse; None while none proves it.
 
     The chance that one of them ever does for a stable that is as it was is at most `false_alarm`.
     """
-    evidence = {
-        name: log_evidence(before.get(name, PastIntervals()), each) for name, each in since.items()
-    }
+    evidence = {name: each.log_evidence for name, each in since.items()}
     most = max(evidence, key=evidence.__getitem__, default=None)
     if most is None or evidence[most] < math.log(len(evidence) / false_alarm):
         return None
     return most
 
 
-def _log_likelihood(a: float, b: float, successes: int, failures: int) -> float:
-    """Of one sequence of tries whose chance follows Beta(a, b), by its conjugate posterior."""
-    return _log_beta(a + successes, b + failures) - _log_beta(a, b)
+def _won(is_worse: bool, if_same: float, if_worse: float) -> float:
+    """The log of what a bet on worse wins.
 
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    It cannot win on average while the chance is at most `if_same`: `if_worse` is not below.
+    """
+    if is_worse:
+        return math.log(if_worse / if_same)
+    return math.log((1 - if_worse) / (1 - if_same))

@@ -19,7 +19,6 @@ from model_rollouts.decision import (
     Traffic,
     explain,
     judge_against_past,
-    log_evidence,
     proven_worse,
 )
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
@@ -61,7 +60,7 @@ def counted(
         after = replace(after, judge=judge, state=state)
     if impact.suffers:
         return after
-    worse = proven_worse(after.intervals, after.since, false_alarm=FALSE_ALARM / 2)
+    worse = proven_worse(after.since, false_alarm=FALSE_ALARM / 2)
     if worse is not None:
         return replace(after, suffers=True, words=_interval_words(worse, after))
     if judge is not None and has_failed(after.state):
@@ -83,11 +82,7 @@ def without_evidence(impact: ShadowImpact) -> ShadowImpact:
     is that on any share. Each share has a test of its own, and this is the one of a share before.
     """
     since = {} if impact.suffers else impact.since
-    leaning = {
-        name: each
-        for name, each in since.items()
-        if log_evidence(impact.intervals.get(name, PastIntervals()), each) > 0
-    }
+    leaning = {name: each for name, each in since.items() if each.log_evidence > 0}
     return replace(impact, state=None, since=leaning, suffers=False)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import struct
 from dataclasses import replace
 from typing import Any
@@ -104,8 +105,8 @@ def _of_shadow(memory: Memory) -> dict[str, Any]:
 
 def _intervals(before: PastIntervals, since: NewIntervals) -> list[Any]:
     """As `_with_intervals` reads them."""
-    worst = [round(each, 4) for each in before.worst]
-    return [before.number, worst, since.number, *since.worse, since.seen.total, since.seen.bad]
+    now = [since.number, list(since.above), list(since.worse), list(since.bets)]
+    return [before.number, list(before.worst), *now, since.seen.total, since.seen.bad]
 
 
 def _values(of: Dispersion) -> list[float | bool | None]:
@@ -220,14 +221,21 @@ def _with_intervals(impact: ShadowImpact, kept: dict[str, Any]) -> ShadowImpact:
     since: dict[str, NewIntervals] = {}
     for name, each in found.items() if isinstance(found, dict) else ():
         match each:
-            case [int(number), list(worst), int(new), *exceeded, total, bad] if _numbers(
-                [number, *worst, new, *exceeded, total, bad]
-            ):
-                past = PastIntervals(number, tuple(map(float, worst)))
-                if bad <= total and past.is_whole and len(exceeded) in (0, len(past.ranks)):
+            case [int(number), list(worst), int(new), list(above), list(worse), list(bets), *sums]:
+                past = PastIntervals(number, tuple(worst))
+                told = len(above) == len(worse) == len(bets) == (len(past.ranks) if new else 0)
+                if (
+                    _numbers([number, *worst, new, *above, *worse, *sums])
+                    and all(type(each) in (int, float) and math.isfinite(each) for each in bets)
+                    and len(sums) == 2
+                    and sums[1] <= sums[0]
+                    and past.is_whole
+                    and told
+                ):
                     before[name] = past
-                    seen = Seen(float(total), float(bad))
-                    since[name] = NewIntervals(new, tuple(map(int, exceeded)), seen)
+                    seen = Seen(float(sums[0]), float(sums[1]))
+                    counted = tuple(map(int, above)), tuple(map(int, worse))
+                    since[name] = NewIntervals(new, *counted, tuple(map(float, bets)), seen)
     return replace(impact, intervals=before, since=since)
 
 
