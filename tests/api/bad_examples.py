@@ -905,55 +905,22 @@ STAGES: list[Row] = [
                 "objectives": [ERRORS, *latency(stage=stage)],
             },
             "spec.objectives",
-            f"found a stage that runtime {runtime} does not export, write {written}",
+            f"found a stage that runtime {runtime} does not export: {has}, write one that it has, "
+            "or `histogram`, or remove the objective",
         )
-        for runtime, stage, written in (
-            (
-                "KServe",
-                "Queue",
-                "Preprocess, Predict or Postprocess, or `histogram`: of no other stage KServe "
-                "0.21.0 has a histogram",
-            ),
-            (
-                "Triton",
-                "Predict",
-                "TimeToFirstToken, or `histogram`: of no other stage Triton 2.71 has a histogram",
-            ),
+        for runtime, stage, has in (
+            ("KServe", "Queue", "0.21.0 has Preprocess, Predict, Postprocess"),
+            ("Triton", "Predict", "2.71 has TimeToFirstToken"),
             (
                 "VLLM",
                 "Preprocess",
-                "Queue, Predict, TimeToFirstToken or TimePerOutputToken, or `histogram`: of no "
-                "other stage VLLM 0.33.0 has a histogram",
+                "0.33.0 has Queue, Predict, TimeToFirstToken, TimePerOutputToken",
             ),
-            (
-                "SGLang",
-                "Predict",
-                "Queue, TimeToFirstToken or TimePerOutputToken, or `histogram`: of no other stage "
-                "SGLang 0.5.23 has a histogram",
-            ),
-            (
-                "TGI",
-                "TimeToFirstToken",
-                "Preprocess, Queue, Predict or TimePerOutputToken, or `histogram`: of no other "
-                "stage TGI 3.3.7 has a histogram",
-            ),
-            (
-                "MLServer",
-                "Predict",
-                "`histogram`, or remove the objective: MLServer 1.7.1 has no histogram of any "
-                "stage",
-            ),
-            (
-                "TorchServe",
-                "Queue",
-                "`histogram`, or remove the objective: TorchServe 0.12.0 has no histogram of any "
-                "stage",
-            ),
-            (
-                "TFServing",
-                "Queue",
-                "Predict, or `histogram`: of no other stage TFServing 2.20.0 has a histogram",
-            ),
+            ("SGLang", "Predict", "0.5.23 has Queue, TimeToFirstToken, TimePerOutputToken"),
+            ("TGI", "TimeToFirstToken", "3.3.7 has Preprocess, Queue, Predict, TimePerOutputToken"),
+            ("MLServer", "Predict", "1.7.1 has none"),
+            ("TorchServe", "Queue", "0.12.0 has none"),
+            ("TFServing", "Queue", "2.20.0 has Predict"),
         )
     ),
 ]
@@ -1353,6 +1320,14 @@ CAPTURE: list[Row] = [
 ]
 STATIC = {"type": "Static", "static": {"body": "{}"}, "after": "2s"}
 SERVICE = {"type": "Service", "service": {"name": "rules", "port": 80}, "after": "2s"}
+TIMINGS: list[Row] = [
+    (
+        "spec",
+        {**MINIMAL["spec"], "runtime": "ServerTiming"},
+        "spec.capture",
+        "found no capture and the runtime ServerTiming, write {}: the observer reads the header",
+    ),
+]
 PREVIOUS: dict[str, Any] = {"type": "PreviousRevision", "after": "2s"}
 AFTER = "write a time of more than 0s and at most 300s"
 TIMEOUT = "write after: 2s or another time if `on` has Timeout, and only then"
@@ -1475,8 +1450,8 @@ FALLBACK: list[Row] = [
             "strategy": {**MINIMAL["spec"]["strategy"], "maxExtraReplicas": 0},
         },
         "spec.strategy.maxExtraReplicas",
-        "found 0 and a fallback of type PreviousRevision, write at least 1 or another type of "
-        "fallback: the previous revision keeps a pod beside those that serve",
+        "found 0 and a fallback of type PreviousRevision, write at least 1 or another type: the "
+        "previous revision keeps a pod",
     ),
     ("spec.fallback", {**STATIC, "on": []}, "spec.fallback.on", "at least 1 items"),
     ("spec.fallback", {**STATIC, "on": ["NotFound"]}, "spec.fallback.on[0]", '"ServerError"'),
@@ -1683,5 +1658,6 @@ ROWS = [
     *STRATEGY,
     *CAPTURE,
     *FALLBACK,
+    *TIMINGS,
     *SLICES,
 ]

@@ -315,6 +315,7 @@ GOOD: dict[str, dict[str, Any]] = {
         f"all stages that {runtime} exports": {
             "spec.runtime": runtime.value,
             "spec.objectives": [ERRORS, *map(staged, stages_of(runtime))],
+            **({"spec.capture": {}} if runtime is Runtime.SERVER_TIMING else {}),
         }
         for runtime in Runtime
     },

@@ -12,13 +12,14 @@ import pytest
 from ephemeral_port_reserve import reserve
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from model_rollouts.api.runtimes import SERVER_TIMING
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.counts import Counted, Tally
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.metrics.findings import Reason
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import errors, pairs, records
+from model_rollouts.metrics.objectives import errors, own_latency, pairs, records
 from model_rollouts.metrics.pods import KnownPods, Pod
 from model_rollouts.metrics.process import CLOCK_SLACK_MS
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
@@ -399,3 +400,32 @@ async def _compared(url: str, one: Observer, other: Observer, tenant: Observer) 
             return await reaches(641, 7)
 
         await until(complete, f"found {sums}")
+
+
+def test_times_of_stages_are_counted_for_users_and_mirrored_requests_apart() -> None:
+    """In every phase: what the header says of a version is known wherever it answers."""
+    stage = {"stage": "Predict"}
+    predict = own_latency("predict", SERVER_TIMING, (0.05,), matchers=(("stage", ("Predict",)),))
+    world = Told()
+    for revision, arm, within in (("new", "shadow", 0.5), ("new", "live", 0.1), ("old", "live", 1)):
+        world.observer(BEGAN, dict.fromkeys((0.4, 1.4, 2.4), at(0.1)), revision=revision)
+        for part, share, labels in (
+            ("count", 1.0, {}),
+            ("bucket", within, {"le": "0.05"}),
+            ("bucket", 1.0, {"le": "+Inf"}),
+        ):
+            samples = {each: round(value * share) for each, value in ((0.4, 0), (2.4, 400))}
+            more = {**stage, **labels, "arm": arm}
+            world.observer(f"{SERVER_TIMING}_{part}", samples, revision=revision, **more)
+        other = {"stage": "Queue", "arm": arm}
+        world.observer(f"{SERVER_TIMING}_count", {0.4: 0, 2.4: 900}, revision=revision, **other)
+
+    in_shadow = counted(world, asked=measured(objectives=(errors("errors"), predict)))
+    live = measured(
+        objectives=(errors("errors"), predict),
+        arms=(Arm("candidate", "new"), Arm("stable", "old", compared_with="new")),
+    )
+
+    assert total(in_shadow, "predict") == Tally(400, (200,))
+    assert total(in_shadow, "predict", "stable") == Tally(400, (0,))
+    assert total(counted(world, asked=live), "predict", "candidate") == Tally(400, (360,))

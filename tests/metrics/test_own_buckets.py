@@ -2,8 +2,10 @@
 
 import pytest
 
+from model_rollouts.api.runtimes import SERVER_TIMING
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.own_buckets import MOST_EDGES, buckets_text, nearest, read_buckets
+from model_rollouts.metrics.series import LabelNames
 
 OLD, NEW = "arrival-1", "arrival-2"
 
@@ -60,6 +62,20 @@ def test_the_query_has_the_matchers_of_the_user_and_of_the_administrator() -> No
         "count by (modelrollouts_revision, le) ("
         'm_bucket{namespace="shop",modelrollouts_revision=~"arrival-1|arrival-2",stage="x",'
         'cluster="eu",model_name=~"a|b\\\\.c",pod=~"arrival-2-(a|b)"})'
+    )
+
+
+def test_what_the_observer_counts_is_asked_of_its_targets_whatever_the_pods_of_the_model() -> None:
+    names = LabelNames(observer=(("namespace", "rollouts"),))
+
+    text = buckets_text(
+        SERVER_TIMING, (("stage", ("Predict",)),), "shop", [NEW], Batching(names), {f"{NEW}-a"}
+    )
+
+    assert text == (
+        "count by (modelrollouts_revision, le) (model_rollouts_observer_stage_seconds_bucket{"
+        'model_namespace="shop",modelrollouts_revision="arrival-2",stage="Predict",'
+        'namespace="rollouts"})'
     )
 
 

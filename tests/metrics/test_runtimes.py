@@ -25,6 +25,7 @@ from model_rollouts.decision import Histogram
 from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of
+from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, source_of
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.server import ServerOptions
 from model_rollouts.rollout import BucketsQuery
@@ -44,6 +45,8 @@ PAGES = {
     Runtime.TORCHSERVE: "torchserve",
     Runtime.TF_SERVING: "tf-serving",
 }
+OWN = tuple(row for row in ROWS if row.runtime in PAGES)
+"""Those that a server exports itself."""
 FOLDER = Path(__file__).parent / "recorded"
 GUIDE = (REPOSITORY / "docs" / "stages.md").read_text()
 
@@ -67,7 +70,7 @@ def edges(row: Row) -> tuple[float, ...]:
     return tuple(sorted(finite))
 
 
-@pytest.mark.parametrize("runtime", Runtime)
+@pytest.mark.parametrize("runtime", PAGES)
 def test_it_is_told_whether_a_server_was_asked(runtime: Runtime) -> None:
     release, (first, *_) = RELEASES[runtime], page(runtime).splitlines()
 
@@ -77,7 +80,7 @@ def test_it_is_told_whether_a_server_was_asked(runtime: Runtime) -> None:
     assert release.version in first
 
 
-@pytest.mark.parametrize("runtime", Runtime)
+@pytest.mark.parametrize("runtime", PAGES)
 def test_no_histogram_that_a_server_exports_is_left_out_or_made_up(runtime: Runtime) -> None:
     families = text_string_to_metric_families(page(runtime))
     there = {each.name for each in families if each.type == "histogram" and each.samples}
@@ -100,7 +103,7 @@ def test_prometheus_has_the_edges_of_each_row_by_the_name_and_labels_of_the_tabl
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(served(lambda _path: "up_to_now 1\n"))
         ports = {
-            runtime: stack.enter_context(served(partial(_page_of, runtime))) for runtime in Runtime
+            runtime: stack.enter_context(served(partial(_page_of, runtime))) for runtime in PAGES
         }
         targets = [target(each, revision(runtime)) for runtime, each in ports.items()]
         server = stack.enter_context(
@@ -109,7 +112,7 @@ def test_prometheus_has_the_edges_of_each_row_by_the_name_and_labels_of_the_tabl
         found = asyncio.run(_asked(server.url))
 
     assert found == {
-        (of_row(row).key, revision(row.runtime)): pytest.approx(edges(row)) for row in ROWS
+        (of_row(row).key, revision(row.runtime)): pytest.approx(edges(row)) for row in OWN
     }
 
 
@@ -121,11 +124,11 @@ async def _asked(url: str) -> dict[tuple[str, str], tuple[float, ...]]:
     async with PrometheusClient(ServerOptions(url)) as client:
         asking = PastMetrics(client, Grid(1_000))
         histograms: tuple[tuple[Histogram, tuple[float, ...]], ...]
-        histograms = tuple((of_row(row), (0.1,)) for row in ROWS)
-        query = BucketsQuery(histograms, (*map(revision, Runtime), "nothing-1"))
+        histograms = tuple((of_row(row), (0.1,)) for row in OWN)
+        query = BucketsQuery(histograms, (*map(revision, PAGES), "nothing-1"))
 
         async def all_there() -> bool:
-            return len((await asking.buckets("shop", query)).edges) == len(ROWS)
+            return len((await asking.buckets("shop", query)).edges) == len(OWN)
 
         await until(all_there, "not every row had buckets", 30)
         return dict((await asking.buckets("shop", query)).edges)
@@ -162,3 +165,11 @@ def test_what_is_refused_says_what_there_is() -> None:
         "stage"
     )
     assert stages_of(Runtime.MLSERVER) == ()
+
+
+def test_all_but_the_header_are_asked_of_the_server_itself_and_that_of_the_observer() -> None:
+    sources = {row.runtime: source_of(row.metric) for row in ROWS}
+
+    assert sources.pop(Runtime.SERVER_TIMING) is OBSERVER
+    assert {*sources.values()} == {MODEL_SERVER}
+    assert sources.keys() | {Runtime.TORCHSERVE} == PAGES.keys()

@@ -3,18 +3,21 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 from math import inf
 from pathlib import Path
 
 import pytest
 
+from model_rollouts.api.runtimes import SERVER_TIMING
 from model_rollouts.decision import Histogram
-from model_rollouts.engine import past_metrics
+from model_rollouts.engine import past_metrics, request_times
 from model_rollouts.engine.past_metrics import PastMetrics
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.sources import Listener
 from model_rollouts.metrics.spreads import (
+    Asked,
     Within,
     buckets_of_proxy,
     grown_text,
@@ -148,3 +151,24 @@ async def _counted(url: str, pods: list[Pod]) -> None:
         found = await spreads()
         assert found[NETWORK, STABLE].mean == pytest.approx(0.005)
         assert found[NETWORK, CANDIDATE].mean == pytest.approx(0.005)
+
+
+def test_what_answers_tell_of_a_stage_is_asked_by_users_and_mirrored_requests() -> None:
+    """A version that is mirrored may have users elsewhere; the observer knows which is which."""
+    asked: list[tuple[str, tuple[str, ...], str | None]] = []
+
+    async def grown(what: Asked, revisions: Iterable[str]) -> dict[str, Within]:
+        template = what.counter
+        asked.append((template.counter.metric, tuple(revisions), template.fixed.get("arm")))
+        return dict.fromkeys(revisions, ((0.1, 5.0), (inf, 10.0)))
+
+    header = Histogram(SERVER_TIMING, (("stage", ("Predict",)),))
+    query = LatencyQuery((CANDIDATE, STABLE), True, 0, 1, (("Predict", header),))
+    found = asyncio.run(request_times.latencies(grown, query))
+
+    stages = [each for each in asked if each[0] == f"{SERVER_TIMING}_bucket"]
+    assert stages == [
+        (f"{SERVER_TIMING}_bucket", (STABLE,), "live"),
+        (f"{SERVER_TIMING}_bucket", (CANDIDATE,), "shadow"),
+    ]
+    assert {each.revision for each in found.spreads if each.of == "Predict"} == {CANDIDATE, STABLE}

@@ -40,6 +40,7 @@ def entry(
     got_base64: bool = False,
     flags: Sequence[str] = (),
     answered_by: str = "model",
+    timing: str | None = None,
 ) -> Any:
     """Add an entry to a batch: bodies that are None were not captured.
 
@@ -50,6 +51,8 @@ def entry(
     made.response.response_code.value = status
     if prediction_id:
         made.response.response_headers.add(key=b"x-prediction-id", value=prediction_id.encode())
+    if timing is not None:
+        made.response.response_headers.add(key=b"server-timing", value=timing.encode())
     common = made.common_properties
     start = time.time() if start_s is None else start_s
     common.start_time.seconds, common.start_time.nanos = int(start), int(start % 1 * 1e9)

@@ -314,3 +314,29 @@ def test_a_revision_that_is_gone_is_forgotten_and_begins_anew(world: World) -> N
 
     assert world.value("start_time_seconds", modelrollouts_revision=CANDIDATE) == world.now
     assert world.value("lost_records_total", arm="shadow", modelrollouts_revision=CANDIDATE) == 0
+
+
+def test_times_of_stages_are_counted_by_version_and_arm_and_bad_headers_too(world: World) -> None:
+    for number in range(1, 4):
+        timing = "predict;dur=4, db;dur=7"
+        world.comes(STABLE_POD, f"r-{number}", number, timing=timing)
+        world.comes(CANDIDATE_POD, f"r-{number}", number, timing="predict;dur=40")
+    world.comes(STABLE_POD, "r-4", 4, timing="predict;dur=x, pre;dur=1")
+    # It came before, and is not counted again.
+    world.comes(STABLE_POD, "r-1", 1, timing="predict;dur=4")
+
+    def within(seconds: str, revision: str, arm: str) -> float | None:
+        labels = {"modelrollouts_revision": revision, "arm": arm, "stage": "Predict", "le": seconds}
+        return world.value("stage_seconds_bucket", **labels)
+
+    assert [within(each, STABLE, "live") for each in ("0.003", "0.005", "+Inf")] == [0, 3, 3]
+    assert [within(each, CANDIDATE, "shadow") for each in ("0.03", "0.04")] == [0, 3]
+    bad = world.value("bad_timings_total", modelrollouts_revision=STABLE, arm="live")
+    assert bad == 1
+    stages = {
+        sample.labels["stage"]
+        for family in world.registry.collect()
+        for sample in family.samples
+        if sample.name == "model_rollouts_observer_stage_seconds_count"
+    }
+    assert stages == {"Predict"}

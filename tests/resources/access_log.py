@@ -119,6 +119,7 @@ class Record:
     body_bytes: tuple[int, int]
     client_left: bool
     model_gone: bool
+    timing: str = ""
 
 
 @dataclass
@@ -175,6 +176,7 @@ def _record(listener: str, entry: Any) -> Record:
         (request.request_body_bytes, response.response_body_bytes),
         common.response_flags.downstream_ended,
         common.response_flags.upstream_connection_failure,
+        response.response_headers.get("server-timing", ""),
     )
 
 

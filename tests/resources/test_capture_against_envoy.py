@@ -17,6 +17,8 @@ import pytest
 import trustme
 from aiohttp import web
 
+from model_rollouts.api.runtimes import Stage
+from model_rollouts.observer.protocols.server_timing import stages_of
 from model_rollouts.resources.capture import Capture
 from tests.resources.access_log import WARM_UP, Receiver, Record
 from tests.resources.envoy import PATIENCE_S, POD, REVISION, Proxied, eventually
@@ -402,3 +404,24 @@ def _model_elsewhere(config: dict[str, Any]) -> None:
             (endpoints,) = cluster["load_assignment"]["endpoints"]
             (endpoint,) = endpoints["lb_endpoints"]
             endpoint["endpoint"]["address"]["socket_address"]["port_value"] = 1
+
+
+def test_times_that_the_model_tells_come_with_every_record_and_reach_the_client() -> None:
+    async def timed(_: web.Request) -> web.Response:
+        answer = web.Response()
+        answer.headers.add("Server-Timing", "pre;dur=1.2")
+        answer.headers.add("Server-Timing", 'predict;desc="a, b";dur=5')
+        return answer
+
+    async def scenario() -> None:
+        async with observed(Capture(), model=timed) as pod, pod.receiving() as receiver:
+            for port in (pod.proxy.ports.live, pod.proxy.ports.shadow):
+                request_id = str(uuid.uuid4())
+                headers = {"x-request-id": request_id}
+                answer = await pod.proxy.ask(port, headers=headers)
+                assert len(answer.headers.getall("Server-Timing")) == 2
+                record = await _record(receiver, request_id)
+                stages = stages_of(record.timing)
+                assert stages == {Stage.PREPROCESS: 0.0012, Stage.PREDICT: 0.005}
+
+    run(scenario())

@@ -20,13 +20,14 @@ from typing import Any, Self
 
 from model_rollouts.api.conditions import Condition
 from model_rollouts.api.deployment import ModelDeployment, read
+from model_rollouts.api.runtimes import SERVER_TIMING
 from model_rollouts.decision import INDEPENDENT, Dispersion
 from model_rollouts.metrics.body_sizes import Sizes
 from model_rollouts.metrics.counts import ArmCounts, Counted, IntervalCounts, Tally, Unavailable
 from model_rollouts.metrics.fallbacks import Given
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.objectives import CLIENT_ERRORS, SLICE, CountedObjective
-from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, Listener
+from model_rollouts.metrics.sources import MODEL_SERVER, OBSERVER, PROXY, Listener
 from model_rollouts.metrics.spreads import Within
 from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.resources import restart
@@ -158,7 +159,8 @@ class Answered:
 
     def tally(self, objective: CountedObjective, counted_ms: tuple[int, ...]) -> Tally:
         """What the proxy, the model server and the observer count for an objective."""
-        if objective.source is OBSERVER:
+        metric = objective.total[0].counter.metric
+        if objective.source is OBSERVER and not metric.startswith(SERVER_TIMING):
             if "pairs" in objective.total[0].counter.metric:
                 return Tally(self.paired, (self.differing,))
             return Tally(self.requests, (self.lost,))
@@ -168,7 +170,7 @@ class Answered:
         levels = []
         for terms in objective.bad:
             edges = [term.edge for term in terms if term.edge is not None]
-            if edges and objective.source is MODEL_SERVER:
+            if edges and objective.source is not PROXY:
                 levels.append(self._staged(edges[0]))
             elif edges:
                 levels.append(self._slower(edges[0] + 1, counted_ms))

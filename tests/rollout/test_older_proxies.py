@@ -48,4 +48,7 @@ def test_a_version_in_a_mesh_says_so() -> None:
     labels = {"sidecar.istio.io/inject": "true"}
     world.edit(version="1", template__metadata={"labels": labels})
 
-    assert world.until("Full").run(10).status["stable"]["renderedBy"] == "builder 3, in a mesh"
+    assert (
+        world.until("Full").run(10).status["stable"]["renderedBy"]
+        == f"builder {controller_revision.BUILDER_VERSION}, in a mesh"
+    )

@@ -1,5 +1,6 @@
 """The resource itself: ModelDeployment, `modelrollouts.dev/v1alpha1`."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,7 +17,7 @@ from model_rollouts.api.fallback import Fallback
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
 from model_rollouts.api.route import Route
-from model_rollouts.api.runtimes import Runtime, exported, stages_of
+from model_rollouts.api.runtimes import RELEASES, Runtime, Stage, stages_of
 from model_rollouts.api.slices import LARGEST_NUMBER as MOST_SLICES
 from model_rollouts.api.slices import SLICES, Slice
 from model_rollouts.api.status import Status
@@ -119,16 +120,37 @@ _COMPARED_ARE_JSON = Rule(
     field=".protocol",
 )
 
-_STAGES_ARE_EXPORTED = tuple(
-    Rule(
-        f"!has(self.runtime) || self.runtime != '{runtime}' || self.objectives.all(o, "
-        "!has(o.latency) || !has(o.latency.stage)"
-        + "".join(f" || o.latency.stage == '{stage}'" for stage in stages_of(runtime))
-        + ")",
-        f"found a stage that runtime {runtime} does not export, {exported(runtime)}",
-        field=".objectives",
-    )
-    for runtime in Runtime
+
+def _by_runtime(found: Callable[[Runtime], str]) -> str:
+    """The CEL map of what is found for each of the model servers that do not export all stages."""
+    some = [each for each in Runtime if set(stages_of(each)) != set(Stage)]
+    pairs = ", ".join(f"'{each}': {found(each)}" for each in some)
+    return f"{{{pairs}}}"
+
+
+def _listed(runtime: Runtime) -> str:
+    stages = ", ".join(f"'{each}'" for each in stages_of(runtime))
+    return f"[{stages}]"
+
+
+def _had(runtime: Runtime) -> str:
+    return f"'{RELEASES[runtime].version} has {', '.join(stages_of(runtime)) or 'none'}'"
+
+
+_STAGES_ARE_EXPORTED = Rule(
+    "!has(self.runtime) || self.objectives.all(o, !has(o.latency) || !has(o.latency.stage) || "
+    f"!(self.runtime in {_by_runtime(_listed)}) || "
+    f"o.latency.stage in {_by_runtime(_listed)}[self.runtime])",
+    "write one that it has, or `histogram`, or remove the objective",
+    found=f"'a stage that runtime ' + self.runtime + ' does not export: ' + "
+    f"{_by_runtime(_had)}[self.runtime]",
+    field=".objectives",
+)
+
+_TIMINGS_ARE_CAPTURED = Rule(
+    "!has(self.runtime) || self.runtime != 'ServerTiming' || has(self.capture)",
+    "found no capture and the runtime ServerTiming, write {}: the observer reads the header",
+    field=".capture",
 )
 
 _SECOND_CHANCE_BY_HTTP = Rule(
@@ -141,8 +163,8 @@ _SECOND_CHANCE_BY_HTTP = Rule(
 _A_POD_STANDS_BY = Rule(
     "!has(self.fallback) || self.fallback.type != 'PreviousRevision' || "
     "!has(self.strategy.maxExtraReplicas) || self.strategy.maxExtraReplicas > 0",
-    "found 0 and a fallback of type PreviousRevision, write at least 1 or another type of "
-    "fallback: the previous revision keeps a pod beside those that serve",
+    "found 0 and a fallback of type PreviousRevision, write at least 1 or another type: the "
+    "previous revision keeps a pod",
     field=".strategy.maxExtraReplicas",
 )
 
@@ -174,7 +196,8 @@ class Spec(
         _ENOUGH_IS_MIRRORED,
         _ANSWERS_ARE_CAPTURED,
         _COMPARED_ARE_JSON,
-        *_STAGES_ARE_EXPORTED,
+        _STAGES_ARE_EXPORTED,
+        _TIMINGS_ARE_CAPTURED,
         _SECOND_CHANCE_BY_HTTP,
         _A_POD_STANDS_BY,
         _SLICES_ARE_THERE,

@@ -51,8 +51,7 @@ class FallbackType(Word):
     SERVICE = "Service", "Another Service of the same namespace."
     PREVIOUS_REVISION = (
         "PreviousRevision",
-        "The revision that served before, which keeps one pod for it; for a version on its way the "
-        "one that serves.",
+        "The revision that served before; for one on its way, the one that serves.",
     )
 
 

@@ -21,6 +21,10 @@ class Runtime(Word):
     MLSERVER = "MLServer", "MLServer."
     TORCHSERVE = "TorchServe", "TorchServe."
     TF_SERVING = "TFServing", "TensorFlow Serving, with `--monitoring_config_file`."
+    SERVER_TIMING = (
+        "ServerTiming",
+        "Any whose answers have the header `Server-Timing`; needs `spec.capture`.",
+    )
 
 
 class Stage(Word):
@@ -73,6 +77,9 @@ class Row(NamedTuple):
     matchers: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
+SERVER_TIMING = "model_rollouts_observer_stage_seconds"
+"""The observer's histogram of what model servers tell of each answer."""
+
 RELEASES = {
     Runtime.KSERVE: Release(
         "0.21.0",
@@ -115,6 +122,11 @@ RELEASES = {
         "https://github.com/tensorflow/serving/blob/2.20.0/tensorflow_serving/servables/tensorflow/"
         "util.cc",
         Tried.READ,
+    ),
+    Runtime.SERVER_TIMING: Release(
+        "2023",
+        "https://www.w3.org/TR/2023/WD-server-timing-20230411/",
+        Tried.REAL,
     ),
 }
 
@@ -168,6 +180,10 @@ ROWS = (
     Row(Runtime.TF_SERVING, None, ":tensorflow:serving:request_latency", Unit.MICROSECONDS),
     Row(
         Runtime.TF_SERVING, Stage.PREDICT, ":tensorflow:serving:runtime_latency", Unit.MICROSECONDS
+    ),
+    *(
+        Row(Runtime.SERVER_TIMING, stage, SERVER_TIMING, matchers=(("stage", (stage.value,)),))
+        for stage in Stage
     ),
 )
 

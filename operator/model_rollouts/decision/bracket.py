@@ -51,6 +51,14 @@ def bracket(threshold: float, edges: Sequence[float], *, far_from: float = 0.0) 
     return Bracket(lower, upper, far)
 
 
+_OBSERVER = "model_rollouts_observer_"
+_CHECK_NAME = "the name of the histogram, its matchers, and whether the model server is scraped"
+_CHECK_HEADER = (
+    "whether its answers have the header Server-Timing with a name and `dur`, whether spec.capture "
+    "is set, and whether the observer is scraped"
+)
+
+
 def no_bucket_boundary(threshold: float, edges: Bracket, own: str | None = None) -> str | None:
     """What to tell people about a missing edge, with the nearest usable ones; None if none is.
 
@@ -67,7 +75,7 @@ def no_bucket_boundary(threshold: float, edges: Bracket, own: str | None = None)
         return (
             f"found no buckets of {own} in Prometheus for this version, so this objective neither "
             "passes nor fails; it is asked for again. If the version has answered requests, check "
-            "the name of the histogram, its matchers, and whether the model server is scraped."
+            f"{_CHECK_HEADER if own.startswith(_OBSERVER) else _CHECK_NAME}."
         )
     if edges.lower == 0 and edges.upper == math.inf:
         return (

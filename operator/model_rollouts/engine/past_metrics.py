@@ -23,7 +23,7 @@ from model_rollouts.metrics.objectives import COMPLETED, CountedObjective, Templ
 from model_rollouts.metrics.own_buckets import buckets_text, nearest, read_buckets
 from model_rollouts.metrics.selector import range_selector
 from model_rollouts.metrics.series import Sample
-from model_rollouts.metrics.sources import PROXY, Listener
+from model_rollouts.metrics.sources import PROXY, Listener, source_of
 from model_rollouts.metrics.spreads import Asked, Within, grown_text, read_grown
 from model_rollouts.prometheus.client import PrometheusClient
 from model_rollouts.prometheus.decode import decode_matrix
@@ -214,6 +214,9 @@ class PastMetrics:
         unanswered: dict[str, str] = {}
         now_ms = self._now_ms()
         for own, times in query.histograms:
+            if source_of(own.metric).is_beside and not self._batching.labels.observer:
+                # Without an observer nobody may speak for it.
+                continue
             text = buckets_text(
                 own.metric, own.matchers, namespace, query.revisions, self._batching, query.pods
             )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from model_rollouts.decision import Histogram
 from model_rollouts.metrics.objectives import GIVEN_UP, SESSIONS
-from model_rollouts.metrics.sources import Listener
+from model_rollouts.metrics.sources import Listener, source_of
 from model_rollouts.metrics.spreads import (
     TIMES,
     Asked,
@@ -41,6 +41,12 @@ async def latencies(grown: Grown, query: LatencyQuery) -> Latencies:
             took = await grown(of_proxy(TIMES, listener), revisions)
             means |= _means(took, requests, 1e-3)
     for what, own in query.histograms:
+        if source_of(own.metric).is_beside:
+            for listener, revisions in arms.items():
+                asked = of_server(own.metric, "bucket", own.matchers, own.unit, listener)
+                stage = await grown(asked, revisions) if revisions else {}
+                found += [Spread(what, name, within) for name, within in stage.items()]
+            continue
         stage = await grown(_of(own, "bucket"), query.revisions)
         found += [Spread(what, name, within) for name, within in stage.items()]
     if query.whole is not None:

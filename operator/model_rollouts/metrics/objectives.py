@@ -21,6 +21,7 @@ from model_rollouts.metrics.sources import (
     Source,
     escaped,
     require_metric,
+    source_of,
 )
 
 
@@ -250,9 +251,13 @@ Matchers = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def selected(metric: str, matchers: Matchers = ()) -> Counter:
-    """The counter of all series of a metric of the model server's own that `matchers` select."""
+    """The counter of all series of a metric of the model server's own that `matchers` select.
+
+    What the observer counts for it, it counts for users and mirrored requests apart.
+    """
     return Counter(
         metric,
+        listener_label="arm" if source_of(metric).is_beside else None,
         labels=tuple((label, values[0]) for label, values in matchers if len(values) == 1),
         patterns=tuple(
             (label, "|".join(map(escaped, values))) for label, values in matchers if len(values) > 1
@@ -293,13 +298,14 @@ def own_latency(
     *,
     unit: float = 1.0,
     matchers: Matchers = (),
-    source: Source = MODEL_SERVER,
+    source: Source | None = None,
 ) -> CountedObjective:
     """Times above each of `thresholds` (seconds), in their order, of a histogram of the model's.
 
     `metric` is its name without `_bucket`, and `unit` what its edges count, in seconds. Each of
     `thresholds` must be one of its edges. What clients gave up on is in it only if the model
-    server counts it. It cannot tell users from copies, as `own_counters`.
+    server counts it. A model server's own cannot tell users from copies, as `own_counters`; the
+    observer's can, and knows no pods that are not warm.
     Raises InputError when the name is not that of a metric, or there is no threshold.
     """
     require_metric(f"objective '{name}', latency.histogram.metric", metric)
@@ -307,6 +313,7 @@ def own_latency(
         raise InputError(
             f"objective '{name}', thresholds", list(thresholds), "at least one bucket edge"
         )
+    source = source or source_of(metric)
     timed = Term(selected(f"{metric}_count", matchers))
     within = selected(f"{metric}_bucket", matchers)
     return CountedObjective(
@@ -317,7 +324,7 @@ def own_latency(
             (timed, Term(within, sign=-1, edge=rounded(threshold / unit)))
             for threshold in thresholds
         ),
-        of_warm_pods=True,
+        of_warm_pods=not source.is_beside,
     )
 
 

@@ -13,7 +13,7 @@ from model_rollouts.metrics.history import some_pods
 from model_rollouts.metrics.objectives import Matchers, selected, template_of
 from model_rollouts.metrics.selector import selector
 from model_rollouts.metrics.series import Sample
-from model_rollouts.metrics.sources import MODEL_SERVER
+from model_rollouts.metrics.sources import MODEL_SERVER, source_of
 
 MOST_EDGES = 64
 """Edges of a histogram that are kept: they travel in the status."""
@@ -33,10 +33,12 @@ def buckets_text(
     the names of those that count, None where nobody knows them; of many some are enough, because
     all pods of a revision run the same.
     """
-    template = template_of(MODEL_SERVER, selected(f"{metric}_bucket", matchers))
-    ours = some_pods(batching, pods)
+    source = source_of(metric)
+    template = template_of(source, selected(f"{metric}_bucket", matchers))
+    # What the observer counts, its own pods tell.
+    ours = () if source.is_beside else some_pods(batching, pods)
     text = selector(template, {namespace}, revisions, batching.labels, batching.matchers, ours)
-    return f"count by ({MODEL_SERVER.revision_label}, le) ({text})"
+    return f"count by ({source.revision_label}, le) ({text})"
 
 
 def read_buckets(

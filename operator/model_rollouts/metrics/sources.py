@@ -175,9 +175,16 @@ OBSERVER = Source(
     revision_label="modelrollouts_revision",
     clock=Counter("model_rollouts_observer_start_time_seconds"),
     clock_means=Clock.START_TIME,
-    metric_label_prefixes=("model", "comparison", "slice", "arm", "outcome", "why", "reason"),
+    metric_label_prefixes=(
+        *("model", "comparison", "slice", "arm", "outcome", "why", "reason", "stage"),
+    ),
     namespace_label="model_namespace",
 )
 """The observer, which compares answers of all revisions. Its pods are told by labels of its targets
 (`LabelNames.observer`), so that no other pod can speak for it. A process of it is one pod's counts
 of one revision, and its clock is when it began to count that."""
+
+
+def source_of(metric: str) -> Source:
+    """Who exports a histogram that is not the proxy's: the model server, or the observer of it."""
+    return OBSERVER if metric.startswith("model_rollouts_observer_") else MODEL_SERVER

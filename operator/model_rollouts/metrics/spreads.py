@@ -24,7 +24,7 @@ from model_rollouts.metrics.objectives import (
 )
 from model_rollouts.metrics.selector import range_selector, selector
 from model_rollouts.metrics.series import Sample
-from model_rollouts.metrics.sources import MODEL_SERVER, PROXY, Counter, Listener
+from model_rollouts.metrics.sources import PROXY, Counter, Listener, source_of
 
 TIMES = Counter(
     "envoy_http_downstream_rq_time_sum", listener_label="envoy_http_conn_manager_prefix"
@@ -58,11 +58,18 @@ def buckets_of_proxy(listener: Listener) -> Asked:
     return of_proxy(WITHIN, listener)
 
 
-def of_server(metric: str, part: str, matchers: Matchers, unit: float) -> Asked:
-    """`part` (`bucket`, `sum` or `count`) of a histogram of the model server's own."""
+def of_server(
+    metric: str, part: str, matchers: Matchers, unit: float, listener: Listener | None = None
+) -> Asked:
+    """`part` (`bucket`, `sum` or `count`) of a histogram of the model server's own.
+
+    `listener` is of what the observer counts for it: a model server cannot tell.
+    """
+    source = source_of(metric)
+    only = listener if source.is_beside else None
     return Asked(
-        template_of(MODEL_SERVER, selected(f"{metric}_{part}", matchers)),
-        template_of(MODEL_SERVER, selected(f"{metric}_count", matchers)),
+        template_of(source, selected(f"{metric}_{part}", matchers), only),
+        template_of(source, selected(f"{metric}_count", matchers), only),
         unit,
     )
 
@@ -80,7 +87,7 @@ def grown_text(
     `pods` are the names of those that count, None where nobody knows them; of many some are enough.
     """
     labels = batching.labels
-    ours = some_pods(batching, pods)
+    ours = () if asked.counter.source.is_beside else some_pods(batching, pods)
     among = ({namespace}, revisions)
     now = selector(asked.counter, *among, labels, batching.matchers, ours)
     looked_ms = range_ms + LOOKBACK_MS

@@ -29,6 +29,7 @@ from model_rollouts.observer.protocols import (
     row_count,
     unpacked,
 )
+from model_rollouts.observer.protocols.server_timing import stages_of
 from model_rollouts.observer.settings import Key, Models, ModelSettings
 from model_rollouts.observer.store.chunk import Chunk, Row, Schemas
 
@@ -181,6 +182,7 @@ class Intake:
             )
             if not self._sequences.came(origin, record.sequence, now):
                 return "repeated"
+        self._time(speaker, arm, record)
         read = _read(record, settings)
         outcome = _outcome(record, read)
         verdict: Verdict | None = None
@@ -206,6 +208,19 @@ class Intake:
                     self._vote_beside_itself(met, settings)
         self._store(speaker, arm, record, read, settings, verdict, outcome, now)
         return outcome
+
+    def _time(self, speaker: Speaker, arm: str, record: Record) -> None:
+        """Count how long stages took, as far as the model said."""
+        if not record.server_timing:
+            return
+        revision = _revision_of(speaker)
+        try:
+            stages = stages_of(record.server_timing)
+        except UnreadableError:
+            self._counters.bad_timings.labels(*revision, arm).inc()
+            return
+        for stage, seconds in stages.items():
+            self._counters.stages.labels(*revision, stage, arm).observe(seconds)
 
     def _vote(self, pair: Pair, settings: ModelSettings) -> Verdict | None:
         """Count a pair in each comparison; the verdict of the first."""

@@ -130,7 +130,11 @@ def access_log(listener: str) -> dict[str, Any]:
                 "buffer_flush_interval": _BATCH_AGE,
             },
             "additional_request_headers_to_log": body,
-            "additional_response_headers_to_log": [names.PREDICTION_HEADER, *body],
+            "additional_response_headers_to_log": [
+                names.PREDICTION_HEADER,
+                names.TIMING_HEADER,
+                *body,
+            ],
             "additional_response_trailers_to_log": ["grpc-status"],
         },
     }

@@ -25,7 +25,7 @@ from model_rollouts.resources.revision import RevisionInput, canonical, require_
 from model_rollouts.resources.services import services
 from model_rollouts.resources.slices import CountedSlice
 
-BUILDER_VERSION = 3
+BUILDER_VERSION = 4
 """Raised with every change of what is rendered; stored renderings show which made them."""
 GRPC_BUILDER = 3
 """The first builder whose proxy counts answers of gRPC, and cannot be reached from its pod."""

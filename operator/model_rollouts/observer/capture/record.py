@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from model_rollouts.observer.capture.messages import FLAGS
-from model_rollouts.resources.names import PREDICTION_HEADER
+from model_rollouts.resources.names import PREDICTION_HEADER, TIMING_HEADER
 from model_rollouts.resources.observer_address import METADATA
 
 LONGEST_ID = 256
@@ -20,6 +20,7 @@ LARGEST_SEQUENCE = 2**53
 
 _METADATA = METADATA.encode()
 _PREDICTION = PREDICTION_HEADER.encode()
+_TIMING = TIMING_HEADER.encode()
 _FLAGS = tuple((name, short) for name, (_, short) in FLAGS.items())
 
 
@@ -63,6 +64,8 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     answer_length: int
     request: Body | None
     answer: Body | None
+    server_timing: str = ""
+    """The header of that name, "" for none; it is not read here."""
 
 
 def record_of(entry: Any) -> Record:
@@ -81,18 +84,14 @@ def record_of(entry: Any) -> Record:
         found = common.response_flags
         flags = ",".join(short for name, short in _FLAGS if getattr(found, name))
     status = response.response_code.value
+    headers = {each.key: each.value for each in response.response_headers}
     request, answer = _body(fields, b"in"), _body(fields, b"out")
     took = common.time_to_last_downstream_tx_byte
     if not took.seconds and not took.nanos:
         took = common.duration
     return Record(
         request_id,
-        _id(
-            next(
-                (each.value for each in response.response_headers if each.key == _PREDICTION), b""
-            ),
-            PREDICTION_HEADER,
-        ),
+        _id(headers.get(_PREDICTION, b""), PREDICTION_HEADER),
         fields[b"slice"].string_value.decode(errors="replace")[:LONGEST_SLICE]
         if b"slice" in fields
         else "",
@@ -109,6 +108,7 @@ def record_of(entry: Any) -> Record:
         min(response.response_body_bytes, LARGEST_SEQUENCE) if answer is None else answer.length,
         request,
         answer,
+        headers.get(_TIMING, b"").decode(errors="replace"),
     )
 
 

@@ -1,9 +1,18 @@
 """The observer's metrics. docs/observer.md describes each of them; a test holds both equal."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from model_rollouts.api.runtimes import SERVER_TIMING
 
 MODEL = ("model_namespace", "model", "modelrollouts_revision")
 """Labels of all that belongs to a revision: for pairs the candidate's, else the speaker's."""
+
+_DECADE = (10, 15, 20, 25, 30, 40, 50, 75)
+STAGE_EDGES_S = tuple(
+    each / 1000
+    for each in (1, 2, 3, 5, 8, *(one * scale for scale in (1, 10, 100, 1_000) for one in _DECADE))
+)
+"""The times that are promised of stages, mostly: each edge is a series of each stage and arm."""
 
 Revision = tuple[str, str, str]
 """The values of these labels: namespace, model and revision."""
@@ -27,6 +36,16 @@ class Counters:
         self.stored = counter("stored_records", "Records that were committed.", *MODEL, "arm")
         self.lost = counter("lost_records", "Records that never came.", *MODEL, "arm")
         self.dropped = counter("dropped", "Records that were not stored.", *MODEL, "why")
+        self.stages = Histogram(
+            SERVER_TIMING,
+            "How long a stage took, by the header Server-Timing.",
+            (*MODEL, "stage", "arm"),
+            buckets=STAGE_EDGES_S,
+            registry=registry,
+        )
+        self.bad_timings = counter(
+            "bad_timings", "Headers Server-Timing that cannot be read.", *MODEL, "arm"
+        )
         self.start_time = Gauge(
             "model_rollouts_observer_start_time_seconds",
             "When this process began to count the revision, in Unix time.",
@@ -58,7 +77,7 @@ class Counters:
         labels = dict(zip(MODEL, revision, strict=True))
         of_revisions = (
             *(self.pairs, self.disagreements, self.unpaired, self.records, self.stored),
-            *(self.lost, self.dropped, self.start_time),
+            *(self.lost, self.dropped, self.start_time, self.stages, self.bad_timings),
         )
         for each in of_revisions:
             each.remove_by_labels(labels)

@@ -11,7 +11,15 @@ from model_rollouts.api.disagreement import Against, Disagreement, comparison
 from model_rollouts.api.duration import span
 from model_rollouts.api.objectives import Counters, Latency, Limits, Matcher, Objective
 from model_rollouts.api.ratio import share
-from model_rollouts.api.runtimes import ROWS, Row, Runtime, Unit, exported, rows_of
+from model_rollouts.api.runtimes import (
+    ROWS,
+    SERVER_TIMING,
+    Row,
+    Runtime,
+    Unit,
+    exported,
+    rows_of,
+)
 from model_rollouts.api.strategy import Assurance
 from model_rollouts.resources.edges import LADDER_MS
 
@@ -90,10 +98,14 @@ def possible_histograms(
 def _recognised(
     possible: tuple[decision.Histogram, ...], edges: Edges
 ) -> decision.Histogram | None:
-    """The one that the candidate exports; without a name while that is none, or several."""
+    """The one that the candidate exports; without a name while that is none, or several.
+
+    What a server exports itself is of all of its requests: it comes before what its answers tell.
+    """
     if len(possible) < 2:
         return possible[0] if possible else None
     there = [each for each in possible if edges.own.get(each.key, ((), ()))[0]]
+    there = [each for each in there if each.metric != SERVER_TIMING] or there
     return there[0] if len(there) == 1 else possible[0].unrecognised
 
 

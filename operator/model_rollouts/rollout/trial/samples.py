@@ -33,6 +33,7 @@ from model_rollouts.metrics.objectives import (
     pairs,
     records,
 )
+from model_rollouts.metrics.sources import source_of
 
 STABLE = "stable"
 CANDIDATE = "candidate"
@@ -225,9 +226,16 @@ def _counts(objective: Objective, tally: Tally, *, stable: bool) -> Counts:
     return _timed(tally, _edges(objective), bracket)
 
 
+def _is_beside(objective: Objective) -> bool:
+    """Whether the observer counts it, which tells of both arms at once."""
+    timed = objective.latency
+    own = None if timed is None else timed.histogram
+    return bool(objective.comparison) or (own is not None and source_of(own.metric).is_beside)
+
+
 def _shared(objective: Objective, arm: ArmCounts | None, started_ms: int) -> Shared | None:
     """Stable's counts in the candidate's seconds; None where those of the interval are taken."""
-    if arm is None or arm.shared is None:
+    if arm is None or arm.shared is None or _is_beside(objective):
         return None
     found = arm.shared.get(_tally_of(objective))
     if found is None:
