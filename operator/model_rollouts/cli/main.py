@@ -4,9 +4,12 @@ Subcommands are imported when they run, so that help is quick.
 """
 
 import importlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 class Row(NamedTuple):
@@ -22,6 +25,16 @@ STUDY, SERVE = "Plan rollouts", "Run and build Model Rollouts"
 SECTIONS = (LOOK, ACT, STUDY, SERVE)
 
 COMMANDS = {
+    "completion": Row(
+        "model_rollouts.cli.mdep.completion:completion",
+        "Print the completion script of a shell.",
+        SERVE,
+    ),
+    "convert": Row(
+        "model_rollouts.cli.mdep.convert:convert",
+        "Convert resources of other tools to ModelDeployments.",
+        STUDY,
+    ),
     "crd": Row(
         "model_rollouts.cli.crd:crd", "Write the CRD, its chart template and its reference.", SERVE
     ),
@@ -116,6 +129,17 @@ class LazyGroup(click.Group):
                 formatter.write_dl(
                     [(name, row.help) for name, row in COMMANDS.items() if row.section == section]
                 )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """Names with their line of help, without importing anything either."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=row.help)
+            for name, row in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
