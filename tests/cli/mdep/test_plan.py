@@ -57,6 +57,7 @@ def test_what_the_api_server_takes_is_taken() -> None:
         ("duration('1500ms').getMilliseconds() % 1000", 500),
         ("'a\\\"\\u00e9' + \"'\"", "a\"é'"),
         ("-2 + 3 * 2 - 1", 3),
+        ("{'a': [1, 2], 'b': []}['a'].size() + {}.size()", 2),
     ],
 )
 def test_an_expression_has_the_value_that_cel_gives_it(expression: str, value: Any) -> None:

@@ -27,7 +27,7 @@ _FAILURES = (ValueError, TypeError, ArithmeticError)
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+\.\d+|\d+)|(?P<name>[A-Za-z_]\w*)"""
     r"""|(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
-    r"""|(?P<sign>&&|\|\||[=!<>]=|[-+*/%!<>?:.,()\[\]]))"""
+    r"""|(?P<sign>&&|\|\||[=!<>]=|[-+*/%!<>?:.,()\[\]{}]))"""
 )
 _ESCAPED = re.compile(r"\\(u[0-9a-fA-F]{4}|.)")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
@@ -185,6 +185,9 @@ class _Parser:
         if self._takes("["):
             items = self._arguments("]")
             return lambda names: [each(names) for each in items]
+        if self._takes("{"):
+            entries = self._entries()
+            return lambda names: {key(names): value(names) for key, value in entries}
         kind, text = self._next()
         if kind == "number":
             number = float(text) if "." in text else int(text)
@@ -215,6 +218,17 @@ class _Parser:
         of, name = self._selected
         self._need(")")
         return lambda names: name in of(names)
+
+    def _entries(self) -> list[tuple[Evaluate, Evaluate]]:
+        """`{key: value, …}` behind its first sign."""
+        found: list[tuple[Evaluate, Evaluate]] = []
+        while not self._takes("}"):
+            if found:
+                self._need(",")
+            key = self.expression()
+            self._need(":")
+            found.append((key, self.expression()))
+        return found
 
     def _arguments(self, end: str) -> list[Evaluate]:
         found: list[Evaluate] = []
