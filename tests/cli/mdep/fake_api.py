@@ -39,6 +39,8 @@ class FakeApi:
         self.kubeconfig = Path()
         self.refuses: tuple[int, Object] | None = None
         """The answer to every write."""
+        self.troubled = 0
+        """So many of the next reads are answered 503."""
 
     def put(self, kind: Kind, obj: Object) -> None:
         """Keep it, as whoever writes it."""
@@ -101,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, None)
             return
         verb = "get" if name else "watch" if "watch" in query else "list"
+        if self.api.troubled and verb == "get":
+            self.api.troubled -= 1
+            self._answer(*_status(503, "ServiceUnavailable", "etcd is away"))
+            return
         if refused := self._refused(verb, plural, namespace):
             self._answer(*refused)
         elif verb == "watch":

@@ -120,6 +120,9 @@ def without(key: str) -> dict[str, Any]:
     [
         ("a: [", "this is no YAML"),
         ("text", "found no kubeconfig in it"),
+        ({"users": ["one"]}, "found 'one' in users, write {name: …, user: …}"),
+        ({"contexts": {"one": {}}}, "found 'one' in contexts"),
+        ({"clusters": [{"name": "a", "cluster": "b"}]}, "in clusters, write {name: …, cluster: …}"),
         ({}, "set KUBECONFIG, or write --kubeconfig FILE"),
         (without("current-context"), "write --context with one of one"),
         ({**config(), "current-context": "two"}, "found no context 'two'"),
@@ -249,6 +252,26 @@ def test_a_client_shows_its_certificate(tmp_path: Path) -> None:
     user["client-key-data"] = data(ca.issue_cert("other@example.com").private_key_pem)
     with pytest.raises(click.ClickException, match="do not fit"):
         kubeconfig.connection(write(tmp_path / "c", config(server=url, user=user, **cluster)))
+
+
+def test_what_is_no_api_server_is_told(tmp_path: Path) -> None:
+    class Page(_Empty):
+        def do_GET(self) -> None:
+            """A page for browsers."""
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    running = threading.Thread(target=server.serve_forever, args=(0.01,))
+    running.start()
+    try:
+        with pytest.raises(Unreachable, match="is no API server"):
+            ask(write(tmp_path / "a", config(server=f"http://127.0.0.1:{server.server_port}")))
+    finally:
+        server.shutdown()
+        server.server_close()
+        running.join()
 
 
 def test_a_proxy_is_asked_for_a_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

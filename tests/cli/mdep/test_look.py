@@ -78,6 +78,15 @@ def test_every_terminal_shows_all_of_it(name: str, width: int) -> None:
     assert all(f"{each['role']} {each['version']}" in words for each in found["revisions"])
 
 
+def test_a_terminal_has_colours() -> None:
+    to = Console(width=80, file=io.StringIO(), color_system="standard", force_terminal=True)
+
+    to.print(drawing.rollout(seen("rolled back"), to))
+
+    assert isinstance(to.file, io.StringIO)
+    assert "\x1b[31mRolledBack" in to.file.getvalue()
+
+
 def test_a_canary_is_told_with_its_numbers() -> None:
     text = " ".join(drawn(seen("canary"), 160).split())
 

@@ -80,6 +80,28 @@ def test_it_follows_the_rollout_to_its_end(
     assert result.stdout.startswith("Version 2 serves all users")
 
 
+def test_an_api_server_in_trouble_does_not_end_the_wait(
+    mdep: Command, api: FakeApi, at: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obj = at("canary")
+    monkeypatch.setattr(wait, "AGAIN", 0.01)
+    tell = wait._tell
+
+    def noted(words: str, before: str) -> str:
+        if words.startswith("Canary"):
+            api.troubled = 2
+        elif "503" in words:
+            api.put(MODEL_DEPLOYMENT, {**obj, "status": told("promoted")["status"]})
+        return tell(words, before)
+
+    monkeypatch.setattr(wait, "_tell", noted)
+
+    result = mdep("wait", NAME)
+
+    assert result.exit_code == 0, result.output
+    assert "HTTP 503: etcd is away" in result.stderr
+
+
 def test_another_version_is_another_rollout(
     mdep: Command, api: FakeApi, at: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,10 @@ MANAGER = "kubectl-mdep"
 JSON = "application/json"
 
 
+_PASSES = (HTTPStatus.TOO_MANY_REQUESTS, *range(HTTPStatus.INTERNAL_SERVER_ERROR, 600))
+"""Answers after which asking again may help: whoever waits does."""
+
+
 class Api:
     """The objects of a cluster, with the rights of whoever asks."""
 
@@ -113,8 +117,13 @@ class Api:
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 self._fail(verb, kind, namespace, name, answer)
             found: Object = json.loads(answer.read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             self._away(error)
+        except ValueError:
+            raise Unreachable(
+                f"what answers at {self.connection.url} (context '{self.connection.context}') is "
+                "no API server: it answered something else than JSON"
+            ) from None
         finally:
             connection.close()
         return found
@@ -243,4 +252,6 @@ def refusal(error: ApiError, kind: Kind, namespace: str | None, api: Api) -> cli
             f"the cluster of context '{api.connection.context}' has no ModelDeployments: install "
             "Model Rollouts (docs/install.md), or choose another cluster with --context"
         )
+    if error.status is None or error.status in _PASSES:
+        return Unreachable(f"could not {verb} {subject}")
     return click.ClickException(f"could not {verb} {subject}")

@@ -4,4 +4,4 @@ import click
 
 
 class Unreachable(click.ClickException):
-    """No answer came from the API server."""
+    """No answer came from the API server, or one after which asking again may help."""

@@ -141,10 +141,20 @@ def _merged(files: Sequence[Path]) -> _Config:
             raise click.ClickException(f"kubeconfig '{path}': found no kubeconfig in it")
         config.current = config.current or str(loaded.get("current-context") or "")
         for kind, known in config.named.items():
-            for entry in loaded.get(kind) or ():
-                inside = entry.get(kind[:-1]) or {}
-                known.setdefault(str(entry.get("name")), (inside, path.resolve().parent))
+            for name, inside in _entries(loaded.get(kind), kind, path):
+                known.setdefault(name, (inside, path.resolve().parent))
     return config
+
+
+def _entries(found: Any, kind: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The named entries of a kind."""
+    for entry in found or ():
+        inside = (entry.get(kind[:-1]) or {}) if isinstance(entry, dict) else None
+        if not isinstance(inside, dict) or not isinstance(found, list):
+            raise click.ClickException(
+                f"kubeconfig '{path}': found '{entry}' in {kind}, write {{name: …, {kind[:-1]}: …}}"
+            )
+        yield str(entry.get("name")), inside
 
 
 def _in_cluster() -> Connection | None:
