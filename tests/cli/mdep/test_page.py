@@ -15,6 +15,7 @@ from model_rollouts.cli.mdep import drawing
 from tests.cli.mdep.conftest import Command
 from tests.cli.mdep.rollouts import told, when
 from tests.cli.mdep.test_convert import CANARY, DEPLOYMENT
+from tests.cli.mdep.test_manifest_file import TEXT
 from tests.cli.mdep.test_plan import FILE, PROBED, written
 
 PAGE = REPOSITORY / "docs" / "kubectl-mdep.md"
@@ -32,6 +33,7 @@ def typed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(drawing, "WITHOUT_TERMINAL", 80)
     Path("arrival.yaml").write_text(FILE)
+    Path("commented.yaml").write_text(TEXT)
     Path("canary.yaml").write_text(f"{CANARY}---{DEPLOYMENT}")
     timeouts = {"spec.template.spec.containers": [PROBED], "spec.route.timeouts.request": "300ms"}
     latency = {

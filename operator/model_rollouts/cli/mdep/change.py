@@ -8,6 +8,7 @@ import copy
 import difflib
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -46,6 +47,13 @@ class Changed(NamedTuple):
 
 
 _OPTIONS = (
+    click.option(
+        "--write",
+        "file",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Edit the manifest in FILE instead of the cluster; comments stay.",
+    ),
     click.option("--yes", "-y", is_flag=True, help="Do not ask."),
     click.option(
         "--dry-run",
@@ -80,6 +88,9 @@ def reasoned(command: Command) -> Command:
 
 def make(given: dict[str, Any], edit: Edit) -> None:
     """Make the change on the ModelDeployment that the options name."""
+    if given["file"]:
+        _make_in_file(given, edit)
+        return
     api, namespace = options.connected(given)
     shown: list[Changed] | None = None
     for _ in range(TRIES):
@@ -108,6 +119,41 @@ def make(given: dict[str, Any], edit: Edit) -> None:
         f"ModelDeployment '{given['name']}' was changed {TRIES} times while this was tried: try "
         "again, or look who changes it (kubectl get mdep … -o yaml --show-managed-fields)"
     )
+
+
+def _make_in_file(given: dict[str, Any], edit: Edit) -> None:
+    """Make the change in a manifest. Where the rollout is, the cluster says, if it answers."""
+    from model_rollouts.cli.mdep.manifest_file import Manifest
+
+    manifest = Manifest(given["file"], given["name"])
+    wanted = copy.deepcopy(manifest.obj)
+    wanted.setdefault("spec", {})
+    try:
+        api, namespace = options.connected(given)
+        live = options.fetch(api, namespace, given["name"])
+        wanted["status"] = live.get("status") or {}
+        wanted["metadata"]["generation"] = live["metadata"].get("generation")
+    except click.ClickException as error:
+        click.echo(f"The file alone is looked at: {error.message}", err=True)
+    edit(wanted)
+    wanted = {**manifest.obj, "spec": wanted["spec"]}
+    text = manifest.edited(wanted)
+    if text == manifest.text:
+        click.echo("Nothing to change: the manifest says so already.", err=True)
+        return
+    _print_difference(manifest.text, text, given["file"])
+    _ask(given)
+    if given["dry_run"]:
+        click.echo(f"{given['file']} would be changed (dry run)")
+        return
+    try:
+        Path(given["file"]).write_text(text)
+    except OSError as error:
+        raise click.ClickException(f"could not write {given['file']}: {error.strerror}") from None
+    if given["output"] is None:
+        click.echo(f"{given['file']} changed")
+    else:
+        _print_object(given["output"], wanted)
 
 
 def decide(given: dict[str, Any], version: str, action: str) -> Edit:
@@ -158,16 +204,20 @@ def _warn(obj: Object) -> None:
     if who is not None:
         click.secho(
             f"{who} owns this object and undoes this at its next sync: commit the same change to "
-            "its repository.",
+            "its repository, as --write FILE makes it there.",
             fg="yellow",
             err=True,
         )
 
 
 def _show(obj: Object, wanted: Object) -> None:
-    name = obj["metadata"]["name"]
-    before, after = (_yaml({"spec": each["spec"]}).splitlines() for each in (obj, wanted))
-    lines = difflib.unified_diff(before, after, f"{name} (now)", f"{name} (then)", lineterm="")
+    before, after = (_yaml({"spec": each["spec"]}) for each in (obj, wanted))
+    _print_difference(before, after, obj["metadata"]["name"])
+
+
+def _print_difference(before: str, after: str, name: str) -> None:
+    now, then = f"{name} (now)", f"{name} (then)"
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), now, then, lineterm="")
     for line in lines:
         color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
         click.secho(line, fg=color, err=True)
@@ -189,12 +239,17 @@ def _write(api: "Api", given: dict[str, Any], wanted: Object) -> None:
         said = "would be changed (server dry run)" if is_dry else "changed"
     if given["output"] is None:
         click.echo(f"modeldeployment.modelrollouts.dev/{given['name']} {said}")
-    elif given["output"] == "yaml":
-        click.echo(_yaml(_manifest(stored)), nl=False)
+    else:
+        _print_object(given["output"], stored)
+
+
+def _print_object(output: str, obj: Object) -> None:
+    if output == "yaml":
+        click.echo(_yaml(_manifest(obj)), nl=False)
     else:
         import json
 
-        click.echo(json.dumps(_manifest(stored), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_manifest(obj), indent=2, ensure_ascii=False))
 
 
 def _refused(error: ApiError, api: "Api", namespace: str) -> click.ClickException:

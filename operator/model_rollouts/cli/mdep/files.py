@@ -25,20 +25,29 @@ def paths(files: tuple[str, ...]) -> Iterator[str]:
 
 def documents(path: str) -> "Iterator[tuple[yaml.Node, dict[str, Any]]]":
     """Marks and content of each object in a file. Raises ClickException with file and line."""
-    import yaml
+    for node, obj in objects(text_of(path), path):
+        if isinstance(obj, dict):
+            yield node, obj
 
+
+def text_of(path: str) -> str:
+    """The text of a file, or of stdin. Raises ClickException."""
     try:
-        text = sys.stdin.read() if path == STDIN else Path(path).read_text()
+        return sys.stdin.read() if path == STDIN else Path(path).read_text()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         raise click.ClickException(f"could not read '{path}': {why}") from None
+
+
+def objects(text: str, path: str) -> "Iterator[tuple[yaml.Node, Any]]":
+    """Marks and content of each document; `path` is for messages. Raises ClickException."""
+    import yaml
+
     try:
         loader = _loader(text)
         while loader.check_node():
             node = loader.get_node()
-            obj = loader.construct_document(node)
-            if isinstance(obj, dict):
-                yield node, obj
+            yield node, loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}" if mark else ""
