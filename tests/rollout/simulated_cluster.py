@@ -344,6 +344,8 @@ class World:
     dispersion: Dispersion = INDEPENDENT
     copied: float = 1.0
     """What the gateway makes of the share of requests that the route has copied."""
+    splits: Mapping[str, int] | None = None
+    """The weights by version that the gateway keeps to in place of the route's; None for those."""
     refuses_copies: bool = False
     """Whether the gateway takes no route with a mirror."""
     suffers: Mapping[int, float] = field(default_factory=dict)
@@ -574,6 +576,8 @@ class World:
         end = round((NOON + self.time) * 1000)
         arms: dict[tuple[str, Listener], Answered] = {}
         weights = {} if self.route is None else reader.weights(self.route)
+        if self.splits is not None and len(weights) > 1:
+            weights = {each: self.splits[self.version_of(each)[1:]] for each in weights}
         total = sum(weights.values())
         mirror, percent = (reader.mirror(self.route) if self.route else None) or ("", 0)
         harm = max((bad for least, bad in self.suffers.items() if percent >= least), default=0.0)

@@ -121,6 +121,22 @@ def test_nothing_is_promoted_at_a_deadline_on_old_evidence() -> None:
     assert world.weights == {"v1": 1}
 
 
+def test_nothing_is_promoted_at_a_deadline_while_the_gateway_splits_otherwise() -> None:
+    world = first()
+    world.edit(
+        version="2",
+        strategy__deadline="10m",
+        strategy__onDeadline="PromoteWithBound",
+        strategy__canary={"steps": ["10%"], "minStepDuration": "9m30s"},
+    )
+    world.until("Canary").splits = {"1": 1, "2": 1}
+    world.until("Undecided")
+
+    assert "SplitNotObserved" in "".join(world.log)
+    assert world.weights == {"v1": 1}
+    assert "split requests otherwise than the route says" in world.status["history"][0]["message"]
+
+
 def test_it_says_that_it_is_catching_up_when_that_lasts() -> None:
     world = first()
     world.edit(version="2", strategy__watch={"duration": "6h"})

@@ -11,6 +11,18 @@ from model_rollouts.routes.record import RecordedVerdict
 
 _PROMOTES = (DeadlineAction.PROMOTE, DeadlineAction.PROMOTE_WITH_BOUND)
 
+_UNFAIR = {
+    Reason.ARMS_DIFFER: "The deadline came while both versions had different users.",
+    Reason.SPLIT_NOT_OBSERVED: "The deadline came while the Gateway split requests otherwise than "
+    "the route says.",
+}
+"""What was counted meanwhile does not say how the version serves everybody, and may never."""
+
+_EXPECTED = frozenset(
+    {Reason.LOW_LOAD, Reason.NO_TRAFFIC, Reason.WRITE_REFUSED, Reason.ROUTE_CHANGED}
+)
+"""Few requests are what a deadline is for, and the next write may be one that is not refused."""
+
 
 def deadline(given: PolicyInput) -> NextMove | None:
     """What `strategy.onDeadline` says, once the deadline has come without a decision."""
@@ -24,9 +36,13 @@ def deadline(given: PolicyInput) -> NextMove | None:
         # Mirrored requests alone never give users to a version that has not met one.
         words = "The deadline came while it was still in shadow."
         return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
-    if outcome.action in _PROMOTES and any(h.reason is Reason.ARMS_DIFFER for h in given.holds):
-        words = "The deadline came while both versions had different users."
-        return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
+    if outcome.action in _PROMOTES:
+        held = {hold.reason for hold in given.holds}
+        for reason, words in _UNFAIR.items():
+            if reason in held:
+                return protect.back(given, RecordedVerdict.DEADLINE, words, Phase.UNDECIDED)
+        if held - _EXPECTED:
+            return None
     match outcome.action:
         case DeadlineAction.PROMOTE:
             return advance.promoted(given, RecordedVerdict.PASS, outcome.words)
