@@ -3,7 +3,6 @@
 import json
 import queue
 import sys
-import threading
 import time
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ import click
 
 from model_rollouts.cli.mdep import drawing
 from model_rollouts.cli.mdep.api import Api
-from model_rollouts.cli.mdep.changes import notify
+from model_rollouts.cli.mdep.changes import changes
 from model_rollouts.cli.mdep.errors import Unreachable
 from model_rollouts.cli.mdep.get import look
 from model_rollouts.cli.mdep.view import View
@@ -30,20 +29,17 @@ _TIMES = frozenset({"seconds", "stepSeconds", "ageSeconds"})
 
 def follow(api: Api, namespace: str, name: str, output: str | None) -> None:
     """Draw it until it is interrupted; raises ClickException when it cannot be read at first."""
-    changed: queue.Queue[None] = queue.Queue()
     seen = look(api, namespace, name)
-    for kind, selectors in (
+    followed = (
         (MODEL_DEPLOYMENT, {"fieldSelector": f"metadata.name={name}"}),
         (POD, {"labelSelector": f"{MODEL_LABEL}={name}"}),
-    ):
-        threading.Thread(
-            target=notify, args=(api, kind, namespace, selectors, changed), daemon=True
-        ).start()
+    )
     try:
-        if output is None and sys.stdout.isatty():
-            _draw(api, namespace, name, seen, changed)
-        else:
-            _print(api, namespace, name, seen, changed, output)
+        with changes(api, namespace, *followed) as changed:
+            if output is None and sys.stdout.isatty():
+                _draw(api, namespace, name, seen, changed)
+            else:
+                _print(api, namespace, name, seen, changed, output)
     except KeyboardInterrupt:
         raise SystemExit(0) from None
 

@@ -15,6 +15,8 @@ from model_rollouts.decision import is_comparable
 from model_rollouts.rollout import forecast_of, steps_of
 from model_rollouts.text import about, duration, percent
 
+CLOSE = 1.3
+"""How close the rate that is told is to the least one, as a factor."""
 LOWEST_RATE, HIGHEST_RATE = 1.0, 1e5
 """Requests per second between which the least is looked for; below there is nothing to tell."""
 
@@ -38,12 +40,13 @@ def _undecidable(deployment: ModelDeployment, rate: float | None) -> Iterator[Pr
         return
     if not forecast_of(deployment, LOWEST_RATE).underpowered:
         return
-    if forecast_of(deployment, HIGHEST_RATE).underpowered:
-        words = forecast_of(deployment, HIGHEST_RATE).words
-        yield Problem(path, f"no traffic decides these before the deadline: {words}")
-        return
-    low, high = LOWEST_RATE, HIGHEST_RATE
-    while high / low > 1.1:
+    low, high = LOWEST_RATE, 10 * LOWEST_RATE
+    while (found := forecast_of(deployment, high)).underpowered:
+        if high >= HIGHEST_RATE:
+            yield Problem(path, f"no traffic decides these before the deadline: {found.words}")
+            return
+        low, high = high, 10 * high
+    while high / low > CLOSE:
         middle = float((low * high) ** 0.5)
         is_less = forecast_of(deployment, middle).underpowered
         low, high = (middle, high) if is_less else (low, middle)

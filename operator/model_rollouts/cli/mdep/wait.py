@@ -3,7 +3,6 @@
 import json
 import queue
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from model_rollouts.cli.mdep import options
-from model_rollouts.cli.mdep.changes import notify
+from model_rollouts.cli.mdep.changes import changes
 from model_rollouts.cli.mdep.duration import SECONDS
 from model_rollouts.cli.mdep.errors import Unreachable
 from model_rollouts.cli.mdep.view import conditions, is_current, summary
@@ -67,7 +66,9 @@ def wait(**given: Any) -> None:
     end = end_of(obj)
     if end is None:
         try:
-            end = _await(api, namespace, name, version, given["timeout"])
+            selectors = {"fieldSelector": f"metadata.name={name}"}
+            with changes(api, namespace, (MODEL_DEPLOYMENT, selectors)) as changed:
+                end = _await(api, namespace, name, version, given["timeout"], changed)
         except KeyboardInterrupt:
             raise SystemExit(130) from None
     took = time.monotonic() - begun
@@ -103,12 +104,14 @@ def end_of(obj: Mapping[str, Any]) -> End | None:
     return None
 
 
-def _await(api: "Api", namespace: str, name: str, version: str, timeout: float | None) -> End:
-    changed: queue.Queue[None] = queue.Queue()
-    selectors = {"fieldSelector": f"metadata.name={name}"}
-    threading.Thread(
-        target=notify, args=(api, MODEL_DEPLOYMENT, namespace, selectors, changed), daemon=True
-    ).start()
+def _await(
+    api: "Api",
+    namespace: str,
+    name: str,
+    version: str,
+    timeout: float | None,
+    changed: "queue.Queue[None]",
+) -> End:
     until = None if timeout is None else time.monotonic() + timeout
     told = ""
     while True:
