@@ -53,7 +53,7 @@ class Stage:
         for traffic in self._traffic:
             traffic.abandon()
 
-    def traffic(self, rate: float = 50, patience: float = 10) -> Traffic:
+    def traffic(self, rate: float = 50, patience: float = 10, header: str = "") -> Traffic:
         """Users who ask for the model of this stage."""
         name = f"users-{len(self._traffic)}"
         made = Traffic(
@@ -64,6 +64,7 @@ class Stage:
             rate,
             patience,
             name,
+            header,
         )
         self._traffic.append(made)
         return made

@@ -28,6 +28,8 @@ class Traffic:
     rate: float = 50
     patience: float = 10
     name: str = "users"
+    header: str = ""
+    """One more header of their requests, such as `x-haul: long`."""
     _records: list[Answer] = field(default_factory=list)
     _summary: dict[str, Any] = field(default_factory=dict)
 
@@ -51,6 +53,7 @@ class Traffic:
             f"--rate={self.rate:g}",
             f"--timeout={self.patience:g}",
             "--records",
+            *([f"--header={self.header}"] if self.header else []),
         )
         self._jobs.wait_until_ready(self.name)
         self._follower = Follower(

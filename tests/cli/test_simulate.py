@@ -51,6 +51,45 @@ def test_a_version_that_refuses_what_stable_accepts_is_rolled_back() -> None:
     assert beyond["badLimits"] == {"errors": 0.002}
 
 
+LONG_HAUL = ("--target", "95%", "--errors", "3%", "--stable-errors", "1%", "--min-step", "1m")
+
+
+def test_a_version_that_is_bad_for_a_slice_alone_is_rolled_back_with_its_objective() -> None:
+    part = ("--slice", "10%", "--slice-target", "97%", "--slice-errors", "30%")
+
+    sliced, whole = ends(*LONG_HAUL, *part), ends(*LONG_HAUL)
+
+    assert sliced["ends"]["RolledBack"] >= 19
+    assert whole["ends"]["Promoted"] >= 19
+    # They are among those of all requests: whoever is harmed is counted once.
+    assert sliced["badAnswers"]["median"] < whole["badAnswers"]["median"]
+    # A Guard delays nothing.
+    same = ends(*LONG_HAUL, *part[:-1], "3%")
+    assert abs(same["promotionSeconds"]["median"] - whole["promotionSeconds"]["median"]) <= 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ("--slice", "10%", "--slice-errors", "30%", "--errors", "1%"),
+            "--errors: found 1 %, and 30 % of a slice of 10 %; write 3 % to 93 %",
+        ),
+        (
+            ("--slice", "50%", "--stable-slice-errors", "10%", "--stable-errors", "1%"),
+            "--stable-errors: found 1 %",
+        ),
+        (("--slice-errors", "1%"), "--slice-errors needs --slice, such as --slice 5%"),
+        (("--slice", "100%"), "write more than 0% and less than 100%"),
+    ],
+)
+def test_a_slice_that_cannot_be_is_refused(arguments: tuple[str, ...], words: str) -> None:
+    result = run("--rate", "50", *FEW, *arguments)
+
+    assert result.exit_code == 2
+    assert words in " ".join(result.output.split())
+
+
 def test_a_longer_tail_is_rolled_back_where_nobody_promised_a_time() -> None:
     longer, same = ends("--errors", "0.02%", "--tail", "12%"), ends("--errors", "0.02%")
 

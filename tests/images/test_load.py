@@ -186,3 +186,12 @@ def test_a_load_without_bounds_is_refused() -> None:
 
     assert asyncio.run(refused("--requests=1000001")) == 2
     assert asyncio.run(refused("--requests=10", "--rate=2001")) == 2
+
+
+def test_requests_have_one_more_header_where_it_is_asked_for() -> None:
+    async def echoes(_: int, request: web.Request) -> web.StreamResponse:
+        return web.Response(status=200 if request.headers.get("x-haul") == "long" else 500)
+
+    options = ("--requests=3", "--rate=100")
+    assert run(echoes, *options, "--header=x-haul: long").code == 0
+    assert run(echoes, *options).code == 1

@@ -94,6 +94,18 @@ def test_a_hung_model_takes_requests_and_looks_healthy() -> None:
     assert 'model_answers_total{mirrored="false",version="7"} 0.0' in metrics
 
 
+def test_requests_about_long_flights_may_fail_more_often_than_others() -> None:
+    async def both() -> list[set[int]]:
+        async with model(LONG_ERRORS="1") as session:
+            found = []
+            for haul in ("long", "short"):
+                async with session.post("/predict", headers={"x-haul": haul}) as answer:
+                    found.append({answer.status})
+            return found
+
+    assert asyncio.run(both()) == [{500}, {200}]
+
+
 def test_latency_is_added_to_every_answer() -> None:
     async def slow() -> float:
         async with model(LATENCY="0.2") as session:

@@ -24,9 +24,11 @@ def _recording(
     copies: float = 0,
     users_from: float = 0,
     jobs: tuple[str, ...] = ("models",),
+    long_haul: tuple[float, float] = (0, 0),
 ) -> Path:
     """A rollout with steady traffic: requests, bad ones and slow ones per second of a candidate.
 
+    `long_haul` are the candidate's requests of a slice per second, and bad ones among them.
     Stable answers 50 requests per second without fault. `copies` per second reach the shadow
     listener from the start, users come after `users_from` seconds.
     """
@@ -71,6 +73,12 @@ def _recording(
                 write(revision, job, RQ + metric, listener, good + bad + slow)
             write(revision, job, f"{RQ}rx_reset", listener, 0.0)
             write(revision, job, f"{RQ}xx", listener, bad, envoy_response_code_class="5")
+            if any(long_haul):
+                asked, failed = long_haul if listener == "live" else (0.0, 0.0)
+                part = {"envoy_slice": "long-haul"}
+                write(revision, job, "envoy_slice_total", listener, asked, **part)
+                failed = failed if revision == "m-2" else 0.0
+                write(revision, job, "envoy_slice_failed", listener, failed, **part)
             for edge in ("299", "379.0"):
                 write(revision, job, f"{RQ}time_bucket", listener, good + bad, le=edge)
     with path.open("w") as file:
@@ -116,6 +124,22 @@ def test_a_slow_version_is_rolled_back_by_its_latency(tmp_path: Path) -> None:
     assert _whats(_replay(path, "--target", "99%", "-o", "jsonl"))[-1] == "Promoted"
     timed = _replay(path, "--target", "99%", "--within", "300ms", "-o", "jsonl")
     assert _whats(timed)[-1] == "RolledBack"
+
+
+def test_a_slice_that_was_counted_is_judged_and_no_other_is(tmp_path: Path) -> None:
+    path = _recording(tmp_path / "a.jsonl", candidate=(48.5, 1.5, 0), long_haul=(5, 1.5))
+
+    whole = _replay(path, "--target", "95%", "-o", "jsonl")
+    sliced = _replay(path, "--target", "95%", "--slice", "long-haul", "-o", "jsonl")
+    other = _replay(path, "--slice", "short-haul")
+    none = _replay(_recording(tmp_path / "b.jsonl"), "--slice", "long-haul")
+
+    assert _whats(whole)[-1] == "Promoted"
+    assert _whats(sliced)[-1] == "RolledBack"
+    assert "of slice long-haul" in sliced.output
+    assert (other.exit_code, none.exit_code) == (2, 2)
+    assert "found 'short-haul', write long-haul" in " ".join(other.output.split())
+    assert "the samples have no slice" in " ".join(none.output.split())
 
 
 def test_shadow_comes_before_the_canary(tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ class Load:
         """Read what to send from the command line's arguments."""
         self._arguments = arguments
         self._headers = {"Host": arguments.host} if arguments.host else {}
+        if arguments.header:
+            name, _, value = arguments.header.partition(":")
+            self._headers[name.strip()] = value.strip()
         self._ending = asyncio.Event()
         self.records: list[Record] = []
 
@@ -138,6 +141,7 @@ def main() -> int:
     parser.add_argument("--url", required=True, help="where to send the requests")
     parser.add_argument("--method", default="POST", choices=("GET", "POST"))
     parser.add_argument("--host", default="", help="Host header, when it differs from the URL's")
+    parser.add_argument("--header", default="", help="one more header, such as 'x-haul: long'")
     parser.add_argument("--requests", type=int, required=True, help="how many, at most a million")
     parser.add_argument("--rate", type=float, default=50, help="requests per second, at most 2,000")
     parser.add_argument("--seconds", type=float, default=3600, help="how long, at most")

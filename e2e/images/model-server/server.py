@@ -6,6 +6,7 @@ content: a gateway may or may not change the Host of a copy. Settings come from 
 MODEL_VERSION  names the version in answers and metrics.
 PORT           where users' requests arrive (8080); SHADOW_PORT where copies do (8081).
 ERRORS         share of requests answered with 500, such as 0.05; each is drawn at random.
+LONG_ERRORS    the same of requests with the header `x-haul: long`, in place of ERRORS.
 REFUSES        share of requests answered with 422, drawn likewise.
 SLOW           share of requests whose answer takes a second, drawn likewise.
 SEED           makes the draws the same in every run (0).
@@ -30,6 +31,7 @@ VERSION = os.environ.get("MODEL_VERSION", "unknown")
 PORT = int(os.environ.get("PORT", "8080"))
 SHADOW_PORT = int(os.environ.get("SHADOW_PORT", "8081"))
 ERRORS = float(os.environ.get("ERRORS", "0"))
+LONG_ERRORS = float(os.environ.get("LONG_ERRORS", str(ERRORS)))
 REFUSES = float(os.environ.get("REFUSES", "0"))
 SLOW = float(os.environ.get("SLOW", "0"))
 LATENCY = float(os.environ.get("LATENCY", "0"))
@@ -68,15 +70,16 @@ async def predict(request: web.Request) -> web.Response:
         os._exit(CRASHED)
     return web.json_response(
         {"model_version": VERSION, "bytes": len(body)},
-        status=_status(DRAWS.random()),
+        status=_status(DRAWS.random(), is_long=request.headers.get("x-haul") == "long"),
         headers={"x-model-version": VERSION},
     )
 
 
-def _status(drawn: float) -> int:
-    if drawn < ERRORS:
+def _status(drawn: float, *, is_long: bool) -> int:
+    errors = LONG_ERRORS if is_long else ERRORS
+    if drawn < errors:
         return 500
-    return 422 if drawn < ERRORS + REFUSES else 200
+    return 422 if drawn < errors + REFUSES else 200
 
 
 async def healthy(_: web.Request) -> web.Response:

@@ -13,14 +13,16 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemaining
 
 from model_rollouts.cli.prometheus_file import prometheus
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import CERTIFICATES, DURATION, TIME, WARMUP, judging
+from model_rollouts.cli.types import CERTIFICATES, DURATION, PART_PERCENTAGE, TIME, WARMUP, judging
 from model_rollouts.decision import (
     Assurance,
     Compare,
     Dispersion,
     Judge,
     Objective,
+    Role,
     Rules,
+    Slice,
     breaker,
     errors,
     latency,
@@ -72,6 +74,20 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
 )
 @judging
 @click.option(
+    "--slice",
+    "slices",
+    multiple=True,
+    metavar="NAME",
+    help="Adds an errors objective on this slice, a Guard. Can be repeated.",
+)
+@click.option(
+    "--slice-target",
+    default="99%",
+    show_default=True,
+    type=PART_PERCENTAGE,
+    help="With --slice: share of its requests that must succeed.",
+)
+@click.option(
     "--assurance",
     default=Assurance.STANDARD.value,
     show_default=True,
@@ -113,6 +129,7 @@ def replay(**options: Any) -> None:
         --until 2026-11-22T15:00:00Z --record rollout.jsonl
     Judge them again with other objectives:
       model-rollouts replay rollout.jsonl --target 99% --within 300ms
+      model-rollouts replay rollout.jsonl --slice long-haul --slice-target 97%
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     try:
         samples = _samples(options)
@@ -181,6 +198,24 @@ def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge
         errors("errors", options["target"], assurance=assurance, compare=compare),
         breaker(),
     ]
+    for name in dict.fromkeys(options["slices"]):
+        if name not in (known := samples.slices()):
+            raise click.UsageError(
+                f"--slice: found '{name}', write {' or '.join(known)}"
+                if known
+                else f"--slice: found '{name}', and the samples have no slice: the revisions "
+                "counted none, or an earlier release recorded them"
+            )
+        objectives.append(
+            errors(
+                f"{name}-errors",
+                options["slice_target"],
+                assurance=assurance,
+                compare=compare,
+                role=Role.GUARD,
+                slice=Slice(name),
+            )
+        )
     if options["within"] is not None:
         edges = samples.thresholds()
         if not edges:

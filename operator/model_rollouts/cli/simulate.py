@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from model_rollouts.cli.types import DURATION, PERCENTAGE, judging
+from model_rollouts.cli.types import DURATION, PART_PERCENTAGE, PERCENTAGE, judging
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
-from model_rollouts.simulation.experiment import STABLE_TAIL, Scenario, Spread, Summary
+from model_rollouts.simulation.experiment import STABLE_TAIL, InSlice, Scenario, Spread, Summary
 from model_rollouts.simulation.experiment import simulate as play
 from model_rollouts.simulation.trial import End
 from model_rollouts.text import count, duration, percent, seconds
@@ -88,6 +88,30 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
     show_default=True,
     type=PERCENTAGE,
     help="Without --within: assumed share of the candidate's requests above stable's p99.",
+)
+@click.option(
+    "--slice",
+    "slice_share",
+    type=PART_PERCENTAGE,
+    help="Adds an errors objective on a slice, a Guard: share of all requests that are in it.",
+)
+@click.option(
+    "--slice-target",
+    default="99%",
+    show_default=True,
+    type=PART_PERCENTAGE,
+    help="With --slice: share of its requests that must succeed.",
+)
+@click.option(
+    "--slice-errors",
+    type=PERCENTAGE,
+    help="With --slice: assumed share of its requests that the candidate fails, among those of "
+    "--errors.  [default: --errors]",
+)
+@click.option(
+    "--stable-slice-errors",
+    type=PERCENTAGE,
+    help="With --slice: the same of stable.  [default: --stable-errors]",
 )
 @click.option(
     "--deadline",
@@ -168,6 +192,8 @@ def simulate(**options: Any) -> None:
       model-rollouts simulate --rate 50 --errors 0.02%
     A version with ten times the allowed errors, with a plot:
       model-rollouts simulate --rate 50 --errors 1% --plot bad.png
+    A version that is bad for one request in twenty alone:
+      model-rollouts simulate --rate 50 --target 98% --slice 5% --slice-errors 20%
     Errors and latency at low traffic:
       model-rollouts simulate --rate 2 --target 99% --within 300ms --slow 0.8%
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
@@ -181,6 +207,7 @@ def simulate(**options: Any) -> None:
             "canary, write 1 or more"
         )
     scenario = _scenario(options)
+    _require_possible(scenario)
     chosen = [a for a in Assurance if options["assurance"] in (ALL, a.value)]
     try:
         for assurance in chosen:
@@ -224,6 +251,47 @@ def _require_used() -> None:
             needs = "no --within" if is_timed else "--within, such as --within 300ms"
             raise click.UsageError(f"{option} needs {needs}")
 
+    of_slice = [
+        name
+        for name in ("slice_target", "slice_errors", "stable_slice_errors")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if of_slice and context.params["slice_share"] is None:
+        raise click.UsageError(
+            f"--{of_slice[0].replace('_', '-')} needs --slice, such as --slice 5%"
+        )
+
+
+def _in_slice(options: dict[str, Any], errors: float, stable_errors: float) -> InSlice | None:
+    if options["slice_share"] is None:
+        return None
+    inside, stable_inside = options["slice_errors"], options["stable_slice_errors"]
+    return InSlice(
+        share=options["slice_share"],
+        target=options["slice_target"],
+        errors=errors if inside is None else inside,
+        stable_errors=stable_errors if stable_inside is None else stable_inside,
+    )
+
+
+def _require_possible(scenario: Scenario) -> None:
+    """Refuse a slice with more, or fewer, failed requests than all requests can have."""
+    part = scenario.in_slice
+    if part is None:
+        return
+    for option, errors, inside in (
+        ("--errors", scenario.errors, part.errors),
+        ("--stable-errors", scenario.stable_errors, part.stable_errors),
+    ):
+        least = part.share * inside
+        most = least + 1 - part.share
+        if not least - 1e-12 <= errors <= most + 1e-12:
+            raise click.UsageError(
+                f"{option}: found {percent(errors)}, and {percent(inside)} of a slice of "
+                f"{percent(part.share)}; write {percent(least)} to {percent(most)}, of which the "
+                "slice's are a part"
+            )
+
 
 def _require_plotting(plot: Path) -> None:
     if plot.suffix not in PLOT_FORMATS:
@@ -245,13 +313,19 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         value: float | None = options[name]
         return default if value is None else value
 
+    failed, stable_failed = guess("errors", allowed / 2), guess("stable_errors", allowed / 2)
+    part = _in_slice(options, failed, stable_failed)
+    if part is not None and options["errors"] is None:
+        # Half of what is allowed, outside of the slice: its own come to that.
+        failed = part.share * part.errors + (1 - part.share) * failed
     return Scenario(
         target=options["target"],
         within=options["within"],
         share=options["share"],
         requests_per_second=options["rate"],
-        errors=guess("errors", allowed / 2),
-        stable_errors=guess("stable_errors", allowed / 2),
+        errors=failed,
+        stable_errors=stable_failed,
+        in_slice=part,
         slow=guess("slow", slow / 2),
         stable_slow=guess("stable_slow", slow / 2),
         steps=options["steps"],
@@ -349,6 +423,11 @@ def _promise(scenario: Scenario) -> str:
         )
     if scenario.within is None and scenario.tail != STABLE_TAIL:
         words += f"; above stable's p99: candidate {percent(scenario.tail)}"
+    if (part := scenario.in_slice) is not None:
+        words += (
+            f"; slice of {percent(part.share)}: {percent(part.target)} must succeed, "
+            f"candidate fails {percent(part.errors)}, stable {percent(part.stable_errors)}"
+        )
     words += f"; steps {', '.join(percent(step) for step in scenario.steps)}"
     if any(step.is_reduced for step in scenario.given_steps):
         given = ", ".join(percent(float(step.weight)) for step in scenario.given_steps[:-1])
@@ -382,6 +461,14 @@ def _as_json(scenario: Scenario, summaries: list[Summary], seed: int) -> dict[st
             "weights": [float(step.weight) for step in scenario.given_steps[:-1]],
             "refused": scenario.refused,
             "stableRefused": scenario.stable_refused,
+            "slice": None
+            if scenario.in_slice is None
+            else {
+                "share": scenario.in_slice.share,
+                "target": scenario.in_slice.target,
+                "errors": scenario.in_slice.errors,
+                "stableErrors": scenario.in_slice.stable_errors,
+            },
             "tail": scenario.tail if scenario.within is None else None,
             "seed": seed,
         },

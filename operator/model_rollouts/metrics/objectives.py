@@ -172,6 +172,10 @@ def _sliced(metric: str, slice: str) -> Counter:
     return Counter(f"{SLICE}_{metric}", ((SLICE, slice),), _HTTP)
 
 
+SLICED = tuple(Counter(f"{SLICE}_{metric}", listener_label=_HTTP) for metric in ("total", "failed"))
+"""What the proxy counts of the errors of all slices, for a recording."""
+
+
 def proxy_edge(threshold: float) -> float:
     """The bucket edge, in the proxy's milliseconds, that counts answers within `threshold` seconds.
 

@@ -9,6 +9,7 @@ from model_rollouts.metrics.objectives import (
     GIVEN_UP,
     SERVER_ERRORS,
     SESSIONS,
+    SLICED,
     THROTTLED,
     TIMED,
     WITHIN,
@@ -32,6 +33,7 @@ RECORDED = (
     THROTTLED,
     TIMED,
     WITHIN,
+    *SLICED,
 )
 """Both listeners and every bucket edge, so that other thresholds can be tried later."""
 

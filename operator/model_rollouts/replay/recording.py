@@ -15,7 +15,7 @@ from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.errors import InputError, require_name
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.histogram_edges import edge_of
-from model_rollouts.metrics.objectives import WITHIN, Template, proxy_threshold
+from model_rollouts.metrics.objectives import SLICE, SLICED, WITHIN, Template, proxy_threshold
 from model_rollouts.metrics.series import LabelNames, Sample, Series, read_series
 
 FORMAT = "model-rollouts samples"
@@ -94,6 +94,12 @@ class Recording:
             for edge in sorted(edge for edge in found if edge is not None)
             if 0 < edge < float("inf")
         )
+
+    def slices(self) -> tuple[str, ...]:
+        """The slices whose requests were counted, by name."""
+        total, _ = SLICED
+        found = {labels.get(SLICE, "") for labels, _ in self._by_metric.get(total.metric, ())}
+        return tuple(sorted(found - {""}))
 
     def write(self, file: TextIO) -> None:
         """Write header and series as JSON lines."""

@@ -19,6 +19,7 @@ from model_rollouts.decision import (
     Objective,
     Role,
     Rules,
+    Slice,
     Step,
     allowed_steps,
     at_deadline,
@@ -30,11 +31,12 @@ from model_rollouts.decision import (
     latency_against_stable,
     restarts,
 )
-from model_rollouts.simulation.traffic import draw_from
+from model_rollouts.simulation.traffic import Sliced, draw_from
 from model_rollouts.simulation.trial import End, Outcome, run_trial
 
 ERRORS = "errors"
 LATENCY = "latency"
+IN_SLICE = "slice-errors"
 REFUSED = "client-errors"
 TAIL = "latency-against-stable"
 
@@ -43,6 +45,20 @@ WARM_SECONDS = 60.0
 
 STABLE_TAIL = 0.01
 """The share of stable's requests that is slower than its own p99."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InSlice:
+    """A part of the requests with an objective of its own, a Guard, and a guess of the truth.
+
+    `share` of all requests are in it; `target` of them must succeed, and `errors` and
+    `stable_errors` of them fail. They are among those of all requests.
+    """
+
+    share: float
+    target: float
+    errors: float
+    stable_errors: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +93,15 @@ class Scenario:
     refused: float = 0.0
     stable_refused: float = 0.0
     tail: float = STABLE_TAIL
+    in_slice: InSlice | None = None
+
+    def outside(self, errors: float, in_slice: float) -> float:
+        """The share of failed requests outside of the slice, where `errors` of all fail.
+
+        Negative where the slice alone makes more, and above 1 where the rest cannot make as many.
+        """
+        share = 0.0 if self.in_slice is None else self.in_slice.share
+        return (errors - share * in_slice) / (1 - share)
 
     @cached_property
     def given_steps(self) -> tuple[Step, ...]:
@@ -92,6 +117,17 @@ class Scenario:
             restarts(),
             breaker(),
         ]
+        if self.in_slice is not None:
+            made.append(
+                errors(
+                    IN_SLICE,
+                    self.in_slice.target,
+                    assurance=assurance,
+                    compare=self.compare,
+                    role=Role.GUARD,
+                    slice=Slice("slice"),
+                )
+            )
         within = 1.0 if self.within is None else self.within
         # The operator writes the edges of its own proxies at the thresholds.
         edges = (within, 1.25 * within)
@@ -201,6 +237,15 @@ def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Itera
         REFUSED: scenario.stable_refused,
         TAIL: STABLE_TAIL,
     }
+    sliced = None
+    if (part := scenario.in_slice) is not None:
+        sliced = Sliced(IN_SLICE, part.share, (ERRORS, "breaker"))
+        for shares, errors, inside in (
+            (candidate, scenario.errors, part.errors),
+            (stable, scenario.stable_errors, part.stable_errors),
+        ):
+            shares |= dict.fromkeys(sliced.whole, scenario.outside(errors, inside))
+            shares[IN_SLICE] = inside
     for _ in range(trials):
         outcome = run_trial(
             judge,
@@ -211,6 +256,7 @@ def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Itera
                 scenario.scrape,
                 candidate,
                 stable,
+                sliced,
             ),
             look=scenario.scrape,
             min_step=scenario.min_step,

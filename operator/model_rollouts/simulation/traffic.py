@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from model_rollouts.decision import Counts, Objective, Sample
 from model_rollouts.simulation.looks import Draw
@@ -48,6 +49,14 @@ def binomial(rng: random.Random, total: int, share: float) -> int:
     return bad
 
 
+class Sliced(NamedTuple):
+    """A part of the requests: the objective on it, its share, and those on all requests' errors."""
+
+    name: str
+    share: float
+    whole: tuple[str, ...]
+
+
 def draw_from(
     rng: random.Random,
     objectives: tuple[Objective, ...],
@@ -55,10 +64,12 @@ def draw_from(
     look: float,
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
+    sliced: Sliced | None = None,
 ) -> Draw:
     """Counts of each look; the shares are the true bad shares by objective name.
 
-    Objectives of restarts are left out: they have no requests.
+    Objectives of restarts are left out: they have no requests. With `sliced` the failed requests in
+    the slice are among those of `sliced.whole`, whose shares are of the requests outside of it.
     """
     counted = [objective for objective in objectives if not objective.is_rate]
 
@@ -67,9 +78,22 @@ def draw_from(
         far = binomial(rng, bad, FAR_SHARE) if objective.kind.traits.has_far_edge else 0
         return Counts(total, bad, bad, far)
 
+    def arm(total: int, shares: Mapping[str, float]) -> dict[str, Counts]:
+        assert sliced is not None
+        inside = binomial(rng, total, sliced.share)
+        failed = binomial(rng, inside, shares[sliced.name])
+        outside = binomial(rng, total - inside, shares[sliced.whole[0]])
+        found = {each: Counts.of(total, failed + outside) for each in sliced.whole}
+        found[sliced.name] = Counts.of(inside, failed)
+        others = (o for o in counted if o.name not in found)
+        return found | {o.name: counts(o, total, shares[o.name]) for o in others}
+
     def draw(start: float, weight: float) -> dict[str, Sample]:
         total = poisson(rng, requests_per_second * look * weight)
         stable_total = poisson(rng, requests_per_second * look * (1 - weight))
+        if sliced is not None:
+            one, other = arm(total, candidate), arm(stable_total, stable)
+            return {o.name: Sample(one[o.name], other[o.name]) for o in counted}
         return {
             o.name: Sample(
                 counts(o, total, candidate[o.name]), counts(o, stable_total, stable[o.name])
