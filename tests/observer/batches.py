@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from model_rollouts.observer.capture.messages import Batch
@@ -41,6 +41,9 @@ def entry(
     flags: Sequence[str] = (),
     answered_by: str = "model",
     timing: str | None = None,
+    path: str = "",
+    sent_headers: Mapping[str, str] | None = None,
+    got_headers: Mapping[str, str] | None = None,
 ) -> Any:
     """Add an entry to a batch: bodies that are None were not captured.
 
@@ -48,6 +51,13 @@ def entry(
     """
     made = batch.http_logs.log_entry.add()
     made.request.request_id = request_id.encode()
+    made.request.path = path.encode()
+    for headers, of in (
+        (made.request.request_headers, sent_headers),
+        (made.response.response_headers, got_headers),
+    ):
+        for name, value in (of or {}).items():
+            headers.add(key=name.encode(), value=value.encode())
     made.response.response_code.value = status
     if prediction_id:
         made.response.response_headers.add(key=b"x-prediction-id", value=prediction_id.encode())

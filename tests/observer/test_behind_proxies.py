@@ -38,6 +38,9 @@ CLOSES, STOPS, WAITS = (6, 16, 26), (7,), (8, 18)
 """Requests on which the candidate closes the connection before and within its answer, and those
 that it answers only once whoever mirrors has left."""
 
+BINARY = range(1, 100, 10)
+"""Requests that the candidate answers with the same label in a binary tensor."""
+
 
 async def _stable(_: web.Request) -> web.StreamResponse:
     return web.Response(body=answer("cat"), content_type="application/json")
@@ -68,6 +71,11 @@ async def _candidate(request: web.Request) -> web.StreamResponse:
         return begun
     if number in LEAVES_OUT:
         return web.json_response({"outputs": []})
+    if number in BINARY:
+        text = b'{"outputs":[{"name":"species","shape":[1],"datatype":"BYTES",'
+        text += b'"parameters":{"binary_data_size":7}}]}'
+        headers = {"Inference-Header-Content-Length": f"{len(text)}"}
+        return web.Response(body=text + b"\3\0\0\0cat", headers=headers)
     return web.Response(body=answer("dog" if number in OTHERWISE else "cat"))
 
 

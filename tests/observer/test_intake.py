@@ -151,6 +151,20 @@ def test_a_candidate_that_answers_otherwise_disagrees(
     assert [(each.request_id, each.stable) for each in cases] == [("a", None)] * disagreements
 
 
+def test_answers_are_read_as_the_protocol_at_their_path() -> None:
+    class_ = Comparison("cccccccc", "Label", "class")
+    world = spoken(class_)
+    path = "/v1/models/iris:predict"
+    for request_id, theirs in (("a", b"cat"), ("b", b"dog")):
+        got = b'{"predictions": [{"class": "%b"}]}'
+        world.comes(STABLE_POD, request_id, ord(request_id), path=path, got=got % b"cat")
+        world.comes(CANDIDATE_POD, request_id, ord(request_id), path=path, got=got % theirs)
+
+    labels = {"comparison": "cccccccc", "slice": "", "modelrollouts_revision": CANDIDATE}
+    assert world.value("pairs_total", **labels) == 2
+    assert world.value("disagreements_total", **labels) == 1
+
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "same": {"got": answer("cat")},
     "other": {"got": answer("dog")},

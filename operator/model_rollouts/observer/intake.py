@@ -23,9 +23,9 @@ from model_rollouts.observer.exporter.counters import Counters, Revision
 from model_rollouts.observer.identity import Speaker
 from model_rollouts.observer.pairing import Half, Met, Pair, Pairs, Taken
 from model_rollouts.observer.protocols import (
-    PROTOCOLS,
     Tensor,
     UnreadableError,
+    protocol_of,
     row_count,
     unpacked,
 )
@@ -42,8 +42,6 @@ OTHER_SLICE = "other"
 
 LONGEST_SHOWN = 200
 """Characters of a text that a worst case shows."""
-
-_PROTOCOL = PROTOCOLS["OpenInferenceV2"]
 
 
 class _Read(NamedTuple):
@@ -401,7 +399,8 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
     if outcome is Outcome.ANSWERED and record.answer is not None and wanted != frozenset():
         try:
             text = unpacked(record.answer.data, is_base64=record.answer.is_base64)
-            outputs = _PROTOCOL.read_answer(text, wanted)
+            protocol = protocol_of(record.path, text)
+            outputs = protocol.read_answer(text, wanted, record.answer_header)
             row_count(outputs)
         except UnreadableError:
             outcome, outputs = Outcome.UNREADABLE, []
@@ -414,7 +413,8 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
     if settings.inputs != frozenset() and record.request is not None and not record.request.is_cut:
         try:
             text = unpacked(record.request.data, is_base64=record.request.is_base64)
-            inputs = _PROTOCOL.read_request(text, settings.inputs)
+            protocol = protocol_of(record.path, text)
+            inputs = protocol.read_request(text, settings.inputs, record.request_header)
             if outputs and row_count(inputs) != row_count(outputs):
                 raise UnreadableError("inputs and outputs have different numbers of rows")
         except UnreadableError:

@@ -34,6 +34,26 @@ def test_an_entry_is_read() -> None:
     assert record.answer is not None and not record.answer.is_cut
 
 
+def test_path_and_headers_are_found() -> None:
+    length = "inference-header-content-length"
+    made = entry(
+        Batch(),
+        "r",
+        1,
+        path="/v2/models/iris/infer?a=b",
+        sent_headers={length: "7"},
+        got_headers={"content-type": "text/plain", length: "9"},
+        prediction_id="p",
+    )
+
+    record = record_of(made)
+
+    assert (record.path, record.prediction_id) == (b"/v2/models/iris/infer?a=b", "p")
+    assert record.request_header(length.encode()) == b"7"
+    assert record.answer_header(length.encode()) == b"9"
+    assert record.answer_header(b"server") == b""
+
+
 def test_a_request_that_was_not_sampled_has_no_number_and_no_body() -> None:
     record = record_of(entry(Batch(), "r", None))
 

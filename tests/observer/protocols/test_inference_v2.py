@@ -19,9 +19,9 @@ from model_rollouts.observer.protocols import (
     row_count,
     unpacked,
 )
+from tests.observer.protocols.hostile import ANYTHING, CORPUS, is_read_or_refused
 
-CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.json"))
-"""Hostile bodies: each is read or refused with a reason, in bounded time and memory."""
+V2 = PROTOCOLS["OpenInferenceV2"]
 
 
 def body(data: Any, shape: list[int], datatype: str = "FP64", name: str = "x") -> bytes:
@@ -30,8 +30,8 @@ def body(data: Any, shape: list[int], datatype: str = "FP64", name: str = "x") -
 
 
 def read(text: bytes, wanted: Collection[str] | None = None) -> list[Tensor]:
-    request = PROTOCOLS["OpenInferenceV2"].read_request(text, wanted)
-    assert PROTOCOLS["OpenInferenceV2"].read_answer(text, wanted) == request
+    request = V2.read_request(text, wanted)
+    assert V2.read_answer(text, wanted) == request
     return request
 
 
@@ -105,7 +105,7 @@ def test_only_what_is_wanted_is_read() -> None:
     ],
 )
 def test_a_body_that_is_wrong_is_refused_with_the_reason(text: bytes, told: str) -> None:
-    for read_it in PROTOCOLS["OpenInferenceV2"]:
+    for read_it in (V2.read_request, V2.read_answer):
         with pytest.raises(UnreadableError, match=told) as refused:
             read_it(text, None)
         assert len(str(refused.value)) < 500
@@ -119,7 +119,7 @@ def test_lists_within_ten_thousand_lists_are_refused(where: str) -> None:
     text = f'{{"inputs": [{tensor}, "parameters": {part.get("beside", "0")}}}]}}'.encode()
 
     with pytest.raises(UnreadableError):
-        PROTOCOLS["OpenInferenceV2"].read_request(text, None)
+        V2.read_request(text, None)
 
 
 def test_a_million_columns_are_read_or_refused_by_their_number() -> None:
@@ -133,7 +133,7 @@ def test_a_million_columns_are_read_or_refused_by_their_number() -> None:
     ).encode()
 
     with pytest.raises(UnreadableError, match="found 9,999 tensors"):
-        PROTOCOLS["OpenInferenceV2"].read_request(many, None)
+        V2.read_request(many, None)
     (wide,) = read(body([0] * 1_000_000, [1, 1_000_000], "INT8"))
     assert (wide.rows, wide.width) == (1, 1_000_000)
 
@@ -170,28 +170,12 @@ def test_what_cannot_be_unpacked_is_refused(packed: bytes, is_base64: bool, told
         unpacked(packed, is_base64=is_base64)
 
 
-def is_read_or_refused(text: bytes) -> None:
-    for read_it in PROTOCOLS["OpenInferenceV2"]:
-        try:
-            tensors = read_it(text, None)
-        except UnreadableError as error:
-            assert str(error)
-        else:
-            for each in tensors:
-                assert len(each.values) == each.rows * each.width
-                assert each.rows <= len(each.values)
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_corpus_is_read_or_refused(path: Path, protocol: str) -> None:
+    is_read_or_refused(PROTOCOLS[protocol], path.read_bytes())
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
-def test_the_corpus_is_read_or_refused(path: Path) -> None:
-    is_read_or_refused(path.read_bytes())
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=12,
-)
 TENSOR = st.fixed_dictionaries(
     {
         "name": st.text(max_size=5) | ANYTHING,
@@ -209,7 +193,7 @@ TENSOR = st.fixed_dictionaries(
 def test_whatever_comes_is_read_or_refused(tensors: list[Any], cut: int) -> None:
     text = json.dumps({"inputs": tensors, "outputs": tensors}).encode()
 
-    is_read_or_refused(text[: len(text) - cut])
+    is_read_or_refused(V2, text[: len(text) - cut])
 
 
 @settings(max_examples=40, deadline=None)

@@ -59,7 +59,8 @@ _MESSAGES: dict[str, str] = {
     "AccessLogCommon": "start_time 5 Time, time_to_last_upstream_rx_byte 10 Time, "
     "time_to_last_downstream_tx_byte 12 Time, upstream_cluster 15 bytes, "
     "response_flags 16 ResponseFlags, metadata 17 Metadata, duration 23 Time",
-    "HTTPRequestProperties": "request_id 9 bytes, request_body_bytes 12 uint64",
+    "HTTPRequestProperties": "path 5 bytes, request_id 9 bytes, request_body_bytes 12 uint64, "
+    "request_headers 13 *Header",
     "HTTPResponseProperties": "response_code 1 UInt32Value, response_body_bytes 3 uint64, "
     "response_headers 4 *Header",
     "ResponseFlags": ", ".join(f"{name} {number} bool" for name, (number, _) in FLAGS.items()),

@@ -1,5 +1,6 @@
 """One entry of a batch as a record: what was asked and answered, and what became of it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -64,8 +65,24 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     answer_length: int
     request: Body | None
     answer: Body | None
+    entry: Any
+    """The HTTPAccessLogEntry, for what few records are asked for."""
     server_timing: str = ""
     """The header of that name, "" for none; it is not read here."""
+
+    @property
+    def path(self) -> bytes:
+        """The path with its query, as the model got it."""
+        path: bytes = self.entry.request.path
+        return path
+
+    def request_header(self, name: bytes) -> bytes:
+        """The value of a header that proxies log, empty when it is not there."""
+        return _value(self.entry.request.request_headers, name)
+
+    def answer_header(self, name: bytes) -> bytes:
+        """The value of a header that proxies log, empty when it is not there."""
+        return _value(self.entry.response.response_headers, name)
 
 
 def record_of(entry: Any) -> Record:
@@ -108,8 +125,17 @@ def record_of(entry: Any) -> Record:
         min(response.response_body_bytes, LARGEST_SEQUENCE) if answer is None else answer.length,
         request,
         answer,
+        entry,
         headers.get(_TIMING, b"").decode(errors="replace"),
     )
+
+
+def _value(headers: Iterable[Any], name: bytes) -> bytes:
+    for each in headers:
+        if each.key == name:
+            value: bytes = each.value
+            return value
+    return b""
 
 
 def _answered_by(status: int, common: Any, *, is_broken_off: bool) -> str:

@@ -1,6 +1,6 @@
 """Bodies of requests and answers to rows of values: one module and one row of the table each."""
 
-from model_rollouts.observer.protocols.catalogue import PROTOCOLS, Protocol
+from model_rollouts.observer.protocols.catalogue import PROTOCOLS, Protocol, protocol_of
 from model_rollouts.observer.protocols.tensors import Tensor, UnreadableError, Value, row_count
 from model_rollouts.observer.protocols.unpack import LARGEST_BODY, unpacked
 
@@ -11,6 +11,7 @@ __all__ = [
     "Tensor",
     "UnreadableError",
     "Value",
+    "protocol_of",
     "row_count",
     "unpacked",
 ]

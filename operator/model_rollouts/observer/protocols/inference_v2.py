@@ -1,8 +1,7 @@
 """The Open Inference Protocol V2 in JSON: flat and nested data, several rows, several tensors.
 
 https://github.com/kserve/open-inference-protocol. The first dimension of a tensor counts the rows.
-Numbers that JSON does not have (NaN, Infinity) and those that no double holds are refused, as is
-binary data: its tensors carry no `data`.
+Numbers that JSON does not have (NaN, Infinity) and those that no double holds are refused.
 """
 
 import math
@@ -11,15 +10,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from model_rollouts.observer.protocols.tensors import Tensor, UnreadableError, Value, told
+from model_rollouts.observer.protocols.tensors import (
+    MOST_DIMENSIONS,
+    MOST_TENSORS,
+    Tensor,
+    UnreadableError,
+    Value,
+    checked,
+    no_json,
+    told,
+)
 
-MOST_DIMENSIONS = 8
-MOST_TENSORS = 4_096
-LONGEST_NAME = 128
-"""Characters of a tensor's name; the schema of a table keeps names."""
 
+class JsonTensor(msgspec.Struct, gc=False):
+    """A tensor as it is written, its data not yet read."""
 
-class _Tensor(msgspec.Struct, gc=False):
     name: str
     shape: list[int]
     datatype: str
@@ -27,11 +32,11 @@ class _Tensor(msgspec.Struct, gc=False):
 
 
 class _Request(msgspec.Struct, gc=False):
-    inputs: list[_Tensor]
+    inputs: list[JsonTensor]
 
 
 class _Answer(msgspec.Struct, gc=False):
-    outputs: list[_Tensor]
+    outputs: list[JsonTensor]
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
@@ -66,7 +71,7 @@ def read_request(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
     try:
         tensors = _REQUEST.decode(body).inputs
     except (ValueError, RecursionError) as error:
-        raise _unreadable(error) from None
+        raise no_json(error) from None
     return _read(tensors, wanted)
 
 
@@ -75,47 +80,46 @@ def read_answer(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
     try:
         tensors = _ANSWER.decode(body).outputs
     except (ValueError, RecursionError) as error:
-        raise _unreadable(error) from None
+        raise no_json(error) from None
     return _read(tensors, wanted)
 
 
-def _unreadable(error: Exception) -> UnreadableError:
-    if isinstance(error, RecursionError):
-        return UnreadableError("JSON is nested too deeply")
-    return UnreadableError(f"JSON: {str(error)[:300]}")
-
-
-def _read(tensors: Sequence[_Tensor], wanted: Collection[str] | None) -> list[Tensor]:
+def _read(tensors: Sequence[JsonTensor], wanted: Collection[str] | None) -> list[Tensor]:
     if len(tensors) > MOST_TENSORS:
         raise UnreadableError(f"found {len(tensors):,} tensors, at most {MOST_TENSORS:,} are read")
     chosen = [each for each in tensors if wanted is None or each.name in wanted]
-    if len({each.name for each in chosen}) < len(chosen):
-        raise UnreadableError("two tensors have the same name")
-    return [_tensor(each) for each in chosen]
+    checked([each.name for each in chosen])
+    return [read_tensor(each) for each in chosen]
 
 
-def _tensor(tensor: _Tensor) -> Tensor:
+def read_tensor(tensor: JsonTensor) -> Tensor:
+    """The tensor with its data in JSON; raises UnreadableError."""
     name, shape = tensor.name, tensor.shape
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise UnreadableError(
-            f"tensor {told(name)}: its name has {len(name):,} characters, 1 to {LONGEST_NAME} are "
-            "read"
-        )
     kind = _KINDS.get(tensor.datatype)
     if kind is None:
         raise UnreadableError(f"tensor {told(name)}: found datatype {told(tensor.datatype)}")
-    if len(shape) > MOST_DIMENSIONS or any(each < 0 for each in shape):
-        raise UnreadableError(f"tensor {told(name)}: found shape {told(str(shape[:9]))}")
+    check_shape(name, shape)
     data = bytes(tensor.data).lstrip(_SPACE)
     if not data:
-        raise UnreadableError(f"tensor {told(name)}: found no data; binary data is not read")
+        raise UnreadableError(f"tensor {told(name)}: found no data")
     try:
         if data[1:].lstrip(_SPACE).startswith(b"["):
             values = _flattened(_NESTED.decode(data), shape, kind.types, name)
         else:
             values = kind.flat.decode(data)
     except (ValueError, RecursionError) as error:
-        raise UnreadableError(f"tensor {told(name)}: {_unreadable(error)}") from None
+        raise UnreadableError(f"tensor {told(name)}: {no_json(error)}") from None
+    return shaped(name, shape, values, is_text=kind is _TEXTS)
+
+
+def check_shape(name: str, shape: Sequence[int]) -> None:
+    """Raises UnreadableError when no tensor has this shape."""
+    if len(shape) > MOST_DIMENSIONS or any(each < 0 for each in shape):
+        raise UnreadableError(f"tensor {told(name)}: found shape {told(str(shape[:9]))}")
+
+
+def shaped(name: str, shape: Sequence[int], values: Sequence[Value], *, is_text: bool) -> Tensor:
+    """The tensor of these values; raises UnreadableError when they are not of its shape."""
     if len(values) != math.prod(shape):
         raise UnreadableError(
             f"tensor {told(name)}: found {len(values):,} values, its shape says {told(str(shape))}"
@@ -124,7 +128,7 @@ def _tensor(tensor: _Tensor) -> Tensor:
     if rows > len(values):
         # A shape such as [10000000000, 0] needs no values at all.
         raise UnreadableError(f"tensor {told(name)}: found {rows:,} rows without values")
-    return Tensor(name, rows, width, values, kind is _TEXTS)
+    return Tensor(name, rows, width, values, is_text)
 
 
 def _flattened(

@@ -1,10 +1,18 @@
 """What every protocol reads a body into: named blocks of values, a line of values for each row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 Value = float | int | bool | str
 """One number, truth or text."""
+
+MOST_DIMENSIONS = 8
+MOST_TENSORS = 4_096
+LONGEST_NAME = 128
+"""Characters of a tensor's name; the schema of a table keeps names."""
+
+Header = Callable[[bytes], bytes]
+"""The name of a header of a body's message, in small letters, to its value; empty for none."""
 
 LONGEST_TOLD = 80
 """Characters of a body that an error repeats."""
@@ -37,6 +45,32 @@ def row_count(tensors: Iterable[Tensor]) -> int:
         found = ", ".join(str(each) for each in sorted(counts)[:5])
         raise UnreadableError(f"tensors have different numbers of rows: {found}")
     return counts.pop() if counts else 0
+
+
+def no_header(_: bytes) -> bytes:
+    """Of a message that has none."""
+    return b""
+
+
+def checked(names: Sequence[str]) -> None:
+    """Raises UnreadableError when these are no names of tensors of one body."""
+    if len(names) > MOST_TENSORS:
+        raise UnreadableError(f"found {len(names):,} tensors, at most {MOST_TENSORS:,} are read")
+    for each in names:
+        if not 0 < len(each) <= LONGEST_NAME:
+            raise UnreadableError(
+                f"tensor {told(each)}: its name has {len(each):,} characters, 1 to {LONGEST_NAME} "
+                "are read"
+            )
+    if len(set(names)) < len(names):
+        raise UnreadableError("two tensors have the same name")
+
+
+def no_json(error: Exception) -> UnreadableError:
+    """What a decoder of JSON raised, as it is told."""
+    if isinstance(error, RecursionError):
+        return UnreadableError("JSON is nested too deeply")
+    return UnreadableError(f"JSON: {str(error)[:300]}")
 
 
 def told(text: str) -> str:
