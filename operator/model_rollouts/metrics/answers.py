@@ -73,14 +73,20 @@ class Counting:
     def _sort(
         self, query: Query, answer: Iterable[tuple[Series, Sequence[Sample] | Failed]]
     ) -> None:
+        place, key, found = ("", ""), "", Samples()
         for one, samples in answer:
-            key = self._owners.get((one.namespace, one.revision))
-            if key is None or key not in query.keys:
+            # Those of one revision mostly come together.
+            if one.revision != place[1] or one.namespace != place[0]:
+                place = one.namespace, one.revision
+                owner = self._owners.get(place)
+                key = owner if owner is not None and owner in query.keys else ""
+                found = self._series[key] if key else Samples()
+            if not key:
                 continue
             if isinstance(samples, Failed):
                 self._failed[key] = samples.message
             else:
-                self._series[key].append((one, samples))
+                found.append((one, samples))
 
     def _counted(self, key: str) -> Counted | Unavailable:
         self._done.add(key)

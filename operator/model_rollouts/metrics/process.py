@@ -283,6 +283,7 @@ class Process:
         added: list[tuple[int, int]] = []
         lost, fell = run is _Run.UNKNOWN, False
         cursors = self._cursors
+        is_likely = run is _Run.LIKELY
         for series, number in samples:
             if series.template.is_clock or isnan(number):
                 continue
@@ -302,7 +303,11 @@ class Process:
                 grown = value
             else:
                 slot = cursor.slot
-                if run is _Run.LIKELY and 2 * value <= cursor.value:
+                if cursor.held is None and value >= cursor.value:
+                    # Nearly always so, and then no call is needed for it.
+                    grown = value - cursor.value
+                    cursor.at, cursor.value = at, value
+                elif is_likely and 2 * value <= cursor.value:
                     grown = cursor.restart(at, value)
                 else:
                     grown = cursor.rise(at, value, flap_horizon)

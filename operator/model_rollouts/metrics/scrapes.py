@@ -126,26 +126,54 @@ class Scrapes:
     ) -> dict[str, _Scrapes]:
         since, until = span_ms
         found: dict[str, _Scrapes] = {}
-        after: dict[str, int] = {}
         marked: dict[str, set[tuple[int, str]]] = defaultdict(set)
+        readings: dict[tuple[str, str], _Reading] = {}
+        name, target, reading = "", "", _Reading({}, "", 0, 0)
         for each, samples in series:
-            name = each.process
-            scrapes = found.get(name)
-            if scrapes is None:
-                if samples and self._members.leaves_out(each, samples):
-                    continue
-                scrapes = found[name] = defaultdict(list)
-                process = known.get(name)
-                after[name] = since if process is None else max(since, process.counted_to)
-            begin, target, is_clock = after[name], each.target, each.template.is_clock
+            # Those of one process mostly come together.
+            if each.process != name or each.target != target or not name:
+                name, target = each.process, each.target
+                known_reading = readings.get((name, target))
+                if known_reading is None:
+                    scrapes = found.get(name)
+                    if scrapes is None:
+                        if samples and self._members.leaves_out(each, samples):
+                            name = ""
+                            continue
+                        scrapes = found[name] = defaultdict(list)
+                    process = known.get(name)
+                    after = since if process is None else max(since, process.counted_to)
+                    known_reading = _Reading(scrapes, target, after, until)
+                    readings[name, target] = known_reading
+                reading = known_reading
+            is_clock = each.template.is_clock
             for seconds, text in samples:
-                at = round(seconds * 1000)
-                if begin < at <= until:
-                    scrapes[at, target].append((each, _value(text, is_clock=is_clock)))
+                scrape = reading[seconds]
+                if scrape is not None:
+                    scrape.append((each, _value(text, is_clock=is_clock)))
                     if text == staleness.MARKER:
-                        marked[name].add((at, target))
+                        marked[name].add((round(seconds * 1000), target))
         for name, keys in marked.items():
             staleness.leave_out(found[name], keys)
+        return found
+
+
+class _Reading(dict[float, list[tuple[Series, float]] | None]):
+    """What is read of one target of a process: the scrape of each time (Unix seconds) in its span.
+
+    None for a time outside (`after_ms`, `until_ms`]. All series of a scrape have one time.
+    """
+
+    def __init__(self, scrapes: _Scrapes, target: str, after_ms: int, until_ms: int) -> None:
+        super().__init__()
+        self._scrapes = scrapes
+        self._target = target
+        self._span = after_ms, until_ms
+
+    def __missing__(self, seconds: float) -> list[tuple[Series, float]] | None:
+        after, until = self._span
+        at = round(seconds * 1000)
+        self[seconds] = found = self._scrapes[at, self._target] if after < at <= until else None
         return found
 
 

@@ -202,4 +202,7 @@ def _layout(arms: tuple[_Arm, ...], objectives: tuple[CountedObjective, ...]) ->
 
 def total_of(sums: Sum, increments: Sequence[int]) -> int:
     """The sum of the signed increments."""
-    return sum(sign * increments[slot] for slot, sign in sums)
+    total = 0
+    for slot, sign in sums:
+        total += sign * increments[slot]
+    return total

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 
 from model_rollouts.metrics.answers import Answer, Counting, Failed
@@ -69,6 +68,7 @@ class SampleReader:
         if self._clock() - self._turned >= GENERATION_S:
             self._cache.turn()
             self._turned = self._clock()
+        self._cache.begin()
         plan = self._intake.plan(requests, now_ms)
         counted: dict[str, Counted | Unavailable] = {}
         reading = _Reading(self._intake.counting(plan), counted)
@@ -119,12 +119,11 @@ class SampleReader:
         async with slots:
             try:
                 body = await self._ask(query.text, query.at_ms, query.namespace)
-                with _collector_paused():
-                    answer = self._cache.decode(query.templates, body)
+                with _COLLECTOR_PAUSED:
+                    # What was counted is not held until the others are answered.
+                    await reading.take(query, self._cache.decode(query.templates, body))
             except (QueryError, AnswerError) as error:
                 return Outcome(query, Failed(str(error)), error.smaller, root, is_split)
-            await reading.take(query, answer)
-        # What was counted is not held until the others are answered.
         return Outcome(query, (), None, root, is_split)
 
 
@@ -145,8 +144,7 @@ class _Reading:
 
     async def _count(self, found: Iterator[tuple[str, Counted | Unavailable]]) -> None:
         while True:
-            with _collector_paused():
-                some = dict(islice(found, AT_ONCE))
+            some = dict(islice(found, AT_ONCE))
             if not some:
                 return
             self._counted |= some
@@ -161,17 +159,27 @@ def _outage(asked: Sequence[Outcome]) -> str | None:
     return failures[0] if len(failures) == len(asked) and not (guilty and alone) else None
 
 
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the cycle collector away from a step that makes many objects and not one cycle.
+class _Pause:
+    """Keeps the cycle collector away while an answer is there, which has not one cycle.
 
-    It would walk the whole heap for every few hundred samples: more than half of a tick's CPU.
-    Nothing else runs meanwhile, for neither step waits.
+    It would walk all samples again and again: a fifth of a tick's CPU. What counts them lets others
+    have their turn and waits for nothing, so that it is a second at most; several may do so at once.
     """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
+
+    def __init__(self) -> None:
+        self._holders = 0
+        self._was_enabled = False
+
+    def __enter__(self) -> None:
+        if not self._holders:
+            self._was_enabled = gc.isenabled()
+            gc.disable()
+        self._holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._holders -= 1
+        if not self._holders and self._was_enabled:
             gc.enable()
+
+
+_COLLECTOR_PAUSED = _Pause()
