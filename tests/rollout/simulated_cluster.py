@@ -731,11 +731,10 @@ class World:
                 message = f"Prometheus scraped no pod of revision {arm.revision}"
                 findings.append(Finding(Reason.METRICS_UNAVAILABLE, arm.name, (), message))
             known = {each["name"] for each in stored_input(stored).get("slices", ())}
-            given = replace(given, sliced={n: s for n, s in given.sliced.items() if n in known})
-            tallies = {
-                each.name: given.tally(each, counted_ms(stored))
-                for each in request.rollout.objectives
-            }
+            if not given.sliced.keys() <= known:
+                given = replace(given, sliced={n: s for n, s in given.sliced.items() if n in known})
+            counted = counted_ms(stored)
+            tallies = {each.name: given.tally(each, counted) for each in request.rollout.objectives}
             warming = arm.listener is Listener.SHADOW and arm.revision in served.warming
             pods = 0 if blind else served.pods.get(arm.revision, 0)
             arms[arm.name] = ArmCounts(tallies, pods, 0, warming, int(served.observed))

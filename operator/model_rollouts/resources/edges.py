@@ -7,6 +7,7 @@ millisecond of the bin below, and for such an edge the label `le` says exactly w
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from model_rollouts.resources.errors import ResourceError
 
@@ -45,7 +46,8 @@ def bucket_edges(resource: str, thresholds_ms: Iterable[int]) -> tuple[int, ...]
     return tuple(sorted({bucket_edge(each) for each in (*LADDER_MS, *thresholds)}))
 
 
-def thresholds_ms(edges: Iterable[int]) -> tuple[int, ...]:
+@lru_cache(maxsize=256)
+def thresholds_ms(edges: tuple[int, ...]) -> tuple[int, ...]:
     """The thresholds that bucket edges count exactly, ascending, both in milliseconds."""
     return tuple(sorted(edge + 1 for edge in edges))
 

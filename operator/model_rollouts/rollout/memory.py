@@ -379,6 +379,15 @@ class Memory:
     accompanied: Mapping[str, str] = field(default_factory=dict)
     """The uid of the Service beside which an object was written last, by `Kind/name`."""
 
+    def knowing(self, **news: Any) -> "Memory":
+        """The memory with other values of some fields; the very same when none of them is new.
+
+        A memory has many fields, and most of what a pass finds is known.
+        """
+        if all(getattr(self, name) == value for name, value in news.items()):
+            return self
+        return replace(self, **news)
+
     def at_rest(self) -> "Memory":
         """As it is kept from one pass to the next, by thousands of rollouts: without the status."""
         if self.written is None:

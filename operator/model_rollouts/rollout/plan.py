@@ -253,8 +253,7 @@ def _unreadable(observed: Observed, memory: Memory, error: Exception, now: float
 
 def _plan(state: RolloutState, settings: Settings) -> Plan:
     state = _knowing(state, current_trial.at_hand(state, settings.grid))
-    known = replace(
-        state.memory,
+    known = state.memory.knowing(
         unscraped_since=unscraped_since(state),
         unaccepted_since=holds.unaccepted_since(state),
         behind_since=behind_since(state),
@@ -266,7 +265,7 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         keeps_route=not entry.is_open and follows_spec(state),
         admitted=entry.is_open,
     )
-    state = _knowing(state, replace(state.memory, route_repair=looked_at(state)))
+    state = _knowing(state, state.memory.knowing(route_repair=looked_at(state)))
     held = (*entry.holds, *chain.active_holds(state))
     running = chain.timers_run(state, held, admitted=entry.is_open)
     if running != state.clocks.running:
@@ -370,7 +369,7 @@ def _stayed(state: RolloutState, held: tuple[Hold, ...], entry: Entry) -> Plan:
     actions = tuple(_objects(state, pods, raised, entry))
     if not any(isinstance(each, Create) for each in actions):
         sound = workloads.sound(state, raised, actions)
-        state = _knowing(state, replace(state.memory, sound=sound))
+        state = _knowing(state, state.memory.knowing(sound=sound))
     if actions and not state.observed.failures:
         # What they change is told in the next pass, together with what follows from it.
         memory = replace(

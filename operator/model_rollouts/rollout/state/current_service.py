@@ -28,11 +28,11 @@ def at_hand(state: RolloutState) -> Service | None:
         known = None
     elif known is None:
         known = _told(state, stable)
-    if known is not None and state.roles.previous is not None:
+    if known is not None and known.degraded and state.roles.previous is not None:
         # There is a way back: a miss is no condition, and begins anew once the watch is over.
         known = replace(known, degraded=False)
     running = _running(state, known)
-    if known is not None:
+    if known is not None and known.pods != running:
         known = replace(known, pods=running)
     if known is not None and known.generation == generation:
         return replace(known, has_news=False) if known.has_news else known
@@ -64,10 +64,10 @@ def pods(state: RolloutState, memory: Memory) -> Memory:
     """The memory with the pods of what serves alone, and with none while they need not be known."""
     known, seen = memory.service, state.observed.pods
     if state.settled is None or known is None or not service.doubts_pods(known):
-        return replace(memory, pods=(), unknown_pods=(), findings=())
+        return memory.knowing(pods=(), unknown_pods=(), findings=())
     told = (each for each in memory.findings if each.reason is Found.PODS_NOT_COUNTED)
     names = own_pods.seen(memory.pods, seen, (state.settled,))
-    return replace(memory, pods=names, findings=tuple(told))
+    return memory.knowing(pods=names, findings=tuple(told))
 
 
 def _running(state: RolloutState, known: Service | None) -> tuple[int, ...]:

@@ -97,8 +97,7 @@ def since_write(memory: Memory, sequence: int) -> Memory:
     """
     if memory.clocks is not None and memory.clocks.sequence == sequence:
         return memory
-    return replace(
-        memory,
+    return memory.knowing(
         split=None,
         shadow_impact=memory.shadow_impact and shadow_impact.without_evidence(memory.shadow_impact),
         peak_load=peak_load.without_evidence(memory.peak_load),
@@ -115,10 +114,9 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     revision, beside = state.judged, state.roles.phase.is_judged
     memory = _of_this_trial(state.memory, revision, beside=beside)
     own = _own_buckets(state, revision)
-    memory = replace(memory, buckets=own, service=current_service.at_hand(state))
+    memory = memory.knowing(buckets=own, service=current_service.at_hand(state))
     if revision is None:
-        memory = replace(
-            memory,
+        memory = memory.knowing(
             trial=None,
             shadow_impact=None,
             peak_load=None,
@@ -132,21 +130,21 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
     begins = memory.trial is None or memory.trial.revision != revision
     if beside and begins and memory.usual is None and history is not None:
         # What is usual is fixed before the first count: afterwards it would be chosen by them.
-        memory = replace(memory, usual=history.usual)
+        memory = memory.knowing(usual=history.usual)
     judged_by = trial_rules(state.spec, baseline=beside, edges=edges, usual=memory.usual)
     if beside:
         # What was watched and lost its pods will be watched again.
-        memory = memory if state.promotion_verdict else replace(memory, missed=())
+        memory = memory if state.promotion_verdict else memory.knowing(missed=())
     else:
-        memory = replace(memory, missed=_missed(memory, revision))
+        memory = memory.knowing(missed=_missed(memory, revision))
         judged_by = error_budget.watched(judged_by, memory.missed)
     traffic = Traffic.SHADOW if state.roles.phase.mirrors else Traffic.LIVE
     if _goes_on_as_it_was(state, memory.trial, revision):
         judged_by = memory.trial.judge.rules if memory.trial is not None else judged_by
     if memory.trial is not None:
         trial = with_guards_of(judged_by, memory.trial, memory.dispersion, memory.others)
-        memory = replace(memory, trial=trial)
-    memory = replace(memory, dropped=_dropped(memory, revision, state.attempt, judged_by))
+        memory = memory.knowing(trial=trial)
+    memory = memory.knowing(dropped=_dropped(memory, revision, state.attempt, judged_by))
     if not _is_of(memory.trial, revision, state.attempt, judged_by, traffic):
         dispersion = memory.dispersion or (history.dispersion if history else None)
         # What was measured for this rollout before stays as it was.
@@ -154,7 +152,7 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
         wanted = {each.key for each in pasts(judged_by)}
         lacking = dispersion is None or (history is None and not wanted <= known.keys())
         if beside and lacking and not _waited_for_past(state):
-            return replace(memory, trial=None)
+            return memory.knowing(trial=None)
         others = tuple((key, each) for key, each in known.items() if key in wanted)
         # A watch goes on with what was measured before its canary; and users are protected, with
         # the widest spread that is allowed for, when nobody can tell what it was.
@@ -185,20 +183,20 @@ def at_hand(state: RolloutState, grid: Grid) -> Memory:
         trial = _judged_on(memory.trial, traffic)
         if _all_users_come_next(state):
             trial = enter_last_step(trial)
-        memory = replace(memory, trial=trial)
+        memory = memory.knowing(trial=trial)
     if memory.trial is not None:
         pods = state.observed.pods
         looked = crashes.seen(memory.crashes, pods, memory.trial, state.now)
         names = own_pods.seen(memory.pods, pods, _counted(state, memory.trial))
-        memory = replace(memory, crashes=looked, pods=names)
+        memory = memory.knowing(crashes=looked, pods=names)
     now_ms, why = int(state.now * 1000), state.refusal
     if beside and why is not None and why.pending:
         # Users are not split yet as it says.
-        memory = replace(memory, split=Split(now_ms, mirror=state.roles.mirror_percent))
+        memory = memory.knowing(split=Split(now_ms, mirror=state.roles.mirror_percent))
     elif memory.split is None and beside:
         write = state.roles.written
         since_ms = now_ms if write is None else min(write.ms, now_ms)
-        memory = replace(memory, split=Split(since_ms, mirror=state.roles.mirror_percent))
+        memory = memory.knowing(split=Split(since_ms, mirror=state.roles.mirror_percent))
     return memory
 
 
@@ -247,13 +245,12 @@ def _of_this_trial(memory: Memory, revision: str | None, *, beside: bool) -> Mem
     """The memory without what is about another trial; the one that ended last is kept as such."""
     trial = memory.trial
     if trial is not None and trial.revision != revision:
-        memory = replace(memory, ended=trial)
+        memory = memory.knowing(ended=trial)
     if not beside:
-        return replace(memory, about=None, split=None, usual=None)
+        return memory.knowing(about=None, split=None, usual=None)
     if memory.about == revision:
         return memory
-    return replace(
-        memory,
+    return memory.knowing(
         about=revision,
         dispersion=None,
         others=(),
@@ -268,7 +265,7 @@ def _judged_on(trial: Trial, traffic: Traffic) -> Trial:
     was_in_shadow = trial.state.arm is Traffic.SHADOW and trial.state.elapsed > 0
     if traffic is Traffic.LIVE and was_in_shadow:
         return enter_live(trial)
-    return replace(trial, traffic=traffic)
+    return trial if trial.traffic is traffic else replace(trial, traffic=traffic)
 
 
 def _all_users_come_next(state: RolloutState) -> bool:
