@@ -47,8 +47,9 @@ class Tallies:
         warm = sums.of_warm_pods
         total = max(0, interval.total(sums.total, warm=warm))
         bad: list[int] = []
+        carry = self.carry
         for level, key in zip(sums.bad, sums.carries, strict=True):
-            waiting = self.carry.pop(key, 0) + interval.total(level, warm=warm)
+            waiting = interval.total(level, warm=warm) + (carry.pop(key, 0) if carry else 0)
             counted = min(max(0, waiting), total)
             if waiting != counted:
                 self.carry[key] = waiting - counted

@@ -49,10 +49,11 @@ class Scrape:
 
     `duplicate_of` are other targets of the pod that are scraped as well, and `is_alike` says that
     they are one process: by its clock, and because no counter fell from one to the other.
-    What was added came after `since_ms`.
+    What was added came after `since_ms`. `refused` are series whose sample is no count.
     """
 
     added: list[tuple[int, int]]
+    refused: list[Series]
     restarted: bool
     lost: bool
     duplicate_of: tuple[str, ...]
@@ -117,13 +118,14 @@ class Process:
         self,
         at: int,
         samples: Sequence[tuple[Series, float]],
+        present: frozenset[str],
         required: frozenset[str],
         horizon: int,
         totals: frozenset[int],
     ) -> bool:
         """Whether a scrape is not complete: series of it are not visible yet.
 
-        It has the groups that are `required`, but for those that no scrape of late had. What a
+        It has the groups that are `present`, all that are `required`, but for those that no scrape of late had. What a
         process has counted once it always shows, so it has as many series as the last one had,
         unless it began anew.
         """
@@ -131,7 +133,6 @@ class Process:
             # Another target was scraped at the same time, and that is counted.
             return False
         known = self._last > horizon
-        present = {series.group for series, _ in samples}
         if not (required - self.absent if known else required) <= present:
             return True
         target = samples[0][0].target
@@ -142,10 +143,13 @@ class Process:
             return self._run(at, target, uptime) is _Run.SAME
         return self._by_falling_totals(samples, totals) is not _Run.NEW
 
-    def settle(self, samples: Sequence[tuple[Series, float]], required: frozenset[str]) -> None:
-        """Take the last scrape for complete as it is; what it lacks is absent from now on."""
-        self.absent = required - {series.group for series, _ in samples} or _NOTHING
-        self._size = len(samples)
+    def settle(self, size: int, present: frozenset[str], required: frozenset[str]) -> None:
+        """Take the last scrape, of so many series, for complete as it is.
+
+        What it lacks of the groups that are `required` is absent from now on.
+        """
+        self.absent = required - present or _NOTHING
+        self._size = size
         self._whole = True
 
     def scrape(
@@ -194,7 +198,9 @@ class Process:
             self._cursors.clear()
             self._whole = run is _Run.NEW
         young = born is not None and born > horizon
-        added, lost, fell = self._count(at, samples, run, young, horizon, flap_horizon, slot_of)
+        added, refused, lost, fell = self._count(
+            at, samples, run, young, horizon, flap_horizon, slot_of
+        )
         self._note_requests(at, samples, totals, asked_again_ms)
         duplicates = self._seen_from(target, at, horizon)
         is_alike = run in (_Run.SAME, _Run.NEW) and not fell
@@ -205,7 +211,7 @@ class Process:
         self._target = target
         self._uptime = uptime
         since = max(before if known else horizon, horizon if born is None else born)
-        return Scrape(added, restarted, lost, duplicates, is_alike, since)
+        return Scrape(added, refused, restarted, lost, duplicates, is_alike, since)
 
     def is_cold(self, at: int) -> bool:
         """Whether it has had requests, and none of them at a time or before."""
@@ -278,14 +284,21 @@ class Process:
         horizon: int,
         flap_horizon: int,
         slot_of: Callable[[Series], int | None],
-    ) -> tuple[list[tuple[int, int]], bool, bool]:
-        """What is added, whether something before it is unknown, and whether a counter fell."""
+    ) -> tuple[list[tuple[int, int]], list[Series], bool, bool]:
+        """What is added and refused, whether something before it is unknown, and whether one fell.
+
+        A clock counts nothing, and may be refused.
+        """
         added: list[tuple[int, int]] = []
+        refused: list[Series] = []
         lost, fell = run is _Run.UNKNOWN, False
         cursors = self._cursors
         is_likely = run is _Run.LIKELY
         for series, number in samples:
-            if series.template.is_clock or isnan(number):
+            if isnan(number):
+                refused.append(series)
+                continue
+            if series.template.is_clock:
                 continue
             value = int(number)
             cursor = cursors.get(series.counter)
@@ -314,7 +327,7 @@ class Process:
                     fell = fell or cursor.held is not None
             if grown:
                 added.append((slot, grown))
-        return added, lost, fell
+        return added, refused, lost, fell
 
     def _seen_from(self, target: str, at: int, horizon: int) -> tuple[str, ...]:
         """The targets of this pod that were scraped since `target` was: none in a hand-over."""

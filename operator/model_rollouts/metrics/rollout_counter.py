@@ -9,7 +9,6 @@ been scraped in it, so it is as long as the scrapes are apart, whatever was conf
 lookback of samples, and goes on with the same counts.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from model_rollouts.metrics.alignment import Alignments
@@ -165,7 +164,7 @@ class RolloutCounter:
                 reached += step
             counted_to = self._stored.get(process_key(each.process), self._at)
             if each.at <= counted_to:
-                self._count(each, silent)
+                self._count(each, silent, each.groups)
             elif counted_to == self.reads_from:
                 # What it waits for was known from scrapes that are forgotten.
                 self._scrapes.await_more(each)
@@ -189,19 +188,23 @@ class RolloutCounter:
         process = self._processes.of(seen)
         waiting = self._scrapes.of(seen.process, self._at)
         required, horizon = self._required(seen), self._horizon(seen.at)
-        lacks = process.lacks(seen.at, seen.samples, required, horizon, self.layout.totals)
+        groups = seen.groups
+        lacks = process.lacks(seen.at, seen.samples, groups, required, horizon, self.layout.totals)
         if lacks and len(waiting) + 1 < INCOMPLETE_SCRAPES:
             self._scrapes.await_rest(seen.process, [*waiting, seen])
             return
         self._scrapes.settle(seen.process)
         for each in waiting:
-            self._count(each, interval, is_whole=False)
-        self._count(seen, interval)
+            self._count(each, interval)
+        self._count(seen, interval, groups)
         if not self._members.has_waited(seen.process):
             self.lateness.taken(seen.process, seen.at)
 
-    def _count(self, seen: Seen, interval: Interval, *, is_whole: bool = True) -> None:
-        """Count a scrape in `interval`; unless it `is_whole`, the rest of it never came."""
+    def _count(self, seen: Seen, interval: Interval, whole: frozenset[str] | None = None) -> None:
+        """Count a scrape in `interval`: the groups of one that is `whole`.
+
+        None for one of which the rest never came.
+        """
         at, samples = seen.at, seen.samples
         first = seen.first
         created = self._created.get(first.pod)
@@ -217,15 +220,14 @@ class RolloutCounter:
             totals=self.layout.totals,
             asked_again_ms=self.lookback_ms - self._warmup_ms,
         )
-        if is_whole:
-            process.settle(samples, self._required(seen))
+        if whole is not None:
+            process.settle(len(samples), whole, self._required(seen))
         cold = self._warmup_ms > 0 and process.is_cold(self._reached(at) - self._warmup_ms)
         interval.take(at, first, scrape, cold=cold)
         if self._members.is_counted(seen.process):
             self._alignments.take(first, at, scrape, cold=cold)
-        for each, value in samples:
-            if math.isnan(value):
-                interval.refuse(each)
+        for each in scrape.refused:
+            interval.refuse(each)
 
     def _required(self, seen: Seen) -> frozenset[str]:
         """The groups of series that a scrape should have."""

@@ -29,6 +29,11 @@ class Seen(NamedTuple):
     samples: list[tuple[Series, float]]
 
     @property
+    def groups(self) -> frozenset[str]:
+        """The groups of its series."""
+        return frozenset([each.group for each, _ in self.samples])
+
+    @property
     def first(self) -> Series:
         """One of its series: all tell the same of pod and revision."""
         return self.samples[0][0]
@@ -149,10 +154,18 @@ class Scrapes:
             is_clock = each.template.is_clock
             for seconds, text in samples:
                 scrape = reading[seconds]
-                if scrape is not None:
-                    scrape.append((each, _value(text, is_clock=is_clock)))
-                    if text == staleness.MARKER:
-                        marked[name].add((round(seconds * 1000), target))
+                if scrape is None:
+                    continue
+                try:
+                    value = float(text)
+                    # Written so that NaN, which compares as false, is refused too.
+                    if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not is_clock):
+                        value = math.nan
+                except ValueError:
+                    value = math.nan
+                scrape.append((each, value))
+                if text == staleness.MARKER:
+                    marked[name].add((round(seconds * 1000), target))
         for name, keys in marked.items():
             staleness.leave_out(found[name], keys)
         return found
@@ -176,14 +189,3 @@ class _Reading(dict[float, list[tuple[Series, float]] | None]):
         self[seconds] = found = self._scrapes[at, self._target] if after < at <= until else None
         return found
 
-
-def _value(text: str, *, is_clock: bool) -> float:
-    """The count that a sample shows, NaN when it is none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    # Written so that NaN, which compares as false, is refused too.
-    if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not is_clock):
-        return math.nan
-    return value
