@@ -1,6 +1,7 @@
 """The adapter against a server that misbehaves: a failure is never taken for an empty answer."""
 
 import asyncio
+import gc
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -227,6 +228,34 @@ def test_known_series_are_the_same_objects_until_they_are_not_seen_for_a_generat
     assert again is first
     assert (first.pod, samples) == ("a", [(1.5, "3")])
     assert len(cache) == 0
+
+
+@pytest.mark.parametrize("pods", ["abc", "cab", "abdc", "ac", "ab"])
+def test_samples_are_those_of_their_series_whatever_the_answer_before_had(pods: str) -> None:
+    cache = SeriesCache(LabelNames())
+
+    def read(names: str, count: int) -> dict[str, tuple[Template, object]]:
+        cache.begin()
+        shown: list[dict[str, object]] = [
+            {"metric": _labels(name), "values": [[count, f"{ord(name)}"]]} for name in names
+        ]
+        found = cache.decode({LIVE}, _matrix(*shown))
+        return {each.pod: (each.template, samples) for each, samples in found}
+
+    for count, names in enumerate(("abc", "abc", pods, pods, "abc")):
+        known = {name: (LIVE, [(float(count), f"{ord(name)}")]) for name in names}
+        assert read(names, count) == known
+
+
+@pytest.mark.parametrize("body", [_matrix({"metric": _labels("a"), "values": []}), b"{"])
+def test_the_collector_is_away_only_while_an_answer_is_there(body: bytes) -> None:
+    async def answers(text: str, at_ms: int, namespace: str) -> bytes:
+        assert gc.isenabled()
+        return body
+
+    asyncio.run(SampleReader(answers, Intake(GRID)).tick([Request(rollout())], START + 2 * STEP))
+
+    assert gc.isenabled()
 
 
 def test_no_answer_is_no_data() -> None:

@@ -125,9 +125,9 @@ class Process:
     ) -> bool:
         """Whether a scrape is not complete: series of it are not visible yet.
 
-        It has the groups that are `present`, all that are `required`, but for those that no scrape of late had. What a
-        process has counted once it always shows, so it has as many series as the last one had,
-        unless it began anew.
+        The groups that are `present` have to be those that are `required`, but for what no scrape
+        of late had. What a process has counted once it always shows, so it has as many series as
+        the last one had, unless it began anew.
         """
         if at <= self._last:
             # Another target was scraped at the same time, and that is counted.

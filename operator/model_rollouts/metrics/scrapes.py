@@ -188,4 +188,3 @@ class _Reading(dict[float, list[tuple[Series, float]] | None]):
         at = round(seconds * 1000)
         self[seconds] = found = self._scrapes[at, self._target] if after < at <= until else None
         return found
-

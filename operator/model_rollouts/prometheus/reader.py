@@ -163,7 +163,8 @@ class _Pause:
     """Keeps the cycle collector away while an answer is there, which has not one cycle.
 
     It would walk all samples again and again: a fifth of a tick's CPU. What counts them lets others
-    have their turn and waits for nothing, so that it is a second at most; several may do so at once.
+    have their turn and waits for nothing, so that it takes no longer than its CPU; several may do
+    so at once.
     """
 
     def __init__(self) -> None:
