@@ -165,12 +165,24 @@ def test_answers_are_read_as_the_protocol_at_their_path() -> None:
     assert world.value("disagreements_total", **labels) == 1
 
 
+def test_a_truncated_stream_is_counted_as_such(world: World) -> None:
+    world.comes(CANDIDATE_POD, "a", 1, **ANSWERS["truncated"])
+    world.comes(CANDIDATE_POD, "b", 2, **ANSWERS["error"])
+
+    labels = {"arm": "shadow", "modelrollouts_revision": CANDIDATE}
+    assert world.value("records_total", outcome="truncated", **labels) == 1
+    assert [each.outcome for each in world.chunk.rows] == ["truncated", "failed"]
+
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "same": {"got": answer("cat")},
     "other": {"got": answer("dog")},
     "rows": {"got": answer("cat", "cat")},
     "unreadable": {"got": b"{"},
     "failed": {"status": 422, "got": b"no"},
+    "truncated": {"path": "/v1/completions", "got": b'data: {"choices": []}\n\n'},
+    # A status was sent before the error happened.
+    "error": {"path": "/v1/completions", "got": b'data: {"error": "out of memory"}\n\n'},
     "cut": {"got": answer("cat"), "got_length": 99_999},
     "not_captured": {},
     # The model could not be reached, or closed the connection.
@@ -194,7 +206,7 @@ BROKEN_OFF = ("left", "left_early", "left_late", "ended")
 
 def counted_as(stable: str, candidate: str) -> str:
     """What docs/observer.md says of a request: agrees, disagrees, or why it has no vote."""
-    reason = dict.fromkeys(BROKEN_OFF, "broken_off")
+    reason = dict.fromkeys(BROKEN_OFF, "broken_off") | {"error": "failed"}
     if stable == "missing" or candidate == "missing":
         both = stable == candidate
         return "" if both else "stable_missing" if stable == "missing" else "candidate_missing"

@@ -23,7 +23,9 @@ from model_rollouts.observer.exporter.counters import Counters, Revision
 from model_rollouts.observer.identity import Speaker
 from model_rollouts.observer.pairing import Half, Met, Pair, Pairs, Taken
 from model_rollouts.observer.protocols import (
+    FailedError,
     Tensor,
+    TruncatedError,
     UnreadableError,
     protocol_of,
     row_count,
@@ -39,6 +41,8 @@ MOST_ROWS = 1_024
 MOST_SLICES = 50
 OTHER_SLICE = "other"
 """Slices of a model that are counted each for itself, and the name of all others."""
+
+_OUTCOMES = {FailedError: Outcome.FAILED, TruncatedError: Outcome.TRUNCATED}
 
 LONGEST_SHOWN = 200
 """Characters of a text that a worst case shows."""
@@ -402,8 +406,8 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
             protocol = protocol_of(record.path, text)
             outputs = protocol.read_answer(text, wanted, record.answer_header)
             row_count(outputs)
-        except UnreadableError:
-            outcome, outputs = Outcome.UNREADABLE, []
+        except UnreadableError as error:
+            outcome, outputs = _OUTCOMES.get(type(error), Outcome.UNREADABLE), []
         for each in settings.comparisons:
             try:
                 answers[each.digest] = rows_of(outputs, each)
@@ -446,6 +450,8 @@ def _outcome(record: Record, read: _Read) -> str:
     bodies = (record.request, record.answer)
     if any(each is not None and each.is_cut for each in bodies) or read.rows > MOST_ROWS:
         return "cut"
+    if read.answer.outcome is Outcome.TRUNCATED:
+        return "truncated"
     return "unreadable" if read.is_unreadable else ""
 
 

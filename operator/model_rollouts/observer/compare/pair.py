@@ -23,12 +23,14 @@ class Outcome(StrEnum):
 
     ANSWERED = "answered"
     FAILED = "failed"
-    """The model itself answered, with another status than 2xx."""
+    """The model itself answered, with another status than 2xx, or with a stream of an error."""
     NO_ANSWER = "no_answer"
     """The proxy answered in place of the model: it was not reached, or ended without an answer."""
     BROKEN_OFF = "broken_off"
     """The answer did not come to its end: whoever asked left, or the connection or a pod ended."""
     UNREADABLE = "unreadable"
+    TRUNCATED = "truncated"
+    """A stream that the model itself ended before its answer was whole."""
     CUT = "cut"
     """Longer than what was recorded of it."""
     NOT_CAPTURED = "not_captured"
@@ -96,8 +98,8 @@ def compared(stable: Answer, candidate: Answer, comparison: Comparison, request_
         return Verdict(left_out=f"stable_{outcome}")
     if candidate.outcome in _NOTHING_TO_COMPARE:
         return Verdict(left_out=f"candidate_{candidate.outcome}")
-    if candidate.outcome is Outcome.FAILED:
-        return Verdict(disagrees=True, why="failed")
+    if candidate.outcome in (Outcome.FAILED, Outcome.TRUNCATED):
+        return Verdict(disagrees=True, why=candidate.outcome.value)
     theirs = candidate.rows.get(comparison.digest)
     if theirs is None:
         return Verdict(disagrees=True, why="unreadable")

@@ -4,7 +4,7 @@ import typing
 from collections.abc import Collection
 from typing import NamedTuple
 
-from model_rollouts.observer.protocols import inference_v2_binary, opaque, predict_v1
+from model_rollouts.observer.protocols import inference_v2_binary, opaque, openai, predict_v1
 from model_rollouts.observer.protocols.tensors import Header, Tensor
 
 
@@ -30,6 +30,9 @@ PROTOCOLS = {
         inference_v2_binary.read_request, inference_v2_binary.read_answer, b"/infer"
     ),
     "PredictV1": Protocol(predict_v1.read_request, predict_v1.read_answer, b":predict"),
+    "OpenAIChat": Protocol(openai.read_chat, openai.read_answer, b"/chat/completions"),
+    # Behind the one above: its path ends with this one.
+    "OpenAICompletions": Protocol(openai.read_prompts, openai.read_answer, b"/completions"),
     "Opaque": Protocol(opaque.read, opaque.read),
 }
 

@@ -22,6 +22,14 @@ class UnreadableError(Exception):
     """A body that is not what its protocol says; the message says where and what was found."""
 
 
+class FailedError(UnreadableError):
+    """An answer that says that it is an error, whatever its status."""
+
+
+class TruncatedError(UnreadableError):
+    """A stream that ended properly, and before its answer did."""
+
+
 class Tensor(NamedTuple):
     """`rows` x `width` values, row by row; `is_text` says that they are texts, not numbers."""
 
