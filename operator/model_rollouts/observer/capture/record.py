@@ -22,6 +22,8 @@ LARGEST_SEQUENCE = 2**53
 _METADATA = METADATA.encode()
 _PREDICTION = PREDICTION_HEADER.encode()
 _TIMING = TIMING_HEADER.encode()
+_IN = (b"in", b"in_length", b"in_base64")
+_OUT = (b"out", b"out_length", b"out_base64")
 _FLAGS = tuple((name, short) for name, (_, short) in FLAGS.items())
 
 
@@ -102,7 +104,7 @@ def record_of(entry: Any) -> Record:
         flags = ",".join(short for name, short in _FLAGS if getattr(found, name))
     status = response.response_code.value
     headers = {each.key: each.value for each in response.response_headers}
-    request, answer = _body(fields, b"in"), _body(fields, b"out")
+    request, answer = _body(fields, *_IN), _body(fields, *_OUT)
     took = common.time_to_last_downstream_tx_byte
     if not took.seconds and not took.nanos:
         took = common.duration
@@ -166,12 +168,15 @@ def _sequence(fields: dict[bytes, Any]) -> tuple[str, int]:
     return boot, int(number)
 
 
-def _body(fields: dict[bytes, Any], key: bytes) -> Body | None:
-    if key not in fields:
+def _body(
+    fields: dict[bytes, Any], key: bytes, key_of_length: bytes, key_of_base64: bytes
+) -> Body | None:
+    text = fields.get(key)
+    if text is None:
         return None
-    data = fields[key].string_value
-    length = fields[key + b"_length"].number_value if key + b"_length" in fields else len(data)
+    data = text.string_value
+    number, truth = fields.get(key_of_length), fields.get(key_of_base64)
+    length = len(data) if number is None else number.number_value
     if not 0 <= length <= LARGEST_SEQUENCE:
-        raise RefusedError(f"{key.decode()}_length: found {length}")
-    is_base64 = key + b"_base64" in fields and fields[key + b"_base64"].bool_value
-    return Body(data, int(length), is_base64)
+        raise RefusedError(f"{key_of_length.decode()}: found {length}")
+    return Body(data, int(length), truth is not None and truth.bool_value)

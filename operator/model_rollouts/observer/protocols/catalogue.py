@@ -52,4 +52,4 @@ def protocol_of(path: bytes, body: bytes) -> Protocol:
         for ending, protocol in _BY_PATH:
             if path.endswith(ending):
                 return protocol
-    return _JSON if body[:1] == b"{" or body.lstrip()[:1] == b"{" else _OPAQUE
+    return _JSON if body.startswith(b"{") or body.lstrip()[:1] == b"{" else _OPAQUE

@@ -5,6 +5,7 @@ Numbers that JSON does not have (NaN, Infinity) and those that no double holds a
 """
 
 import math
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -63,7 +64,8 @@ _KINDS: dict[str, _Kind] = {
     **{f"{sign}INT{bits}": _INTEGERS for sign in ("", "U") for bits in (8, 16, 32, 64)},
 }
 
-_SPACE = b" \t\r\n"
+_NESTING = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*\[")
+"""How lists of lists begin. A match copies nothing of the data."""
 
 
 def read_request(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
@@ -99,11 +101,11 @@ def read_tensor(tensor: JsonTensor) -> Tensor:
     if kind is None:
         raise UnreadableError(f"tensor {told(name)}: found datatype {told(tensor.datatype)}")
     check_shape(name, shape)
-    data = bytes(tensor.data).lstrip(_SPACE)
+    data = bytes(tensor.data)
     if not data:
         raise UnreadableError(f"tensor {told(name)}: found no data")
     try:
-        if data[1:].lstrip(_SPACE).startswith(b"["):
+        if _NESTING.match(data):
             values = _flattened(_NESTED.decode(data), shape, kind.types, name)
         else:
             values = kind.flat.decode(data)
@@ -114,17 +116,17 @@ def read_tensor(tensor: JsonTensor) -> Tensor:
 
 def check_shape(name: str, shape: Sequence[int]) -> None:
     """Raises UnreadableError when no tensor has this shape."""
-    if len(shape) > MOST_DIMENSIONS or any(each < 0 for each in shape):
+    if len(shape) > MOST_DIMENSIONS or min(shape, default=0) < 0:
         raise UnreadableError(f"tensor {told(name)}: found shape {told(str(shape[:9]))}")
 
 
 def shaped(name: str, shape: Sequence[int], values: Sequence[Value], *, is_text: bool) -> Tensor:
     """The tensor of these values; raises UnreadableError when they are not of its shape."""
-    if len(values) != math.prod(shape):
+    rows, width = shape[0] if shape else 1, math.prod(shape[1:])
+    if len(values) != rows * width:
         raise UnreadableError(
             f"tensor {told(name)}: found {len(values):,} values, its shape says {told(str(shape))}"
         )
-    rows, width = shape[0] if shape else 1, math.prod(shape[1:])
     if rows > len(values):
         # A shape such as [10000000000, 0] needs no values at all.
         raise UnreadableError(f"tensor {told(name)}: found {rows:,} rows without values")

@@ -65,7 +65,7 @@ def checked(names: Sequence[str]) -> None:
     if len(names) > MOST_TENSORS:
         raise UnreadableError(f"found {len(names):,} tensors, at most {MOST_TENSORS:,} are read")
     for each in names:
-        if not 0 < len(each) <= LONGEST_NAME:
+        if not each or len(each) > LONGEST_NAME:
             raise UnreadableError(
                 f"tensor {told(each)}: its name has {len(each):,} characters, 1 to {LONGEST_NAME} "
                 "are read"
