@@ -198,7 +198,7 @@ def test_what_is_wrong_with_a_record_is_counted_and_costs_no_other(tmp_path: Pat
                 live = first("live", "stable-0", STABLE)
                 entry(live, "good", 1, got=answer("cat"))
                 entry(live, "cut", 2, got=answer("cat"), got_length=70_000)
-                entry(live, "unreadable", 3, got=b"\xff{")
+                entry(live, "unreadable", 3, got=b"\xff{", path="/v2/models/species/infer")
                 entry(live, "x" * 65_536, 4, got=answer("cat"))
                 entry(live, "late", 5, got=answer("cat"), start_s=1.0)
                 entry(live, "good", 6, got=answer("cat"))

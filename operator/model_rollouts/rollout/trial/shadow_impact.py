@@ -60,13 +60,13 @@ def counted(
         after = replace(after, judge=judge, state=state)
     if impact.suffers:
         return after
-    worse = proven_worse(after.since, false_alarm=FALSE_ALARM / 2)
-    if worse is not None:
-        return replace(after, suffers=True, words=_interval_words(worse, after))
     if judge is not None and has_failed(after.state):
         explained = explain(judge, after.state).objectives
         most = max(explained, key=lambda each: each.fail_evidence).name
         return replace(after, suffers=True, words=_words(most, after))
+    worse = proven_worse(after.since, false_alarm=FALSE_ALARM / 2)
+    if worse is not None:
+        return replace(after, suffers=True, words=_interval_words(worse, after))
     return after
 
 
