@@ -67,8 +67,8 @@ class PastIntervals:
 class NewIntervals:
     """So many intervals since, and what was counted in all.
 
-    For each of the levels before, `above` is how many of them exceeded it, and `worse` by how much
-    more than chance; `bets` are the logarithms of what was won on it. Empty without any interval.
+    For each of the levels before, `above` is how many of them exceeded it, and `worse` how many did
+    so clearly; `bets` are the logarithms of what was won on it. Empty without any interval.
     """
 
     number: int = 0

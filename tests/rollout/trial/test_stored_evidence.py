@@ -78,6 +78,22 @@ def test_what_shadow_has_shown_comes_back_exactly() -> None:
     assert replace(again.trial, traffic=Traffic.SHADOW) == memory.trial
 
 
+def test_what_intervals_have_proven_is_known_without_another_one() -> None:
+    memory = in_shadow()
+    assert memory.shadow_impact is not None
+    known = memory.shadow_impact.since["errors"]
+    since = {"errors": replace(known, bets=(20.0, *known.bets[1:]))}
+    again = decode(
+        encode(replace(memory, shadow_impact=replace(memory.shadow_impact, since=since))),
+        V3,
+        2,
+        rules(),
+    )
+
+    assert again.shadow_impact is not None
+    assert again.shadow_impact.suffers
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [

@@ -60,17 +60,27 @@ def counted(
         after = replace(after, judge=judge, state=state)
     if impact.suffers:
         return after
-    if judge is not None and has_failed(after.state):
+    if judge is not None and _has_failed(after.state):
         explained = explain(judge, after.state).objectives
         most = max(explained, key=lambda each: each.fail_evidence).name
         return replace(after, suffers=True, words=_words(most, after))
-    worse = proven_worse(after.since, false_alarm=FALSE_ALARM / 2)
+    worse = _worse(after)
     if worse is not None:
         return replace(after, suffers=True, words=_interval_words(worse, after))
     return after
 
 
-def has_failed(state: State | None) -> TypeGuard[State]:
+def resumed(impact: ShadowImpact) -> ShadowImpact:
+    """What was stored, with what its evidence proves: nothing has to be counted again for that."""
+    return replace(impact, suffers=_has_failed(impact.state) or _worse(impact) is not None)
+
+
+def _worse(impact: ShadowImpact) -> str | None:
+    """The objective in which intervals prove that stable is worse than it was."""
+    return proven_worse(impact.since, false_alarm=FALSE_ALARM / 2)
+
+
+def _has_failed(state: State | None) -> TypeGuard[State]:
     """Whether the judge of rates has proven that stable is worse than it was."""
     return state is not None and state.failed_at is not None
 

@@ -13,7 +13,6 @@ from model_rollouts.metrics.watermark import Watermark
 from model_rollouts.rollout.memory import Clocks, Memory, PeakLoad, ShadowImpact, Trial
 from model_rollouts.rollout.trial import crashes, own_pods, shadow_impact
 from model_rollouts.rollout.trial.objectives import OwnBuckets
-from model_rollouts.rollout.trial.shadow_impact import has_failed
 from model_rollouts.rollout.trial.trial import begin_trial, shared_judge
 from model_rollouts.text import cut
 
@@ -173,7 +172,7 @@ def decode(text: str | None, revision: str, attempt: int, judged_by: Rules) -> M
         # The past is counted again with everything else.
         strain = ShadowImpact(strain.until_ms, words=strain.words)
     elif strain is not None:
-        strain = _with_state(strain, kept.get("strain"), trial)
+        strain = shadow_impact.resumed(_with_state(strain, kept.get("strain"), trial))
     return Memory(
         clocks=clocks,
         trial=trial,
@@ -248,7 +247,7 @@ def _with_state(impact: ShadowImpact, text: Any, trial: Trial) -> ShadowImpact:
         _, state = decision.resume(text, judging.rules)
     except (ValueError, struct.error):
         return impact
-    return replace(impact, judge=judging, state=state, suffers=has_failed(state))
+    return replace(impact, judge=judging, state=state)
 
 
 def missed(text: str | None) -> tuple[tuple[str, float], ...]:
