@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.observer_extra import observer_extra, storage_options
-from model_rollouts.cli.types import ADDRESS, DURATION
+from model_rollouts.cli.types import ADDRESS
 from model_rollouts.cluster.connection import ConnectionConfigError
 from model_rollouts.engine import logs
 from model_rollouts.resources.observer_address import PORT

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.observer_extra import observer_extra, storage_options
-from model_rollouts.cli.types import DURATION
 
 LONGEST_CELL = 60
 

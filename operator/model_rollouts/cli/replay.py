@@ -11,9 +11,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
+from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.prometheus_file import prometheus
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import CERTIFICATES, DURATION, PART_PERCENTAGE, TIME, WARMUP, judging
+from model_rollouts.cli.types import (
+    CERTIFICATES,
+    TIME,
+    WARMUP,
+    judging,
+    slice_target,
+)
 from model_rollouts.decision import (
     Assurance,
     Compare,
@@ -80,13 +87,7 @@ SERVER_NEEDS = ("namespace", "candidate", "from", "until")
     metavar="NAME",
     help="Adds an errors objective on this slice, a Guard. Can be repeated.",
 )
-@click.option(
-    "--slice-target",
-    default="99%",
-    show_default=True,
-    type=PART_PERCENTAGE,
-    help="With --slice: share of its requests that must succeed.",
-)
+@slice_target
 @click.option(
     "--assurance",
     default=Assurance.STANDARD.value,

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
+from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.prometheus_file import prometheus
 from model_rollouts.cli.types import (
     ADDRESS,
     CERTIFICATES,
     COMPANIONS,
-    DURATION,
     RESOURCES,
     SHARDED,
 )

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
 
-from model_rollouts.cli.types import DURATION, PART_PERCENTAGE, PERCENTAGE, judging
+from model_rollouts.cli.duration import DURATION
+from model_rollouts.cli.types import PART_PERCENTAGE, PERCENTAGE, judging, slice_target
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
 from model_rollouts.simulation.experiment import STABLE_TAIL, InSlice, Scenario, Spread, Summary
 from model_rollouts.simulation.experiment import simulate as play
@@ -95,13 +96,7 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
     type=PART_PERCENTAGE,
     help="Adds an errors objective on a slice, a Guard: share of all requests that are in it.",
 )
-@click.option(
-    "--slice-target",
-    default="99%",
-    show_default=True,
-    type=PART_PERCENTAGE,
-    help="With --slice: share of its requests that must succeed.",
-)
+@slice_target
 @click.option(
     "--slice-errors",
     type=PERCENTAGE,

@@ -5,7 +5,6 @@ And the options that every command which judges has in common.
 
 import ipaddress
 import json
-import math
 import re
 import ssl
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from model_rollouts.api.duration import span
+from model_rollouts.cli.duration import DURATION, Duration
 from model_rollouts.decision import Compare
 from model_rollouts.metrics.requests import LONGEST_WARMUP_MS
 from model_rollouts.resources import companions
@@ -59,31 +58,6 @@ class PartPercentage(Percentage):
             why = "; no number of requests shows that none will fail" if share == 1 else ""
             self.fail(f"found '{value}', write more than 0% and less than 100%{why}", param, ctx)
         return share
-
-
-class Duration(click.ParamType[float]):
-    """A time as in the Gateway API (GEP-2257): '24h', '1m30s', '300ms' become seconds."""
-
-    name = "duration"
-    hint = "a time such as 24h, 1m30s or 300ms"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Seconds, as many as it `takes`."""
-        if isinstance(value, float):
-            return value
-        try:
-            seconds = span(str(value).strip()).total_seconds()
-        except ValueError:
-            seconds = math.nan
-        if not self.takes(seconds):
-            self.fail(f"found '{value}', write {self.hint}", param, ctx)
-        return seconds
-
-    def takes(self, seconds: float) -> bool:
-        """Whether it is a time that makes sense; NaN is none."""
-        return seconds > 0
 
 
 class Warmup(Duration):
@@ -158,7 +132,6 @@ CERTIFICATES = Certificates()
 PERCENTAGE = Percentage()
 PART_PERCENTAGE = PartPercentage()
 PERCENTAGES = Percentages()
-DURATION = Duration()
 WARMUP = Warmup()
 TIME = Time()
 
@@ -220,6 +193,16 @@ def judging(command: Command) -> Command:
     for option in reversed(_JUDGING):
         command = option(command)
     return command
+
+
+slice_target = click.option(
+    "--slice-target",
+    default="99%",
+    show_default=True,
+    type=PART_PERCENTAGE,
+    help="With --slice: share of its requests that must succeed.",
+)
+"""Of every command that judges a slice."""
 
 
 class _Address(click.ParamType[str]):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.mdep import options
 from model_rollouts.cli.mdep.changes import changes
-from model_rollouts.cli.mdep.duration import SECONDS
 from model_rollouts.cli.mdep.errors import Unreachable
 from model_rollouts.cli.mdep.view import conditions, is_current, summary
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
@@ -43,7 +43,7 @@ class End(NamedTuple):
 @options.named
 @click.option(
     "--timeout",
-    type=SECONDS,
+    type=DURATION,
     help="Exit with 6 after this time, such as 30m.  [default: wait as long as it takes]",
 )
 @options.output("json")

@@ -18,6 +18,7 @@ from model_rollouts.observer.protocols.tensors import (
     UnreadableError,
     Value,
     checked,
+    decoded,
     no_json,
     told,
 )
@@ -70,19 +71,13 @@ _NESTING = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*\[")
 
 def read_request(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
     """The inputs that are `wanted`, all of them for None; raises UnreadableError."""
-    try:
-        tensors = _REQUEST.decode(body).inputs
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    tensors = decoded(_REQUEST, body).inputs
     return _read(tensors, wanted)
 
 
 def read_answer(body: bytes, wanted: Collection[str] | None) -> list[Tensor]:
     """The outputs that are `wanted`, all of them for None; raises UnreadableError."""
-    try:
-        tensors = _ANSWER.decode(body).outputs
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    tensors = decoded(_ANSWER, body).outputs
     return _read(tensors, wanted)
 
 

@@ -29,8 +29,8 @@ from model_rollouts.observer.protocols.tensors import (
     UnreadableError,
     Value,
     checked,
+    decoded,
     no_header,
-    no_json,
     told,
 )
 
@@ -87,10 +87,7 @@ def read_request(
         if not (length := header(LENGTH_OF_JSON)):
             raise
     text, data = _parts(body, length)
-    try:
-        tensors = _REQUEST.decode(text).inputs
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    tensors = decoded(_REQUEST, text).inputs
     return _read(tensors, data, wanted)
 
 
@@ -104,10 +101,7 @@ def read_answer(
         if not (length := header(LENGTH_OF_JSON)):
             raise
     text, data = _parts(body, length)
-    try:
-        tensors = _ANSWER.decode(text).outputs
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    tensors = decoded(_ANSWER, text).outputs
     return _read(tensors, data, wanted)
 
 

@@ -21,8 +21,8 @@ from model_rollouts.observer.protocols.tensors import (
     TruncatedError,
     UnreadableError,
     Value,
+    decoded,
     no_header,
-    no_json,
     told,
 )
 
@@ -176,10 +176,7 @@ _TEXTS = frozenset({"text", "finish_reason", "refusal", "tool_calls"})
 
 def read_chat(body: bytes, wanted: Collection[str] | None, _: Header = no_header) -> list[Tensor]:
     """The inputs of a chat that are `wanted`, all of them for None; raises UnreadableError."""
-    try:
-        asked = _CHAT.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    asked = decoded(_CHAT, body)
     users = [each for each in asked.messages if each.role == "user"]
     prompt = _text(users[-1]) if users else ""
     more = {"messages": len(asked.messages)}
@@ -190,10 +187,7 @@ def read_prompts(
     body: bytes, wanted: Collection[str] | None, _: Header = no_header
 ) -> list[Tensor]:
     """The inputs of completions that are `wanted`, all for None; raises UnreadableError."""
-    try:
-        asked = _COMPLETION.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    asked = decoded(_COMPLETION, body)
     prompts = asked.prompt if isinstance(asked.prompt, list) else [asked.prompt]
     if prompts and all(isinstance(each, int) for each in prompts):
         # The tokens of one prompt.
@@ -239,10 +233,7 @@ def _chunks(body: bytes) -> Iterable[bytes]:
 
 
 def _chunk(text: bytes) -> _Answer:
-    try:
-        chunk = _ANSWER.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    chunk = decoded(_ANSWER, text)
     if chunk.error is not None or chunk.object == "error":
         raise FailedError("the answer is an error")
     if chunk.choices is None and chunk.usage is None:

@@ -20,8 +20,8 @@ from model_rollouts.observer.protocols.tensors import (
     Tensor,
     UnreadableError,
     checked,
+    decoded,
     no_header,
-    no_json,
     told,
 )
 
@@ -44,19 +44,13 @@ def read_request(
     body: bytes, wanted: Collection[str] | None, _: Header = no_header
 ) -> list[Tensor]:
     """The inputs that are `wanted`, all of them for None; raises UnreadableError."""
-    try:
-        found = _REQUEST.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    found = decoded(_REQUEST, body)
     return _read("instances", found.instances, "inputs", found.inputs, wanted)
 
 
 def read_answer(body: bytes, wanted: Collection[str] | None, _: Header = no_header) -> list[Tensor]:
     """The outputs that are `wanted`, all of them for None; raises UnreadableError."""
-    try:
-        found = _ANSWER.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise no_json(error) from None
+    found = decoded(_ANSWER, body)
     return _read("predictions", found.predictions, "outputs", found.outputs, wanted)
 
 

@@ -1,7 +1,11 @@
 """What every protocol reads a body into: named blocks of values, a line of values for each row."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+Body = TypeVar("Body")
 
 Value = float | int | bool | str
 """One number, truth or text."""
@@ -79,6 +83,14 @@ def no_json(error: Exception) -> UnreadableError:
     if isinstance(error, RecursionError):
         return UnreadableError("JSON is nested too deeply")
     return UnreadableError(f"JSON: {str(error)[:300]}")
+
+
+def decoded(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
+    """What is in a body of JSON; raises UnreadableError."""
+    try:
+        return decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise no_json(error) from None
 
 
 def told(text: str) -> str:
