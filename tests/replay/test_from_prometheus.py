@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from model_rollouts.cli.main import main
+from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
 from model_rollouts.metrics.batching import Batching
 from model_rollouts.metrics.series import Sample
 from model_rollouts.prometheus.client import PrometheusClient
@@ -20,6 +21,8 @@ from model_rollouts.prometheus.decode import decode_matrix
 from model_rollouts.prometheus.server import ServerOptions
 from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.recording import Header, read_file
+from tests.cli.mdep.fake_api import serving
+from tests.cli.mdep.rollouts import NAME, NAMESPACE, told
 from tests.metrics.exporter_pod import ExporterPod, wait_for_scrapes
 from tests.prometheus_server import Target, prometheus_server
 
@@ -97,3 +100,39 @@ def test_a_rollout_is_replayed_from_a_server_and_from_its_recording(
     assert _replay(recorded, *judged) == lines
     assert recorded.read_text() == as_the_operator
     assert sum(len(json.loads(line)["samples"]) for line in as_the_operator.splitlines()[1:]) > 100
+
+
+def test_an_incident_is_recorded_from_a_server_and_replayed_by_its_spec(
+    tmp_path: Path, any_prometheus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    obj = told("canary")
+    obj["spec"]["strategy"]["canary"]["warmup"] = "0s"
+    for each in obj["spec"]["objectives"]:
+        each["compare"] = "Target"
+    revisions = [obj["status"][role]["revision"] for role in ("stable", "candidate")]
+    pods = [ExporterPod(f"{each}-0", each, tmp_path) for each in revisions]
+    targets = [Target(pod.port, {"namespace": NAMESPACE, "pod": pod.name}) for pod in pods]
+    path = tmp_path / "incident.jsonl.gz"
+    with contextlib.ExitStack() as cleanup:
+        api = cleanup.enter_context(serving(tmp_path))
+        api.put(MODEL_DEPLOYMENT, obj)
+        monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig))
+        for pod in pods:
+            cleanup.callback(pod.crash)
+            pod.start()
+        server = cleanup.enter_context(
+            prometheus_server(any_prometheus, tmp_path, targets, "500ms")
+        )
+        wait_for_scrapes(pods)
+        for _ in range(3):
+            pods[1].count({"completed": 40, "5xx": 12, "timed": 40, "within": 40})
+            wait_for_scrapes(pods, 2)
+        wait_for_scrapes(pods, 2)
+        asked = ["record", NAME, "-n", NAMESPACE, "--prometheus", server.url, "--since", "1m"]
+        recorded = CliRunner().invoke(main, [*asked, "--step", "500ms", str(path)])
+
+    assert recorded.exit_code == 0, recorded.output
+    assert f"To replay it: model-rollouts replay {path}" in recorded.output
+    events = [event for line in _replay(path) for event in line["events"]]
+    assert [each["what"] for each in events] == ["Canary", "RolledBack"]
+    assert "errors failed: 99 % of requests must succeed" in events[-1]["why"]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model_rollouts.cli.main import main
-from model_rollouts.replay.recording import Header, Recording
+from model_rollouts.replay.recording import Header, Recording, read_file
 
 STEP_S = 5
 FROM_MS = 1_763_820_000_000
@@ -25,12 +25,14 @@ def _recording(
     users_from: float = 0,
     jobs: tuple[str, ...] = ("models",),
     long_haul: tuple[float, float] = (0, 0),
+    refused: float = 0,
 ) -> Path:
     """A rollout with steady traffic: requests, bad ones and slow ones per second of a candidate.
 
     `long_haul` are the candidate's requests of a slice per second, and bad ones among them.
     Stable answers 50 requests per second without fault. `copies` per second reach the shadow
-    listener from the start, users come after `users_from` seconds.
+    listener from the start, users come after `users_from` seconds. `refused` per second of the
+    candidate's requests are answered 400.
     """
     until_ms = FROM_MS + minutes * 60_000
     recording = Recording(
@@ -73,6 +75,9 @@ def _recording(
                 write(revision, job, RQ + metric, listener, good + bad + slow)
             write(revision, job, f"{RQ}rx_reset", listener, 0.0)
             write(revision, job, f"{RQ}xx", listener, bad, envoy_response_code_class="5")
+            if refused and (revision, listener) == ("m-2", "live"):
+                cluster = {"envoy_cluster_name": listener, "envoy_response_code": "400"}
+                write(revision, job, "envoy_cluster_upstream_rq", listener, refused, **cluster)
             if any(long_haul):
                 asked, failed = long_haul if listener == "live" else (0.0, 0.0)
                 part = {"envoy_slice": "long-haul"}
@@ -115,7 +120,99 @@ def test_a_bad_version_is_rolled_back_at_once_and_the_table_says_why(tmp_path: P
     assert "RolledBack" in told
     assert "2025-11-22T14:00:" in told
     assert "Promoted" not in told
-    assert told.endswith("Guards are left out.")
+    assert told.endswith("Left out: guards.")
+
+
+def _incident(path: Path, spec: dict[str, Any], **rollout: Any) -> Path:
+    """The same rollout with the ModelDeployment that it was of, packed."""
+    recording = read_file(_recording(path.with_suffix(".plain"), **rollout))
+    container = {"name": "model", "image": "registry.example.com/m:2"}
+    obj = {
+        "apiVersion": "modelrollouts.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": "m", "namespace": "shop"},
+        "spec": {
+            "model": {"version": "2"},
+            "port": 8080,
+            "template": {"spec": {"containers": [container]}},
+            "route": {"parentRefs": [{"name": "public"}], "hostnames": ["m.example.com"]},
+            **spec,
+        },
+    }
+    recording.objects = (obj,)
+    recording.save(path)
+    return path
+
+
+ERRORS = {"name": "succeed", "type": "Availability", "availability": {"target": "95%"}}
+OTHERS = [
+    {
+        "name": "forward",
+        "type": "Latency",
+        "latency": {"within": "50ms", "share": "99%", "stage": "Predict"},
+    },
+    {
+        "name": "same-answers",
+        "type": "Disagreement",
+        "disagreement": {"of": "Label", "output": "label"},
+        "limits": {"good": "1%", "bad": "4%"},
+    },
+]
+CANARY = {"canary": {"steps": ["50%"], "minStepDuration": "2m", "warmup": "0s"}}
+
+
+def test_an_incident_is_judged_by_its_own_spec(tmp_path: Path) -> None:
+    spec = {"objectives": [ERRORS, *OTHERS], "strategy": CANARY}
+    path = _incident(tmp_path / "found.jsonl.gz", spec, candidate=(97, 3, 0))
+
+    by_spec = _replay(path, "-o", "jsonl")
+    by_option = _replay(path, "-o", "jsonl", "--target", "99.9%")
+
+    events = [each for line in by_spec.output.splitlines() for each in json.loads(line)["events"]]
+    assert [each["what"] for each in events] == ["Canary", "Promoted"]
+    assert [each["weight"] for each in events] == [0.5, 1.0]
+    # 3 % of errors are too many by an objective that is written here.
+    assert '"what": "RolledBack"' in by_option.output
+
+
+def test_what_an_incident_has_no_samples_of_is_named(tmp_path: Path) -> None:
+    spec = {"objectives": [ERRORS, *OTHERS], "strategy": CANARY}
+    path = _incident(tmp_path / "found.jsonl.gz", spec, minutes=10)
+
+    told = " ".join(_replay(path).output.split())
+
+    assert "80 % of requests must succeed" in told
+    assert told.endswith("Left out: forward, same-answers, restarts, latency-against-stable.")
+
+
+def test_the_spec_alone_has_nothing_to_replay(tmp_path: Path) -> None:
+    path = _incident(tmp_path / "found.jsonl.gz", {"objectives": OTHERS}, minutes=2)
+
+    result = _replay(path)
+
+    assert result.exit_code == 1
+    assert "the spec of the recording cannot be judged by these samples" in result.output
+    assert "write --target or --within" in result.output
+
+
+def test_refused_requests_are_a_guard_of_an_incident(tmp_path: Path) -> None:
+    path = _incident(tmp_path / "found.jsonl", {"strategy": CANARY}, refused=20)
+
+    result = _replay(path, "--exit-code")
+
+    assert result.exit_code == 3
+    assert "client-errors failed" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("cut", [40, 400])
+def test_a_packed_file_that_is_cut_is_refused(tmp_path: Path, cut: int) -> None:
+    path = _incident(tmp_path / "found.jsonl.gz", {}, minutes=2)
+    path.write_bytes(path.read_bytes()[:cut])
+
+    result = _replay(path)
+
+    assert result.exit_code == 1
+    assert "write the whole file, as it was recorded" in result.output
 
 
 def test_a_slow_version_is_rolled_back_by_its_latency(tmp_path: Path) -> None:
@@ -246,7 +343,8 @@ HEAD = {
         (["{"], "line 1: found '{', write JSON"),
         ([[]], "line 1: found []"),
         ([{**HEAD, "format": "x"}], "line 1, format: found 'x'"),
-        ([{**HEAD, "version": 2}], "line 1, version: found 2"),
+        ([{**HEAD, "version": 3}], "line 1, version: found 3"),
+        ([HEAD, {"object": 1}], "line 2, object: found 1"),
         ([{**HEAD, "from": "noon"}], "line 1, from: found 'noon'"),
         ([{**HEAD, "until": 0}], "until: found 0"),
         ([{**HEAD, "step": 0}], "step: found 0"),

@@ -70,6 +70,11 @@ COMMANDS = {
         "Give all users the version in the spec, without a verdict.",
         ACT,
     ),
+    "record": Row(
+        "model_rollouts.cli.mdep.record:record",
+        "Record a rollout as one file that can be replayed.",
+        LOOK,
+    ),
     "replay": Row(
         "model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples.", STUDY
     ),

@@ -1,26 +1,19 @@
 """`model-rollouts replay`: what would have been decided on recorded samples, when and why."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+from click.core import ParameterSource
+from pydantic import ValidationError
 
+from model_rollouts.api.deployment import read
+from model_rollouts.api.duration import span
 from model_rollouts.cli.duration import DURATION
-from model_rollouts.cli.prometheus_file import prometheus
+from model_rollouts.cli.prometheus_options import progress_bar, prometheus_options, read_samples
 from model_rollouts.cli.replay_output import print_end, print_moment, print_table
-from model_rollouts.cli.types import (
-    CERTIFICATES,
-    TIME,
-    WARMUP,
-    judging,
-    slice_target,
-)
+from model_rollouts.cli.types import TIME, WARMUP, judging, slice_target
 from model_rollouts.decision import (
     Assurance,
     Compare,
@@ -36,38 +29,31 @@ from model_rollouts.decision import (
 )
 from model_rollouts.metrics.errors import InputError
 from model_rollouts.prometheus.errors import AnswerError, QueryError
-from model_rollouts.replay.fetch import fetch
 from model_rollouts.replay.recording import Header, Recording, read_file
 from model_rollouts.replay.story import Event, Story, What, intervals
-from model_rollouts.rollout import Counting
+from model_rollouts.rollout import Counting, declared
 
 EXIT_CODES = {What.PROMOTED: 0, What.ROLLED_BACK: 3, What.UNDECIDED: 4}
 SERVER_NEEDS = ("namespace", "candidate", "from", "until")
+JUDGED_BY = (
+    "target",
+    "within",
+    "share",
+    "steps",
+    "compare",
+    "dispersion",
+    "slices",
+    "slice_target",
+    "assurance",
+)
+"""Options that take the place of the spec of an incident."""
+LEFT_OUT = ("guards",)
+"""Of samples that are judged by options."""
 
 
 @click.command(short_help="Replay a rollout from recorded samples.")
 @click.argument("recording", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--prometheus",
-    "url",
-    metavar="URL",
-    help="Read samples from the Prometheus at this address. Needs the extra 'inspect'.",
-)
-@click.option(
-    "--token-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File with a bearer token for Prometheus.",
-)
-@click.option(
-    "--ca-file",
-    type=CERTIFICATES,
-    help="CA bundle for Prometheus, in PEM.  [default: the system's certificates]",
-)
-@click.option(
-    "--prometheus-config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="YAML file with everything else about Prometheus, as for `model-rollouts run`.",
-)
+@prometheus_options
 @click.option("--namespace", help="Namespace of the model.")
 @click.option("--candidate", metavar="REVISION", help="Revision to judge.")
 @click.option("--stable", metavar="REVISION", help="Revision to compare it with.  [default: none]")
@@ -119,9 +105,10 @@ def replay(**options: Any) -> None:
     """Replay a rollout from recorded samples: what would be decided, when and why.
 
     Samples come from a RECORDING, or from a Prometheus that still has them. They are counted and
-    judged by the operator's own code. The guards on refused requests, restarts and tails are left
-    out (docs/guards.md). The replay chooses its own weights, step by step, whatever
-    weights the rollout had.
+    judged by the operator's own code. The replay chooses its own weights, step by step, whatever
+    weights the rollout had. A file that `kubectl mdep record` wrote is judged by the spec in it,
+    unless an objective, an assurance or steps are given here; samples alone are judged by these,
+    without guards (docs/guards.md).
 
     \b
     Save the samples of a rollout, and judge them:
@@ -131,11 +118,13 @@ def replay(**options: Any) -> None:
     Judge them again with other objectives:
       model-rollouts replay rollout.jsonl --target 99% --within 300ms
       model-rollouts replay rollout.jsonl --slice long-haul --slice-target 97%
+    Judge an incident by its own spec:
+      kubectl mdep record arrival --prometheus http://localhost:9090 incident.jsonl.gz
+      model-rollouts replay incident.jsonl.gz
     """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
     try:
         samples = _samples(options)
-        counting, judge = _judge(options, samples)
-        end = _tell(samples, counting, judge, options)
+        end = _tell(samples, _judged(options, samples), options["output"])
     except (InputError, QueryError, AnswerError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -160,8 +149,7 @@ def _samples(options: dict[str, Any]) -> Recording:
             raise click.UsageError(f"--prometheus also needs --{name}")
     recording = _fetch(options)
     if options["record"] is not None:
-        with options["record"].open("w", encoding="utf-8") as file:
-            recording.write(file)
+        recording.save(options["record"])
         click.echo(f"wrote {options['record']}", err=True)
     return recording
 
@@ -175,25 +163,62 @@ def _fetch(options: dict[str, Any]) -> Recording:
         until_ms=round(options["until"].timestamp() * 1000),
         step_ms=round(options["step"] * 1000),
     )
+    return read_samples(options, header)
+
+
+class _Judged(NamedTuple):
+    """By what recorded samples are judged, and what of that is left out, for a person."""
+
+    judge: Judge
+    min_step_s: float
+    warmup_ms: int
+    left_out: tuple[str, ...]
+
+
+def _judged(options: dict[str, Any], samples: Recording) -> _Judged:
+    if samples.is_empty and samples.objects:
+        raise click.UsageError(
+            "the file has no samples: record it again with --prometheus, or write --prometheus here"
+        )
+    min_step, warmup = options["min_step"], round(1000 * options["warmup"])
+    obj = samples.object_of("ModelDeployment")
+    if obj is None or any(map(_is_given, JUDGED_BY)):
+        return _Judged(_judge(options, samples), min_step, warmup, LEFT_OUT)
     try:
-        from model_rollouts.prometheus.inspect import connect, raw_samples
-    except ImportError as error:
-        raise click.ClickException(f"--prometheus: {error}") from None
-    server, batching = prometheus(
-        options["url"],
-        token_file=options["token_file"],
-        ca_file=options["ca_file"],
-        config=options["prometheus_config"],
-        timeout_s=60,
-    )
-    with (
-        closing(connect(server, header.namespace)) as connected,
-        _progress("reading samples") as progress,
-    ):
-        return fetch(partial(raw_samples, connected), header, batching, progress)
+        spec = read(obj).spec
+        found = declared(
+            spec,
+            samples.thresholds(),
+            samples.slices(),
+            baseline=samples.header.stable is not None,
+        )
+    except ValueError as error:
+        raise click.ClickException(
+            f"the spec of the recording cannot be judged by these samples: {_one_line(error)}; "
+            "write --target or --within"
+        ) from None
+    canary = spec.strategy.canary
+    if not _is_given("min_step"):
+        min_step = span(canary.min_step_duration).total_seconds()
+    if not _is_given("warmup"):
+        warmup = round(1000 * span(canary.warmup).total_seconds())
+    return _Judged(found.judge, min_step, warmup, found.left_out)
 
 
-def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge]:
+def _one_line(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    wrong = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+
+
+def _is_given(name: str) -> bool:
+    """Whether an option was written, on the command line or in the environment."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP, None)
+
+
+def _judge(options: dict[str, Any], samples: Recording) -> Judge:
     assurance, compare = Assurance(options["assurance"]), Compare(options["compare"])
     objectives: list[Objective] = [
         errors("errors", options["target"], assurance=assurance, compare=compare),
@@ -240,19 +265,19 @@ def _judge(options: dict[str, Any], samples: Recording) -> tuple[Counting, Judge
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     told = Dispersion(options["dispersion"], options["dispersion"])
-    judge = Judge(rules, {each.name: told for each in objectives if each.name != "breaker"})
-    return Counting(rules.objectives), judge
+    return Judge(rules, {each.name: told for each in objectives if each.name != "breaker"})
 
 
-def _tell(samples: Recording, counting: Counting, judge: Judge, options: dict[str, Any]) -> Event:
+def _tell(samples: Recording, judged: _Judged, output: str) -> Event:
     """Run the replay and print it; returns how it ends."""
-    story = Story(judge, counting, options["min_step"])
+    counting = Counting(judged.judge.rules.objectives)
+    story = Story(judged.judge, counting, judged.min_step_s)
     head = samples.header
-    as_lines = options["output"] == "jsonl"
+    as_lines = output == "jsonl"
     events: list[Event] = []
     last_ms = head.from_ms
-    with _progress("judging") as progress:
-        for record in intervals(samples, counting, round(options["warmup"] * 1000)):
+    with progress_bar("judging") as progress:
+        for record in intervals(samples, counting, judged.warmup_ms):
             moment = story.tell(record)
             events += moment.events
             last_ms = record.end_ms
@@ -266,22 +291,5 @@ def _tell(samples: Recording, counting: Counting, judge: Judge, options: dict[st
             if as_lines:
                 print_end(events[-1])
     if not as_lines:
-        print_table(head, judge, events)
+        print_table(head, judged.judge, judged.left_out, events)
     return events[-1]
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on terminals, and nothing elsewhere."""
-    bar = Progress(
-        "{task.description}",
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

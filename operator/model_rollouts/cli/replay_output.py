@@ -1,6 +1,7 @@
 """How `replay` tells its story: a table for people, JSON lines for programs."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,8 +17,10 @@ from model_rollouts.text import duration, percent
 STYLES = {What.PROMOTED: "green", What.ROLLED_BACK: "red", What.UNDECIDED: "yellow"}
 
 
-def print_table(head: Header, judge: Judge, events: list[Event]) -> None:
-    """The events with their reasons."""
+def print_table(
+    head: Header, judge: Judge, left_out: Sequence[str], events: Sequence[Event]
+) -> None:
+    """The events with their reasons, and which objectives are left out."""
     console = Console(highlight=False)
     against = f" compared with {head.stable}" if head.stable else ""
     promises = "; ".join(promise(each) for each in judge.rules.objectives)
@@ -38,7 +41,8 @@ def print_table(head: Header, judge: Judge, events: list[Event]) -> None:
             style=STYLES.get(event.what),
         )
     console.print(table)
-    console.print("Guards are left out.", style="dim")
+    if left_out:
+        console.print(f"Left out: {', '.join(left_out)}.", style="dim", soft_wrap=True)
 
 
 def print_moment(moment: Moment) -> None:

@@ -12,9 +12,9 @@ import click
 
 from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.prometheus_file import prometheus
+from model_rollouts.cli.prometheus_options import CERTIFICATES
 from model_rollouts.cli.types import (
     ADDRESS,
-    CERTIFICATES,
     COMPANIONS,
     RESOURCES,
     SHARDED,

@@ -6,10 +6,8 @@ And the options that every command which judges has in common.
 import ipaddress
 import json
 import re
-import ssl
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -112,23 +110,6 @@ class Time(click.ParamType[datetime]):
         return moment
 
 
-class Certificates(click.ParamType[Path]):
-    """A file of certificates in PEM: whom to trust, in place of whom the system trusts."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Its path; what is in it now are certificates."""
-        try:
-            ssl.create_default_context(cafile=value)
-        except ssl.SSLError:
-            self.fail(f"found '{value}', write the path of a PEM file of certificates", param, ctx)
-        except OSError as error:
-            self.fail(f"'{value}': {error.strerror}", param, ctx)
-        return Path(value)
-
-
-CERTIFICATES = Certificates()
 PERCENTAGE = Percentage()
 PART_PERCENTAGE = PartPercentage()
 PERCENTAGES = Percentages()

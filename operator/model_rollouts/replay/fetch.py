@@ -7,12 +7,15 @@ from model_rollouts.metrics.objectives import (
     CLIENT_ERRORS,
     COMPLETED,
     GIVEN_UP,
+    GRPC_CLIENT_ERRORS,
+    GRPC_ERRORS,
     SERVER_ERRORS,
     SESSIONS,
     SLICED,
     THROTTLED,
     TIMED,
     WITHIN,
+    CountedObjective,
     Template,
 )
 from model_rollouts.metrics.series import LabelNames, Sample
@@ -31,6 +34,8 @@ RECORDED = (
     SERVER_ERRORS,
     CLIENT_ERRORS,
     THROTTLED,
+    GRPC_ERRORS,
+    GRPC_CLIENT_ERRORS,
     TIMED,
     WITHIN,
     *SLICED,
@@ -43,8 +48,9 @@ def fetch(
     header: Header,
     batching: Batching,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    counted: Iterable[CountedObjective] = (),
 ) -> Recording:
-    """Record the span of `header` and one lookback before it.
+    """Record the span of `header` and one lookback before it, and what `counted` needs as well.
 
     Labels get their usual names, whatever they are called there: a recording is read anywhere.
     `progress` is told slices done and slices in all. Raises what `ask` raises.
@@ -54,13 +60,27 @@ def fetch(
     templates = {Template(PROXY, counter) for counter in RECORDED}
     if PROXY.clock is not None:
         templates.add(Template(PROXY, PROXY.clock, is_clock=True))
-    need = Need("recording", header.namespace, header.revisions, 1, frozenset(templates))
+    for each in counted:
+        terms = (*each.total, *(term for level in each.bad for term in level))
+        templates |= {Template(each.source, term.counter) for term in terms}
+    # What is asked together comes from one source.
+    sources = {each.source: None for each in templates}
+    needs = [
+        Need(
+            "recording",
+            header.namespace,
+            header.revisions,
+            1,
+            frozenset(each for each in templates if each.source == source),
+        )
+        for source in sources
+    ]
     begin, span = header.from_ms - grid.lookback_ms, SLICE_INTERVALS * grid.step_ms
     slices = range(begin, header.until_ms, span)
     for done, after in enumerate(slices):
         progress(done, len(slices))
         until = min(after + span, header.until_ms)
-        for query in batching.queries([need], after_ms=after, until_ms=until, step_ms=grid.step_ms):
+        for query in batching.queries(needs, after_ms=after, until_ms=until, step_ms=grid.step_ms):
             for labels, samples in ask(query.text, query.at_ms):
                 recording.add(_as_usual(labels, batching.labels), samples)
     progress(len(slices), len(slices))

@@ -1,11 +1,14 @@
 """Raw samples in a file: JSON lines, a header and then series with their samples.
 
 Everything a verdict needs is raw, so one recording can be judged by other objectives, thresholds
-and assurances than those it was made under. docs/samples.md describes the format.
+and assurances than those it was made under. An incident has objects before the series: what the
+cluster showed of the rollout. docs/samples.md describes the format.
 """
 
 import bisect
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +23,12 @@ from model_rollouts.metrics.series import LabelNames, Sample, Series, read_serie
 
 FORMAT = "model-rollouts samples"
 VERSION = 1
+WITH_OBJECTS = 2
+"""The version of a recording that has objects too, which releases before do not read."""
 
+_GZIP = b"\x1f\x8b"
+
+Object = dict[str, Any]
 Labels = Mapping[str, str]
 
 
@@ -61,6 +69,8 @@ class Recording:
     """The samples of one rollout in memory, ready to answer the queries of the intake."""
 
     header: Header
+    objects: tuple[Object, ...] = ()
+    """What the cluster showed of the rollout, the ModelDeployment among it; none without them."""
     _series: dict[tuple[tuple[str, str], ...], list[Sample]] = field(default_factory=dict)
     _by_metric: dict[str, list[tuple[Labels, list[Sample]]]] = field(default_factory=dict)
 
@@ -101,12 +111,34 @@ class Recording:
         found = {labels.get(SLICE, "") for labels, _ in self._by_metric.get(total.metric, ())}
         return tuple(sorted(found - {""}))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no series."""
+        return not self._series
+
+    def size(self) -> tuple[int, int]:
+        """How many series and samples there are."""
+        return len(self._series), sum(map(len, self._series.values()))
+
+    def object_of(self, kind: str) -> Object | None:
+        """The first object of a kind; None without one."""
+        return next((each for each in self.objects if each.get("kind") == kind), None)
+
+    def save(self, path: Path) -> None:
+        """Write a file, packed if its name ends with .gz. Raises OSError."""
+        if path.suffix == ".gz":
+            with gzip.open(path, "wt", encoding="utf-8") as packed:
+                self.write(packed)
+        else:
+            with path.open("w", encoding="utf-8") as plain:
+                self.write(plain)
+
     def write(self, file: TextIO) -> None:
-        """Write header and series as JSON lines."""
+        """Write header, objects and series as JSON lines."""
         head = self.header
         first = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": WITH_OBJECTS if self.objects else VERSION,
             "namespace": head.namespace,
             "stable": head.stable,
             "candidate": head.candidate,
@@ -115,6 +147,8 @@ class Recording:
             "step": head.step_ms,
         }
         file.write(json.dumps(first) + "\n")
+        for each in self.objects:
+            file.write(json.dumps({"object": each}) + "\n")
         for key, samples in self._series.items():
             file.write(json.dumps({"labels": dict(key), "samples": samples}) + "\n")
 
@@ -127,9 +161,16 @@ class Recording:
         except StopIteration:
             raise InputError("line 1", "an empty file", "a recording") from None
         recording = cls(_header(_object(1, first)))
+        objects = []
         for number, line in numbered:
-            if line.strip():
-                recording.add(*_series(number, _object(number, line)))
+            if not line.strip():
+                continue
+            found = _object(number, line)
+            if "object" in found:
+                objects.append(_shown(number, found["object"]))
+            else:
+                recording.add(*_series(number, found))
+        recording.objects = tuple(objects)
         return recording
 
     def _identify(self, template: Template, labels: Labels) -> Series | None:
@@ -140,9 +181,17 @@ class Recording:
 
 
 def read_file(path: Path) -> Recording:
-    """The recording in a file. Raises InputError, or OSError when it cannot be read."""
-    with path.open(encoding="utf-8") as file:
-        return Recording.read(file)
+    """The recording in a file, packed or not. Raises InputError, or OSError."""
+    with path.open("rb") as begin:
+        is_packed = begin.read(len(_GZIP)) == _GZIP
+    try:
+        if is_packed:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                return Recording.read(file)
+        with path.open(encoding="utf-8") as file:
+            return Recording.read(file)
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise InputError(str(path), str(error), "the whole file, as it was recorded") from None
 
 
 def _time(sample: Sample) -> float:
@@ -162,8 +211,9 @@ def _object(number: int, line: str) -> dict[str, Any]:
 def _header(found: dict[str, Any]) -> Header:
     if found.get("format") != FORMAT:
         raise InputError("line 1, format", found.get("format"), repr(FORMAT))
-    if found.get("version") != VERSION:
-        raise InputError("line 1, version", found.get("version"), str(VERSION))
+    if found.get("version") not in (VERSION, WITH_OBJECTS):
+        known = f"{VERSION} or {WITH_OBJECTS}, or use the release that recorded it"
+        raise InputError("line 1, version", found.get("version"), known)
     for name in ("from", "until", "step"):
         if not isinstance(found.get(name), int):
             raise InputError(f"line 1, {name}", found.get(name), "milliseconds")
@@ -178,6 +228,12 @@ def _header(found: dict[str, Any]) -> Header:
         until_ms=found["until"],
         step_ms=found["step"],
     )
+
+
+def _shown(number: int, found: object) -> Object:
+    if not isinstance(found, dict) or not isinstance(found.get("kind"), str):
+        raise InputError(f"line {number}, object", found, "an object with its kind")
+    return found
 
 
 def _series(number: int, found: dict[str, Any]) -> tuple[Labels, list[Sample]]:

@@ -22,8 +22,10 @@ from model_rollouts.rollout.actions import (
     WriteStatus,
 )
 from model_rollouts.rollout.evidence import (
+    Declared,
     Evidence,
     Query,
+    declared,
     failures_to_roll_back,
     forecast_of,
     queries,
@@ -83,6 +85,7 @@ __all__ = [
     "Children",
     "Counting",
     "Create",
+    "Declared",
     "Delete",
     "Emit",
     "Ended",
@@ -114,6 +117,7 @@ __all__ = [
     "WorstCases",
     "WriteRoute",
     "WriteStatus",
+    "declared",
     "failures_to_roll_back",
     "forecast_of",
     "make_plan",

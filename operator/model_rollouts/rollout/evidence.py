@@ -6,11 +6,14 @@ from fractions import Fraction
 
 from model_rollouts.api import ratio
 from model_rollouts.api.deployment import ModelDeployment, Spec
+from model_rollouts.api.guards import LATENCY_AGAINST_STABLE, RESTARTS
+from model_rollouts.api.objectives import Objective
 from model_rollouts.decision import (
     LOOK,
     Counts,
     Forecast,
     Interval,
+    Judge,
     Sample,
     Step,
     Verdict,
@@ -28,6 +31,8 @@ from model_rollouts.rollout.standing import Roles
 from model_rollouts.rollout.state import current_trial, revisions
 from model_rollouts.rollout.state.forecast import canary_forecast
 from model_rollouts.rollout.state.recorded_roles import read_roles
+from model_rollouts.rollout.trial.guards import guards_latency
+from model_rollouts.rollout.trial.objectives import Edges
 from model_rollouts.rollout.trial.samples import Counting
 from model_rollouts.rollout.trial.trial import judge_for, request_rate, slice_shares, trial_rules
 
@@ -118,6 +123,45 @@ def forecast_of(
             {each.name: bursts[each.name] for each in rules.objectives if each.name in bursts},
         )
     return canary_forecast(judge, rate, deployment.spec, steps_of(deployment), shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A spec as recorded samples can judge it: by which judge, and what is left out, by name."""
+
+    judge: Judge
+    left_out: tuple[str, ...]
+
+
+def declared(
+    spec: Spec, thresholds: Sequence[float], slices: Sequence[str], *, baseline: bool
+) -> Declared:
+    """The judge of a spec, for samples that have `slices` and times within `thresholds` (seconds).
+
+    What such samples do not have is left out: restarts of pods, what the observer compares, times
+    of slices, histograms of model servers. Raises ValueError when no Gate is left, or the spec is
+    one that the CRD refuses.
+    """
+
+    def is_replayed(objective: Objective) -> bool:
+        timed, slice = objective.latency, objective.slice
+        if timed is not None:
+            return timed.histogram is None and timed.stage is None and slice is None
+        return objective.disagreement is None and (slice is None or slice in slices)
+
+    found = tuple(each for each in spec.objectives if is_replayed(each))
+    left_out = [each.name for each in spec.objectives if each not in found]
+    known = tuple(thresholds)
+    rules = trial_rules(
+        spec.model_copy(update={"objectives": found}),
+        baseline=baseline,
+        edges=Edges(known, known, slices=dict.fromkeys(slices, ((), ()))),
+    )
+    asked = {each.name for each in rules.objectives}
+    left_out += [name for name in (RESTARTS,) if name in asked]
+    if baseline and guards_latency(spec):
+        left_out.append(LATENCY_AGAINST_STABLE)
+    return Declared(judge_for(rules, None), tuple(dict.fromkeys(left_out)))
 
 
 def failures_to_roll_back(known: Evidence, name: str) -> int | None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from model_rollouts.cluster.kinds import EVENT, MODEL_DEPLOYMENT, POD, Kind
+from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD, Kind
 
 Object = dict[str, Any]
 
-KINDS = {each.plural: each for each in (MODEL_DEPLOYMENT, POD, EVENT)}
+KINDS = {each.plural: each for each in (MODEL_DEPLOYMENT, HTTP_ROUTE, POD, EVENT)}
 
 
 class FakeApi:
