@@ -131,7 +131,7 @@ test-stores: tools ## Slow: judge versions by samples from VictoriaMetrics, buil
 bench-active: $(INSTALLED) ## Measure what many canaries cost at once (benchmarks/results/active.md)
 	$(PYTHON) -m benchmarks.active
 
-bench-capture: $(INSTALLED) ## Slow: measure what capture and a fallback cost the proxy (benchmarks/results/capture.md)
+bench-capture: $(INSTALLED) ## Slow: measure what capture, slices and a fallback cost the proxy (benchmarks/results/capture.md)
 	$(PYTHON) -m benchmarks.capture
 
 bench-check: $(INSTALLED) ## Measure short benchmarks again and fail outside benchmarks/check/ranges.toml

@@ -1,7 +1,8 @@
 """The command: measure, write benchmarks/results/capture.{json,md}.
 
-Two proxies with one model server get the same load at the same moment: one captures, or has a
-fallback, and one does not. Whatever else the machine does, it does to both.
+Two proxies with one model server get the same load at the same moment: one as every revision has
+it, and one that captures, counts slices or has a fallback. Whatever else the machine does, it does
+to both.
 """
 
 import asyncio
@@ -23,18 +24,69 @@ from model_rollouts.resources.capture import Capture
 from model_rollouts.resources.edges import LADDER_MS
 from model_rollouts.resources.fallback import Fallback, Static
 from model_rollouts.resources.fallback_proxy import Chance
+from model_rollouts.resources.slices import CountedSlice, Slice
 from tests.resources.envoy import Proxied, free_ports, proxied
 from tests.resources.observed import observed
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-SETTINGS: dict[str, Capture | Chance] = {
-    "records without bodies": Capture(),
-    "bodies of 10 %": Capture(Fraction(1, 10)),
-    "bodies of 100 %": Capture(Fraction(1)),
-    "nothing; a fallback stands by": Chance(
-        Fallback(Static("{}", "application/json"), after_ms=2000), "flights", "arrival-delay"
+CHANCE = Chance(
+    Fallback(Static("{}", "application/json"), after_ms=2000), "flights", "arrival-delay"
+)
+SLICES = (
+    CountedSlice(Slice(name="long-haul", header="x-haul", value="long"), (99, 299)),
+    # The bodies of the load are in it.
+    CountedSlice(Slice(name="large", at_least=1024), (99, 299)),
+)
+
+Proxy = contextlib.AbstractAsyncContextManager[Proxied]
+Change = Callable[[dict[str, Any]], None]
+
+
+def _capturing(capture: Capture) -> Callable[[Change], Proxy]:
+    @contextlib.asynccontextmanager
+    async def run(change: Change) -> AsyncIterator[Proxied]:
+        async with observed(capture, edges_ms=LADDER_MS, change=change) as pod, pod.receiving():
+            yield pod.proxy
+
+    return run
+
+
+def _bare(change: Change) -> Proxy:
+    """The same Envoy as a plain reverse proxy: whatever it is asked to do besides is taken out."""
+
+    def strip(config: dict[str, Any]) -> None:
+        change(config)
+        config.pop("stats_config", None)
+        for cluster in config["static_resources"]["clusters"]:
+            cluster.pop("track_cluster_stats", None)
+        for listener in config["static_resources"]["listeners"]:
+            (chain,) = listener["filter_chains"]
+            manager = chain["filters"][0]["typed_config"]
+            manager["http_filters"] = manager["http_filters"][-1:]
+            for extra in ("early_header_mutation_extensions", "upgrade_configs", "access_log"):
+                manager.pop(extra, None)
+            manager["common_http_protocol_options"] = {}
+            routes = manager["route_config"]
+            routes.pop("response_headers_to_add", None)
+            routes.pop("request_headers_to_remove", None)
+            for host in routes["virtual_hosts"]:
+                host["routes"] = host["routes"][-1:]
+
+    return proxied(LADDER_MS, strip)
+
+
+SETTINGS: dict[str, Callable[[Change], Proxy]] = {
+    "Envoy alone: nothing of ours": _bare,
+    "records without bodies": _capturing(Capture()),
+    "bodies of 10 %": _capturing(Capture(Fraction(1, 10))),
+    "bodies of 100 %": _capturing(Capture(Fraction(1))),
+    "a fallback stands by": lambda change: proxied(LADDER_MS, change, chance=CHANCE),
+    "two slices": lambda change: proxied(LADDER_MS, change, counted=SLICES),
+    "two slices and a fallback": lambda change: proxied(
+        LADDER_MS, change, counted=SLICES, chance=CHANCE
     ),
 }
+"""What the other proxy of each row does."""
 
 
 @contextlib.contextmanager
@@ -64,24 +116,6 @@ def _to(port: int) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@contextlib.asynccontextmanager
-async def _both(setting: Capture | Chance, model: int) -> AsyncIterator[tuple[Proxied, Proxied]]:
-    """A proxy that does nothing more and one that does, whose records are received."""
-    if isinstance(setting, Chance):
-        async with (
-            proxied(LADDER_MS, _to(model)) as plain,
-            proxied(LADDER_MS, _to(model), chance=setting) as other,
-        ):
-            yield plain, other
-        return
-    async with (
-        proxied(LADDER_MS, _to(model)) as plain,
-        observed(setting, edges_ms=LADDER_MS, change=_to(model)) as pod,
-        pod.receiving(),
-    ):
-        yield plain, pod.proxy
-
-
 def _cpu_s(pid: int) -> float:
     """Seconds of CPU of all threads of a process, to the nanosecond."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
@@ -89,9 +123,10 @@ def _cpu_s(pid: int) -> float:
 
 
 async def _measured(
-    setting: Capture | Chance, model: int, rate: float, seconds: float
+    setting: Callable[[Change], Proxy], model: int, rate: float, seconds: float
 ) -> dict[str, Any]:
-    async with _both(setting, model) as proxies:
+    async with proxied(LADDER_MS, _to(model)) as plain, setting(_to(model)) as other:
+        proxies = plain, other
         await asyncio.gather(*(load.Users(each.ports.live, rate).ask(2) for each in proxies))
         before = [_cpu_s(each.process.pid) for each in proxies]
         users = [load.Users(each.ports.live, rate) for each in proxies]
@@ -106,7 +141,7 @@ async def _measured(
                 "rss_mib": round(rss_mib(proxy.process.pid), 1),
             }
             for name, proxy, each, cpu in zip(
-                ("plain", "captured"), proxies, users, before, strict=True
+                ("plain", "other"), proxies, users, before, strict=True
             )
         }
 
@@ -116,7 +151,7 @@ async def _measured(
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(1))
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(seconds: float, rounds: int, output: Path) -> None:
-    """Measure what capture and a fallback cost a request, at 50 and at 500 requests per second."""
+    """Measure what capture, slices and a fallback cost a request, at 50 and 500 per second."""
     rows = []
     with _model() as model:
         for _ in range(rounds):
@@ -141,28 +176,30 @@ def main(seconds: float, rounds: int, output: Path) -> None:
 
 def _page(conditions: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     lines = [
-        "# What capture and a fallback cost the proxy",
+        "# What capture, slices and a fallback cost the proxy",
         "",
         "Written by `make bench-capture` (`python -m benchmarks.capture`); do not edit.",
         "",
-        "Two proxies with one thread each get the same load at the same moment, one without capture"
-        " and fallback, one with what the row says: bodies of"
+        "Two proxies with one thread each get the same load at the same moment, one as every"
+        " revision has it, one with what the row says: bodies of"
         f" {conditions['body_bytes']} bytes each way,"
         f" {conditions['seconds']:g} s a row, times from when a request was due. Client, model"
         f" server and receiver, in Python, share {conditions['cores']} cores"
         f" ({conditions['cpu']}) with them and with other work: `load` is the load average. CPU of"
-        " a request is the measure; times are only comparable within a row.",
+        " a request is the measure; times are only comparable within a row. The first row is the"
+        " other way round: what the same Envoy takes on this machine as a plain reverse proxy,"
+        " without the histogram's edges, ids of predictions, revisions and gRPC.",
         "",
-        "| captured | requests/s | load | CPU of a request in us | p50 in ms | p99 in ms"
+        "| with | requests/s | load | CPU of a request in us | p50 in ms | p99 in ms"
         " | memory in MiB | failed |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         pairs = (
-            f"{row['plain'][key]} without, {row['captured'][key]} with"
+            f"{row['plain'][key]} without, {row['other'][key]} with"
             for key in ("cpu_us", "p50_ms", "p99_ms", "rss_mib")
         )
-        failed = row["plain"]["failed"] + row["captured"]["failed"]
+        failed = row["plain"]["failed"] + row["other"]["failed"]
         cells = (row["setting"], row["rate"], f"{row['load']:.1f}", *pairs, failed)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
