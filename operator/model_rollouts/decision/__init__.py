@@ -61,6 +61,7 @@ from model_rollouts.decision.evidence import Evidence
 from model_rollouts.decision.explanation import explain
 from model_rollouts.decision.forecast import LOOK, Excluded, Forecast, forecast_decision
 from model_rollouts.decision.judge import UNSEEN, Judge, State
+from model_rollouts.decision.nearest import total_variation
 from model_rollouts.decision.objective import (
     LARGEST_BAD_SHARE,
     Assurance,
@@ -82,6 +83,20 @@ from model_rollouts.decision.past_intervals import (
     proven_worse,
 )
 from model_rollouts.decision.rules import INDEPENDENT, UNKNOWN, Dispersion, Rules
+from model_rollouts.decision.shift import (
+    SHARE_TOLERANCE,
+    SHIFTED,
+    TOLERANCE,
+    AgainstBaseline,
+    AgainstReference,
+    ShareAbove,
+    ShiftEvidence,
+    encode_shift,
+    log_mean,
+    moved_ones,
+    of_two_samples,
+    resume_shift,
+)
 from model_rollouts.decision.steps import (
     ROUNDING,
     Step,
@@ -112,8 +127,13 @@ __all__ = [
     "READ_AFTER",
     "RECENT_BLOCKS",
     "ROUNDING",
+    "SHARE_TOLERANCE",
+    "SHIFTED",
+    "TOLERANCE",
     "UNKNOWN",
     "UNSEEN",
+    "AgainstBaseline",
+    "AgainstReference",
     "Assurance",
     "Bound",
     "Bracket",
@@ -149,7 +169,9 @@ __all__ = [
     "Rules",
     "Sample",
     "Seen",
+    "ShareAbove",
     "Shared",
+    "ShiftEvidence",
     "Slice",
     "State",
     "Step",
@@ -166,6 +188,7 @@ __all__ = [
     "differ_in_guards_alone",
     "disagreement",
     "encode",
+    "encode_shift",
     "errors",
     "explain",
     "extra_pods",
@@ -179,15 +202,20 @@ __all__ = [
     "lasting_burn",
     "latency",
     "latency_against_stable",
+    "log_mean",
     "may_advance",
     "may_burn",
     "measure",
+    "moved_ones",
     "next_step",
     "no_bucket_boundary",
+    "of_two_samples",
     "pods_for",
     "promise",
     "proven_worse",
     "restarts",
     "resume",
+    "resume_shift",
+    "total_variation",
     "with_guards_of",
 ]

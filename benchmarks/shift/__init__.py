@@ -1,0 +1,1 @@
+"""How often, and how soon, tests say that inputs moved, beside KS, PSI and chi-square."""
