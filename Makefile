@@ -9,7 +9,7 @@ WORKERS ?= auto
 
 .PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing test-outage test-faults test-properties test-simulate test-stores \
 	cluster cluster-down kwok demo demo-all demo-break e2e e2e-contour e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
-	bench-active bench-capture bench-check bench-decision bench-disagreement bench-engine bench-guards bench-intake bench-observer bench-pods bench-reaction bench-scrapes bench-settled bench-situations
+	bench-active bench-capture bench-check bench-decision bench-disagreement bench-engine bench-guards bench-intake bench-observer bench-pods bench-reaction bench-reference bench-scrapes bench-settled bench-shift bench-situations
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -161,11 +161,17 @@ bench-pods: $(INSTALLED) ## Slow: measure what the operator keeps of pods (bench
 bench-reaction: $(INSTALLED) ## Slow: measure how long users get a bad version (benchmarks/results/reaction.md)
 	$(PYTHON) -m benchmarks.reaction
 
+bench-reference: $(INSTALLED) ## Slow: measure references of large data files (benchmarks/results/reference.md)
+	$(PYTHON) -m benchmarks.reference
+
 bench-scrapes: $(INSTALLED) ## Find bad versions when pods are scraped seldom (benchmarks/results/scrapes.md)
 	$(PYTHON) -m benchmarks.scrapes
 
 bench-settled: $(INSTALLED) ## Measure what a version costs after its watch (benchmarks/results/settled.md)
 	$(PYTHON) -m benchmarks.settled
+
+bench-shift: $(INSTALLED) ## Slow: measure how often and how soon tests say that inputs moved (benchmarks/results/shift.md)
+	$(PYTHON) -m benchmarks.shift
 
 bench-situations: $(INSTALLED) ## Slow: measure outages of both versions and scrapes that fail (benchmarks/results/situations.md)
 	$(PYTHON) -m benchmarks.situations

@@ -75,6 +75,11 @@ COMMANDS = {
         "Record a rollout as one file that can be replayed.",
         LOOK,
     ),
+    "reference": Row(
+        "model_rollouts.cli.reference:reference",
+        "Make, show and compare references of training data.",
+        STUDY,
+    ),
     "replay": Row(
         "model_rollouts.cli.replay:replay", "Replay a rollout from recorded samples.", STUDY
     ),

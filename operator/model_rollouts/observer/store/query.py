@@ -60,7 +60,7 @@ def rows(root: str, options: dict[str, str], question: Question) -> list[dict[st
     try:
         table = DeltaTable(f"{root}/{PREDICTIONS}", storage_options=options)
         files = table.file_uris(file_pruning_predicate=_partitions(question) or None)
-        schemas = _schemas(f"{root}/{SCHEMAS}", options)
+        schemas = schemas_of(f"{root}/{SCHEMAS}", options)
     except TableNotFoundError:
         raise LogError(f"{root}: there is no prediction log") from None
     except (DeltaError, OSError) as error:
@@ -74,13 +74,15 @@ def rows(root: str, options: dict[str, str], question: Question) -> list[dict[st
     return [_named(each, schemas) for each in found]
 
 
-def _schemas(place: str, options: dict[str, str]) -> dict[str, Any]:
-    """Fields by digest; none while no values were kept."""
+def schemas_of(place: str, options: dict[str, str]) -> dict[str, Any]:
+    """Namespace, model and fields of each schema, by digest; none while no values were kept."""
     try:
         known = DeltaTable(place, storage_options=options).to_pyarrow_table().to_pylist()
     except TableNotFoundError:
         return {}
-    return {each["schema"]: msgspec.json.decode(each["fields"]) for each in known}
+    return {
+        each["schema"]: each | {"fields": msgspec.json.decode(each["fields"])} for each in known
+    }
 
 
 def _partitions(question: Question) -> list[tuple[str, str, str]]:
@@ -177,7 +179,8 @@ def _dicts(result: Any) -> list[dict[str, Any]]:
 
 def _named(row: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
     """A row with `inputs` and `outputs` by name in place of the lists."""
-    fields = schemas.get(row.pop("schema"), {"inputs": [], "outputs": []})
+    schema = schemas.get(row.pop("schema"))
+    fields = {"inputs": [], "outputs": []} if schema is None else schema["fields"]
     lists = {name: iter(row.pop(name) or ()) for name in _LISTS}
     row["inputs"] = _values(fields["inputs"], lists["features"], lists["feature_texts"])
     row["outputs"] = _values(fields["outputs"], lists["outputs"], lists["output_texts"])

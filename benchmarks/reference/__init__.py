@@ -1,0 +1,1 @@
+"""What it takes to make a reference of data files, and to compare them with it."""
