@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from model_rollouts.cli.certificates import CERTIFICATES
+
 if TYPE_CHECKING:
     from model_rollouts.metrics.objectives import CountedObjective
     from model_rollouts.replay.recording import Header, Recording
@@ -18,26 +20,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 TIMEOUT_S = 60
 """How long an answer may take."""
 
-
-class Certificates(click.ParamType[Path]):
-    """A file of certificates in PEM: whom to trust, in place of whom the system trusts."""
-
-    name = "file"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Its path; what is in it now are certificates."""
-        import ssl
-
-        try:
-            ssl.create_default_context(cafile=value)
-        except ssl.SSLError:
-            self.fail(f"found '{value}', write the path of a PEM file of certificates", param, ctx)
-        except OSError as error:
-            self.fail(f"'{value}': {error.strerror}", param, ctx)
-        return Path(value)
-
-
-CERTIFICATES = Certificates()
 
 _FILE: click.Path = click.Path(exists=True, dir_okay=False, path_type=Path)
 

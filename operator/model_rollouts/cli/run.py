@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from model_rollouts.cli.certificates import CERTIFICATES
 from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.prometheus_file import prometheus
-from model_rollouts.cli.prometheus_options import CERTIFICATES
 from model_rollouts.cli.types import (
     ADDRESS,
     COMPANIONS,
