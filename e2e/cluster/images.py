@@ -126,6 +126,9 @@ NODE = (
 OBSERVER = _project("observer", "observer")
 """For what compares answers; it is large, and most lanes need none."""
 
+NOTIFICATIONS = _project("notifications", "notifications")
+"""For what sends messages; no lane needs it."""
+
 CONTOUR = _go("contour")
 """For the lane that tests that gateway."""
 

@@ -1279,6 +1279,21 @@ STRATEGY: list[Row] = [
     ),
     ("spec.paused", "yes", "spec.paused", "must be of type boolean"),
 ]
+OWNER_NAME = "write letters, digits, ' ', '.', '_', '/' and '-', such as vision or #vision-alerts"
+PAGE = "write the address of a page, such as https://wiki.example.com/arrival"
+OWNER: list[Row] = [
+    *(
+        ("spec.owner", {field: found}, f"spec.owner.{field}", f"found '{found}', {OWNER_NAME}")
+        for field in ("team", "channel")
+        for found in ("{{ team }}", "-vision", "vision ", "@everyone", "")
+    ),
+    ("spec.owner", {"team": "v" * 64}, "spec.owner.team", "may not be more than 63 bytes"),
+    *(
+        ("spec.owner", {"runbook": found}, "spec.owner.runbook", f"found '{found}', {PAGE}")
+        for found in ("wiki.example.com", "javascript:alert(1)", "https://wiki.example.com/a b")
+    ),
+    ("spec.owner", "vision", "spec.owner", "must be of type object"),
+]
 CAPTURE: list[Row] = [
     ("spec.capture", {"sample": "10"}, "spec.capture.sample", f"found '10', {SAMPLE}"),
     (
@@ -1656,6 +1671,7 @@ ROWS = [
     *STAGES,
     *OWN,
     *STRATEGY,
+    *OWNER,
     *CAPTURE,
     *FALLBACK,
     *TIMINGS,

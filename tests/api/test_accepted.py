@@ -436,6 +436,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "no pod to spare": {"spec.strategy.maxExtraReplicas": 0},
     "one pod to spare": {"spec.strategy.maxExtraReplicas": 1},
     "most pods to spare": {"spec.strategy.maxExtraReplicas": 10_000},
+    "an owner of whom nothing is said": {"spec.owner": {}},
+    "an owner": {
+        "spec.owner": {
+            "team": "Vision 2",
+            "channel": "#vision-alerts",
+            "runbook": "https://wiki.example.com/arrival?v=1#rollback",
+        }
+    },
     "capture without bodies": {"spec.capture": {}},
     "capture of everything": {
         "spec.capture": {

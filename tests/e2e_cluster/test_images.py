@@ -29,15 +29,15 @@ def test_a_change_of_content_or_name_or_base_changes_the_digest(tmp_path: Path) 
 
 
 def test_every_image_has_a_dockerfile_that_runs_without_root() -> None:
-    for image in (*images.NODE, *images.OURS, images.OBSERVER):
+    for image in (*images.NODE, *images.OURS, images.NOTIFICATIONS, images.OBSERVER):
         lines = (image.folder / "Dockerfile").read_text().splitlines()
         assert "USER 65532:65532" in lines, image.name
 
 
-def test_operator_and_observer_are_stages_of_one_dockerfile() -> None:
+def test_the_projects_own_images_are_stages_of_one_dockerfile() -> None:
     lines = (REPOSITORY / "Dockerfile").read_text().splitlines()
     stages = [line.rpartition(" AS ")[2] for line in lines if line.startswith("FROM ")]
 
     operator = next(image for image in images.OURS if image.name == "operator")
     # Whoever names no stage gets the last one.
-    assert stages == [images.OBSERVER.target, operator.target]
+    assert stages == [images.OBSERVER.target, images.NOTIFICATIONS.target, operator.target]

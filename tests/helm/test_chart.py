@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import trustme
 import yaml
@@ -24,6 +25,9 @@ from e2e.cluster.progress import StepError
 from model_rollouts.api.crd import custom_resource_definition
 from model_rollouts.cli.crd import CHART_TEMPLATE, CRD, chart_template
 from model_rollouts.cli.main import main
+from model_rollouts.notifications import settings as notifications
+from model_rollouts.notifications.kinds import Topic
+from model_rollouts.notifications.targets.catalogue import TargetType
 from model_rollouts.prometheus import credentials
 from model_rollouts.resources import companions, names
 from model_rollouts.resources.observer_address import PORT, SHARDS
@@ -116,6 +120,67 @@ def test_what_is_rendered_is_what_was_reviewed(name: str, values: Values) -> Non
         ("modelNetworkPolicy.gateways", [], "additional properties 'gateways' not allowed"),
         ("modelNetworkPolicy.metricsPorts", [0], "at '/modelNetworkPolicy/metricsPorts/0': "),
         ("replicas", 0, "at '/replicas': minimum: got 0, want 1"),
+        ("notifications.target", [], "at '/notifications': additional properties 'target' not"),
+        ("notifications.targets", [{"name": "a"}], "/targets/0': missing property 'type'"),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Slack"}],
+            "/targets/0/type': value must be one of 'Apprise'",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "A b", "type": "Apprise"}],
+            "/targets/0/name': .* does not match pattern",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Apprise", "url": "slack://a"}],
+            "/targets/0': additional properties 'url' not allowed",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Apprise", "secret": "slack"}],
+            "/targets/0/secret': got string, want object",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Apprise", "match": {"team": ["a"]}}],
+            "/targets/0/match': additional properties 'team' not allowed",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Apprise", "tell": ["Rolledback"]}],
+            "/targets/0/tell/0': value must be one of 'Unavailable'",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "Apprise", "pager": "yes"}],
+            "/targets/0/pager': got string, want boolean",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "GitHub", "repository": "models"}],
+            "/targets/0/repository': .* does not match pattern",
+        ),
+        (
+            "notifications.targets",
+            [{"name": "a", "type": "GitHub", "api": "github.com"}],
+            "/targets/0/api': .* does not match pattern",
+        ),
+        ("notifications.cluster", "x" * 64, "at '/notifications/cluster': maxLength: got 64"),
+        ("notifications.templates", {"Rolledback": {}}, "at '/notifications/templates': "),
+        (
+            "notifications.templates",
+            {"RolledBack": {"body": "a"}},
+            "templates/RolledBack': additional properties 'body' not allowed",
+        ),
+        ("notifications.groupWait", "10", "at '/notifications/groupWait': "),
+        ("notifications.groupInterval", 60, "at '/notifications/groupInterval': got number"),
+        ("notifications.mostPerHour", 0, "at '/notifications/mostPerHour': minimum: got 0"),
+        ("notifications.unavailableAfter", "1", "at '/notifications/unavailableAfter': "),
+        ("notifications.giveUpAfter", "1d", "at '/notifications/giveUpAfter': "),
+        ("notifications.persistence", {"size": "1G"}, "'/notifications/persistence/size': "),
+        ("notifications.fsGroup", "root", "at '/notifications/fsGroup': got string"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(path: str, value: Any, complaint: str) -> None:
@@ -413,18 +478,22 @@ def test_every_model_has_a_pod_of_the_observer_whatever_their_number() -> None:
         assert PORT in ports
 
 
-def test_no_pod_of_the_observer_is_taken_for_one_of_the_operator() -> None:
+def test_no_pod_is_taken_for_one_of_another_component() -> None:
     objects = [obj for obj in yaml.safe_load_all(render(EVERYTHING)) if obj]
-    (labels,) = (
-        obj["spec"]["template"]["metadata"]["labels"]
+    selectors = {
+        obj["metadata"]["name"]: obj["spec"]["selector"]["matchLabels"]
         for obj in objects
-        if obj["kind"] == "StatefulSet"
-    )
-    (operator,) = (
-        obj["spec"]["selector"]["matchLabels"] for obj in objects if obj["kind"] == "Deployment"
-    )
+        if obj["kind"] in ("Deployment", "StatefulSet")
+    }
+    labels = {
+        obj["metadata"]["name"]: obj["spec"]["template"]["metadata"]["labels"]
+        for obj in objects
+        if obj["kind"] in ("Deployment", "StatefulSet")
+    }
 
-    assert not operator.items() <= labels.items()
+    assert set(labels) == {"rollouts", "rollouts-notifications", "rollouts-observer"}
+    for name, selector in selectors.items():
+        assert [each for each in labels if selector.items() <= labels[each].items()] == [name]
 
 
 @pytest.mark.parametrize(
@@ -440,6 +509,66 @@ def test_an_observer_asks_for_what_it_needs(path: str) -> None:
 
     with pytest.raises(StepError, match=f"{path}: found none with observer.enabled=true, write "):
         render(values)
+
+
+def test_notifications_ask_for_their_image() -> None:
+    values = json.loads(json.dumps(EVERYTHING))
+    values["notifications"]["image"]["repository"] = ""
+
+    asked = r"notifications\.image\.repository: found none with notifications\.targets, write "
+    with pytest.raises(StepError, match=asked):
+        render(values)
+
+
+def test_without_a_target_there_are_no_notifications() -> None:
+    assert "notifications" not in render(REQUIRED)
+
+
+def test_the_process_understands_what_the_chart_tells_it() -> None:
+    objects = [each for each in yaml.safe_load_all(render(EVERYTHING)) if each]
+    named = [each for each in objects if each["metadata"]["name"] == "rollouts-notifications"]
+    (pod,) = (each["spec"]["template"]["spec"] for each in named if each["kind"] == "Deployment")
+    (text,) = (each["data"]["config.yaml"] for each in named if each["kind"] == "ConfigMap")
+    (volume,) = (each for each in pod["volumes"] if "projected" in each)
+    files = {
+        item["path"]
+        for source in volume["projected"]["sources"]
+        if "secret" in source
+        for item in source["secret"]["items"]
+    }
+
+    found = notifications.checked(yaml.safe_load(text), Path("/etc/model-rollouts"))
+
+    places = [each.place(Path()) for each in found.targets]
+    assert {str(path) for each in places for path in (each.url_file, each.token_file) if path} == (
+        files
+    )
+    assert (found.cluster, found.group_wait_s, found.give_up_after_s) == ("eu-1", 30.0, 43_200.0)
+    assert set(found.templates) == {"RolledBack"}
+    (container,) = pod["containers"]
+    command = main.get_command(click.Context(main), "notifications")
+    assert isinstance(command, click.Group)
+    run = command.commands["run"]
+    assert container["args"][:2] == ["notifications", "run"]
+    given = [each for each in container["args"][2:] if not each.startswith("--config=")]
+    context = run.make_context("run", [*given, "--config", __file__])
+    assert context.params["namespaces"] == ("flights", "shop")
+
+
+def test_the_schema_knows_the_kinds_of_targets_and_messages() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    found = schema["properties"]["notifications"]["properties"]
+    target = found["targets"]["items"]["properties"]
+    all_kinds = [each.value for each in Topic]
+
+    assert target["type"]["enum"] == [each.value for each in TargetType]
+    assert target["tell"]["items"]["enum"] == all_kinds
+    (pattern,) = found["templates"]["patternProperties"]
+    assert pattern == f"^({'|'.join(['Group', *all_kinds])})$"
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())["notifications"]
+    names = ("cluster", "groupWait", "groupInterval", "mostPerHour", "unavailableAfter")
+    said = {name: defaults[name] for name in (*names, "giveUpAfter")}
+    assert notifications.checked(said, Path()) == notifications.checked({}, Path())
 
 
 def test_the_operator_reads_only_what_the_observers_own_targets_show() -> None:
@@ -462,6 +591,7 @@ def test_openshift_may_assign_the_users_of_all_pods() -> None:
     values = {
         **EVERYTHING,
         "proxy": {**EVERYTHING["proxy"], "user": 0},
+        "notifications": {**EVERYTHING["notifications"], "fsGroup": 0},
         "observer": {**EVERYTHING["observer"], "fsGroup": 0},
         "extraContainers": [],
         "securityContext": {},
@@ -469,15 +599,16 @@ def test_openshift_may_assign_the_users_of_all_pods() -> None:
     }
 
     assert {name: openshift.violations(pod) for name, pod in pods(values)} == {
-        "Deployment": [],
-        "StatefulSet": [],
+        "rollouts": [],
+        "rollouts-notifications": [],
+        "rollouts-observer": [],
     }
     asked = {name: openshift.violations(pod) for name, pod in pods(EVERYTHING)}
     assert all(asked.values()), asked
 
 
 def pods(values: Values) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The PodSpecs of the chart, each with the kind that makes it."""
+    """The PodSpecs of the chart, each with the name of what makes it."""
     for each in yaml.safe_load_all(render(values)):
         if each and each["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job"):
-            yield each["kind"], each["spec"]["template"]["spec"]
+            yield each["metadata"]["name"], each["spec"]["template"]["spec"]

@@ -136,6 +136,7 @@ def test_the_api_server_accepts_every_object(api_server: ApiServer, names: list[
         "proxyMetrics": {},
         "modelMetrics": {},
         "prometheusRule": {},
+        "notifications": {**everything["notifications"], "podMonitor": {}},
         "observer": {**everything["observer"], "podMonitor": {}},
         "crds": {"enabled": False},
     }

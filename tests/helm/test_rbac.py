@@ -54,6 +54,10 @@ OBSERVER = {
     "tlsSecret": {"name": "observer-tls"},
     "caConfigMap": {"name": "observer-ca"},
 }
+TARGETS = {
+    "image": {"repository": "registry.example.com/notifications"},
+    "targets": [{"name": "a", "type": "Apprise", "secret": {"name": "slack"}}],
+}
 EVERYWHERE = at("all namespaces", OF_THE_OPERATOR)
 ALWAYS = at(OWN, LEADS) | at("all namespaces", GATEWAYS)
 ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], set[str]]] = {
@@ -73,6 +77,13 @@ ROWS: dict[str, tuple[dict[str, Any], dict[str, Any], set[str], set[str]]] = {
         {"gateways": {"companions": [CHECK]}},
         {"gateways": {"companions": []}},
         at("all namespaces", {"healthcheckpolicies.networking.gke.io": "create, patch"}),
+        set(),
+    ),
+    # To another ServiceAccount; the operator has the same right. A test below looks at the role.
+    "notifications.targets": (
+        {"notifications": TARGETS},
+        {"notifications": {"targets": []}},
+        set(),
         set(),
     ),
     "observer.enabled": (
@@ -145,6 +156,37 @@ def test_a_feature_has_the_rights_of_its_row_and_no_others(feature: str) -> None
 
     assert with_it - without_it == more
     assert without_it - with_it == fewer
+
+
+@pytest.mark.parametrize("namespaces", [[], ["flights", "shop"]])
+def test_what_sends_messages_may_read_modeldeployments_and_nothing_else(
+    namespaces: list[str],
+) -> None:
+    values = {**REQUIRED, "notifications": TARGETS, "watch": {"namespaces": namespaces}}
+    objects = [each for each in yaml.safe_load_all(render(values)) if each]
+    name = "model-rollouts-notifications"
+
+    bound = [
+        (each["roleRef"]["kind"], each["roleRef"]["name"], each["metadata"].get("namespace"))
+        for each in objects
+        if each["kind"] in ("RoleBinding", "ClusterRoleBinding")
+        and any(subject["name"] == name for subject in each["subjects"])
+    ]
+    roles = {
+        (each["kind"], each["metadata"]["name"], each["metadata"].get("namespace")): each["rules"]
+        for each in objects
+        if each["kind"] in ROLE
+    }
+
+    places: list[str | None] = [*namespaces] or [None]
+    kind = "Role" if namespaces else "ClusterRole"
+    assert bound == [(kind, name, each) for each in places]
+    only = {
+        "apiGroups": [DOMAIN],
+        "resources": ["modeldeployments"],
+        "verbs": ["get", "list", "watch"],
+    }
+    assert [roles[each] for each in bound] == [[only]] * len(places)
 
 
 def test_users_get_rights_by_aggregation_only_where_it_is_asked_for() -> None:

@@ -37,6 +37,41 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{- /* What selects the pod that sends messages, and no other. */ -}}
+{{- define "model-rollouts.notificationsSelector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}-notifications
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "model-rollouts.notificationsLabels" -}}
+{{ include "model-rollouts.notificationsSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* The file of `notifications run --config`. Files that it names lie beside it. */ -}}
+{{- define "model-rollouts.notificationsConfig" -}}
+{{- $given := .Values.notifications -}}
+{{- $config := deepCopy (pick $given "cluster" "groupWait" "groupInterval" "mostPerHour" "unavailableAfter" "giveUpAfter" "templates") -}}
+{{- $targets := list -}}
+{{- range $given.targets -}}
+{{- $target := omit . "secret" "tokenSecret" -}}
+{{- if .secret -}}
+{{- $_ := set $target "urlFile" (printf "targets/%s/url" .name) -}}
+{{- end -}}
+{{- if .tokenSecret -}}
+{{- $_ := set $target "tokenFile" (printf "targets/%s/token" .name) -}}
+{{- end -}}
+{{- $targets = append $targets $target -}}
+{{- end -}}
+{{- $_ := set $config "targets" $targets -}}
+{{- toYaml $config -}}
+{{- end -}}
+
 {{- define "model-rollouts.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "model-rollouts.name" .) .Values.serviceAccount.name -}}

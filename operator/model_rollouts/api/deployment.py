@@ -16,6 +16,7 @@ from model_rollouts.api.capture import Capture
 from model_rollouts.api.fallback import Fallback
 from model_rollouts.api.model import Item, Model, Provenance
 from model_rollouts.api.objectives import DEFAULT, LARGEST_NUMBER, OBJECTIVES, Objective
+from model_rollouts.api.owner import Owner
 from model_rollouts.api.route import Route
 from model_rollouts.api.runtimes import RELEASES, Runtime, Stage, stages_of
 from model_rollouts.api.slices import LARGEST_NUMBER as MOST_SLICES
@@ -208,6 +209,8 @@ class Spec(
     model: Model
     """The version of the model to serve, and where it came from. Another version starts a
     rollout."""
+    owner: Owner | None = None
+    """Who is told of the rollout. Changing it changes nothing else."""
     provenance: Provenance = Provenance()
     """What every version must declare about where it came from."""
     replicas: Annotated[int, Field(ge=0, le=10_000, json_schema_extra=INT32)] = 1

@@ -60,6 +60,11 @@ COMMANDS = {
     ),
     "lint": Row("model_rollouts.cli.mdep.lint:lint", "Check manifests without a cluster.", STUDY),
     "list": Row("model_rollouts.cli.mdep.list:list_", "List rollouts.", LOOK),
+    "notifications": Row(
+        "model_rollouts.cli.notifications:notifications",
+        "Tell people and machines what happens to rollouts.",
+        SERVE,
+    ),
     "observer": Row("model_rollouts.cli.observer:observer", "Run the observer.", SERVE),
     "pause": Row("model_rollouts.cli.mdep.pause:pause", "Keep all weights as they are.", ACT),
     "predictions": Row(

@@ -68,6 +68,31 @@ def _status(code: int, reason: str, message: str) -> tuple[int, Object]:
     return code, {"kind": "Status", "code": code, "reason": reason, "message": message}
 
 
+def _discovered(path: str) -> Object | None:
+    """What a client is told that asks which kinds there are; None for every other question."""
+    group, version = MODEL_DEPLOYMENT.group, MODEL_DEPLOYMENT.version
+    named = {"groupVersion": f"{group}/{version}", "version": version}
+    known: dict[str, Object] = {
+        "/api": {"versions": ["v1"]},
+        "/api/v1": {"resources": [_resource("namespaces", "Namespace", namespaced=False)]},
+        "/apis": {"groups": [{"name": group, "versions": [named], "preferredVersion": named}]},
+        f"/apis/{group}/{version}": {
+            "resources": [_resource(MODEL_DEPLOYMENT.plural, MODEL_DEPLOYMENT.name)]
+        },
+    }
+    return known.get(path)
+
+
+def _resource(plural: str, kind: str, *, namespaced: bool = True) -> Object:
+    return {
+        "name": plural,
+        "kind": kind,
+        "singularName": kind.lower(),
+        "namespaced": namespaced,
+        "verbs": ["get", "list", "watch", "patch"],
+    }
+
+
 class _Handler(BaseHTTPRequestHandler):
     api: FakeApi
 
@@ -98,6 +123,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """An object, a list, or a watch."""
         self.api.asked.append(self.path)
+        if (known := _discovered(urlsplit(self.path).path)) is not None:
+            self._answer(200, known)
+            return
         plural, namespace, name, query = self._place()
         if plural == MODEL_DEPLOYMENT.plural and not self.api.has_crd:
             self._answer(404, None)
@@ -164,6 +192,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, content: Object | None) -> None:
         text = b"404 page not found\n" if content is None else json.dumps(content).encode()
         self.send_response(status)
+        self.send_header("Content-Type", "text/plain" if content is None else "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
