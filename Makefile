@@ -7,7 +7,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing test-outage test-faults test-properties test-simulate test-stores \
+.PHONY: help venv tools programs parts manifests lint format test test-unit test-metrics test-operator test-healing test-outage test-faults test-mlflow test-properties test-simulate test-stores \
 	cluster cluster-down kwok demo demo-all demo-break e2e e2e-contour e2e-demo e2e-install e2e-proxy e2e-slow e2e-smoke \
 	bench-active bench-capture bench-check bench-decision bench-disagreement bench-engine bench-guards bench-intake bench-observer bench-pods bench-reaction bench-reference bench-scrapes bench-settled bench-shift bench-situations
 
@@ -123,6 +123,16 @@ test-properties: $(INSTALLED) ## Slow: test properties with examples that no run
 
 test-simulate: $(INSTALLED) ## Slow: hold what `simulate` says against rollouts through the intake
 	$(PYTHON) -m pytest tests/simulation -n $(WORKERS) -m slow -rP --timeout=900
+
+MLFLOW := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/model-rollouts/mlflow-3.17.2
+
+$(MLFLOW): $(INSTALLED)
+	python3 -m venv $@.new
+	$@.new/bin/pip install --quiet mlflow==3.17.2
+	mv $@.new $@
+
+test-mlflow: $(MLFLOW) ## Slow: read a model from a real MLflow server, installed first (RECORD=1 keeps its answers)
+	MLFLOW_PYTHON=$(MLFLOW)/bin/python3 $(PYTHON) -m pytest tests/cli/mdep -m slow -rP --timeout=600
 
 test-stores: tools ## Slow: judge versions by samples from VictoriaMetrics, built first
 	@$(PYTHON) -m e2e.cluster stores

@@ -99,7 +99,9 @@ COMMANDS = {
     ),
     "run": Row("model_rollouts.cli.run:run", "Run the operator.", SERVE),
     "set": Row(
-        "model_rollouts.cli.mdep.set:set_", "Set the image, the version or an objective.", ACT
+        "model_rollouts.cli.mdep.set:set_",
+        "Set the image, the version, the model or an objective.",
+        ACT,
     ),
     "simulate": Row(
         "model_rollouts.cli.simulate:simulate",

@@ -1,6 +1,9 @@
-"""`kubectl mdep set image | version | objective`: one field of the spec."""
+"""`kubectl mdep set image | version | model | objective`: one part of the spec."""
 
+import copy
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import click
@@ -29,9 +32,9 @@ TYPES = {"availability": "Availability", "latency": "Latency"}
 """Types of which an objective can be made by its fields alone."""
 
 
-@click.group("set", short_help="Set the image, the version or an objective.")
+@click.group("set", short_help="Set the image, the version, the model or an objective.")
 def set_() -> None:
-    """Set one thing in the spec of a ModelDeployment: image, version or an objective."""
+    """Set one thing in the spec of a ModelDeployment: image, version, model or an objective."""
 
 
 @set_.command(short_help="Set the image of the model.")
@@ -75,6 +78,71 @@ def version(**given: Any) -> None:
 
     def edit(obj: change.Object) -> None:
         obj["spec"]["model"]["version"] = given["version"]
+        if given["image"]:
+            _container(obj)["image"] = given["image"]
+
+    change.make(given, edit)
+
+
+@set_.command(short_help="Set version and provenance of the model, from MLflow.")
+@change.changing
+@click.option(
+    "--from",
+    "uri",
+    required=True,
+    metavar="URI",
+    help="The version in MLflow: models:/NAME/VERSION or models:/NAME@ALIAS.",
+)
+@click.option(
+    "--tracking-uri",
+    required=True,
+    envvar="MLFLOW_TRACKING_URI",
+    show_envvar=True,
+    metavar="URL",
+    help="MLflow's tracking server.",
+)
+@click.option(
+    "--metric",
+    help="The metric of its run that is the benchmark.  [default: that of the benchmark before]",
+)
+@click.option(
+    "--better",
+    type=click.Choice(["Lower", "Higher"]),
+    help="Which values of the metric are better.  [default: as before]",
+)
+@click.option("--image", help="The image of that version.  [default: it stays as it is]")
+def model(**given: Any) -> None:
+    """Set spec.model of NAME to what MLflow knows of a version.
+
+    Version, URI and digest of its files, git commit, training data and benchmark. What MLflow does not know is removed, because it was that of another version, and said;
+    the API server refuses the change if spec.provenance requires it. Credentials are those of
+    MLflow's clients: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD.
+
+    \b
+      kubectl mdep set model fraud --from models:/fraud/12 --tracking-uri http://mlflow:5000 \\
+        --image registry.example.com/fraud@sha256:… --write fraud.yaml
+
+    Exit codes: 0 success, 1 it was not changed, 2 wrong command line.
+    """  # noqa: D301 - click's mark for a paragraph that keeps its lines is a backspace
+    from model_rollouts.cli.mdep.mlflow import Asked, Server, known
+    from model_rollouts.cli.prometheus_options import progress_bar
+
+    server = Server(given["tracking_uri"])
+
+    @lru_cache(maxsize=1)
+    def found(benchmark: str) -> Any:
+        asked = Asked(given["uri"], given["metric"], given["better"], json.loads(benchmark))
+        with progress_bar("hashing files") as progress:
+            answer = known(server, asked, progress)
+        for each in answer.lacks:
+            click.echo(f"MLflow does not know {each}.", err=True)
+        return answer.model
+
+    def edit(obj: change.Object) -> None:
+        before = obj["spec"].get("model") or {}
+        # Once, though the change may be made anew: only the benchmark before is asked about.
+        obj["spec"]["model"] = copy.deepcopy(found(json.dumps(before.get("benchmark"))))
         if given["image"]:
             _container(obj)["image"] = given["image"]
 
