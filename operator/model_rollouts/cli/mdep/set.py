@@ -114,10 +114,10 @@ def version(**given: Any) -> None:
 def model(**given: Any) -> None:
     """Set spec.model of NAME to what MLflow knows of a version.
 
-    Version, URI and digest of its files, git commit, training data and benchmark. What MLflow does not know is removed, because it was that of another version, and said;
-    the API server refuses the change if spec.provenance requires it. Credentials are those of
-    MLflow's clients: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
-    MLFLOW_TRACKING_PASSWORD.
+    Version, URI and digest of its files, git commit, training data and benchmark. What MLflow does
+    not know is removed, because it was that of another version, and said; the API server refuses
+    the change if spec.provenance requires it. Credentials are those of MLflow's clients:
+    MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 
     \b
       kubectl mdep set model fraud --from models:/fraud/12 --tracking-uri http://mlflow:5000 \\
