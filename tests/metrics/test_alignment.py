@@ -3,14 +3,24 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_rollouts.metrics.alignment import Alignment
 from model_rollouts.metrics.counts import SharedTally, Tally
-from model_rollouts.metrics.objectives import errors
+from model_rollouts.metrics.objectives import client_errors, errors, own_counters
 from model_rollouts.metrics.requests import Arm
-from tests.metrics.fake_prometheus import CLASS, COMPLETED, GIVEN_UP, World, count, rollout
+from tests.metrics.fake_prometheus import (
+    CLASS,
+    COMPLETED,
+    GIVEN_UP,
+    GRPC,
+    World,
+    count,
+    rollout,
+)
+from tests.metrics.fake_prometheus import THROTTLED as REFUSED
 
 STEP, LOOKBACK = 5_000, 300_000
 START = 1_000_000
@@ -166,3 +176,55 @@ def test_only_stables_side_is_shared_out() -> None:
     shared = counted.shared[ERRORS]
     assert (shared.tally, shared.early, shared.late) == (Tally(100, (10,)), (5,), (5,))
     assert shared.until_ms == records[3].end_ms
+
+
+SEVERAL = {
+    "refused requests by code": (
+        client_errors("asked"),
+        (
+            (COMPLETED, 100, {}),
+            (REFUSED, 4, {"envoy_cluster_name": "live", "envoy_response_code": "404"}),
+            (REFUSED, 6, {"envoy_cluster_name": "live", "envoy_response_code": "422"}),
+        ),
+    ),
+    "gRPC by status": (
+        errors("asked"),
+        (
+            (COMPLETED, 100, {}),
+            (CLASS, 1, {}),
+            (GRPC, 4, {"envoy_cluster_name": "live", "envoy_grpc_status": "13"}),
+            (GRPC, 5, {"envoy_cluster_name": "live", "envoy_grpc_status": "14"}),
+        ),
+    ),
+    "own counters by path": (
+        own_counters("asked", bad="wrong_total", total="all_total"),
+        (
+            ("all_total", 70, {"path": "/a"}),
+            ("all_total", 30, {"path": "/b"}),
+            ("wrong_total", 7, {"path": "/a"}),
+            ("wrong_total", 3, {"path": "/b"}),
+        ),
+    ),
+}
+"""Objectives one of whose counters is several series of a pod, with what each adds in a scrape."""
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_several_series_of_one_counter_are_added_up_in_both_counts(case: str) -> None:
+    asked, series = SEVERAL[case]
+    world = World()
+    for pod, revision in (("a", "new"), ("c", "old")):
+        for metric, each, labels in series:
+            samples = [(i + 0.9, str(each * i)) for i in range(12)]
+            world.write(metric, samples, revision=revision, pod=pod, **labels)
+    measured = rollout(
+        objectives=[asked],
+        arms=[Arm("stable", "old", compared_with="new"), Arm("candidate", "new")],
+    )
+
+    stable = [each.arms["stable"] for each in count(world, measured, 12)][3:]
+
+    for each in stable:
+        assert each.tallies["asked"] == Tally(100, (10,))
+        assert each.shared is not None
+        assert each.shared["asked"].tally == Tally(100, (10,))

@@ -220,7 +220,10 @@ class Alignments:
         if series.revision == self._candidate:
             alignment.scraped(series.process, at_ms)
         elif self._stable is not None and series.revision == self._stable.revision:
-            added = dict(scrape.added)
+            added: dict[int, int] = defaultdict(int)
+            for slot, grown in scrape.added:
+                # A counter may be several series: one for each code, status or path.
+                added[slot] += grown
             tallies = {}
             if added:
                 for each in self._sums[source]:
