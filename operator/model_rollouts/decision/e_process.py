@@ -9,7 +9,7 @@ costs microseconds.
 import math
 import operator
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from model_rollouts.decision.alternatives import FAR_SHARES, PASS_SHARES, PASS_WEIGHTS
 from model_rollouts.decision.counts import NO_COUNTS, Counts, Sample
@@ -189,51 +189,61 @@ class EProcess:
         candidate, stable = sample.candidate, sample.stable
         counts = comparable_load or not self._waits_for_load
         passed = candidate if counts else NO_COUNTS
-        # Evidence has many fields, so it is copied as seldom as possible.
-        evidence = self.failing.count(evidence, start, end, candidate)._replace(
-            seen_total=evidence.seen_total + candidate.total,
-            seen_bad=evidence.seen_bad + candidate.bad_at_most,
-            seen_stable_total=evidence.seen_stable_total + stable.total,
-            seen_stable_bad=evidence.seen_stable_bad + stable.bad_at_most,
-            passed_total=evidence.passed_total + passed.total,
-            passed_bad=evidence.passed_bad + passed.bad_at_most,
-            passed_far=evidence.passed_far + passed.far,
-            block_total=evidence.block_total + candidate.total,
-        )
+        fail_target, betting, looked_target = self.failing.count(evidence, start, end, candidate)
+        # Evidence has many fields, so it is copied once, at the end.
+        news: dict[str, Any] = {
+            "fail_target": fail_target,
+            "betting": betting,
+            "looked_target": looked_target,
+            "seen_total": evidence.seen_total + candidate.total,
+            "seen_bad": evidence.seen_bad + candidate.bad_at_most,
+            "seen_stable_total": evidence.seen_stable_total + stable.total,
+            "seen_stable_bad": evidence.seen_stable_bad + stable.bad_at_most,
+            "passed_total": evidence.passed_total + passed.total,
+            "passed_bad": evidence.passed_bad + passed.bad_at_most,
+            "passed_far": evidence.passed_far + passed.far,
+            "block_total": evidence.block_total + candidate.total,
+        }
         if self.compare is Compare.TARGET:
-            return evidence
+            return evidence._replace(**news)
         now = Ahead(start, end, float(counts), *_numbers(candidate))
         if sample.shared is None:
-            return self._compare(evidence, _Both(now, stable, looks=_looks([now])), last_since)
+            self._compare(evidence, _Both(now, stable, looks=_looks([now])), last_since, news)
+            return evidence._replace(**news)
         shared, waiting = sample.shared, (*evidence.ahead, now)
         until = shared.until + CLOCK_TOLERANCE
-        ahead = tuple(each for each in waiting if each.end > until)
+        ahead = tuple([each for each in waiting if each.end > until])
         if len(ahead) > _MOST_AHEAD:
             ahead = (_sum(ahead[:2]), *ahead[2:])
-        evidence = evidence._replace(ahead=ahead)
+        news["ahead"] = ahead
         covered = [each for each in waiting if each.end <= until]
-        if not covered:
-            # What was held or judged otherwise: stable's counts of these seconds go with it.
-            return evidence
-        both = _Both(_sum(covered), shared.counts, shared.early, shared.late, _looks(covered))
-        return self._compare(evidence, both, last_since)
+        # Without any, what was held or judged otherwise: stable's counts of these seconds go too.
+        if covered:
+            both = _Both(_sum(covered), shared.counts, shared.early, shared.late, _looks(covered))
+            self._compare(evidence, both, last_since, news)
+        return evidence._replace(**news)
 
-    def _compare(self, evidence: Evidence, both: "_Both", last_since: float | None) -> Evidence:
-        """The evidence after counts of the same seconds, which wait until both have requests.
+    def _compare(
+        self, evidence: Evidence, both: "_Both", last_since: float | None, news: dict[str, Any]
+    ) -> None:
+        """Add to `news` what follows from counts of the same seconds, once both have requests.
 
         When they are taken depends on numbers of requests alone, never on how these ended.
+        `evidence` is that before the interval.
         """
         pair = _joined(evidence.pair, both)
         if not pair.total or not pair.stable_total:
-            waits = pair.total or pair.stable_total
-            return evidence._replace(pair=pair if waits else None)
+            news["pair"] = pair if pair.total or pair.stable_total else None
+            return
         candidate = Counts(pair.total, pair.bad_at_least, pair.bad_at_most, pair.far)
         stable = Counts(
             pair.stable_total, pair.stable_bad_at_least, pair.stable_bad_at_most, pair.stable_far
         )
-        evidence = self.failing.compare(
+        news["fail_stable"], betting, news["looked_stable"] = self.failing.compare(
             evidence, pair.start, both.candidate.end, candidate, stable, looks=pair.looks
         )
+        if betting is not None:
+            news["betting"] = betting
         pass_stable, far_stable = evidence.pass_stable, evidence.far_stable
         if self._pass_bets:
             # Between two bucket edges each count takes the value that hurts the claim.
@@ -269,13 +279,13 @@ class EProcess:
                 early.bad_at_most,
                 early.far,
             )
-        return evidence._replace(
-            pass_stable=pass_stable,
-            far_stable=far_stable,
-            pair=None,
-            edge=edge,
-            last=last,
-        )
+        news |= {
+            "pass_stable": pass_stable,
+            "far_stable": far_stable,
+            "pair": None,
+            "edge": edge,
+            "last": last,
+        }
 
     def _against_stable(
         self,

@@ -168,8 +168,13 @@ class Failing:
             evidence = self._next_block(evidence, now, unspent)
         return evidence._replace(unseen=None, alone=False)
 
-    def count(self, evidence: Evidence, start: float, end: float, candidate: Counts) -> Evidence:
-        """The evidence after the candidate's counts of one interval."""
+    def count(
+        self, evidence: Evidence, start: float, end: float, candidate: Counts
+    ) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+        """After the candidate's counts of one interval: `fail_target`, `betting`, `looked_target`.
+
+        Evidence has many fields, so whoever asks copies it once, with all that is new.
+        """
         betting, total = evidence.betting, candidate.total
         # Between two bucket edges each count takes the value that hurts the claim.
         bad = candidate.bad_at_least
@@ -184,11 +189,7 @@ class Failing:
             fail_target = grown
         if self._betting and not self._betting.compares:
             betting = self._betting.update(betting, start, end, Sample(candidate))
-        return evidence._replace(
-            fail_target=fail_target,
-            betting=betting,
-            looked_target=log_sum(evidence.fail_target),
-        )
+        return fail_target, betting, log_sum(evidence.fail_target)
 
     def compare(
         self,
@@ -199,12 +200,14 @@ class Failing:
         stable: Counts,
         *,
         looks: float,
-    ) -> Evidence:
-        """The evidence after counts of both, neither of them without requests.
+    ) -> tuple[tuple[float, ...], tuple[float, ...] | None, float]:
+        """After counts of both: `fail_stable`, `betting` (None for no news), `looked_stable`.
 
-        The candidate had its bad ones in `looks` intervals.
+        Neither of them is without requests; the candidate had its bad ones in `looks` intervals.
+        `evidence` may be as it was before `count`: the one looks at nothing that the other changes.
         """
-        fail_stable, betting = evidence.fail_stable, evidence.betting
+        fail_stable = evidence.fail_stable
+        betting: tuple[float, ...] | None = None
         if self._stable_bets:
             total, bad = candidate.total, candidate.bad_at_least
             grown = self._against_stable(fail_stable, total, bad, stable)
@@ -215,12 +218,9 @@ class Failing:
                 grown = self._limited(fail_stable, grown, spared, weights, base, had, looks)
             fail_stable = grown
         if self._betting and self._betting.compares:
-            betting = self._betting.update(betting, start, end, Sample(candidate, stable))
-        return evidence._replace(
-            fail_stable=fail_stable,
-            betting=betting,
-            looked_stable=log_sum(evidence.fail_stable),
-        )
+            sample = Sample(candidate, stable)
+            betting = self._betting.update(evidence.betting, start, end, sample)
+        return fail_stable, betting, log_sum(evidence.fail_stable)
 
     def _against_target(
         self, logs: tuple[float, ...], total: float, bad: float
