@@ -5,8 +5,10 @@ What it costs to make up answers is counted apart, so that it can be taken from 
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from benchmarks.intake.exporter import SLICE_EDGES_MS, STAGE_EDGES, STAGES, slice_names
 
 SCRAPE_MS = 5_000
 AFTER_MS = 1_234
@@ -16,7 +18,8 @@ _SELECTOR = re.compile(r"(\w*)\{(.*)\}\[(\d+)ms\]")
 _MATCHER = re.compile(r'(\w+)(=~|=)"((?:[^"\\]|\\.)*)"(?:,|$)')
 _RQ = "envoy_http_downstream_rq_"
 _LISTENER = "envoy_http_conn_manager_prefix"
-_SERIES: tuple[tuple[str, Mapping[str, str], Callable[[int], int]], ...] = (
+_Kind = tuple[str, Mapping[str, str], Callable[[int], int]]
+_SERIES: tuple[_Kind, ...] = (
     (f"{_RQ}completed", {_LISTENER: "live"}, lambda total: total),
     (f"{_RQ}rx_reset", {_LISTENER: "live"}, lambda _: 0),
     (
@@ -35,7 +38,31 @@ _SERIES: tuple[tuple[str, Mapping[str, str], Callable[[int], int]], ...] = (
         lambda _: 0,
     ),
 )
-"""What each pod counts, of so many requests so far: metric, labels and number."""
+"""What each proxy counts, of so many requests so far: metric, labels and number."""
+
+_OF_SLICES: tuple[_Kind, ...] = tuple(
+    (f"envoy_slice_{metric}", {_LISTENER: "live", "envoy_slice": name, **edge}, number)
+    for name in slice_names(8)
+    for metric, edge, number in (
+        ("total", {}, lambda total: total // 10),
+        ("failed", {}, lambda total: total // 10_000),
+        ("given_up", {}, lambda _: 0),
+        ("time_count", {}, lambda total: total // 10),
+        *(
+            ("time_bucket", {"le": str(each - 1)}, lambda total: total // 10)
+            for each in SLICE_EDGES_MS
+        ),
+    )
+)
+_OF_SERVER: tuple[_Kind, ...] = tuple(
+    (f"{metric}_{part}", edge, lambda total: total)
+    for metric in STAGES
+    for part, edge in (
+        ("count", {}),
+        *(("bucket", {"le": str(each)}) for each in STAGE_EDGES),
+    )
+)
+"""What each model server counts itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +97,21 @@ class MadeUpPrometheus:
             -(-(at_ms - int(range_ms) - AFTER_MS + 1) // SCRAPE_MS),
             (at_ms - AFTER_MS) // SCRAPE_MS + 1,
         )
-        alike = [each for each in _SERIES if _matches(each[0], each[1], matchers)]
-        has_clock = _matches("envoy_server_uptime", {}, matchers)
+        wanted_of = [
+            (container, [each for each in kinds if _matches(each[0], each[1], matchers)], clock)
+            for container, kinds, clock in (
+                ("proxy", (*_SERIES, *_OF_SLICES), "envoy_server_uptime"),
+                ("model", _OF_SERVER, "process_start_time_seconds"),
+            )
+        ]
         series = [
             one
             for revision in wanted
             if revision in self._of
-            for one in self._revision(revision, numbers, alike, has_clock=has_clock)
+            for container, kinds, clock in wanted_of
+            for one in self._revision(
+                revision, numbers, container, kinds, clock if _matches(clock, {}, matchers) else ""
+            )
         ]
         body = (
             '{"status":"success","data":{"resultType":"matrix","result":['
@@ -89,31 +124,30 @@ class MadeUpPrometheus:
         return body
 
     def _revision(
-        self,
-        revision: str,
-        numbers: range,
-        alike: list[tuple[str, Mapping[str, str], Callable[[int], int]]],
-        *,
-        has_clock: bool,
+        self, revision: str, numbers: range, container: str, kinds: Sequence[_Kind], clock: str
     ) -> Iterator[str]:
         of = self._of[revision]
         scrapes = [(n, (n * SCRAPE_MS + AFTER_MS) / 1000, n - self._began) for n in numbers]
         for pod in of.pods:
             target = (
-                f'"namespace":"{of.namespace}","pod":"{pod}","container":"proxy",'
+                f'"namespace":"{of.namespace}","pod":"{pod}","container":"{container}",'
                 f'"endpoint":"metrics","job":"{of.namespace}/models","prometheus":"monitoring/k8s",'
                 f'"instance":"10.0.0.1:17090","modelrollouts_revision":"{revision}"'
             )
-            for metric, labels, number in alike:
+            for metric, labels, number in kinds:
                 more = "".join(f',"{label}":"{value}"' for label, value in labels.items())
                 values = ",".join(
                     f'[{at},"{number(max(0, age) * of.requests)}"]' for _, at, age in scrapes
                 )
                 yield (f'{{"metric":{{"__name__":"{metric}",{target}{more}}},"values":[{values}]}}')
-            if has_clock:
-                ups = ",".join(f'[{at},"{age * SCRAPE_MS // 1000}"]' for _, at, age in scrapes)
-                name = "envoy_server_uptime"
-                yield f'{{"metric":{{"__name__":"{name}",{target}}},"values":[{ups}]}}'
+            if clock:
+                started = self._began * SCRAPE_MS // 1000
+                told = [
+                    (at, age * SCRAPE_MS // 1000 if container == "proxy" else started)
+                    for _, at, age in scrapes
+                ]
+                ups = ",".join(f'[{at},"{value}"]' for at, value in told)
+                yield f'{{"metric":{{"__name__":"{clock}",{target}}},"values":[{ups}]}}'
 
 
 def _values(how: str, text: str) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,27 +59,38 @@ SETTLED = 4
     show_default=True,
     help="How many slices have objectives on errors and latency; once for each size.",
 )
+@click.option(
+    "--stages",
+    "staged",
+    type=click.IntRange(0, 3),
+    multiple=True,
+    help="How many stages of the model server have an objective; 0, or once for each size.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=RESULTS, show_default=True)
 def main(
     sizes: tuple[int, ...],
     ticks: tuple[int, ...],
     intervals: tuple[int, ...],
     sliced: tuple[int, ...],
+    staged: tuple[int, ...],
     output: Path,
 ) -> None:
     """Measure the intake against a real Prometheus on loopback."""
-    if not len(sizes) == len(ticks) == len(intervals) == len(sliced):
+    staged = staged or (0,) * len(sizes)
+    if not len(sizes) == len(ticks) == len(intervals) == len(sliced) == len(staged):
         raise click.UsageError(
-            f"found {len(sizes)} --rollouts, {len(ticks)} --ticks, {len(intervals)} --interval and "
-            f"{len(sliced)} --slices, give as many of each"
+            f"found {len(sizes)} --rollouts, {len(ticks)} --ticks, {len(intervals)} --interval, "
+            f"{len(sliced)} --slices and {len(staged)} --stages, give as many of each"
         )
     # An end from outside must end Prometheus and the exporter too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     runs = []
     with Progress(console=Console(stderr=True)) as progress:
-        for size, number, step, slices in zip(sizes, ticks, intervals, sliced, strict=True):
+        each = zip(sizes, ticks, intervals, sliced, staged, strict=True)
+        for size, number, step, slices, stages in each:
             task = progress.add_task(f"{size} rollouts", total=number)
-            measured = measure(size, number, step, lambda: progress.advance(task), slices)  # noqa: B023 - used at once
+            advance = partial(progress.advance, task)
+            measured = measure(size, number, step, advance, slices, stages)
             if measured["counted"] != measured["truth"]:
                 raise click.ClickException(
                     f"counted {measured['counted']}, but the truth is {measured['truth']}"
@@ -127,7 +139,8 @@ def figures(run: dict[str, Any]) -> dict[str, Any]:
         "tick_s": run["step_s"],
         "pods": run["rollouts"] * 4,
         "slices": run["slices"],
-        "series": series(run["rollouts"], run["slices"]),
+        "stages": run["stages"],
+        "series": series(run["rollouts"], run["slices"], run["stages"]),
         "ticks": len(costs),
         "intervals_counted": sum(cost["intervals"] for cost in costs),
         "queries_per_tick": statistics.median(cost["queries"] for cost in costs),
@@ -156,6 +169,7 @@ def page(report: dict[str, Any]) -> str:
     rows: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
         ("rollouts, 2 arms of 2 pods each", lambda r: f"{r['rollouts']:,}"),
         ("slices with two objectives each", lambda r: str(r["slices"])),
+        ("stages with an objective each", lambda r: str(r["stages"])),
         ("a scrape and a tick every", lambda r: f"{r['tick_s']} s"),
         ("series read per tick", lambda r: f"{r['series']:,}"),
         ("queries per tick", lambda r: f"{r['queries_per_tick']:g}"),
@@ -191,9 +205,10 @@ def page(report: dict[str, Any]) -> str:
         f"machine ({where['cpu']}, shared). Python {where['python']}, aiohttp {where['aiohttp']}, "
         f"msgspec {where['msgspec']}.",
         "",
-        "Each rollout has three objectives: errors, client errors, latency at two edges. All "
-        "columns are measured, none is extrapolated. Memory is that of the whole process, which "
-        "runs the sizes one after the other.",
+        "Each rollout has three objectives: errors, client errors, latency at two edges; beside "
+        "them errors and latency at two edges of each slice, and latency at two edges of each "
+        "stage. All columns are measured, none is extrapolated. Memory is that of the whole "
+        "process, which runs the sizes one after the other.",
         "",
         "| figure |" + " |" * len(runs),
         "|---|" + "---|" * len(runs),

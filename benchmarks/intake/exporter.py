@@ -1,6 +1,6 @@
 """Many pods in one process: each page holds the series of a few, with the labels of a cluster.
 
-    python -m benchmarks.intake.exporter PORT ROLLOUTS PAGES SLICES
+    python -m benchmarks.intake.exporter PORT ROLLOUTS PAGES SLICES STAGES
 
 POST /traffic lets every pod answer requests with each scrape; DELETE /traffic stops it and answers
 with the truth, the sums of all counters.
@@ -19,6 +19,11 @@ GROWTH = (97, 1, 2, 3, 97, 90, 94)
 OF_SLICE = (10, 1, 1, 9, 8, 9)
 """The same of each counter of a slice."""
 SLICE_EDGES_MS = (400, 500)
+OF_STAGE = (97, 90, 95)
+"""The same of each counter of a stage, which the model server exports itself."""
+STAGES = ("request_predict_seconds", "request_preprocess_seconds", "request_postprocess_seconds")
+STAGE_EDGES = (0.25, 0.5)
+"""Of those that the model server has, in seconds."""
 
 
 def revisions(rollout: int) -> tuple[str, str]:
@@ -57,12 +62,32 @@ def _of_slice(live: str, name: str) -> list[str]:
     ]
 
 
-def _series(rollout: int, revision: str, pod: str, number: int, slices: int) -> list[str]:
-    target = (
-        f'namespace="{namespace(rollout)}",pod="{pod}",container="proxy",endpoint="metrics",'
-        f'job="monitoring/model-rollouts",instance="10.{number >> 16}.{number >> 8 & 255}.'
-        f'{number & 255}:9901",modelrollouts_revision="{revision}"'
+def _of_stage(server: str, metric: str) -> list[str]:
+    lower, upper = STAGE_EDGES
+    return [
+        f"{metric}_count{{{server}}} ",
+        f'{metric}_bucket{{{server},le="{lower}"}} ',
+        f'{metric}_bucket{{{server},le="{upper}"}} ',
+    ]
+
+
+def _target(rollout: int, revision: str, pod: str, number: int, container: str, port: int) -> str:
+    return (
+        f'namespace="{namespace(rollout)}",pod="{pod}",container="{container}",'
+        f'endpoint="metrics",job="monitoring/model-rollouts",instance="10.{number >> 16}.'
+        f'{number >> 8 & 255}.{number & 255}:{port}",modelrollouts_revision="{revision}"'
     )
+
+
+def _of_server(rollout: int, revision: str, pod: str, number: int, stages: int) -> list[str]:
+    """What the model server exports, and when its process started."""
+    server = _target(rollout, revision, pod, number, "model", 8080)
+    own = (each for metric in STAGES[:stages] for each in _of_stage(server, metric))
+    return [*own, f"process_start_time_seconds{{{server}}} "]
+
+
+def _series(rollout: int, revision: str, pod: str, number: int, slices: int) -> list[str]:
+    target = _target(rollout, revision, pod, number, "proxy", 9901)
     live = f'{target},envoy_http_conn_manager_prefix="live"'
     rq = "envoy_http_downstream_rq_"
     return [
@@ -81,29 +106,31 @@ def _series(rollout: int, revision: str, pod: str, number: int, slices: int) -> 
 class Page:
     """The pods of one scrape target."""
 
-    def __init__(self, rollouts: range, slices: int) -> None:
+    def __init__(self, rollouts: range, slices: int, stages: int) -> None:
         lines: list[str] = []
         self._pods = 0
         self._growth = (*GROWTH, *OF_SLICE * slices)
+        self._of_server = OF_STAGE * stages
         for rollout in rollouts:
             for revision in revisions(rollout):
                 for pod in pods(revision):
-                    lines += [
-                        name + "%d"
-                        for name in _series(
-                            rollout, revision, pod, rollout * 4 + self._pods % 4, slices
-                        )
-                    ]
+                    number = rollout * 4 + self._pods % 4
+                    series = _series(rollout, revision, pod, number, slices)
+                    if stages:
+                        series += _of_server(rollout, revision, pod, number, stages)
+                    lines += [name + "%d" for name in series]
                     self._pods += 1
         self._text = "\n".join(lines) + "\n"
         self._lock = Lock()
         self._grown = 0
 
-    def render(self, *, grow: bool, uptime: int) -> bytes:
+    def render(self, *, grow: bool, uptime: int, started: int) -> bytes:
         """The page; `grow` lets every pod count one more interval of traffic."""
         with self._lock:
             self._grown += grow
-            values = (*(self._grown * each for each in self._growth), uptime)
+            values: tuple[int, ...] = (*(self._grown * each for each in self._growth), uptime)
+            if self._of_server:
+                values += (*(self._grown * each for each in self._of_server), started)
             return (self._text % (values * self._pods)).encode()
 
     def truth(self) -> dict[str, int]:
@@ -115,10 +142,10 @@ class Page:
 class Exporter:
     """All pages and whether there is traffic."""
 
-    def __init__(self, rollouts: int, pages: int, slices: int) -> None:
+    def __init__(self, rollouts: int, pages: int, slices: int, stages: int) -> None:
         size = -(-rollouts // pages)
         self.pages = [
-            Page(range(first, min(first + size, rollouts)), slices)
+            Page(range(first, min(first + size, rollouts)), slices, stages)
             for first in range(0, rollouts, size)
         ]
         self.traffic = False
@@ -127,7 +154,9 @@ class Exporter:
     def page(self, number: int) -> bytes:
         """One page, its pods up since the exporter began."""
         uptime = int(time.time() - self.started)
-        return self.pages[number].render(grow=self.traffic, uptime=uptime)
+        return self.pages[number].render(
+            grow=self.traffic, uptime=uptime, started=int(self.started)
+        )
 
     def truth(self) -> dict[str, int]:
         """The sums over all pages."""
@@ -175,4 +204,4 @@ def serve(port: int, exporter: Exporter) -> None:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), Exporter(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
+    serve(int(sys.argv[1]), Exporter(*map(int, sys.argv[2:6])))

@@ -17,6 +17,8 @@ from ephemeral_port_reserve import reserve
 
 from benchmarks.intake.exporter import (
     SLICE_EDGES_MS,
+    STAGE_EDGES,
+    STAGES,
     namespace,
     pods,
     revisions,
@@ -27,7 +29,13 @@ from e2e.cluster import tools
 from model_rollouts.metrics.counts import Counted
 from model_rollouts.metrics.grid import Grid
 from model_rollouts.metrics.intake import Intake
-from model_rollouts.metrics.objectives import CountedObjective, client_errors, errors, latency
+from model_rollouts.metrics.objectives import (
+    CountedObjective,
+    client_errors,
+    errors,
+    latency,
+    own_latency,
+)
 from model_rollouts.metrics.pods import KnownPods, Pod
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.watermark import Watermark
@@ -65,12 +73,17 @@ class Run:
     """The operator's side: requests, watermarks and sums."""
 
     def __init__(
-        self, rollouts: int, client: PrometheusClient, started_ms: int, step_s: int, slices: int
+        self,
+        rollouts: int,
+        client: PrometheusClient,
+        started_ms: int,
+        step_s: int,
+        parts: tuple[int, int],
     ) -> None:
         self._client = client
         self._bytes = self._queries = 0
         self.totals = Totals()
-        self._rollouts = [rollout(number, started_ms, slices) for number in range(rollouts)]
+        self._rollouts = [rollout(number, started_ms, *parts) for number in range(rollouts)]
         self._since: dict[str, Watermark] = {}
         self._reader = SampleReader(self._ask, Intake(Grid(step_s * 1000)))
 
@@ -122,8 +135,11 @@ def _of_slice(name: str) -> tuple[CountedObjective, ...]:
     return errors(f"errors of {name}", name), latency(f"latency of {name}", times, name)
 
 
-def rollout(number: int, started_ms: int, slices: int = 0) -> MeasuredRollout:
-    """What is counted of the rollout of that number, with objectives on so many slices."""
+def rollout(number: int, started_ms: int, slices: int = 0, stages: int = 0) -> MeasuredRollout:
+    """What is counted of the rollout of that number, with objectives on so many slices and stages.
+
+    A stage is a histogram of the model server's own, of which two edges are counted.
+    """
     stable, candidate = revisions(number)
     return MeasuredRollout(
         key=f"{namespace(number)}/arrival-delay-{number:05d}",
@@ -134,6 +150,7 @@ def rollout(number: int, started_ms: int, slices: int = 0) -> MeasuredRollout:
             client_errors("refused"),
             latency("latency", [0.3, 0.38]),
             *(each for name in slice_names(slices) for each in _of_slice(name)),
+            *(own_latency(metric, metric, STAGE_EDGES) for metric in STAGES[:stages]),
         ),
         started_ms=started_ms,
         pods=KnownPods(
@@ -147,18 +164,24 @@ def rollout(number: int, started_ms: int, slices: int = 0) -> MeasuredRollout:
 
 
 def measure(
-    rollouts: int, ticks: int, step_s: int, progress: Callable[[], None], slices: int = 0
+    rollouts: int,
+    ticks: int,
+    step_s: int,
+    progress: Callable[[], None],
+    slices: int = 0,
+    stages: int = 0,
 ) -> dict[str, Any]:
     """Start everything on loopback, tick `ticks` times, and return what was measured.
 
     `step_s` is the scrape interval in seconds, and that between two ticks. Each rollout has two
-    objectives on each of so many `slices`, on errors and on latency.
+    objectives on each of so many `slices`, on errors and on latency, and one on each of so many
+    `stages`.
     """
     port = reserve()
     pages = -(-rollouts // ROLLOUTS_PER_PAGE)
     exporter = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.intake.exporter"]
-        + [str(each) for each in (port, rollouts, pages, slices)]
+        + [str(each) for each in (port, rollouts, pages, slices, stages)]
     )
     try:
         targets = [
@@ -174,16 +197,17 @@ def measure(
                 honor_labels=True,
             ) as server,
         ):
-            run = _run(rollouts, ticks, step_s, server.url, server.pid, port, progress, slices)
+            parts = slices, stages
+            run = _run(rollouts, ticks, step_s, server.url, server.pid, port, progress, parts)
             return {"prometheus": server.version, "pages": pages, **asyncio.run(run)}
     finally:
         exporter.terminate()
         exporter.wait()
 
 
-def series(rollouts: int, slices: int) -> int:
-    """How many series the pods of so many rollouts have."""
-    return rollouts * 4 * (8 + 6 * slices)
+def series(rollouts: int, slices: int, stages: int) -> int:
+    """How many series the pods of so many rollouts have; a model server has one for its start."""
+    return rollouts * 4 * (8 + 6 * slices + (3 * stages + 1 if stages else 0))
 
 
 async def _run(
@@ -194,13 +218,13 @@ async def _run(
     pid: int,
     port: int,
     progress: Callable[[], None],
-    slices: int,
+    parts: tuple[int, int],
 ) -> dict[str, Any]:
     started_ms = round(time.time() * 1000) - 60_000
     costs: list[TickCost] = []
     async with PrometheusClient(ServerOptions(url, timeout_s=60)) as client:
-        run = Run(rollouts, client, started_ms, step_s, slices)
-        await _until_scraped(client, series(rollouts, slices))
+        run = Run(rollouts, client, started_ms, step_s, parts)
+        await _until_scraped(client, series(rollouts, *parts))
         _ask_exporter(port, "POST")
         while len(costs) < ticks:
             await asyncio.sleep(step_s - time.time() % step_s + 0.1)
@@ -215,7 +239,8 @@ async def _run(
             await run.tick(pid)
     return {
         "rollouts": rollouts,
-        "slices": slices,
+        "slices": parts[0],
+        "stages": parts[1],
         "step_s": step_s,
         "costs": [msgspec.to_builtins(cost) for cost in costs],
         "truth": truth,
@@ -229,7 +254,7 @@ async def _until_scraped(client: PrometheusClient, series: int) -> None:
     """Wait until Prometheus holds every series."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        text = 'count({__name__=~"envoy_.+"})'
+        text = 'count({__name__=~"envoy_.+|request_.+|process_start_time_seconds"})'
         body = msgspec.json.decode(await client.query(text, round(time.time() * 1000)))
         result = body["data"]["result"]
         if result and int(result[0]["value"][1]) >= series:

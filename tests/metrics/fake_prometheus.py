@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from model_rollouts.metrics.answers import Answer
+from model_rollouts.metrics.answers import Answer, Failed, Shown
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.counts import Counted, IntervalCounts
 from model_rollouts.metrics.findings import Finding
@@ -50,6 +50,15 @@ _TARGET = frozenset(
 def at(seconds: float) -> float:
     """The Unix time `seconds` after counting began."""
     return START / 1000 + seconds
+
+
+def in_pairs(shown: Iterable[Shown]) -> list[tuple[Series, Sequence[Sample] | Failed]]:
+    """The series of an answer with their samples, or why nothing is counted of them."""
+    return [
+        (series, each.failed or samples)
+        for each in shown
+        for series, samples in zip(each.exposition.series, each.samples, strict=True)
+    ]
 
 
 @dataclass

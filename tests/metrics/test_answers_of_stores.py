@@ -12,6 +12,7 @@ from model_rollouts.metrics.objectives import errors
 from model_rollouts.metrics.requests import Arm, MeasuredRollout, Request
 from model_rollouts.metrics.series import LabelNames
 from model_rollouts.prometheus.decode import SeriesCache
+from tests.metrics.fake_prometheus import in_pairs
 
 BEGAN = 1795920738.5
 """Just before the first sample of what is counted below."""
@@ -74,7 +75,7 @@ def test_victoria_metrics_shows_where_a_series_was_gone_and_that_is_no_sample() 
     records: list[IntervalCounts] = []
     for second in range(1, 12):
         tick = intake.plan([Request(measured, since)], round((BEGAN + second) * 1000))
-        answers = [cache.decode(query.templates, _answer()) for query in tick.queries]
+        answers = [in_pairs(cache.decode(query.templates, _answer())) for query in tick.queries]
         counted = intake.advance(tick, answers)[measured.key]
         assert isinstance(counted, Counted)
         records += counted.intervals

@@ -26,7 +26,7 @@ from model_rollouts.prometheus.decode import SeriesCache
 from model_rollouts.prometheus.errors import AnswerError, QueryError, Smaller
 from model_rollouts.prometheus.reader import SampleReader
 from model_rollouts.prometheus.server import ServerOptions
-from tests.metrics.fake_prometheus import GRID, START, STEP, rollout
+from tests.metrics.fake_prometheus import GRID, START, STEP, in_pairs, rollout
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -169,7 +169,7 @@ def test_a_series_is_read_by_what_its_labels_say_whatever_else_was_asked() -> No
         {"metric": {**labels, "envoy_http_conn_manager_prefix": "shadow"}, "values": [[1, "9"]]},
     )
 
-    found = SeriesCache(LabelNames()).decode({LIVE, bucket}, body)
+    found = in_pairs(SeriesCache(LabelNames()).decode({LIVE, bucket}, body))
 
     assert [(each.template, samples) for each, samples in found] == [
         (LIVE, [(1, "7")]),
@@ -186,8 +186,8 @@ def test_what_another_rollout_did_not_need_is_read_once_one_does() -> None:
     ]
     body = _matrix(*shown)
 
-    before = cache.decode({first}, body)
-    after = cache.decode({second}, body)
+    before = in_pairs(cache.decode({first}, body))
+    after = in_pairs(cache.decode({second}, body))
 
     assert [each.template for each, _ in before] == [first]
     assert {each.template for each, _ in after} == {first, second}
@@ -202,7 +202,7 @@ def test_a_series_may_count_for_two_templates() -> None:
         {"metric": {**labels, "code": "500"}, "values": [[1, "2"]]},
     )
 
-    found = SeriesCache(LabelNames()).decode({every, bad}, body)
+    found = in_pairs(SeriesCache(LabelNames()).decode({every, bad}, body))
 
     assert sorted((each.template is bad, samples) for each, samples in found) == [
         (False, [(1, "2")]),
@@ -219,9 +219,9 @@ def test_known_series_are_the_same_objects_until_they_are_not_seen_for_a_generat
         {"metric": {"__name__": "other"}, "values": []},
     )
 
-    ((first, samples),) = cache.decode({LIVE}, body)
+    ((first, samples),) = in_pairs(cache.decode({LIVE}, body))
     cache.turn()
-    ((again, _),) = cache.decode({LIVE}, body)
+    ((again, _),) = in_pairs(cache.decode({LIVE}, body))
     cache.turn()
     cache.turn()
 
@@ -239,7 +239,7 @@ def test_samples_are_those_of_their_series_whatever_the_answer_before_had(pods: 
         shown: list[dict[str, object]] = [
             {"metric": _labels(name), "values": [[count, f"{ord(name)}"]]} for name in names
         ]
-        found = cache.decode({LIVE}, _matrix(*shown))
+        found = in_pairs(cache.decode({LIVE}, _matrix(*shown)))
         return {each.pod: (each.template, samples) for each, samples in found}
 
     for count, names in enumerate(("abc", "abc", pods, pods, "abc")):

@@ -6,11 +6,12 @@ What was counted is not kept, so a tick holds the samples of few rollouts at onc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.findings import Finding, Reason
-from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.series import Exposition, Sample, Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,33 @@ Answer = Iterable[tuple[Series, Sequence[Sample] | Failed]] | Failed
 
 A series may have failed alone: then nothing is counted of its rollout, and others go on."""
 
-Samples = list[tuple[Series, Sequence[Sample]]]
-"""The series of one rollout, each with its samples."""
+
+class Shown(NamedTuple):
+    """What an answer has of one process by one target: the samples of each series, in their order.
+
+    `failed` says why those of one cannot be counted; nothing is, of its rollout.
+    """
+
+    exposition: Exposition
+    samples: Sequence[Sequence[Sample]]
+    failed: Failed | None = None
+
+
+Samples = list[Shown]
+"""The series of one rollout with their samples."""
+
+
+def shown(answer: Iterable[tuple[Series, Sequence[Sample] | Failed]]) -> Iterator[Shown]:
+    """The series of an answer, those of one process and target together."""
+    found: dict[tuple[str, str, str], list[tuple[Series, Sequence[Sample] | Failed]]] = {}
+    for one, samples in answer:
+        found.setdefault((one.namespace, one.process, one.target), []).append((one, samples))
+    for each in found.values():
+        failed = None
+        for _, samples in each:
+            failed = samples if isinstance(samples, Failed) else failed
+        read = [() if isinstance(samples, Failed) else samples for _, samples in each]
+        yield Shown(Exposition([one for one, _ in each]), read, failed)
 
 
 class Counting:
@@ -49,7 +75,9 @@ class Counting:
         self._failed: dict[str, str] = {}
         self._done: set[str] = set()
 
-    def take(self, query: Query, answer: Answer) -> Iterator[tuple[str, Counted | Unavailable]]:
+    def take(
+        self, query: Query, answer: Iterable[Shown] | Failed
+    ) -> Iterator[tuple[str, Counted | Unavailable]]:
         """Take what came back, and count the rollouts of which nothing is awaited any more.
 
         One with a query that failed does not move. Nothing is lost: its watermark stays, and the
@@ -70,11 +98,10 @@ class Counting:
             if key not in self._done:
                 yield key, self._counted(key)
 
-    def _sort(
-        self, query: Query, answer: Iterable[tuple[Series, Sequence[Sample] | Failed]]
-    ) -> None:
+    def _sort(self, query: Query, answer: Iterable[Shown]) -> None:
         place, key, found = ("", ""), "", Samples()
-        for one, samples in answer:
+        for each in answer:
+            one = each.exposition.first
             # Those of one revision mostly come together.
             if one.revision != place[1] or one.namespace != place[0]:
                 place = one.namespace, one.revision
@@ -83,10 +110,9 @@ class Counting:
                 found = self._series[key] if key else Samples()
             if not key:
                 continue
-            if isinstance(samples, Failed):
-                self._failed[key] = samples.message
-            else:
-                found.append((one, samples))
+            if each.failed is not None:
+                self._failed[key] = each.failed.message
+            found.append(each)
 
     def _counted(self, key: str) -> Counted | Unavailable:
         self._done.add(key)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from model_rollouts.metrics.counts import ArmCounts, SharedTally, Tally
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.interval import Interval
-from model_rollouts.metrics.slots import ArmSums, ObjectiveSums, Slots
+from model_rollouts.metrics.slots import ArmSums, ObjectiveSums, Slots, total_of
 
 Absent = Mapping[str, Sequence[str]]
 """The groups of series that no scrape of some pods has, and the pods."""
@@ -44,13 +44,14 @@ class Tallies:
 
     def _tally(self, sums: ObjectiveSums, arm: ArmSums, interval: Interval) -> Tally:
         """The tally of one objective; bad ones beyond the total wait for the next interval."""
-        warm = sums.of_warm_pods
-        total = max(0, interval.total(sums.total, warm=warm))
+        increments, carry = interval.counted(warm=sums.of_warm_pods), self.carry
+        total = max(0, total_of(sums.total, increments))
         bad: list[int] = []
-        carry = self.carry
         for level, key in zip(sums.bad, sums.carries, strict=True):
-            waiting = interval.total(level, warm=warm) + (carry.pop(key, 0) if carry else 0)
-            counted = min(max(0, waiting), total)
+            waiting = total_of(level, increments)
+            if carry:
+                waiting += carry.pop(key, 0)
+            counted = waiting if 0 <= waiting <= total else min(max(0, waiting), total)
             if waiting != counted:
                 self.carry[key] = waiting - counted
                 interval.carried(arm.name, sums.name, waiting - counted)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median_low
 
-from model_rollouts.metrics.answers import Answer, Counting, Samples
+from model_rollouts.metrics.answers import Answer, Counting, Failed, Samples, shown
 from model_rollouts.metrics.batching import Batching, Need, Query
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.grid import LEAST_SCRAPES, SELDOM_MS, Grid
@@ -106,7 +106,8 @@ class Intake:
         counting = self.counting(tick)
         counted: dict[str, Counted | Unavailable] = {}
         for query, answer in zip(tick.queries, answers, strict=True):
-            counted.update(counting.take(query, answer))
+            told = answer if isinstance(answer, Failed) else shown(answer)
+            counted.update(counting.take(query, told))
         counted.update(counting.rest(tick.until_ms))
         return counted
 

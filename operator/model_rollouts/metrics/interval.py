@@ -1,5 +1,6 @@
 """One interval while it is being filled: increments by slot, and what was noticed on the way."""
 
+import operator
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +8,7 @@ from model_rollouts.metrics.counts import ArmCounts
 from model_rollouts.metrics.findings import Finding, Reason
 from model_rollouts.metrics.process import Scrape
 from model_rollouts.metrics.series import Series
-from model_rollouts.metrics.slots import ArmSums, Sum, total_of
+from model_rollouts.metrics.slots import ArmSums
 from model_rollouts.metrics.sources import Listener
 
 
@@ -23,6 +24,8 @@ class Interval:
         self._observers: dict[str, set[str]] = {}
         self._resets: dict[str, list[str]] = {}
         self._has_cold = False
+        self._of_warm: list[int] | None = None
+        """What `counted` found of warm pods, while no scrape came since."""
         self._warming: set[str] = set()
         self._noticed: set[tuple[Reason, str, str, str]] = set()
         self._carried: list[Finding] = []
@@ -35,7 +38,7 @@ class Interval:
             self._observers.setdefault(revision, set()).add(pod)
         else:
             self._pods[revision].add(pod)
-        increments = self.increments
+        increments, self._of_warm = self.increments, None
         for slot, added in scrape.added:
             increments[slot] += added
         if cold:
@@ -59,10 +62,13 @@ class Interval:
             message = f"is scraped by more than one target, and {so}; keep one of: {targets}"
             self._noticed.add((reason, revision, pod, message))
 
-    def total(self, sums: Sum, *, warm: bool) -> int:
-        """The sum of the signed increments; `warm`: without those of cold pods."""
-        whole = total_of(sums, self.increments)
-        return whole - total_of(sums, self._cold) if warm and self._has_cold else whole
+    def counted(self, *, warm: bool) -> Sequence[int]:
+        """The increments by slot; `warm`: without those of cold pods."""
+        if not (warm and self._has_cold):
+            return self.increments
+        if self._of_warm is None:
+            self._of_warm = list(map(operator.sub, self.increments, self._cold))
+        return self._of_warm
 
     def has(self, process: str) -> bool:
         """Whether a process was scraped."""

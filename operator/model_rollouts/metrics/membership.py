@@ -50,8 +50,8 @@ class Membership:
         """The names of the pods whose scrapes wait."""
         return tuple(sorted(self._names))
 
-    def leaves_out(self, series: Series, samples: Sequence[Sample]) -> bool:
-        """Whether a series is of a pod that is not ours: none of its samples counts."""
+    def leaves_out(self, series: Series, samples: Iterable[Sample]) -> bool:
+        """Whether a series is of a pod that is not ours: none of the samples counts."""
         if self._owner(series) is not Owner.FOREIGN:
             return False
         scraped = self._foreign.setdefault((series.revision, series.pod), set())

@@ -5,14 +5,17 @@ process, not about a series: an error counter that stood at 2 and stands at 2 ag
 errors when the process behind it is another one.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import pairwise
 from math import isnan
+from typing import NamedTuple
 
 from model_rollouts.metrics.cursor import Cursor
-from model_rollouts.metrics.series import Series
+from model_rollouts.metrics.series import Exposition, Schema, Series
+from model_rollouts.metrics.slots import Places
 from model_rollouts.metrics.sources import Clock
 
 CLOCK_SLACK_MS = 2_500
@@ -43,8 +46,20 @@ class _Run(Enum):
     """Nothing is known of what was counted before: a fresh baseline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scrape:
+@dataclass(slots=True)
+class _Steady:
+    """The counters of a process that stood higher or as high in each scrape as in the one before.
+
+    That is so of nearly all, nearly always. `values` are those of the last scrape, at its time, in
+    the order of `places.counted`: they stand for a cursor each, and there is none beside them.
+    """
+
+    schema: Schema
+    places: Places
+    values: list[int]
+
+
+class Scrape(NamedTuple):
     """What one scrape added: (slot, increment) for what grew, and what happened to the process.
 
     `duplicate_of` are other targets of the pod that are scraped as well, and `is_alike` says that
@@ -69,7 +84,9 @@ class Process:
         "_asked_last",
         "_cursors",
         "_last",
+        "_settled",
         "_size",
+        "_steady",
         "_target",
         "_targets",
         "_times",
@@ -100,6 +117,9 @@ class Process:
         self._target = ""
         self._targets: dict[str, int] = {}
         self._cursors: dict[str, Cursor] = {}
+        self._steady: _Steady | None = None
+        self._settled: Schema | None = None
+        """What the last scrape showed that was complete."""
 
     @property
     def counted_to(self) -> int:
@@ -117,63 +137,81 @@ class Process:
     def lacks(
         self,
         at: int,
-        samples: Sequence[tuple[Series, float]],
-        present: frozenset[str],
+        exposition: Exposition,
+        values: Sequence[float],
         required: frozenset[str],
         horizon: int,
         totals: frozenset[int],
     ) -> bool:
         """Whether a scrape is not complete: series of it are not visible yet.
 
-        The groups that are `present` have to be those that are `required`, but for what no scrape
-        of late had. What a process has counted once it always shows, so it has as many series as
-        the last one had, unless it began anew.
+        Its groups have to be those that are `required`, but for what no scrape of late had. What a
+        process has counted once it always shows, so it has as many series as the last one had,
+        unless it began anew.
         """
         if at <= self._last:
             # Another target was scraped at the same time, and that is counted.
             return False
         known = self._last > horizon
-        if not (required - self.absent if known else required) <= present:
-            return True
-        target = samples[0][0].target
-        if not known or target != self._target or len(samples) >= self._size:
+        target = exposition.first.target
+        if known and exposition.schema is self._settled and target == self._target:
+            # It has what the last one had, which was complete.
             return False
+        if not (required - self.absent if known else required) <= exposition.schema.groups:
+            return True
+        if not known or target != self._target or len(values) >= self._size:
+            return False
+        samples = list(zip(exposition.series, values, strict=True))
         uptime = _uptime(at, samples)
         if uptime is not None:
             return self._run(at, target, uptime) is _Run.SAME
+        self._unfold()
         return self._by_falling_totals(samples, totals) is not _Run.NEW
 
-    def settle(self, size: int, present: frozenset[str], required: frozenset[str]) -> None:
-        """Take the last scrape, of so many series, for complete as it is.
+    def settle(self, schema: Schema, required: frozenset[str]) -> None:
+        """Take the last scrape, which showed what `schema` has, for complete as it is.
 
         What it lacks of the groups that are `required` is absent from now on.
         """
-        self.absent = required - present or _NOTHING
-        self._size = size
+        if schema is not self._settled:
+            self._settled = schema
+            self.absent = required - schema.groups or _NOTHING
+            self._size = len(schema.counters)
         self._whole = True
 
     def scrape(
         self,
         at: int,
-        samples: Sequence[tuple[Series, float]],
+        exposition: Exposition,
+        values: Sequence[float],
         *,
+        plain: bool,
         horizon: int,
         flap_horizon: int,
         counted_from: int,
         created: int | None,
-        slot_of: Callable[[Series], int | None],
+        places_of: Callable[[str, Schema], Places],
         totals: frozenset[int],
         asked_again_ms: int,
     ) -> Scrape:
-        """Take one scrape of one target; scrapes come in the order of time.
+        """Take one scrape of one target, a number for each series; they come in the order of time.
 
-        A sample that is NaN is there and tells nothing.
+        One that is NaN is there and tells nothing; with `plain` there is none, and those of
+        counters are whole.
         Samples at or before `horizon` are forgotten, and so is what a counter fell from at or
         before `flap_horizon`, which is not earlier. `counted_from` is when counting began and
         `created` when the pod was created; a process born later than both the horizon and
         `counted_from` counts from zero. `totals` are the slots whose fall betrays a restart. What
         showed no request for longer than `asked_again_ms` is asked for the first time again.
         """
+        steady = self._steady
+        if plain and steady is not None and steady.schema is exposition.schema:
+            found = self._go_on(at, exposition, values, steady, horizon, asked_again_ms)
+            if found is not None:
+                return found
+        self._unfold()
+        samples = list(zip(exposition.series, values, strict=True))
+        places = places_of(self.revision, exposition.schema)
         known = self._last > horizon
         if not known:
             self._cursors.clear()
@@ -199,9 +237,9 @@ class Process:
             self._whole = run is _Run.NEW
         young = born is not None and born > horizon
         added, refused, lost, fell = self._count(
-            at, samples, run, young, horizon, flap_horizon, slot_of
+            at, samples, run, young, horizon, flap_horizon, places
         )
-        self._note_requests(at, samples, totals, asked_again_ms)
+        self._note_requests(at, self._has_requests(samples, totals), asked_again_ms)
         duplicates = self._seen_from(target, at, horizon)
         is_alike = run in (_Run.SAME, _Run.NEW) and not fell
         if at > self._last:
@@ -210,26 +248,93 @@ class Process:
         self._last = at
         self._target = target
         self._uptime = uptime
+        if plain and uptime is not None:
+            self._fold(at, exposition.schema, places)
         since = max(before if known else horizon, horizon if born is None else born)
         return Scrape(added, refused, restarted, lost, duplicates, is_alike, since)
+
+    def _go_on(
+        self,
+        at: int,
+        exposition: Exposition,
+        values: Sequence[float],
+        steady: _Steady,
+        horizon: int,
+        asked_again_ms: int,
+    ) -> Scrape | None:
+        """The same for one that goes on from the last, proven by its clock, and where nothing fell.
+
+        It is what `_run` and `_count` would find, without asking of each series what may be wrong
+        with it. None where that has to be asked.
+        """
+        before, target = self._last, exposition.first.target
+        schema = steady.schema
+        clock = schema.clock
+        if not horizon < before < at or target != self._target or clock is None:
+            return None
+        told = round(values[clock] * 1000)
+        uptime = told if schema.is_uptime else at - told
+        if uptime < at - before:
+            return None
+        places = steady.places
+        numbers: list[int] = [values[place] for place in places.counted]  # type: ignore[misc]
+        grown = list(map(operator.sub, numbers, steady.values))
+        if min(grown, default=0) < 0:
+            return None
+        added = [pair for pair in zip(places.slots, grown, strict=True) if pair[1]]
+        steady.values = numbers
+        has_requests = False
+        for place in places.totals:
+            if numbers[place]:
+                has_requests = True
+                break
+        self._note_requests(at, has_requests, asked_again_ms)
+        duplicates = self._seen_from(target, at, horizon)
+        self._times = [*self._times[-GAPS:], at]
+        self._usual = _usual(self._times)
+        self._last = at
+        self._uptime = uptime
+        since = max(before, at - uptime)
+        return Scrape(added, [], False, False, duplicates, True, since)
+
+    def _fold(self, at: int, schema: Schema, places: Places) -> None:
+        """Put the cursors of the last scrape's counters beside each other, if none is held."""
+        if not schema.regular:
+            return
+        names = [schema.counters[place] for place in places.counted]
+        cursors = [self._cursors.get(name) for name in names]
+        if all(each is not None and each.at == at and each.held is None for each in cursors):
+            found = [self._cursors.pop(name) for name in names]
+            self._steady = _Steady(schema, places, [each.value for each in found])
+
+    def _unfold(self) -> None:
+        """Have a cursor for each counter again."""
+        steady = self._steady
+        if steady is not None:
+            self._steady = None
+            names = (steady.schema.counters[place] for place in steady.places.counted)
+            for name, slot, value in zip(names, steady.places.slots, steady.values, strict=True):
+                self._cursors[name] = Cursor(slot, self._last, value)
 
     def is_cold(self, at: int) -> bool:
         """Whether it has had requests, and none of them at a time or before."""
         return self._asked is not None and self._asked > at
 
-    def _note_requests(
-        self,
-        at: int,
-        samples: Sequence[tuple[Series, float]],
-        totals: frozenset[int],
-        asked_again_ms: int,
-    ) -> None:
+    def _note_requests(self, at: int, has_requests: bool, asked_again_ms: int) -> None:
+        """Note whether the sample of a total of this scrape is above 0."""
         if at - self._asked_last > asked_again_ms:
             self._asked = None
+        if has_requests:
+            self._asked, self._asked_last = at if self._asked is None else self._asked, at
+
+    def _has_requests(
+        self, samples: Sequence[tuple[Series, float]], totals: frozenset[int]
+    ) -> bool:
         # The sample of this scrape, whatever a flap before it makes of that.
         cursors = ((self._cursors.get(each.counter), value) for each, value in samples)
-        if any(each is not None and each.slot in totals and value > 0 for each, value in cursors):
-            self._asked, self._asked_last = at if self._asked is None else self._asked, at
+        return any(
+            each is not None and each.slot in totals and value > 0 for each, value in cursors
+        )
 
     def forget(self, horizon: int) -> bool:
         """Drop what is at or before `horizon`; return whether nothing is left."""
@@ -283,7 +388,7 @@ class Process:
         young: bool,
         horizon: int,
         flap_horizon: int,
-        slot_of: Callable[[Series], int | None],
+        places: Places,
     ) -> tuple[list[tuple[int, int]], list[Series], bool, bool]:
         """What is added and refused, whether something before it is unknown, and whether one fell.
 
@@ -293,8 +398,9 @@ class Process:
         refused: list[Series] = []
         lost, fell = run is _Run.UNKNOWN, False
         cursors = self._cursors
+        slots = dict(zip(places.counted, places.slots, strict=True))
         is_likely = run is _Run.LIKELY
-        for series, number in samples:
+        for place, (series, number) in enumerate(samples):
             if isnan(number):
                 refused.append(series)
                 continue
@@ -303,7 +409,7 @@ class Process:
             value = int(number)
             cursor = cursors.get(series.counter)
             if cursor is None or cursor.at <= horizon:
-                slot = slot_of(series)
+                slot = slots.get(place)
                 if slot is None:
                     continue
                 cursors[series.counter] = Cursor(slot, at, value)
@@ -350,7 +456,7 @@ class Process:
 
 def _usual(times: Sequence[int]) -> int | None:
     """The median time between two scrapes (ms), None for fewer than two."""
-    gaps = sorted(later - earlier for earlier, later in pairwise(times))
+    gaps = sorted([later - earlier for earlier, later in pairwise(times)])
     return gaps[len(gaps) // 2] if gaps else None
 
 

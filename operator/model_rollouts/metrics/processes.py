@@ -22,9 +22,12 @@ class Processes:
     def __init__(self, members: Membership) -> None:
         self._members = members
         self.known: dict[str, Process] = {}
+        self._usual: tuple[int, int | None] | None = None
+        """What `scraped_every` found for a horizon, while no scrape came since."""
 
     def of(self, seen: Seen) -> Process:
         """The process of a scrape."""
+        self._usual = None
         process = self.known.get(seen.process)
         if process is None:
             first = seen.first
@@ -34,13 +37,15 @@ class Processes:
 
     def scraped_every(self, horizon: int) -> int | None:
         """The usual time between two scrapes of all that count, None while it is not known."""
-        found = (
-            process.scraped_every(horizon)
-            for name, process in self.known.items()
-            if self._members.is_counted(name) and not process.is_beside
-        )
-        times = [each for each in found if each is not None]
-        return median_low(times) if times else None
+        if self._usual is None or self._usual[0] != horizon:
+            found = [
+                process.scraped_every(horizon)
+                for name, process in self.known.items()
+                if not process.is_beside and self._members.is_counted(name)
+            ]
+            times = [each for each in found if each is not None]
+            self._usual = horizon, median_low(times) if times else None
+        return self._usual[1]
 
     def awaits(
         self, revision: str, interval: Interval, end_ms: int, horizon: int, usual_ms: int
@@ -101,6 +106,7 @@ class Processes:
 
     def forget(self, horizon: int) -> None:
         """Forget what was scraped last at `horizon` or before, and what is of others."""
+        self._usual = None
         self.known = {
             name: process
             for name, process in self.known.items()

@@ -12,6 +12,7 @@ lookback of samples, and goes on with the same counts.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from model_rollouts.metrics.alignment import Alignments
+from model_rollouts.metrics.answers import Shown
 from model_rollouts.metrics.closing import Tallies, series_missing
 from model_rollouts.metrics.counts import ArmCounts, IntervalCounts
 from model_rollouts.metrics.findings import Finding
@@ -19,11 +20,11 @@ from model_rollouts.metrics.grid import SELDOM_MS, Grid
 from model_rollouts.metrics.interval import Interval
 from model_rollouts.metrics.lateness import Lateness
 from model_rollouts.metrics.membership import Membership
-from model_rollouts.metrics.process import INCOMPLETE_SCRAPES
+from model_rollouts.metrics.process import INCOMPLETE_SCRAPES, Process
 from model_rollouts.metrics.processes import Processes
 from model_rollouts.metrics.requests import MeasuredRollout
 from model_rollouts.metrics.scrapes import Scrapes, Seen
-from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.series import Series
 from model_rollouts.metrics.slots import Slots
 from model_rollouts.metrics.watermark import Watermark, process_key
 
@@ -102,13 +103,13 @@ class RolloutCounter:
 
     def advance(
         self,
-        series: Iterable[tuple[Series, Sequence[Sample]]],
+        shown: Iterable[Shown],
         until_ms: int,
         now_ms: int = 0,
     ) -> tuple[IntervalCounts, ...]:
         """Count all that is visible up to `until_ms`, a boundary of the grid.
 
-        `series` holds all samples after `reads_from`; what lies outside is passed over, and so is
+        `shown` holds all samples after `reads_from`; what lies outside is passed over, and so is
         what was counted before. `now_ms` is when it was read, as the caller of `Intake.plan` says
         it. Returns the intervals that can be closed.
         """
@@ -116,7 +117,7 @@ class RolloutCounter:
         self._members.begins(pods)
         since_ms = self.read_until - self.lookback_ms
         known = self._processes.known
-        seen = self._scrapes.in_order(series, known, (since_ms, until_ms), self._at)
+        seen = self._scrapes.in_order(shown, known, (since_ms, until_ms), self._at)
         self._created = {pod.name: pod.created_ms for pod in pods.there} if pods else {}
         taken = self._take_silently(seen) if not self.warm else 0
         records: list[IntervalCounts] = []
@@ -164,7 +165,9 @@ class RolloutCounter:
                 reached += step
             counted_to = self._stored.get(process_key(each.process), self._at)
             if each.at <= counted_to:
-                self._count(each, silent, each.groups)
+                process = self._processes.of(each)
+                self._count(each, process, silent)
+                process.settle(each.exposition.schema, self._required(each.first))
             elif counted_to == self.reads_from:
                 # What it waits for was known from scrapes that are forgotten.
                 self._scrapes.await_more(each)
@@ -183,73 +186,61 @@ class RolloutCounter:
         What waited before it is counted with it, so all scrapes are counted sooner or later, and
         what is known of a process does not depend on which of them waited.
         """
-        if self._members.awaits(seen.first, seen.at):
+        first, at = seen.first, seen.at
+        if self._members.awaits(first, at):
             return
         process = self._processes.of(seen)
         waiting = self._scrapes.of(seen.process, self._at)
-        required, horizon = self._required(seen), self._horizon(seen.at)
-        groups = seen.groups
-        lacks = process.lacks(seen.at, seen.samples, groups, required, horizon, self.layout.totals)
-        if lacks and len(waiting) + 1 < INCOMPLETE_SCRAPES:
+        required = self._required(first)
+        horizon = max(self._grid.start_of(at), self._at) - self.lookback_ms
+        exposition = seen.exposition
+        if (
+            process.lacks(at, exposition, seen.values, required, horizon, self.layout.totals)
+            and len(waiting) + 1 < INCOMPLETE_SCRAPES
+        ):
             self._scrapes.await_rest(seen.process, [*waiting, seen])
             return
         self._scrapes.settle(seen.process)
         for each in waiting:
-            self._count(each, interval)
-        self._count(seen, interval, groups)
+            self._count(each, process, interval)
+        self._count(seen, process, interval)
+        process.settle(exposition.schema, required)
         if not self._members.has_waited(seen.process):
-            self.lateness.taken(seen.process, seen.at)
+            self.lateness.taken(seen.process, at)
 
-    def _count(self, seen: Seen, interval: Interval, whole: frozenset[str] | None = None) -> None:
-        """Count a scrape in `interval`: the groups of one that is `whole`.
-
-        None for one of which the rest never came.
-        """
-        at, samples = seen.at, seen.samples
-        first = seen.first
-        created = self._created.get(first.pod)
-        process = self._processes.of(seen)
+    def _count(self, seen: Seen, process: Process, interval: Interval) -> None:
+        """Count a scrape of a process in `interval`."""
+        at, first = seen.at, seen.first
+        begun = self._grid.start_of(at)
+        lookback_ms, warmup_ms = self.lookback_ms, self._warmup_ms
+        reached = max(begun, self._at)
+        horizon = reached - lookback_ms
         scrape = process.scrape(
             at,
-            samples,
-            horizon=self._horizon(at),
-            flap_horizon=self._flap_horizon(at),
+            seen.exposition,
+            seen.values,
+            plain=seen.plain,
+            horizon=horizon,
+            # What of stable is compared waits for up to half a lookback after its scrape was
+            # counted. So that it follows from one lookback, what such a scrape added has to follow
+            # from the other half.
+            flap_horizon=max(horizon, begun - lookback_ms // 2),
             counted_from=self.rollout.started_ms,
-            created=created,
-            slot_of=self.layout.slot_of,
+            created=self._created.get(first.pod),
+            places_of=self.layout.places,
             totals=self.layout.totals,
-            asked_again_ms=self.lookback_ms - self._warmup_ms,
+            asked_again_ms=lookback_ms - warmup_ms,
         )
-        if whole is not None:
-            process.settle(len(samples), whole, self._required(seen))
-        cold = self._warmup_ms > 0 and process.is_cold(self._reached(at) - self._warmup_ms)
+        cold = warmup_ms > 0 and process.is_cold(reached - warmup_ms)
         interval.take(at, first, scrape, cold=cold)
         if self._members.is_counted(seen.process):
             self._alignments.take(first, at, scrape, cold=cold)
         for each in scrape.refused:
             interval.refuse(each)
 
-    def _required(self, seen: Seen) -> frozenset[str]:
-        """The groups of series that a scrape should have."""
-        first = seen.first
+    def _required(self, first: Series) -> frozenset[str]:
+        """The groups of series that each scrape should have of a process with this series."""
         return self.layout.required(first.revision, first.template.source)
-
-    def _horizon(self, at: int) -> int:
-        """The time at and before which a scrape knows nothing: as if read from the watermark."""
-        return self._reached(at) - self.lookback_ms
-
-    def _flap_horizon(self, at: int) -> int:
-        """The time at and before which what a counter fell from is forgotten.
-
-        What of stable is compared waits for up to half a lookback after its scrape was counted. So
-        that it follows from one lookback, what such a scrape added has to follow from the other
-        half.
-        """
-        return max(self._horizon(at), self._grid.start_of(at) - self.lookback_ms // 2)
-
-    def _reached(self, at: int) -> int:
-        """Up to where all is counted when a scrape is, whenever it was read."""
-        return max(self._grid.start_of(at), self._at)
 
     @property
     def _warmup_ms(self) -> int:

@@ -5,38 +5,54 @@ of itself.
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from model_rollouts.metrics import staleness
+from model_rollouts.metrics.answers import Shown
 from model_rollouts.metrics.membership import Membership
 from model_rollouts.metrics.process import Process
-from model_rollouts.metrics.series import Sample, Series
+from model_rollouts.metrics.series import Exposition, Sample, Series
 
 LARGEST_COUNT = 2.0**53
 """Above this a float no longer tells neighbouring whole numbers apart."""
 
-_Scrapes = dict[tuple[int, str], list[tuple[Series, float]]]
+_Key = tuple[int, str]
+"""The time of a scrape, and its target."""
 
 
 class Seen(NamedTuple):
-    """One scrape as it was read; a sample that is no count is NaN."""
+    """One scrape as it was read: a number for each series, NaN for a sample that is no count.
+
+    Those of one that is `plain` are whole numbers of 0 or more, but for the clock's, which is any.
+    """
 
     at: int
     process: str
     target: str
-    samples: list[tuple[Series, float]]
+    exposition: Exposition
+    values: Sequence[float]
+    plain: bool
+
+    @property
+    def samples(self) -> list[tuple[Series, float]]:
+        """Its series with their numbers."""
+        return list(zip(self.exposition.series, self.values, strict=True))
 
     @property
     def groups(self) -> frozenset[str]:
         """The groups of its series."""
-        return frozenset([each.group for each, _ in self.samples])
+        return self.exposition.schema.groups
 
     @property
     def first(self) -> Series:
         """One of its series: all tell the same of pod and revision."""
-        return self.samples[0][0]
+        return self.exposition.series[0]
+
+
+_order = itemgetter(0, 1, 2)
 
 
 class Scrapes:
@@ -50,7 +66,7 @@ class Scrapes:
 
     def in_order(
         self,
-        series: Iterable[tuple[Series, Sequence[Sample]]],
+        shown: Iterable[Shown],
         known: Mapping[str, Process],
         span_ms: tuple[int, int],
         at_ms: int,
@@ -59,20 +75,13 @@ class Scrapes:
 
         `known` are the processes that were; counting stands at `at_ms`.
         """
-        found = self._by_process(series, known, span_ms)
+        found = self._by_process(shown, known, span_ms)
         for name in list(self._waiting):
             if self._members.is_foreign(name):
                 del self._waiting[name]
             else:
                 self._wait_on(name, found.get(name, {}), at_ms)
-        return sorted(
-            (
-                Seen(at, name, target, samples)
-                for name, scrapes in found.items()
-                for (at, target), samples in scrapes.items()
-            ),
-            key=lambda each: each[:3],
-        )
+        return sorted([each for scrapes in found.values() for each in scrapes.values()], key=_order)
 
     def of(self, process: str, at_ms: int) -> list[Seen]:
         """The scrapes of a process that wait, and that a reading from `at_ms` would find too."""
@@ -108,83 +117,157 @@ class Scrapes:
         for name in [each for each in self._waiting if self._members.is_foreign(each)]:
             del self._waiting[name]
 
-    def _wait_on(self, process: str, scrapes: _Scrapes, at_ms: int) -> None:
+    def _wait_on(self, process: str, scrapes: dict[_Key, Seen], at_ms: int) -> None:
         """Judge the scrapes of a process that wait again if more of them is visible by now.
 
         Otherwise they wait on, so that it makes no difference how often samples are read.
         """
         waiting = self.of(process, at_ms)
         del self._waiting[process]
-        now = [scrapes.pop((each.at, each.target), each.samples) for each in waiting]
+        now = [scrapes.pop((each.at, each.target), each) for each in waiting]
         pairs = list(zip(waiting, now, strict=True))
-        if any(len(samples) > len(each.samples) for each, samples in pairs):
-            for each, samples in pairs:
-                scrapes[each.at, each.target] = samples
+        if any(len(read.values) > len(each.values) for each, read in pairs):
+            for each, read in pairs:
+                scrapes[each.at, each.target] = read
         elif waiting:
             self._waiting[process] = waiting
 
     def _by_process(
-        self,
-        series: Iterable[tuple[Series, Sequence[Sample]]],
-        known: Mapping[str, Process],
-        span_ms: tuple[int, int],
-    ) -> dict[str, _Scrapes]:
+        self, shown: Iterable[Shown], known: Mapping[str, Process], span_ms: tuple[int, int]
+    ) -> dict[str, dict[_Key, Seen]]:
         since, until = span_ms
-        found: dict[str, _Scrapes] = {}
-        marked: dict[str, set[tuple[int, str]]] = defaultdict(set)
-        readings: dict[tuple[str, str], _Reading] = {}
-        name, target, reading = "", "", _Reading({}, "", 0, 0)
-        for each, samples in series:
-            # Those of one process mostly come together.
-            if each.process != name or each.target != target or not name:
-                name, target = each.process, each.target
-                known_reading = readings.get((name, target))
-                if known_reading is None:
-                    scrapes = found.get(name)
-                    if scrapes is None:
-                        if samples and self._members.leaves_out(each, samples):
-                            name = ""
-                            continue
-                        scrapes = found[name] = defaultdict(list)
-                    process = known.get(name)
-                    after = since if process is None else max(since, process.counted_to)
-                    known_reading = _Reading(scrapes, target, after, until)
-                    readings[name, target] = known_reading
-                reading = known_reading
-            is_clock = each.template.is_clock
-            for seconds, text in samples:
-                scrape = reading[seconds]
-                if scrape is None:
+        found: dict[str, dict[_Key, Seen]] = {}
+        parts: dict[str, _Parts] = {}
+        for exposition, samples, _ in shown:
+            first = exposition.first
+            name = first.process
+            scrapes = found.get(name)
+            if scrapes is None:
+                if any(samples) and self._members.leaves_out(first, chain.from_iterable(samples)):
                     continue
-                try:
-                    value = float(text)
-                    # Written so that NaN, which compares as false, is refused too.
-                    if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not is_clock):
-                        value = math.nan
-                except ValueError:
-                    value = math.nan
-                scrape.append((each, value))
-                if text == staleness.MARKER:
-                    marked[name].add((round(seconds * 1000), target))
-        for name, keys in marked.items():
-            staleness.leave_out(found[name], keys)
+                scrapes = found[name] = {}
+            process = known.get(name)
+            span = since if process is None else max(since, process.counted_to), until
+            read = _columns(exposition, samples, span)
+            part = parts.get(name)
+            if (
+                read is not None
+                and scrapes.keys().isdisjoint(read)
+                and (part is None or part.has_none_of(read))
+            ):
+                scrapes |= read
+                continue
+            if part is None:
+                part = parts[name] = _Parts()
+            part.read(exposition, samples, span, scrapes)
+        for name, part in parts.items():
+            found[name] |= part.seen(name)
         return found
 
 
-class _Reading(dict[float, list[tuple[Series, float]] | None]):
-    """What is read of one target of a process: the scrape of each time (Unix seconds) in its span.
+def _columns(
+    exposition: Exposition, samples: Sequence[Sequence[Sample]], span_ms: tuple[int, int]
+) -> dict[_Key, Seen] | None:
+    """The scrapes in a span (after, until], where each has a count of every series.
 
-    None for a time outside (`after_ms`, `until_ms`]. All series of a scrape have one time.
+    That is so nearly always, and then all series of a scrape are read at once. None where it is
+    not, or a number is to be looked at more closely.
     """
+    schema = exposition.schema
+    if not schema.regular:
+        return None
+    (after, until), clock, first = span_ms, schema.clock, exposition.first
+    found: dict[_Key, Seen] = {}
+    number = 0
+    try:
+        for column in zip(*samples, strict=True):
+            times, texts = zip(*column, strict=True)
+            seconds = times[0]
+            if times.count(seconds) != len(times):
+                return None
+            at = round(seconds * 1000)
+            if not after < at <= until:
+                continue
+            number += 1
+            values: list[float]
+            if clock is None:
+                values = [*map(int, texts)]
+                plain = values
+            else:
+                told = float(texts[clock])
+                plain = [*map(int, texts[:clock]), *map(int, texts[clock + 1 :])]
+                values = [*plain[:clock], told, *plain[clock:]]
+                if not 0 <= told <= LARGEST_COUNT:
+                    return None
+            if plain and not (min(plain) >= 0 and max(plain) <= LARGEST_COUNT):
+                return None
+            found[at, first.target] = Seen(
+                at, first.process, first.target, exposition, values, plain=True
+            )
+    except ValueError:
+        # Of a series some samples are missing, or one is no whole number.
+        return None
+    return found if len(found) == number else None
 
-    def __init__(self, scrapes: _Scrapes, target: str, after_ms: int, until_ms: int) -> None:
-        super().__init__()
-        self._scrapes = scrapes
-        self._target = target
-        self._span = after_ms, until_ms
 
-    def __missing__(self, seconds: float) -> list[tuple[Series, float]] | None:
-        after, until = self._span
-        at = round(seconds * 1000)
-        self[seconds] = found = self._scrapes[at, self._target] if after < at <= until else None
-        return found
+class _Parts:
+    """The scrapes of one process that are read sample by sample."""
+
+    def __init__(self) -> None:
+        self._scrapes: dict[_Key, list[tuple[Series, float]]] = {}
+        self._marked: set[_Key] = set()
+
+    def has_none_of(self, keys: Iterable[_Key]) -> bool:
+        """Whether none of these scrapes was read here."""
+        return self._scrapes.keys().isdisjoint(keys)
+
+    def read(
+        self,
+        exposition: Exposition,
+        samples: Sequence[Sequence[Sample]],
+        span_ms: tuple[int, int],
+        whole: dict[_Key, Seen],
+    ) -> None:
+        """Read what a target shows in a span (after, until]; scrapes that are `whole` grow here."""
+        after, until = span_ms
+        target = exposition.first.target
+        for series, of in zip(exposition.series, samples, strict=True):
+            is_clock = series.template.is_clock
+            for seconds, text in of:
+                at = round(seconds * 1000)
+                if not after < at <= until:
+                    continue
+                scrape = self._scrapes.get((at, target))
+                if scrape is None:
+                    before = whole.pop((at, target), None)
+                    scrape = self._scrapes[at, target] = [] if before is None else before.samples
+                scrape.append((series, _number(text, is_clock=is_clock)))
+                if text == staleness.MARKER:
+                    self._marked.add((at, target))
+
+    def seen(self, process: str) -> dict[_Key, Seen]:
+        """What was read, without markers of staleness."""
+        staleness.leave_out(self._scrapes, self._marked)
+        return {
+            (at, target): Seen(
+                at,
+                process,
+                target,
+                Exposition([series for series, _ in samples]),
+                [value for _, value in samples],
+                plain=False,
+            )
+            for (at, target), samples in self._scrapes.items()
+        }
+
+
+def _number(text: str, *, is_clock: bool) -> float:
+    """A sample as a number, NaN for what is no count; a clock may have a fraction."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    # Written so that NaN, which compares as false, is refused too.
+    if not (0 <= value <= LARGEST_COUNT) or (value % 1 and not is_clock):
+        return math.nan
+    return value

@@ -5,13 +5,15 @@ of the target (job, instance, ...) only say how it was reached: a renamed scrape
 same counter, and a pod scraped by two targets is seen as such.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from sys import intern
+from typing import NamedTuple
 
 from model_rollouts.metrics.histogram_edges import edge_of
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.sources import Source, require_label, require_matchers
+from model_rollouts.metrics.sources import Clock, Source, require_label, require_matchers
 
 Sample = tuple[float, str]
 """A raw sample as Prometheus sends it: Unix seconds and the value as text."""
@@ -58,6 +60,56 @@ class Series:
     counter: str
     group: str
     names_pod: bool = True
+
+
+class Schema(NamedTuple):
+    """Which counters a target shows of a process, in one order; thousands of pods have the same.
+
+    `clock` is the place of the one that tells when the process started, None without one, and
+    `is_uptime` says that it tells for how long. It is `regular` when each counter is there once,
+    and at most one clock.
+    """
+
+    templates: tuple[Template, ...]
+    counters: tuple[str, ...]
+    groups: frozenset[str]
+    clock: int | None
+    is_uptime: bool
+    regular: bool
+
+
+@lru_cache(maxsize=4096)
+def _schema(templates: tuple[Template, ...], counters: tuple[str, ...]) -> Schema:
+    clocks = [place for place, each in enumerate(templates) if each.is_clock]
+    return Schema(
+        templates,
+        counters,
+        frozenset(each.group for each in templates),
+        clocks[0] if clocks else None,
+        any(templates[each].source.clock_means is Clock.UPTIME for each in clocks[:1]),
+        len(clocks) < 2 and len(set(counters)) == len(counters),
+    )
+
+
+class Exposition:
+    """The series of one process as one target shows them, in one order; at least one of them.
+
+    Its `schema` is the same object for all that show the same counters in the same order, so that
+    what follows from it is worked out once.
+    """
+
+    __slots__ = ("schema", "series")
+
+    def __init__(self, series: Sequence[Series]) -> None:
+        self.series = tuple(series)
+        self.schema = _schema(
+            tuple(each.template for each in series), tuple(each.counter for each in series)
+        )
+
+    @property
+    def first(self) -> Series:
+        """One of its series: all tell the same of process, target, pod and revision."""
+        return self.series[0]
 
 
 def process_name(source: Source, revision: str, pod: str) -> str:

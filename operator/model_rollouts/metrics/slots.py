@@ -17,9 +17,12 @@ from model_rollouts.metrics.objectives import (
     template_of,
 )
 from model_rollouts.metrics.requests import MeasuredRollout
-from model_rollouts.metrics.series import Series
+from model_rollouts.metrics.series import Schema
 from model_rollouts.metrics.sources import Listener, Source
 from model_rollouts.metrics.watermark import carry_key
+
+MOST_SCHEMAS = 512
+"""Of which a layout knows the places: pods show few, but for answers of many different statuses."""
 
 Sum = tuple[tuple[int, int], ...]
 """(slot, sign) pairs."""
@@ -39,6 +42,18 @@ class ObjectiveSums:
     """Whether it is counted by the observer, which is asked by nobody."""
     groups: frozenset[str]
     """The groups of series without which its counts would be wrong, not just fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Which series of a schema are counted: their places in it, and the slot of each.
+
+    `totals` are the places among those counted of the totals of objectives.
+    """
+
+    counted: tuple[int, ...]
+    slots: tuple[int, ...]
+    totals: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +87,9 @@ class Slots:
     def __len__(self) -> int:
         return len(self._layout.slots)
 
-    def slot_of(self, series: Series) -> int | None:
-        """The slot that the increments of `series` go to; None when nothing asks for them."""
-        return self._layout.slots.get((self._places.get(series.revision, -1), series.template))
+    def places(self, revision: str, schema: Schema) -> "Places":
+        """Where the counts of a scrape of `revision` go that shows what `schema` has."""
+        return self._layout.places(self._places.get(revision, -1), schema)
 
     def required(self, revision: str, source: Source) -> frozenset[str]:
         """The groups of series that each scrape of an exporter of `revision` has."""
@@ -119,6 +134,30 @@ class _Layout:
         self.sources = frozenset(
             each.source for each in self.templates if not each.source.is_beside
         )
+
+        self._of_schemas: dict[tuple[int, int], tuple[Schema, Places]] = {}
+
+    def places(self, revision: int, schema: Schema) -> Places:
+        """Always the same ones for a revision and a schema."""
+        # By identity: it is asked for each pod, and a schema is long. It is kept, so that no other
+        # one is taken for it.
+        known = self._of_schemas.get((revision, id(schema)))
+        if known is not None:
+            return known[1]
+        counted = [
+            (place, slot)
+            for place, template in enumerate(schema.templates)
+            if not template.is_clock and (slot := self.slots.get((revision, template))) is not None
+        ]
+        found = Places(
+            tuple(place for place, _ in counted),
+            tuple(slot for _, slot in counted),
+            tuple(at for at, (_, slot) in enumerate(counted) if slot in self.totals),
+        )
+        if len(self._of_schemas) >= MOST_SCHEMAS:
+            self._of_schemas.clear()
+        self._of_schemas[revision, id(schema)] = schema, found
+        return found
 
     def _arm(
         self,

@@ -7,16 +7,17 @@ answer has the same series as one of the tick before, one digest tells all of th
 """
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby, islice
 from typing import Generic, Literal, NamedTuple, TypeVar
 from weakref import WeakSet
 
 import msgspec
 
-from model_rollouts.metrics.answers import Failed
+from model_rollouts.metrics.answers import Failed, Shown, shown
 from model_rollouts.metrics.objectives import Template
-from model_rollouts.metrics.series import LabelNames, Sample, Series, read_series
+from model_rollouts.metrics.series import Exposition, LabelNames, Sample, Series, read_series
 from model_rollouts.prometheus.errors import AnswerError, Smaller
 
 _Decoded = TypeVar("_Decoded")
@@ -68,12 +69,12 @@ _Read = Series | tuple[Series, ...]
 
 
 class _Shape(NamedTuple):
-    """What an answer has: its series, those of one process together, and the place of each in it.
+    """What an answer has: the series of each process and target, and the place of each in it.
 
     A set of labels that several templates read has one place, and a series for each of them.
     """
 
-    series: list[Series]
+    expositions: list[Exposition]
     places: "array[int]"
 
 
@@ -105,26 +106,33 @@ class SeriesCache:
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def decode(
-        self, templates: Collection[Template], body: bytes
-    ) -> list[tuple[Series, list[Sample] | Failed]]:
+    def decode(self, templates: Collection[Template], body: bytes) -> list[Shown]:
         """The series in the answer to a range selector for all `templates`.
 
-        A series whose samples cannot be counted has the reason in their place. Raises AnswerError
-        when it is no such answer, or nobody knows whose series cannot be read. A series that no
-        template asks for is left out.
+        Where the samples of a series cannot be counted, the reason stands beside them. Raises
+        AnswerError when it is no such answer, or nobody knows whose series cannot be read. A series
+        that no template asks for is left out.
         """
         self._know(templates)
         try:
             matrix = _checked(_ENVELOPE.decode(body))
         except msgspec.DecodeError:
-            return list(self._one_by_one(body))
+            return list(shown(self._one_by_one(body)))
         shape = self._shape([each.metric for each in matrix.result])
-        samples: list[list[Sample] | Failed] = [
-            each.values if each.histograms is msgspec.UNSET else _native(bytes(each.metric))
-            for each in matrix.result
-        ]
-        return list(zip(shape.series, map(samples.__getitem__, shape.places), strict=True))
+        samples = [each.values for each in matrix.result]
+        native = {
+            place: _native(bytes(each.metric))
+            for place, each in enumerate(matrix.result)
+            if each.histograms is not msgspec.UNSET
+        }
+        if native:
+            return list(_with_failed(shape, samples, native))
+        ordered, end = list(map(samples.__getitem__, shape.places)), 0
+        found: list[Shown] = []
+        for each in shape.expositions:
+            begin, end = end, end + len(each.series)
+            found.append(Shown(each, ordered[begin:end]))
+        return found
 
     def _shape(self, labels: Sequence[msgspec.Raw]) -> _Shape:
         # Each set of labels ends with its own bracket, so the digest of all tells them apart.
@@ -149,8 +157,12 @@ class SeriesCache:
                 found.append((series, place))
             else:
                 found += [(one, place) for one in series]
-        found.sort(key=lambda each: (each[0].namespace, each[0].revision, each[0].process))
-        return _Shape([one for one, _ in found], array("I", [place for _, place in found]))
+        found.sort(key=lambda each: _whose(each[0]))
+        expositions = [
+            Exposition([one for one, _ in each])
+            for _, each in groupby(found, key=lambda each: _whose(each[0]))
+        ]
+        return _Shape(expositions, array("I", [place for _, place in found]))
 
     def _one_by_one(self, body: bytes) -> Iterator[tuple[Series, list[Sample] | Failed]]:
         """The same for an answer of which a part cannot be read: slower, and no other suffers."""
@@ -189,6 +201,22 @@ class SeriesCache:
             if (series := read_series(template, labels, self._names)) is not None
         )
         return read[0] if len(read) == 1 else read
+
+
+def _whose(series: Series) -> tuple[str, str, str, str]:
+    """What the series of one exposition have in common; those of a revision come together."""
+    return series.namespace, series.revision, series.process, series.target
+
+
+def _with_failed(
+    shape: _Shape, samples: Sequence[list[Sample]], failed: Mapping[int, Failed]
+) -> Iterator[Shown]:
+    """The series of an answer in which those at some places have `failed`."""
+    places = iter(shape.places)
+    for each in shape.expositions:
+        own = list(islice(places, len(each.series)))
+        why = [failed[place] for place in own if place in failed]
+        yield Shown(each, [samples[place] for place in own], why[-1] if why else None)
 
 
 def decode_matrix(body: bytes) -> Iterator[tuple[dict[str, str], list[Sample]]]:

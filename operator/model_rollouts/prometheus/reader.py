@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from model_rollouts.metrics.answers import Answer, Counting, Failed
+from model_rollouts.metrics.answers import Counting, Failed, Shown
 from model_rollouts.metrics.batching import Query
 from model_rollouts.metrics.counts import Counted, Unavailable
 from model_rollouts.metrics.intake import Intake
@@ -134,7 +134,7 @@ class _Reading:
         self._counting = counting
         self._counted = counted
 
-    async def take(self, query: Query, answer: Answer) -> None:
+    async def take(self, query: Query, answer: Iterable[Shown] | Failed) -> None:
         """Take the answer to a query."""
         await self._count(self._counting.take(query, answer))
 
