@@ -32,6 +32,8 @@ WORST = 3
 """Cases that are shown."""
 NAMED_SECONDS = 60.0
 """How long the status of a version that was rolled back may take to name its worst answers."""
+MESSAGE_SECONDS = 60.0
+"""How long a message about a rollback may take: it waits for others, to go together with them."""
 HELD_FOR_RECORDS = ("RecordsLost", "ObserverUnavailable", "ObserverBehind", "InsufficientPairs")
 """Why a version stays in shadow when the observer was killed."""
 GOOD, BAD = "2", "4"
@@ -77,8 +79,8 @@ class Memory:
     """What later scenes and the end need.
 
     Courses by version, the plain update, side by side, the rows on which version 7 disagrees most
-    (each beside the one of stable), the ids that its status names, and what the observer lacked
-    before it was killed.
+    (each beside the one of stable), the ids that its status names, what the observer lacked before
+    it was killed, and the messages about rollbacks by version.
     """
 
     courses: dict[str, Course] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Memory:
     worst: list[Case] = field(default_factory=list)
     named: tuple[str, ...] = ()
     lost_before: Counter[Arm] = field(default_factory=Counter)
+    messages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def better_version(stage: Stage, memory: Memory) -> Ending:
 def slow_for_a_few(stage: Stage, memory: Memory) -> Ending:
     """A version that is slow for a few: no user gets it."""
     course = _remembered(memory, roll_out(stage, "v3", "3"))
+    _people_are_told(stage, memory, "3")
     return Ending.of(course, course.rolled_back_in == "Shadow" and course.got.total == 0)
 
 
@@ -140,7 +144,19 @@ def slow_after_a_while(stage: Stage, memory: Memory) -> Ending:
     path = stage.setting.manifests.write("v4")
     # On a fast machine it may become slow only when all users have it.
     course = _remembered(memory, Rollout(stage, path, "4").end(watched=True))
+    _people_are_told(stage, memory, "4")
     return Ending.of(course, course.rolled_back_in in ("Canary", "Full"))
+
+
+def _people_are_told(stage: Stage, memory: Memory, version: str) -> None:
+    """Show the message that goes out about a rollback."""
+    told = f"version {version} was rolled back"
+    with contextlib.suppress(StoryError):
+        stage.until(lambda: bool(stage.messages.about(told)), "a message about it", MESSAGE_SECONDS)
+    memory.messages[version] = stage.messages.about(told)
+    stage.teller.line("Whoever owns the model is told (docs/messages.md):", "bold")
+    for line in memory.messages[version].splitlines():
+        stage.teller.line(f"  {line}")
 
 
 def plain_rolling_update(stage: Stage, memory: Memory) -> Ending:

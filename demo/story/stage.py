@@ -8,6 +8,7 @@ from typing import Self
 
 from demo.story import text
 from demo.story.environment import NAMESPACE, Setting
+from demo.story.messages import Messages
 from demo.story.status_view import Seen, seen
 from demo.story.terminal import Teller
 from demo.story.user_results import Ledger
@@ -43,6 +44,7 @@ class Stage:
         self._chronicles = (followed.objects, followed.routes, followed.pods)
         self._rollout = Rollout(self.kubectl, followed, NAMESPACE, HOST)
         self.users = self._users()
+        self.messages = Messages(setting.provider.kubeconfig, NAMESPACE)
         self._scene_began = 0.0
         self._told = 0
         self._last: Seen | None = None
@@ -51,12 +53,14 @@ class Stage:
         """Begin to follow."""
         for chronicle in self._chronicles:
             chronicle.__enter__()
+        self.messages.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Follow no more; what runs on the cluster keeps running."""
         self.teller.rest()
         self.users.leave()
+        self.messages.__exit__()
         for chronicle in self._chronicles:
             chronicle.__exit__()
 

@@ -34,6 +34,16 @@ def test_no_user_met_the_version_that_is_slow_for_a_few(story: Told) -> None:
     assert course.end.rolled_back[:1] == ("3",)
 
 
+def test_whoever_owns_the_model_is_told_of_the_rollback(story: Told) -> None:
+    lines = story.memory.messages["3"].splitlines()
+
+    assert lines[0] == "flights/arrival: version 3 was rolled back"
+    assert "latency" in lines[1]
+    assert "all users get version 2" in lines[2]
+    assert "Owner: flights (#flights)." in lines
+    assert "See why: kubectl mdep explain arrival -n flights" in lines
+
+
 def test_no_user_met_the_version_with_hours_in_utc(story: Told) -> None:
     course, end = story.courses["7"], story.courses["7"].end
 
