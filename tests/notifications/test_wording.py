@@ -122,6 +122,13 @@ def test_a_rollback_says_what_a_person_on_call_needs() -> None:
     ]
 
 
+def test_requests_are_not_taken_for_users_where_that_is_not_known() -> None:
+    """Those of a version that was rolled back in shadow were all mirrored."""
+    message = Writer().message(batch(only(rollout(), Topic.ROLLED_BACK)))
+
+    assert "Users: 62 of its requests were counted, of users or mirrored." in message.text
+
+
 def test_a_few_facts_are_told_in_whole_and_many_in_a_line_each() -> None:
     rolled_back = only(rollout(), Topic.ROLLED_BACK)
     away = [only(unavailable(uid=f"v-{n}", name=f"m{n}"), Topic.UNAVAILABLE) for n in range(30)]

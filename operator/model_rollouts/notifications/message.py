@@ -235,7 +235,9 @@ def _users(occasion: Occasion) -> str:
             f"from {_date(occasion.exposure.since)} on"
         )
     if occasion.has_ended and occasion.requests:
-        words.append(f"{count(occasion.requests)} of its requests were counted")
+        # Who has not seen it go does not know whether it had users.
+        whose = "" if occasion.exposure is not None else ", of users or mirrored"
+        words.append(f"{count(occasion.requests)} of its requests were counted{whose}")
     return "; ".join(words)
 
 
