@@ -6,9 +6,7 @@ import click
 
 from model_rollouts.cli.mdep import options
 from model_rollouts.cli.mdep.get import serialized
-from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import CONTROLLER_REVISION
-from model_rollouts.resources.names import MODEL_LABEL
 
 if TYPE_CHECKING:
     from model_rollouts.api.deployment import ModelDeployment
@@ -59,11 +57,8 @@ def judged(
 
 def stored(api: "Api", namespace: str, name: str) -> list[dict[str, Any]]:
     """The ControllerRevisions; none where they may not be read: only edges of buckets need them."""
-    try:
-        label = f"{MODEL_LABEL}={name}"
-        return list(api.list(CONTROLLER_REVISION, namespace, labelSelector=label)[0])
-    except ApiError:
-        return []
+    found = options.allowed(api, CONTROLLER_REVISION, namespace, **options.owned_by(name))
+    return found or []
 
 
 def rate_of(asked: float | None, known: "Evidence | None", obj: dict[str, Any]) -> float:

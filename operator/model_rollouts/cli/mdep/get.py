@@ -9,9 +9,7 @@ import click
 
 from model_rollouts.cli.mdep import options
 from model_rollouts.cli.mdep.view import View, view
-from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import EVENT, MODEL_DEPLOYMENT, POD, Kind
-from model_rollouts.resources.names import MODEL_LABEL
+from model_rollouts.cluster.kinds import EVENT, POD
 
 if TYPE_CHECKING:
     from model_rollouts.cli.mdep.api import Api
@@ -49,20 +47,9 @@ def look(api: "Api", namespace: str, name: str) -> View:
 
     with ThreadPoolExecutor(3) as asking:
         obj = asking.submit(options.fetch, api, namespace, name)
-        pods = asking.submit(_allowed, api, POD, namespace, labelSelector=f"{MODEL_LABEL}={name}")
-        about = f"regarding.kind={MODEL_DEPLOYMENT.name},regarding.name={name}"
-        events = asking.submit(_allowed, api, EVENT, namespace, fieldSelector=about)
+        pods = asking.submit(options.allowed, api, POD, namespace, **options.owned_by(name))
+        events = asking.submit(options.allowed, api, EVENT, namespace, **options.about(name))
         return view(obj.result(), pods.result(), events.result(), time.time())
-
-
-def _allowed(
-    api: "Api", kind: Kind, namespace: str, **selectors: str
-) -> list[dict[str, Any]] | None:
-    """The objects; None where they may not be read: the rest is worth to be seen without them."""
-    try:
-        return list(api.list(kind, namespace, **selectors)[0])
-    except ApiError:
-        return None
 
 
 def show(seen: View, output: str | None) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Callable
 
 import click
 
-from model_rollouts.cli.mdep import drawing
+from model_rollouts.cli.mdep import drawing, options
 from model_rollouts.cli.mdep.api import Api
 from model_rollouts.cli.mdep.changes import changes
 from model_rollouts.cli.mdep.errors import Unreachable
 from model_rollouts.cli.mdep.get import look
 from model_rollouts.cli.mdep.view import View
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, POD
-from model_rollouts.resources.names import MODEL_LABEL
 
 TICK = 1.0
 """Seconds after which times are drawn anew."""
@@ -32,7 +31,7 @@ def follow(api: Api, namespace: str, name: str, output: str | None) -> None:
     seen = look(api, namespace, name)
     followed = (
         (MODEL_DEPLOYMENT, {"fieldSelector": f"metadata.name={name}"}),
-        (POD, {"labelSelector": f"{MODEL_LABEL}={name}"}),
+        (POD, options.owned_by(name)),
     )
     try:
         with changes(api, namespace, *followed) as changed:

@@ -7,6 +7,7 @@ import click
 
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT, Kind
+from model_rollouts.resources.names import MODEL_LABEL
 
 if TYPE_CHECKING:
     # Help and mistakes need no API server, and TLS alone takes longer than they may.
@@ -112,6 +113,24 @@ def listed(api: "Api", kind: Kind, namespace: str | None, **selectors: str) -> l
         return list(api.list(kind, namespace, **selectors)[0])
     except ApiError as error:
         raise refused(error, kind, namespace, api) from None
+
+
+def allowed(api: "Api", kind: Kind, namespace: str, **selectors: str) -> list[Object] | None:
+    """The objects; None where they may not be read: the rest is worth to be seen without them."""
+    try:
+        return list(api.list(kind, namespace, **selectors)[0])
+    except ApiError:
+        return None
+
+
+def owned_by(name: str) -> dict[str, str]:
+    """The selector of what is made for a ModelDeployment."""
+    return {"labelSelector": f"{MODEL_LABEL}={name}"}
+
+
+def about(name: str) -> dict[str, str]:
+    """The selector of the events about a ModelDeployment."""
+    return {"fieldSelector": f"regarding.kind={MODEL_DEPLOYMENT.name},regarding.name={name}"}
 
 
 def refused(error: ApiError, kind: Kind, namespace: str | None, api: "Api") -> click.ClickException:

@@ -11,9 +11,7 @@ from model_rollouts.cli.mdep import options
 from model_rollouts.cli.mdep.view import Object, moment, utc
 from model_rollouts.cli.mdep.view import record as record_of
 from model_rollouts.cli.prometheus_options import prometheus_options, read_samples
-from model_rollouts.cluster.errors import ApiError
-from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD, Kind
-from model_rollouts.resources.names import MODEL_LABEL
+from model_rollouts.cluster.kinds import EVENT, HTTP_ROUTE, MODEL_DEPLOYMENT, POD
 
 if TYPE_CHECKING:
     from model_rollouts.cli.mdep.api import Api
@@ -128,10 +126,12 @@ def _save(api: "Api", obj: Object, header: "Header", path: Path, given: dict[str
     unread: list[str] = []
     objects = [kept(MODEL_DEPLOYMENT, obj)]
     name, namespace = given["name"], header.namespace
-    mine = {"labelSelector": f"{MODEL_LABEL}={name}"}
-    about = {"fieldSelector": f"regarding.kind={MODEL_DEPLOYMENT.name},regarding.name={name}"}
-    for kind, chosen in ((HTTP_ROUTE, mine), (POD, mine), (EVENT, about)):
-        objects += [kept(kind, each) for each in _readable(api, kind, namespace, chosen, unread)]
+    mine = options.owned_by(name)
+    for kind, chosen in ((HTTP_ROUTE, mine), (POD, mine), (EVENT, options.about(name))):
+        readable = options.allowed(api, kind, namespace, **chosen)
+        if readable is None:
+            unread.append(kind.plural)
+        objects += [kept(kind, each) for each in readable or ()]
     try:
         found = Recording(header)
         if given["url"] is not None:
@@ -161,17 +161,6 @@ def _save(api: "Api", obj: Object, header: "Header", path: Path, given: dict[str
         )
     else:
         click.echo(f"To replay it: model-rollouts replay {path}", err=True)
-
-
-def _readable(
-    api: "Api", kind: Kind, namespace: str, chosen: dict[str, str], unread: list[str]
-) -> list[Object]:
-    """The objects of a kind; none where they may not be listed, with the kind in `unread`."""
-    try:
-        return list(api.list(kind, namespace, **chosen)[0])
-    except ApiError:
-        unread.append(kind.plural)
-        return []
 
 
 def _counted(obj: Object) -> Any:
