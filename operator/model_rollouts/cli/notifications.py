@@ -2,14 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from model_rollouts.cli.extra import extra
 from model_rollouts.cli.mdep import files, options
+from model_rollouts.cli.process_options import kubeconfig, log_format
 
 if TYPE_CHECKING:
     from model_rollouts.notifications.message import Message
@@ -72,20 +72,8 @@ def notifications() -> None:
     type=click.IntRange(1, 65535),
     help="Port of /metrics, /healthz and /readyz.",
 )
-@click.option(
-    "--kubeconfig",
-    type=_FILE,
-    show_envvar=True,
-    help="Kubeconfig for the API server.  [default: the pod's service account]",
-)
-@click.option(
-    "--log-format",
-    default="auto",
-    show_default=True,
-    show_envvar=True,
-    type=click.Choice(["json", "text", "auto"]),
-    help="Format of what the process says of itself; auto is text on a terminal, JSON elsewhere.",
-)
+@kubeconfig
+@log_format
 def run(**given: Any) -> None:
     """Follow all ModelDeployments and send messages until SIGTERM or SIGINT.
 
@@ -100,7 +88,7 @@ def run(**given: Any) -> None:
         raise click.UsageError("--cursor: found none, write a file on a volume, or --dry-run")
     logs.configure(logs.LogFormat(given["log_format"]), sys.stderr)
     found = _settings(given["config"])
-    with _extra():
+    with extra("notifications"):
         from model_rollouts.cluster.connection import ConnectionConfigError
         from model_rollouts.notifications import process
         from model_rollouts.notifications.store import StoreError
@@ -141,7 +129,7 @@ def preview(name: str | None, filename: str | None, config: Path | None, **given
         objects = [options.fetch(api, namespace, name)]
     else:
         objects = [obj for _, obj in files.documents(str(filename))]
-    with _extra():
+    with extra("notifications"):
         from model_rollouts.notifications.message import Writer
         from model_rollouts.notifications.occasions import occasions_of
         from model_rollouts.notifications.store import Batch
@@ -160,7 +148,7 @@ def schema() -> None:
     """Print the JSON Schema of the data of CloudEvents, which is docs/messages.schema.json."""
     import json
 
-    with _extra():
+    with extra("notifications"):
         from model_rollouts.notifications.targets import cloudevents
     click.echo(json.dumps(cloudevents.schema(), indent=2))
 
@@ -175,20 +163,9 @@ def _print(head: str, message: "Message") -> None:
 
 
 def _settings(path: Path) -> "Settings":
-    with _extra():
+    with extra("notifications"):
         from model_rollouts.notifications.settings import SettingsError, read
     try:
         return read(path)
     except SettingsError as error:
         raise click.UsageError(f"--config, {error}") from None
-
-
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Imports of the room: raises ClickException, which names the extra."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error}: install the extra, pip install 'model-rollouts[notifications]'"
-        ) from None

@@ -10,6 +10,7 @@ import click
 
 from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.observer_extra import observer_extra, storage_options
+from model_rollouts.cli.process_options import kubeconfig, log_format
 from model_rollouts.cli.types import ADDRESS
 from model_rollouts.cluster.connection import ConnectionConfigError
 from model_rollouts.engine import logs
@@ -97,20 +98,8 @@ _MIB = 1024 * 1024
     help="MiB of rows that wait for the storage at most. Beyond, records are compared and not "
     "stored.",
 )
-@click.option(
-    "--kubeconfig",
-    type=_FILE,
-    show_envvar=True,
-    help="Kubeconfig for the API server.  [default: the pod's service account]",
-)
-@click.option(
-    "--log-format",
-    default=logs.LogFormat.AUTO.value,
-    show_default=True,
-    show_envvar=True,
-    type=click.Choice([each.value for each in logs.LogFormat]),
-    help="Format of what the process says of itself; auto is text on a terminal, JSON elsewhere.",
-)
+@kubeconfig
+@log_format
 def observer(**options: Any) -> None:
     """Run the observer until SIGTERM or SIGINT.
 

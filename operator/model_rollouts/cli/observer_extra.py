@@ -1,21 +1,14 @@
 """What the commands of the observer have in common: its libraries are in an extra of their own."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
 
+from model_rollouts.cli.extra import extra
 
-@contextmanager
-def observer_extra() -> Iterator[None]:
-    """Imports of the observer's modules: raises ClickException, which names the extra."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error}: install the extra, pip install 'model-rollouts[observer]'"
-        ) from None
+observer_extra = partial(extra, "observer")
+"""Imports of the observer's modules."""
 
 
 class Setting(click.ParamType[tuple[str, str]]):

@@ -15,6 +15,7 @@ import click
 
 from model_rollouts.cli.duration import DURATION
 from model_rollouts.cli.observer_extra import observer_extra, storage_options
+from model_rollouts.cli.percentage import Percentage
 
 if TYPE_CHECKING:
     from model_rollouts.observer.distributions import Column, Comparison, Movement, Reference
@@ -25,24 +26,18 @@ _SHOWN_CELLS = 6
 _BAR = 8
 
 
-class _Tolerance(click.ParamType[float]):
+class _Tolerance(Percentage):
     """A share such as 5%."""
 
-    name = "percent"
+    hint = "more than 0% and less than 100%"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """The share, above 0 and below 1."""
-        if isinstance(value, float):
-            return value
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / 100 if text.endswith("%") else None
-        except ValueError:
-            share = None
-        if share is None or not 0 < share < 1:
-            self.fail(f"found '{value}', write more than 0% and less than 100%", param, ctx)
+        share = super().convert(value, param, ctx)
+        if not 0 < share < 1:
+            self.fail(f"found '{value}', write {self.hint}", param, ctx)
         return share
 
 

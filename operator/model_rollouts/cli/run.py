@@ -12,6 +12,7 @@ import click
 
 from model_rollouts.cli.certificates import CERTIFICATES
 from model_rollouts.cli.duration import DURATION
+from model_rollouts.cli.process_options import kubeconfig, log_format
 from model_rollouts.cli.prometheus_file import prometheus
 from model_rollouts.cli.types import (
     ADDRESS,
@@ -262,12 +263,7 @@ MORE_THAN_ONE = 10
     type=click.IntRange(1, 65535),
     help="Port of these endpoints.",
 )
-@click.option(
-    "--kubeconfig",
-    type=_FILE,
-    show_envvar=True,
-    help="Kubeconfig for the API server.  [default: the pod's service account]",
-)
+@kubeconfig
 @click.option(
     "--lease",
     type=_Lease(),
@@ -275,14 +271,7 @@ MORE_THAN_ONE = 10
     help="Lease by which one of several processes leads; the others stand by.  [default: none; "
     "this process leads, whatever others do]",
 )
-@click.option(
-    "--log-format",
-    default=logs.LogFormat.AUTO.value,
-    show_default=True,
-    show_envvar=True,
-    type=click.Choice([each.value for each in logs.LogFormat]),
-    help="Format of the log; auto is text on a terminal and JSON elsewhere.",
-)
+@log_format
 @click.option("--crash-at", type=_CrashAt(), hidden=True, allow_from_autoenv=False)
 def run(**options: Any) -> None:
     """Run the operator until SIGTERM or SIGINT.

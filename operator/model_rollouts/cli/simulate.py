@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from rich.table import Table
 
 from model_rollouts.cli.duration import DURATION
-from model_rollouts.cli.types import PART_PERCENTAGE, PERCENTAGE, judging, slice_target
+from model_rollouts.cli.percentage import PART_PERCENTAGE, PERCENTAGE
+from model_rollouts.cli.types import judging, slice_target
 from model_rollouts.decision import Assurance, Compare, DeadlinePolicy
 from model_rollouts.simulation.experiment import STABLE_TAIL, InSlice, Scenario, Spread, Summary
 from model_rollouts.simulation.experiment import simulate as play

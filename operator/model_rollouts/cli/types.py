@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from model_rollouts.cli.duration import DURATION, Duration
+from model_rollouts.cli.percentage import PART_PERCENTAGE, PERCENTAGE
 from model_rollouts.decision import Compare
 from model_rollouts.metrics.requests import LONGEST_WARMUP_MS
 from model_rollouts.resources import companions
@@ -20,42 +21,6 @@ from model_rollouts.resources.companions import Companion
 from model_rollouts.resources.errors import ResourceError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class Percentage(click.ParamType[float]):
-    """A share with its sign: '99.9%' becomes 0.999."""
-
-    name = "percent"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The share, between 0 and 1."""
-        if isinstance(value, float):
-            return value
-        text = str(value).strip()
-        try:
-            number = float(text.removesuffix("%")) if text.endswith("%") else None
-        except ValueError:
-            number = None
-        if number is None or not 0 <= number <= 100:
-            self.fail(f"found '{value}', write a percentage such as 99.9%", param, ctx)
-        # 99.9 / 100 is 0.9990000000000001; people wrote 0.999.
-        return round(number / 100, 12)
-
-
-class PartPercentage(Percentage):
-    """A share that is neither nothing nor all: '99.9%' becomes 0.999."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The share, above 0 and below 1."""
-        share = super().convert(value, param, ctx)
-        if not 0 < share < 1:
-            why = "; no number of requests shows that none will fail" if share == 1 else ""
-            self.fail(f"found '{value}', write more than 0% and less than 100%{why}", param, ctx)
-        return share
 
 
 class Warmup(Duration):
@@ -110,8 +75,6 @@ class Time(click.ParamType[datetime]):
         return moment
 
 
-PERCENTAGE = Percentage()
-PART_PERCENTAGE = PartPercentage()
 PERCENTAGES = Percentages()
 WARMUP = Warmup()
 TIME = Time()
