@@ -20,6 +20,18 @@ PATIENCE_S = 120.0
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DATA = "d" * 64
 NUMBER = 12
+TRAINED = {
+    "version": f"{NUMBER}",
+    "gitCommit": COMMIT,
+    "dataset": {"uri": "s3://data/flights/2026-03.parquet", "digest": f"sha256:{DATA}"},
+    "benchmark": {
+        "name": f"fraud {NUMBER}",
+        "metric": "brier",
+        "value": "0.0663",
+        "better": "Lower",
+    },
+}
+"""What `spec.model` says of it, but for its files."""
 
 FILL = """
 import sys, tempfile
