@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import gc
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import kopf
 import pytest
 from yarl import URL
 
 from e2e.fixtures import ApiServer
+from model_rollouts.cluster import watch as watch_module
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.kinds import CONTROLLER_REVISION, MODEL_DEPLOYMENT
 from model_rollouts.cluster.watch import (
@@ -220,5 +223,28 @@ def test_it_leaves_no_connection_open_to_a_server_that_does_not_say_goodbye(
             await asyncio.wait({task})
             # What was left open is told when it is collected, and fails this test.
             gc.collect()
+
+    asyncio.run(test())
+
+
+def test_a_life_that_goes_on_without_its_session_is_ended(
+    monkeypatch: pytest.MonkeyPatch, api_server: ApiServer, namespace: str
+) -> None:
+    """On some errors kopf closes it under the other watches, which wait for a login for ever."""
+    monkeypatch.setattr(watch_module, "_STOP_SECONDS", 0.05)
+
+    async def life(registry: Any, **_: Any) -> None:
+        (login,) = registry._activities.get_all_handlers()
+        session = await login.fn()
+        logging.getLogger("kopf").error("a watch failed", exc_info=OSError("too many of them"))
+        await session.aiohttp_session.close()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(kopf, "operator", life)
+
+    async def test() -> None:
+        source = KopfSource(api_server.kubeconfig, (namespace,))
+        with pytest.raises(SourceError, match="OSError: too many of them"):
+            await asyncio.wait_for(source.run(lambda happening: None), 10)
 
     asyncio.run(test())

@@ -240,6 +240,73 @@ def test_a_waiter_gets_what_is_added_later_and_nothing_once_it_is_closed() -> No
     asyncio.run(asyncio.wait_for(test(), 10))
 
 
+class Asked(KeyedQueue):
+    """Counts how often somebody looked whether there is a key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+
+    def take(self, *, urgent: bool = False) -> Key | None:
+        """A key that is due."""
+        self.times += 1
+        return super().take(urgent=urgent)
+
+
+async def settle() -> None:
+    """Let everybody go on who can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01])
+def test_one_key_wakes_one_worker(after: float) -> None:
+    async def test() -> None:
+        keyed = Asked()
+        workers = [asyncio.create_task(keyed.get()) for _ in range(12)]
+        reserved = [asyncio.create_task(keyed.get(urgent=True)) for _ in range(4)]
+        await settle()
+        before = keyed.times
+        keyed.add(A, after=after)
+        done, _ = await asyncio.wait([*workers, *reserved], return_when=asyncio.FIRST_COMPLETED)
+        await settle()
+
+        assert [each.result() for each in done] == [A]
+        assert keyed.times == before + 1
+        keyed.close()
+        assert [await each for each in (*workers, *reserved)].count(None) == 15
+
+    asyncio.run(asyncio.wait_for(test(), 10))
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+@pytest.mark.parametrize("woken", [True, False])
+def test_the_key_of_a_worker_that_is_cancelled_goes_to_another(
+    *, urgent: bool, woken: bool
+) -> None:
+    async def test() -> None:
+        keyed = KeyedQueue()
+        first, second = (
+            asyncio.create_task(keyed.get()),
+            asyncio.create_task(keyed.get(urgent=True)),
+        )
+        await settle()
+        third = asyncio.create_task(keyed.get())
+        await settle()
+        if woken:
+            keyed.add(A, urgent=urgent)
+            first.cancel()
+        else:
+            first.cancel()
+            keyed.add(A, urgent=urgent)
+        assert await third == A
+        keyed.add(B, urgent=True)
+        assert await second == B
+        assert first.cancelled()
+
+    asyncio.run(asyncio.wait_for(test(), 10))
+
+
 class Model(RuleBasedStateMachine):
     """Every key that was added is given out at its time, to one worker at a time."""
 

@@ -1,7 +1,7 @@
 """One reading of samples for all rollouts, at its time; and counts that find their rollout."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,7 +77,11 @@ class World:
     """A ticker with one rollout, whose takes are remembered."""
 
     def __init__(
-        self, *answers: Any, measures: Request | None = None, beat: Beat | None = None
+        self,
+        *answers: Any,
+        measures: Request | None = None,
+        beat: Beat | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.taken: list[tuple[Any, float]] = []
         self.news = False
@@ -94,6 +98,7 @@ class World:
             rollouts=self.rollouts,
             instruments=OperatorMetrics("test"),
             clock=lambda: NOW_MS / 1000,
+            sleep=sleep,
             settle_s=1.0,
         )
 
@@ -336,6 +341,28 @@ def test_a_ticker_reads_what_is_of_its_pace(slow: bool) -> None:
     of_minutes.tick()
 
     assert (len(of_scrapes.reader.asked), len(of_minutes.reader.asked)) == (not slow, slow)
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_ticker_wakes_for_rollouts_of_its_pace_alone(slow: bool) -> None:
+    async def test() -> None:
+        beat = Beat(Grid(5_000), {0: Reader()}, sparing=slow)
+        slept: asyncio.Queue[float] = asyncio.Queue()
+
+        async def sleep(seconds: float) -> None:
+            slept.put_nowait(seconds)
+            await asyncio.Event().wait()
+
+        world = World(measures=measured() if slow else settled(), beat=beat, sleep=sleep)
+        running = asyncio.create_task(world.ticker.run())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert slept.empty()
+        world.rollout.measures = settled() if slow else measured()
+        assert 0 < await slept.get() <= 5
+        running.cancel()
+
+    asyncio.run(asyncio.wait_for(test(), 10))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ would hold every object at once, a hundred kilobytes each, and learns only where
 import asyncio
 import contextlib
 import logging
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,6 @@ Happening = Changed | Gone | Listening
 Sink = Callable[[Happening], None]
 
 _STOP_SECONDS = 5.0
-_LOOK_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -154,6 +154,7 @@ class _Watching:
         self._kinds = {kind.path(scope): kind for kind in kinds for scope in scopes}
         self._standing: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
+        self._cut = asyncio.Event()
         self._stopping = False
         self._stop: Callable[[], object] = lambda: None
 
@@ -195,18 +196,16 @@ class _Watching:
         On an error of one watch it does so under the others. Those that ask just then wait for a
         login that never comes, and so would everybody: nothing is watched, and nothing ends.
         """
-        running = asyncio.create_task(life)
+        running, cut = asyncio.create_task(life), asyncio.create_task(self._cut.wait())
         failures = _Failures()
         logging.getLogger("kopf").addHandler(failures)
         try:
-            while not running.done():
-                await asyncio.wait({running}, timeout=_LOOK_SECONDS)
-                if any(session.closed for session in self._sessions):
-                    await asyncio.wait({running}, timeout=_STOP_SECONDS)
-                    break
+            await asyncio.wait({running, cut}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running}, timeout=_STOP_SECONDS)
         finally:
             logging.getLogger("kopf").removeHandler(failures)
             running.cancel()
+            cut.cancel()
         if not running.done():
             raise failures.first or TimeoutError("kopf closed its session but did not end")
         await running
@@ -250,7 +249,7 @@ class _Watching:
         trace.on_request_end.append(self._answered)
         trace.on_request_exception.append(self._failed)
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=RESTClientObject(configuration).ssl_context),
+            connector=_Connector(self._cut, RESTClientObject(configuration).ssl_context),
             headers={"User-Agent": "model-rollouts"},
             middlewares=[_authorized_by(configuration)],
             trust_env=True,
@@ -295,6 +294,19 @@ class _Failures(logging.Handler):
         error = record.exc_info[1] if record.exc_info else None
         if self.first is None and isinstance(error, Exception):
             self.first = error
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells when it is closed, and its session with it."""
+
+    def __init__(self, closed: asyncio.Event, ssl_context: ssl.SSLContext) -> None:
+        super().__init__(ssl=ssl_context)
+        self._told = closed
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close the connections."""
+        self._told.set()
+        await super().close(abort_ssl=abort_ssl)
 
 
 class _Beginning(aiohttp.ClientResponse):

@@ -51,8 +51,11 @@ class KeyedQueue:
         self._times: list[tuple[float, Key]] = []
         self._urgent: deque[Key] = deque()
         self._ready: deque[Key] = deque()
-        self._news = asyncio.Event()
+        self._workers: deque[asyncio.Future[None]] = deque()
+        self._reserved: deque[asyncio.Future[None]] = deque()
         self._idle = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_due: float | None = None
         self._closed = False
 
     def add(self, key: Key, *, after: float = 0.0, urgent: bool = False) -> None:
@@ -133,7 +136,8 @@ class KeyedQueue:
     def close(self) -> None:
         """Give out no more keys."""
         self._closed = True
-        self._news.set()
+        for waiting in (self._workers, self._reserved):
+            _wake(waiting, len(waiting))
 
     async def get(self, *, urgent: bool = False) -> Key | None:
         """Like `take`, and waits for a key; None once the queue is closed."""
@@ -141,18 +145,7 @@ class KeyedQueue:
             key = self.take(urgent=urgent)
             if key is not None:
                 return key
-            self._news.clear()
-            # Whether a key is urgent is known for certain when its time has come.
-            due = self._next_time()
-            wait = None if due is None else max(due - self._clock(), 0.0)
-            self._idle += not urgent
-            try:
-                async with asyncio.timeout(wait):
-                    await self._news.wait()
-            except TimeoutError:
-                continue
-            finally:
-                self._idle -= not urgent
+            await self._wait(self._reserved if urgent else self._workers)
         return None
 
     @property
@@ -167,6 +160,46 @@ class KeyedQueue:
         since = [each.progress for each in self._entries.values() if each.progress is not None]
         return self._clock() - min(since) if since else 0.0
 
+    async def _wait(self, waiting: deque[asyncio.Future[None]]) -> None:
+        """Wait until there may be a key: as many are woken as there are keys, not everybody."""
+        takes_all = waiting is self._workers
+        woken, is_cancelled = asyncio.get_running_loop().create_future(), True
+        waiting.append(woken)
+        self._idle += takes_all
+        self._stir()
+        try:
+            await woken
+            is_cancelled = False
+        finally:
+            self._idle -= takes_all
+            if is_cancelled:
+                if woken in waiting:
+                    waiting.remove(woken)
+                # It may have been woken for a key that another one has to take now.
+                self._stir()
+
+    def _stir(self) -> None:
+        """Wake who waits for what is due, and look again when the next key is."""
+        if not self._workers and not self._reserved:
+            return
+        self._ripen()
+        _wake(self._workers, len(self._urgent) + len(self._ready))
+        # Whether a key is urgent is known for certain when its time has come.
+        _wake(self._reserved, len(self._urgent) - self._idle)
+        due = self._next_time()
+        if due == self._alarm_due:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._alarm_due = None, due
+        if due is not None:
+            wait = max(due - self._clock(), 0.0)
+            self._alarm = asyncio.get_running_loop().call_later(wait, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_due = None, None
+        self._stir()
+
     def _allowed(self, entry: _Entry) -> float:
         """When its failures allow that it is looked at."""
         return entry.backoff.ends(urgent=entry.urgent)
@@ -178,13 +211,13 @@ class KeyedQueue:
             if entry.urgent and key in self._ready:
                 self._ready.remove(key)
                 self._urgent.append(key)
-                self._news.set()
+                self._stir()
             return
         when = max(entry.due, self._allowed(entry))
         if when != entry.queued:
             entry.queued = when
             heapq.heappush(self._times, (when, key))
-            self._news.set()
+            self._stir()
 
     def _next_time(self) -> float | None:
         while self._times and self._stale(*self._times[0]):
@@ -204,3 +237,12 @@ class KeyedQueue:
         """Whether a time in the heap is no longer that of its key."""
         entry = self._entries.get(key)
         return entry is None or entry.ready or entry.queued != when
+
+
+def _wake(waiting: deque[asyncio.Future[None]], number: int) -> None:
+    while waiting and number > 0:
+        woken = waiting.popleft()
+        # One that is cancelled takes nothing.
+        if not woken.done():
+            woken.set_result(None)
+            number -= 1

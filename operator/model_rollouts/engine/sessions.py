@@ -1,5 +1,6 @@
 """What the engine holds of each ModelDeployment from one pass to the next."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -214,6 +215,7 @@ class Sessions:
         self._all: dict[Key, Session] = {}
         self._rolled_out: dict[Key, Session] = {}
         """Those that are counted at the pace of scrapes: few, and asked for twice in a second."""
+        self._any = {sparing: asyncio.Event() for sparing in (False, True)}
 
     def of(self, key: Key, uid: str) -> Session:
         """The rollout of that object; a fresh one for another uid, which is another object."""
@@ -231,6 +233,16 @@ class Sessions:
         """Its object is gone."""
         self._all.pop(key, None)
         self._rolled_out.pop(key, None)
+        self._tell()
+
+    async def wait_for_any(self, *, sparing: bool) -> None:
+        """Return once there are rollouts at the pace: without any, no ticker has to wake."""
+        await self._any[sparing].wait()
+
+    def number(self, *, sparing: bool) -> int:
+        """How many there are at the pace, with those of which nothing is measured yet."""
+        rolled_out = len(self._rolled_out)
+        return len(self._all) - rolled_out if sparing else rolled_out
 
     def measured(self, *, sparing: bool) -> Iterator[tuple[Key, Session, Request]]:
         """What is counted at the pace of scrapes, or at the slow one."""
@@ -248,6 +260,14 @@ class Sessions:
             self._rolled_out.pop(session.key, None)
         else:
             self._rolled_out[session.key] = session
+        self._tell()
+
+    def _tell(self) -> None:
+        for sparing, there in self._any.items():
+            if self.number(sparing=sparing):
+                there.set()
+            else:
+                there.clear()
 
     def __iter__(self) -> Iterator[tuple[Key, Session]]:
         """Key and rollout of each."""

@@ -101,6 +101,7 @@ class Ticker:
 
     async def _run(self, phase_ms: int) -> None:
         while True:
+            await self._rollouts.wait_for_any(sparing=self._sparing)
             await self._sleep(self.pause(phase_ms))
             while await self.tick(phase_ms):
                 pass
@@ -114,11 +115,12 @@ class Ticker:
 
     async def tick(self, phase_ms: int) -> bool:
         """Read once for the rollouts of a phase. Returns whether more can be read at once."""
-        measured = list(self._rollouts.measured(sparing=self._sparing))
-        begins, ends = self._turn(phase_ms, len(measured))
+        begins, ends = self._turn(phase_ms, self._rollouts.number(sparing=self._sparing))
+        if begins == ends:
+            return False
         active = {
             request.rollout.key: (key, rollout, request)
-            for key, rollout, request in measured
+            for key, rollout, request in self._rollouts.measured(sparing=self._sparing)
             # Its intervals end in this phase.
             if begins <= request.rollout.started_ms % self._grid.step_ms < ends
         }
