@@ -745,18 +745,69 @@ COMPARISONS: list[Row] = [
     *(
         ("spec.objectives", [ERRORS, {**DISAGREEMENT, "disagreement": block}], field, message)
         for block, field, message in (
-            ({"of": "Rank"}, f"{COMPARED}.of", '"Label", "Score"'),
+            (
+                {"of": "Rank"},
+                f"{COMPARED}.of",
+                '"Label", "Score", "Vector", "Ranking", "Text", "JSON"',
+            ),
             ({"output": "species"}, f"{COMPARED}.of", "Required value"),
             (
                 {"of": "Score"},
                 COMPARED,
-                "found of Score without tolerance, write `tolerance` if `of` is Score, "
+                "found of Score without tolerance, write `tolerance` if `of` is Score or Vector, "
                 "and only then",
             ),
             (
                 {"of": "Label", "tolerance": "0.1"},
                 COMPARED,
-                "found of Label with tolerance, write `tolerance` if `of` is Score, and only then",
+                "found of Label with tolerance, write `tolerance` if `of` is Score or Vector, "
+                "and only then",
+            ),
+            (
+                {"of": "Ranking"},
+                COMPARED,
+                "found of Ranking without atLeast, write `atLeast` if `of` is Ranking, remove it "
+                "unless `of` is Ranking or Text",
+            ),
+            (
+                {"of": "JSON", "atLeast": "90%"},
+                COMPARED,
+                "found of JSON with atLeast, write `atLeast` if `of` is Ranking, remove it unless "
+                "`of` is Ranking or Text",
+            ),
+            (
+                {"of": "Text", "atLeast": "0%"},
+                f"{COMPARED}.atLeast",
+                "found '0%', write more than 0%: with that all answers agree",
+            ),
+            (
+                {"of": "Text", "atLeast": "0.9"},
+                f"{COMPARED}.atLeast",
+                "found '0.9', write a percentage such as 80%, with at most four decimals",
+            ),
+            *(
+                (
+                    {"of": "Label", field: value},
+                    COMPARED,
+                    f"found {field} with of Label, remove `{field}`, or write of: {of}",
+                )
+                for field, value, of in (
+                    ("distance", "Mean", "Vector"),
+                    ("top", 3, "Ranking"),
+                    ("fields", ["total"], "JSON"),
+                )
+            ),
+            (
+                {"of": "Vector", "tolerance": "1%", "distance": "Cosine"},
+                COMPARED,
+                "found the distance Cosine with tolerance 1%, write `tolerance` as a number such "
+                'as "0.05": an angle is no share of a size',
+            ),
+            (
+                {"of": "JSON", "fields": ["items..price"]},
+                f"{COMPARED}.fields[0]",
+                "found 'items..price', write names with dots between them, such as total or "
+                "items.0.price",
             ),
             (
                 {"of": "Score", "tolerance": "-1"},

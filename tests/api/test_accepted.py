@@ -256,6 +256,27 @@ GOOD: dict[str, dict[str, Any]] = {
             },
         ],
     },
+    "answers compared as vectors, rankings, texts and JSON": {
+        "spec.capture": {"sample": "10%"},
+        "spec.strategy.shadow": {"sideEffects": "None"},
+        "spec.objectives": [
+            ERRORS,
+            *(
+                {**DISAGREEMENT, "name": f"kind-{number}", "disagreement": block}
+                for number, block in enumerate(
+                    (
+                        {"of": "Vector", "tolerance": "1%", "distance": "Mean"},
+                        {"of": "Vector", "tolerance": "0.05", "distance": "Cosine"},
+                        {"of": "Vector", "tolerance": "0.1"},
+                        {"of": "Ranking", "top": 10, "atLeast": "80%"},
+                        {"of": "Text"},
+                        {"of": "Text", "atLeast": "90%", "against": "Self"},
+                        {"of": "JSON", "fields": ["total", "items.0.price"]},
+                    )
+                )
+            ),
+        ],
+    },
     "answers compared, for a version that is not judged": {
         "spec.strategy": {"mode": "Immediate"},
         "spec.objectives": [ERRORS, DISAGREEMENT],

@@ -8,7 +8,10 @@ import hashlib
 import json
 from typing import Annotated, NamedTuple
 
-from model_rollouts.api.base import Part, Rule, Word, Written, rules, shown
+from pydantic import Field
+
+from model_rollouts.api import ratio
+from model_rollouts.api.base import INT32, Part, Rule, Word, Written, rules, shown
 
 _TOLERANCE = 'write a number in quotes, such as "0.01", or a percentage such as "1%"'
 
@@ -37,12 +40,57 @@ TensorName = Annotated[
     ),
 ]
 
+Likeness = Annotated[
+    str,
+    Written(
+        ratio.PATTERN,
+        "write a percentage such as 80%, with at most four decimals",
+        16,
+        (
+            Rule(
+                "self.matches('[1-9]')",
+                "write more than 0%: with that all answers agree",
+                found=shown("self"),
+            ),
+        ),
+    ),
+]
+
+JSONField = Annotated[
+    str,
+    Written(
+        r"^[^\s.]+(\.[^\s.]+)*$",
+        "write names with dots between them, such as total or items.0.price",
+        128,
+    ),
+]
+
 
 class Compared(Word):
     """What of an answer is compared."""
 
     LABEL = "Label", "Equal or not: classes, texts and whole numbers."
     SCORE = "Score", "A number, equal within `tolerance`."
+    VECTOR = "Vector", "All columns of a row together, such as an embedding: within `tolerance`."
+    RANKING = (
+        "Ranking",
+        "The columns of a row as a list, best first: alike if the two have `atLeast` of the first "
+        "`top` in common.",
+    )
+    TEXT = (
+        "Text",
+        "The same words, whatever their case and punctuation; with `atLeast` that share of them "
+        "(token F1).",
+    )
+    JSON = "JSON", "A text of JSON: equal whatever its spaces and order of keys, or in `fields`."
+
+
+class Distance(Word):
+    """How far two vectors are apart."""
+
+    MAX = "Max", "The largest difference of a column."
+    MEAN = "Mean", "The mean difference of the columns."
+    COSINE = "Cosine", "1 minus the cosine of the angle: 0 for the same direction, at most 2."
 
 
 class Against(Word):
@@ -56,14 +104,36 @@ class Against(Word):
     )
 
 
+def _only_of(field: str, of: str) -> Rule:
+    return Rule(
+        f"!has(self.{field}) || self.of == '{of}'",
+        f"remove `{field}`, or write of: {of}",
+        found=f"'{field} with of ' + self.of",
+    )
+
+
 class Disagreement(
     Part,
     json_schema_extra=rules(
         Rule(
-            "(self.of == 'Score') == has(self.tolerance)",
-            "write `tolerance` if `of` is Score, and only then",
+            "(self.of in ['Score', 'Vector']) == has(self.tolerance)",
+            "write `tolerance` if `of` is Score or Vector, and only then",
             found="'of ' + self.of + (has(self.tolerance) ? ' with' : ' without') + ' tolerance'",
-        )
+        ),
+        Rule(
+            "self.of == 'Ranking' ? has(self.atLeast) : self.of == 'Text' || !has(self.atLeast)",
+            "write `atLeast` if `of` is Ranking, remove it unless `of` is Ranking or Text",
+            found="'of ' + self.of + (has(self.atLeast) ? ' with' : ' without') + ' atLeast'",
+        ),
+        _only_of("distance", "Vector"),
+        _only_of("top", "Ranking"),
+        _only_of("fields", "JSON"),
+        Rule(
+            "!has(self.distance) || self.distance != 'Cosine' || !has(self.tolerance) || "
+            "!self.tolerance.matches('%')",
+            'write `tolerance` as a number such as "0.05": an angle is no share of a size',
+            found="'the distance Cosine with tolerance ' + self.tolerance",
+        ),
     ),
 ):
     """What is compared in the answers of stable and the candidate to the same request."""
@@ -80,8 +150,22 @@ class Disagreement(
     often than the limits allow, and more often than stable differs from itself. It needs a Gateway
     that mirrors a request twice. Defaults to `Stable`."""
     tolerance: Tolerance | None = None
-    """How far two scores may be apart: a number such as `"0.01"`, or a percentage of stable's
-    score such as `"1%"`. Required for `of: Score`, and only for it."""
+    """How far two scores or vectors may be apart: a number such as `"0.01"`, or a percentage of
+    stable's such as `"1%"`. Required for `of: Score` and `of: Vector`, and only for them."""
+    distance: Distance | None = None
+    """How far two vectors are apart. Defaults to `Max`."""
+    top: Annotated[int, Field(ge=1, le=1_000, json_schema_extra=INT32)] | None = None
+    """How many of a ranking count, from its first. Defaults to all."""
+    at_least: Likeness | None = None
+    """Which share two rankings or texts must have in common. Required for `of: Ranking`."""
+    fields: (
+        Annotated[
+            tuple[JSONField, ...],
+            Field(min_length=1, max_length=20, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        ]
+        | None
+    ) = None
+    """What of the JSON is compared, such as `items.0.price`. Defaults to all of it."""
 
 
 class Bound(NamedTuple):

@@ -10,8 +10,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from model_rollouts.api.disagreement import Against, Disagreement, bound, comparison
+from model_rollouts.api.disagreement import (
+    Against,
+    Disagreement,
+    Distance,
+    bound,
+    comparison,
+)
 from model_rollouts.api.duration import span
+from model_rollouts.api.ratio import share
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
@@ -120,6 +127,10 @@ def _comparisons(objectives: Any) -> Iterator[Comparison]:
             allowed.amount if allowed else 0.0,
             allowed.is_relative if allowed else False,
             block.against is Against.SELF,
+            (block.distance or Distance.MAX).value,
+            block.top or 0,
+            float(share(block.at_least)) if block.at_least else 1.0,
+            block.fields or (),
         )
 
 

@@ -11,11 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
-from model_rollouts.observer.compare.catalogue import COMPARISONS, Comparison
-from model_rollouts.observer.protocols import Tensor, UnreadableError, Value
-
-Row = Value | tuple[Value, ...]
-"""What is compared of one row: a value, or as many as its tensor has columns."""
+from model_rollouts.observer.compare.catalogue import COMPARISONS, Comparison, Row
+from model_rollouts.observer.protocols import Tensor, UnreadableError
 
 
 class Outcome(StrEnum):
@@ -79,8 +76,8 @@ def rows_of(tensors: Collection[Tensor], comparison: Comparison) -> list[Row]:
         raise UnreadableError(
             f"found {len(tensors)} outputs: write in disagreement.output which is compared"
         )
-    if comparison.of == "Score" and found[0].is_text:
-        raise UnreadableError(f"output {found[0].name!r} has texts: no score")
+    if COMPARISONS[comparison.of].is_of_numbers and found[0].is_text:
+        raise UnreadableError(f"output {found[0].name!r} has texts: no {comparison.of.lower()}")
     return [found[0].row(index) for index in range(found[0].rows)]
 
 
@@ -107,7 +104,8 @@ def compared(stable: Answer, candidate: Answer, comparison: Comparison, request_
         return Verdict(disagrees=True, why="rows")
     if not ours:
         return Verdict(left_out="no_rows")
-    distances = [_distance(comparison, *both) for both in zip(ours, theirs, strict=True)]
+    distance = COMPARISONS[comparison.of].distance
+    distances = [distance(comparison, *both) for both in zip(ours, theirs, strict=True)]
     votes = zlib.crc32(request_id.encode(errors="replace")) % len(distances)
     return Verdict(
         disagrees=distances[votes] > 0,
@@ -115,14 +113,3 @@ def compared(stable: Answer, candidate: Answer, comparison: Comparison, request_
         distances=distances,
         furthest=max(range(len(distances)), key=distances.__getitem__),
     )
-
-
-def _distance(comparison: Comparison, stable: Row, candidate: Row) -> float:
-    measure = COMPARISONS[comparison.of]
-    if not isinstance(stable, tuple) and not isinstance(candidate, tuple):
-        return measure(comparison, stable, candidate)
-    ours = stable if isinstance(stable, tuple) else (stable,)
-    theirs = candidate if isinstance(candidate, tuple) else (candidate,)
-    if len(ours) != len(theirs):
-        return 1.0
-    return max((measure(comparison, *both) for both in zip(ours, theirs, strict=True)), default=0.0)

@@ -5,7 +5,7 @@ from itertools import count
 
 import msgspec
 
-from model_rollouts.observer.compare.pair import Row
+from model_rollouts.observer.compare.catalogue import Row
 
 KEPT = 100
 
