@@ -824,8 +824,7 @@ COMPARISONS: list[Row] = [
             (
                 {"of": "Label", "output": " species"},
                 f"{COMPARED}.output",
-                "found ' species', "
-                "write the name of an output without space around it, such as species",
+                "found ' species', write a name without space around it, such as species",
             ),
         )
     ),
@@ -1383,6 +1382,41 @@ CAPTURE: list[Row] = [
         "found 'x tenant', write the name of a request header, such as x-tenant",
     ),
     ("spec.capture", {"slice": {}}, "spec.capture.slice.header", "Required value"),
+    *(
+        (
+            "spec.capture",
+            {"sample": "10%", "schema": {side: body}},
+            f"spec.capture.schema.{side}{field}",
+            told,
+        )
+        for side in ("request", "answer")
+        for body, field, told in (
+            ({}, ".values", "Required value"),
+            ({"values": []}, ".values", "should have at least 1 items"),
+            ({"values": [{"name": "p"}]}, ".values[0].path", "Required value"),
+            (
+                {"values": [{"name": "p", "path": "$.p[0]"}, {"name": "p", "path": "q"}]},
+                ".values[1]",
+                "Duplicate value",
+            ),
+            (
+                {"values": [{"name": "p", "path": "a..b"}]},
+                ".values[0].path",
+                "found 'a..b', write names with dots between them, such as total or items.0.price",
+            ),
+            (
+                {"values": [{"name": " p", "path": "p"}]},
+                ".values[0].name",
+                "found ' p', write a name without space around it, such as species",
+            ),
+            (
+                {"rows": "data items", "values": [{"name": "p", "path": "p"}]},
+                ".rows",
+                "found 'data items', write names with dots between them, such as total or "
+                "items.0.price",
+            ),
+        )
+    ),
 ]
 STATIC = {"type": "Static", "static": {"body": "{}"}, "after": "2s"}
 SERVICE = {"type": "Service", "service": {"name": "rules", "port": 80}, "after": "2s"}

@@ -466,6 +466,18 @@ GOOD: dict[str, dict[str, Any]] = {
         }
     },
     "capture without bodies": {"spec.capture": {}},
+    "values of JSON of no known protocol": {
+        "spec.capture": {
+            "sample": "10%",
+            "schema": {
+                "request": {
+                    "rows": "data.items",
+                    "values": [{"name": "hour", "path": "departure.hour"}],
+                },
+                "answer": {"values": [{"name": "p", "path": "scores.0"}]},
+            },
+        }
+    },
     "capture of everything": {
         "spec.capture": {
             "sample": "100%",

@@ -16,6 +16,7 @@ from model_rollouts.observer.exporter.counters import Counters
 from model_rollouts.observer.identity import Speaker
 from model_rollouts.observer.intake import Intake
 from model_rollouts.observer.pairing import Pairs
+from model_rollouts.observer.protocols import DeclaredBody
 from model_rollouts.observer.settings import Key, ModelSettings
 from model_rollouts.observer.store.chunk import Chunk
 from tests.observer.batches import CANDIDATE, MODEL, NAMESPACE, STABLE, answer, entry
@@ -32,12 +33,13 @@ ITSELF = Comparison("bbbbbbbb", "Label", "species", against_itself=True)
 class Fixed:
     """Settings that nobody has to read."""
 
-    def __init__(self, *comparisons: Comparison) -> None:
+    def __init__(self, *comparisons: Comparison, answer: DeclaredBody | None = None) -> None:
         self._comparisons = comparisons or (LABEL,)
+        self._answer = answer
 
     def of(self, key: Key) -> ModelSettings:
         """One comparison of a label, or those that are given."""
-        return ModelSettings(comparisons=self._comparisons, stable=STABLE)
+        return ModelSettings(comparisons=self._comparisons, stable=STABLE, answer=self._answer)
 
     async def load(self, key: Key, _: str) -> ModelSettings:
         """The same."""
@@ -47,12 +49,12 @@ class Fixed:
 class World:
     """An intake, its clock and its counts."""
 
-    def __init__(self, *comparisons: Comparison) -> None:
+    def __init__(self, *comparisons: Comparison, answer: DeclaredBody | None = None) -> None:
         self.now = 1_700_000_000.0
         self.registry = CollectorRegistry()
         self.chunk = Chunk()
         self.intake = Intake(
-            Fixed(*comparisons),  # type: ignore[arg-type] # all that an intake asks of them
+            Fixed(*comparisons, answer=answer),  # type: ignore[arg-type] # all that an intake asks of them
             Counters(self.registry),
             Sequences(),
             Pairs(60),
@@ -98,9 +100,9 @@ def world() -> World:
     return spoken()
 
 
-def spoken(*comparisons: Comparison) -> World:
+def spoken(*comparisons: Comparison, answer: DeclaredBody | None = None) -> World:
     """Both versions have opened their streams."""
-    made = World(*comparisons)
+    made = World(*comparisons, answer=answer)
     made.speaks(STABLE_POD)
     made.speaks(CANDIDATE_POD)
     made.passes(0)
@@ -161,6 +163,19 @@ def test_answers_are_read_as_the_protocol_at_their_path() -> None:
         world.comes(CANDIDATE_POD, request_id, ord(request_id), path=path, got=got % theirs)
 
     labels = {"comparison": "cccccccc", "slice": "", "modelrollouts_revision": CANDIDATE}
+    assert world.value("pairs_total", **labels) == 2
+    assert world.value("disagreements_total", **labels) == 1
+
+
+def test_answers_are_read_where_their_values_are_said_to_stand() -> None:
+    world = spoken(answer=DeclaredBody(["found"], {"species": ["what"]}))
+    same = {"path": "/classify"}
+    world.comes(STABLE_POD, "a", 1, got=b'{"found": [{"what": "cat", "p": 1}]}', **same)
+    world.comes(CANDIDATE_POD, "a", 1, got=b'{"found": [{"p": 2, "what": "cat"}]}', **same)
+    world.comes(STABLE_POD, "b", 2, got=b'{"found": [{"what": "cat"}]}', **same)
+    world.comes(CANDIDATE_POD, "b", 2, got=b'{"found": [{"what": "dog"}]}', **same)
+
+    labels = {"comparison": "aaaaaaaa", "slice": "", "modelrollouts_revision": CANDIDATE}
     assert world.value("pairs_total", **labels) == 2
     assert world.value("disagreements_total", **labels) == 1
 

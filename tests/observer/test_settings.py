@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from model_rollouts.observer.compare import COMPARISONS, Comparison
+from model_rollouts.observer.protocols import DeclaredBody
 from model_rollouts.observer.settings import settings_of
 
 
@@ -43,3 +44,21 @@ def test_what_this_release_does_not_know_is_left_out() -> None:
     objective = {"name": "answers", "type": "Disagreement", "disagreement": {"of": "Smell"}}
 
     assert settings_of({"spec": {"objectives": [objective]}}).comparisons == ()
+
+
+def test_what_is_declared_of_bodies_is_read_by_it() -> None:
+    schema = {
+        "request": {"rows": "data.items", "values": [{"name": "hour", "path": "departure.hour"}]},
+        "answer": {"values": [{"name": "score", "path": "score"}]},
+    }
+    found = settings_of({"spec": {"capture": {"schema": schema}}})
+
+    assert found.request == DeclaredBody(["data", "items"], {"hour": ["departure", "hour"]})
+    assert found.answer == DeclaredBody(None, {"score": ["score"]})
+
+
+@pytest.mark.parametrize("capture", [{}, {"schema": {}}, {"schema": {"answer": {"rows": 1}}}])
+def test_without_a_schema_the_protocol_decides(capture: dict[str, Any]) -> None:
+    found = settings_of({"spec": {"capture": capture}})
+
+    assert (found.request, found.answer) == (None, None)

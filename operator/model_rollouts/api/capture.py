@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from model_rollouts.api import ratio
-from model_rollouts.api.base import ATOMIC, Part, Rule, Written, rules, shown
+from model_rollouts.api.answer_values import JSONPath, TensorName
+from model_rollouts.api.base import ATOMIC, Part, Rule, Written, by, rules, shown
 from model_rollouts.api.size import Size, bytes_of
 from model_rollouts.api.strings import PositiveDuration
 
@@ -47,6 +48,36 @@ class Include(Part):
     """Names of outputs whose values are kept, or `*` for all. Defaults to none."""
 
 
+class BodyValue(Part):
+    """A value in a row of a body."""
+
+    name: TensorName
+    """How it is called by `include`, by objectives and in the log."""
+    path: JSONPath
+    """Where it stands in a row, such as `flight.hour`: keys, and places in lists from 0 on."""
+
+
+class Body(Part):
+    """Where values stand in a body of JSON."""
+
+    rows: JSONPath | None = None
+    """Where the list of rows stands, such as `data.items`. Without it a body that is a list has a
+    row in each place, and any other body is one row."""
+    values: Annotated[
+        tuple[BodyValue, ...], Field(min_length=1, max_length=100, json_schema_extra=by("name"))
+    ]
+    """What is read of each row: numbers, texts, truths, or lists of them."""
+
+
+class BodySchema(Part):
+    """Where values stand in bodies of no protocol that the observer knows."""
+
+    request: Body | None = None
+    """Of requests. Without it they are read by the protocol of their path."""
+    answer: Body | None = None
+    """Of answers. Without it they are read by the protocol of their path."""
+
+
 class Slice(Part):
     """How users are told apart."""
 
@@ -82,6 +113,8 @@ class Capture(
     include: Include | None = None
     """Values that the observer keeps. Without it no values are kept: outputs that an objective
     compares are compared and dropped."""
+    body_schema: Annotated[BodySchema | None, Field(alias="schema")] = None
+    """Where values stand in JSON that is of no protocol that the observer knows."""
     retention: PositiveDuration = "168h"
     """How long the observer keeps what it was told. Defaults to `168h`."""
     slice: Slice | None = None

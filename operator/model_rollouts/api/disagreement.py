@@ -11,6 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from model_rollouts.api import ratio
+from model_rollouts.api.answer_values import JSONPath, TensorName
 from model_rollouts.api.base import INT32, Part, Rule, Word, Written, rules, shown
 
 _TOLERANCE = 'write a number in quotes, such as "0.01", or a percentage such as "1%"'
@@ -31,15 +32,6 @@ Tolerance = Annotated[
     ),
 ]
 
-TensorName = Annotated[
-    str,
-    Written(
-        r"^[^\s](.*[^\s])?$",
-        "write the name of an output without space around it, such as species",
-        128,
-    ),
-]
-
 Likeness = Annotated[
     str,
     Written(
@@ -53,15 +45,6 @@ Likeness = Annotated[
                 found=shown("self"),
             ),
         ),
-    ),
-]
-
-JSONField = Annotated[
-    str,
-    Written(
-        r"^[^\s.]+(\.[^\s.]+)*$",
-        "write names with dots between them, such as total or items.0.price",
-        128,
     ),
 ]
 
@@ -160,7 +143,7 @@ class Disagreement(
     """Which share two rankings or texts must have in common. Required for `of: Ranking`."""
     fields: (
         Annotated[
-            tuple[JSONField, ...],
+            tuple[JSONPath, ...],
             Field(min_length=1, max_length=20, json_schema_extra={"x-kubernetes-list-type": "set"}),
         ]
         | None

@@ -403,8 +403,9 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
     if outcome is Outcome.ANSWERED and record.answer is not None and wanted != frozenset():
         try:
             text = unpacked(record.answer.data, is_base64=record.answer.is_base64)
-            protocol = protocol_of(record.path, text)
-            outputs = protocol.read_answer(text, wanted, record.answer_header)
+            declared = settings.answer
+            read = declared.read if declared else protocol_of(record.path, text).read_answer
+            outputs = read(text, wanted, record.answer_header)
             row_count(outputs)
         except UnreadableError as error:
             outcome, outputs = _OUTCOMES.get(type(error), Outcome.UNREADABLE), []
@@ -417,8 +418,9 @@ def _read(record: Record, settings: ModelSettings) -> _Read:
     if settings.inputs != frozenset() and record.request is not None and not record.request.is_cut:
         try:
             text = unpacked(record.request.data, is_base64=record.request.is_base64)
-            protocol = protocol_of(record.path, text)
-            inputs = protocol.read_request(text, settings.inputs, record.request_header)
+            declared = settings.request
+            read = declared.read if declared else protocol_of(record.path, text).read_request
+            inputs = read(text, settings.inputs, record.request_header)
             if outputs and row_count(inputs) != row_count(outputs):
                 raise UnreadableError("inputs and outputs have different numbers of rows")
         except UnreadableError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from model_rollouts.api.capture import BodySchema
 from model_rollouts.api.disagreement import (
     Against,
     Disagreement,
@@ -24,6 +25,7 @@ from model_rollouts.cluster.errors import ApiError
 from model_rollouts.cluster.kinds import MODEL_DEPLOYMENT
 from model_rollouts.observer.compare import Comparison
 from model_rollouts.observer.identity import AwayError
+from model_rollouts.observer.protocols import DeclaredBody
 
 REREAD_S = 30.0
 RETENTION_S = 7 * 24 * 3_600.0
@@ -52,6 +54,9 @@ class ModelSettings:
     comparisons: tuple[Comparison, ...] = ()
     stable: str = ""
     """The revision that serves, by the status."""
+    request: DeclaredBody | None = None
+    answer: DeclaredBody | None = None
+    """Where values stand in bodies of no known protocol; None leaves that to the protocol."""
 
     @cached_property
     def asks_twice(self) -> bool:
@@ -92,7 +97,25 @@ def settings_of(body: Mapping[str, Any]) -> ModelSettings:
         retention_s,
         tuple(_comparisons(spec.get("objectives") or ())),
         str(((body.get("status") or {}).get("stable") or {}).get("revision") or ""),
+        *_declared(capture.get("schema")),
     )
+
+
+def _declared(schema: Any) -> Iterator[DeclaredBody | None]:
+    """What is declared of requests, and of answers."""
+    try:
+        found = BodySchema.model_validate(schema or {})
+    except ValidationError:
+        found = BodySchema()
+    for side in (found.request, found.answer):
+        yield (
+            None
+            if side is None
+            else DeclaredBody(
+                None if side.rows is None else side.rows.split("."),
+                {each.name: each.path.split(".") for each in side.values},
+            )
+        )
 
 
 def _versions(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from model_rollouts.observer.protocols import Value
+from model_rollouts.observer.protocols import Value, value_at
 
 Row = Value | tuple[Value, ...]
 """What is compared of one row: a value, or as many as its tensor has columns."""
@@ -30,7 +30,6 @@ MAX, MEAN, COSINE = "Max", "Mean", "Cosine"
 """How far two vectors are apart."""
 
 _ANYTHING = msgspec.json.Decoder()
-_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def json(comparison: Comparison, stable: Value, candidate: Value) -> float:
     try:
         theirs = _ANYTHING.decode(candidate)
         paths = [each.split(".") for each in comparison.fields] or [[]]
-        differ = sum(not _same(_at(ours, path), _at(theirs, path)) for path in paths)
+        differ = sum(not _same(value_at(ours, path), value_at(theirs, path)) for path in paths)
     except (ValueError, RecursionError):
         return 1.0
     return differ / len(paths)
@@ -216,18 +215,6 @@ def _words(of: str) -> list[str]:
         for each in unicodedata.normalize("NFKC", of).casefold()
     )
     return "".join(kept).split()
-
-
-def _at(value: object, path: Sequence[str]) -> object:
-    """What is there in JSON, or a sign that nothing is; a number stands for a place in a list."""
-    for each in path:
-        if isinstance(value, dict):
-            value = value.get(each, _ABSENT)
-        elif isinstance(value, list) and each.isdecimal() and int(each) < len(value):
-            value = value[int(each)]
-        else:
-            return _ABSENT
-    return value
 
 
 def _same(one: object, other: object) -> bool:

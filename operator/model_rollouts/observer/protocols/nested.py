@@ -10,6 +10,9 @@ from model_rollouts.observer.protocols.tensors import (
     told,
 )
 
+ABSENT = object()
+"""What stands where a path of JSON leads to nothing."""
+
 _NUMBERS = ({float}, {int}, {float, int})
 
 
@@ -43,3 +46,15 @@ def tensor_of(
         )
     values: Any = level
     return Tensor(name, len(rows), width, values, kinds == {str})
+
+
+def value_at(value: object, path: Sequence[str]) -> object:
+    """What is at a path of JSON, or `ABSENT`; a number stands for a place in a list."""
+    for each in path:
+        if isinstance(value, dict):
+            value = value.get(each, ABSENT)
+        elif isinstance(value, list) and each.isdecimal() and int(each) < len(value):
+            value = value[int(each)]
+        else:
+            return ABSENT
+    return value
