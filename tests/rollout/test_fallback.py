@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from model_rollouts.rollout.status.service_words import RELIEVED
 from tests.rollout.simulated_cluster import World
 
 RULES = {"type": "Service", "service": {"name": "rules", "port": 8000}, "after": "2s"}
@@ -135,6 +136,36 @@ def test_it_is_told_while_users_get_its_answers() -> None:
     assert condition(world, "FallbackActive") == {}
 
 
+def test_a_version_that_was_rolled_back_needs_its_fallback_no_more() -> None:
+    world = rolling_out(SAME, strategy__shadow=NO_SHADOW)
+    world.stood_in = {"2": (12, 240)}
+    world.until("Canary").run(40)
+    assert condition(world, "FallbackActive")["reason"] == "ModelFails"
+
+    world.errors["2"] = 0.5
+    world.until("RolledBack").run(10)
+
+    # Prometheus still tells of the last five minutes, and the status has the share of them.
+    assert condition(world, "FallbackActive") == {}
+    assert world.status["fallback"]["answers"] == 12
+
+
+def test_a_timeout_in_front_of_the_fallback_is_told_until_it_is_longer() -> None:
+    world = rolling_out(SAME, strategy__shadow=NO_SHADOW, route__timeouts={"request": "2s"})
+    world.until("Full").run(20)
+
+    told = condition(world, "FallbackAbsent")
+    assert told["reason"] == "TimeoutFirst"
+    assert told["message"].startswith(
+        "spec.route.timeouts.request ends requests after 2s, and spec.fallback.after is 2s: users "
+        "get an error of the gateway"
+    )
+    assert world.status["action"] == "Look"
+
+    world.edit(route__timeouts={"request": "5s"})
+    assert condition(world.run(20), "FallbackAbsent") == {}
+
+
 def test_it_is_told_of_the_version_that_serves_long_after_its_rollout() -> None:
     world = rolling_out(SAME, strategy__shadow=NO_SHADOW)
     world.until("Full").run(3600)
@@ -161,6 +192,24 @@ def test_users_are_served_while_the_fallback_answers_all_of_them(
 
     (told,) = (each for each in world.status["conditions"] if each["type"] == "Available")
     assert told["status"] == available
+
+
+def test_a_service_that_misses_its_target_is_told_with_what_users_get() -> None:
+    world = rolling_out(SAME, strategy__shadow=NO_SHADOW)
+    world.until("Full").run(3600)
+    world.errors["2"] = 1.0
+    world.stood_in = {"2": (240, 240, 0)}
+    world.run(600)
+
+    told = condition(world, "ServiceDegraded")["message"]
+    assert told.count("That is what the model did itself: the fallback gives users answers") == 1
+    assert told.startswith("errors failed ")
+    assert told.endswith("Look for a cause outside the model, or apply another version.")
+
+    # The sentence goes with the fallback, and what was told of the model stays.
+    world.stood_in = {"2": (0, 240, 240)}
+    world.run(120)
+    assert condition(world, "ServiceDegraded")["message"] == told.replace(f" {RELIEVED}", "")
 
 
 def test_a_fallback_to_itself_is_refused_by_the_operator_too() -> None:

@@ -112,8 +112,7 @@ class ConditionType(Word):
     )
     FALLBACK_ABSENT = (
         "FallbackAbsent",
-        "No other version stands in for the one that serves, although `spec.fallback` asks for it. "
-        "Present only while true.",
+        "Users get no answer of `spec.fallback` that they should get. Present only while true.",
     )
     CHANGES_UNSEEN = (
         "ChangesUnseen",
@@ -237,6 +236,10 @@ class Reason(Word):
     STANDBY_NOT_READY = (
         "StandbyNotReady",
         "The version that stands in for the one that serves has no ready pod.",
+    )
+    TIMEOUT_FIRST = (
+        "TimeoutFirst",
+        "A timeout of the route ends slow requests before the fallback is asked.",
     )
     VERSION_UNKNOWN = "VersionUnknown", "No revision has the version that the override names."
     INVALID_SPEC = "InvalidSpec", "This release of the operator refuses the spec."

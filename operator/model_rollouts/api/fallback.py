@@ -6,6 +6,7 @@ from pydantic import Field
 
 from model_rollouts.api import duration
 from model_rollouts.api.base import ATOMIC, INT32, Part, Rule, Word, Written, rules, shown
+from model_rollouts.api.route import Route
 from model_rollouts.api.size import Size, bytes_of
 
 LONGEST_BODY = 16_384
@@ -139,6 +140,14 @@ class Fallback(
     max_concurrent: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] = 100
     """Requests that each pod has answered by the fallback at the same time. Beyond it users get
     what the model answered. Defaults to `100`."""
+
+    def comes_late(self, route: Route) -> tuple[str, str] | None:
+        """The first timeout of `route` that ends a request before `after` is over, and its text."""
+        if self.after is None:
+            return None
+        end = duration.span(self.after)
+        cuts = (each for each in route.time_limits() if duration.span(each[1]) <= end)
+        return next(cuts, None)
 
     @property
     def bytes_of_body(self) -> int:

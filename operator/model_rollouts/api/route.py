@@ -4,10 +4,13 @@ Bounds and rules follow HTTPRoute (gateway.networking.k8s.io/v1), so that what i
 accepted there: otherwise a mistake would show only when the operator writes the route.
 """
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
+from model_rollouts.api import duration
 from model_rollouts.api.base import ATOMIC, INT32, Part, Rule, rules
 from model_rollouts.api.route_rules import Match, RouteRule, Timeouts
 from model_rollouts.api.strings import DnsName, Group, Hostname, Kind, Label
@@ -113,3 +116,18 @@ class Route(
     def as_rules(self) -> tuple[RouteRule, ...]:
         """The rules, also where they are written in the short form."""
         return self.rules or (RouteRule(matches=self.matches, timeouts=self.timeouts),)
+
+    def time_limits(self) -> Iterator[tuple[str, str]]:
+        """After which times the Gateway ends requests: the field of each, and what it says."""
+        places = [("spec.route.timeouts", self.timeouts)]
+        places += [
+            (f"spec.route.rules[{i}].timeouts", r.timeouts) for i, r in enumerate(self.rules)
+        ]
+        for place, each in places:
+            if each is not None:
+                for name, text in (
+                    ("request", each.request),
+                    ("backendRequest", each.backend_request),
+                ):
+                    if text is not None and duration.span(text) > timedelta():
+                        yield f"{place}.{name}", text

@@ -171,8 +171,26 @@ PROBED = {"name": "model", "image": "m@sha256:" + 64 * "0", "readinessProbe": {"
             FAST,
             "spec.fallback.after ends requests after 300ms",
         ),
+        (
+            {
+                "spec.route.timeouts": {"backendRequest": "2s"},
+                "spec.fallback": {"type": "Static", "static": {"body": "{}"}, "after": "2s"},
+            },
+            FAST,
+            "found 2s, and spec.route.timeouts.backendRequest ends requests after 2s: no user gets "
+            "the fallback",
+        ),
     ],
-    ids=["no probe", "no traffic", "rate", "steps", "last step", "timeout", "fallback"],
+    ids=[
+        "no probe",
+        "no traffic",
+        "rate",
+        "steps",
+        "last step",
+        "timeout",
+        "fallback",
+        "late fallback",
+    ],
 )
 def test_what_only_practice_knows_is_a_warning(
     mdep: Command, tmp_path: Path, changes: dict[str, Any], options: tuple[str, ...], said: str

@@ -26,7 +26,8 @@ Check = Callable[[ModelDeployment, float | None], Iterator[Problem]]
 def odd(deployment: ModelDeployment, rate: float | None = None) -> list[Problem]:
     """What is odd about a ModelDeployment; `rate` is the requests per second that it gets."""
     if deployment.spec.strategy.mode is not StrategyMode.PROGRESSIVE:
-        return [*_cut_by_timeouts(deployment, rate), *_not_probed(deployment, rate)]
+        always = (_cut_by_timeouts, _late_fallback, _not_probed)
+        return [problem for check in always for problem in check(deployment, rate)]
     return [problem for check in CHECKS for problem in check(deployment, rate)]
 
 
@@ -94,16 +95,7 @@ def _too_little_load(deployment: ModelDeployment, rate: float | None) -> Iterato
 def _cut_by_timeouts(deployment: ModelDeployment, rate: float | None) -> Iterator[Problem]:
     """Times of latency objectives that a timeout in front of the model, or a fallback, cuts."""
     spec = deployment.spec
-    rules = enumerate(deployment.spec.route.rules)
-    limits = [("spec.route.timeouts", deployment.spec.route.timeouts)]
-    limits += [(f"spec.route.rules[{index}].timeouts", rule.timeouts) for index, rule in rules]
-    cuts = [
-        (f"{place}.{name}", text)
-        for place, each in limits
-        if each is not None
-        for name, text in (("request", each.request), ("backendRequest", each.backend_request))
-        if text is not None and span(text).total_seconds() > 0
-    ]
+    cuts = [*spec.route.time_limits()]
     if spec.fallback is not None and spec.fallback.after is not None:
         cuts.append(("spec.fallback.after", spec.fallback.after))
     for index, objective in enumerate(spec.objectives):
@@ -116,6 +108,20 @@ def _cut_by_timeouts(deployment: ModelDeployment, rate: float | None) -> Iterato
                     "answered later, so that slow ones count as failed, and never as slow; write "
                     "less than that time",
                 )
+
+
+def _late_fallback(deployment: ModelDeployment, rate: float | None) -> Iterator[Problem]:
+    """A fallback for slow answers that no user waits for, because a timeout is over before."""
+    fallback = deployment.spec.fallback
+    cut = None if fallback is None else fallback.comes_late(deployment.spec.route)
+    if fallback is not None and cut is not None:
+        place, text = cut
+        yield Problem(
+            ("spec", "fallback", "after"),
+            f"found {fallback.after}, and {place} ends requests after {text}: no user gets the "
+            f"fallback for an answer that is too slow; write less than {text}, or a longer "
+            f"{place}: model and fallback have `after` each",
+        )
 
 
 def _not_probed(deployment: ModelDeployment, rate: float | None) -> Iterator[Problem]:
@@ -135,5 +141,6 @@ CHECKS: tuple[Check, ...] = (
     _reduced_steps,
     _too_little_load,
     _cut_by_timeouts,
+    _late_fallback,
     _not_probed,
 )

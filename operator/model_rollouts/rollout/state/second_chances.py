@@ -58,7 +58,7 @@ def _known(state: RolloutState) -> FallbackSeen:
 
 
 def answers(state: RolloutState) -> tuple[Answers, ...]:
-    """Of each version that has users and a fallback, as far as they are known."""
+    """Of each version that had users lately and has a fallback, as far as they are known."""
     asked, seen = query(state), _known(state)
     if asked is None:
         return ()
@@ -67,6 +67,12 @@ def answers(state: RolloutState) -> tuple[Answers, ...]:
         for name in asked.revisions
         if name in seen.answers and round(seen.answers[name].total) > 0
     )
+
+
+def has_users(state: RolloutState, name: str) -> bool:
+    """Whether a version gets requests of users now: one that was rolled back does not."""
+    roles = state.roles
+    return name == roles.stable or (name == roles.candidate and roles.weight > 0)
 
 
 def relieves(state: RolloutState) -> bool:

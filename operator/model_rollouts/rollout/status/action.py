@@ -58,6 +58,7 @@ _STUCK = frozenset(
         Reason.BUDGETS_OVERLAP,
         Reason.RESTART_STOPPED,
         Reason.STANDBY_NOT_READY,
+        Reason.TIMEOUT_FIRST,
     }
 )
 

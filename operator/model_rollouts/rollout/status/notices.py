@@ -44,6 +44,7 @@ def _found(state: RolloutState) -> Iterator[Notice]:
     yield from _capture(state)
     yield from _fallback(state)
     yield from _standby(state)
+    yield from _late_fallback(state)
 
 
 def _rejected(state: RolloutState) -> Iterator[Notice]:
@@ -120,7 +121,7 @@ def _fallback(state: RolloutState) -> Iterator[Notice]:
         f"{count(each.total)} requests of users in the last 5 min "
         f"({observed(each.of_fallback / each.total)})"
         for each in second_chances.answers(state)
-        if each.of_fallback
+        if each.of_fallback and second_chances.has_users(state, each.revision.name)
     ]
     if not told:
         return
@@ -160,4 +161,20 @@ def _standby(state: RolloutState) -> Iterator[Notice]:
             Reason.STANDBY_NOT_READY,
             f"{said} and {why}. Until it is ready, {errors}. See `kubectl get pods -l "
             f"{names.REVISION_LABEL}={kept.revision}`.",
+        )
+
+
+def _late_fallback(state: RolloutState) -> Iterator[Notice]:
+    """The gateway ends slow requests before they have their second chance."""
+    fallback = state.spec.fallback
+    cut = None if fallback is None else fallback.comes_late(state.spec.route)
+    if fallback is not None and cut is not None:
+        place, text = cut
+        yield Notice(
+            ConditionType.FALLBACK_ABSENT,
+            Reason.TIMEOUT_FIRST,
+            f"{place} ends requests after {text}, and spec.fallback.after is {fallback.after}: "
+            "users get an error of the gateway, and no answer of the fallback, where the model is "
+            f"too slow. Write less than {text} into spec.fallback.after, or a longer timeout: the "
+            f"model has {fallback.after}, and the fallback as long again.",
         )

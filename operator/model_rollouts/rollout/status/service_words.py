@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from model_rollouts.api.conditions import Condition, ConditionType, Reason, find_condition
 from model_rollouts.rollout.observed import Failure
+from model_rollouts.rollout.state import second_chances
 from model_rollouts.rollout.state.state import RolloutState
 from model_rollouts.rollout.trial import service
 from model_rollouts.text import capitalized, cut
@@ -17,6 +18,12 @@ ADVICE_UNSEEN = (
     "is known, and the operator tries again within 30 s. Check the permissions of the operator and "
     "the load of the API server."
 )
+
+RELIEVED = (
+    "That is what the model did itself: the fallback gives users answers in its place, and most "
+    "get no error. FallbackActive has the share."
+)
+"""Without numbers, so that it is told once."""
 
 _MOST_UNSEEN = 3
 """Requests that one message names."""
@@ -42,7 +49,9 @@ def degraded(state: RolloutState) -> str | None:
     if known is None or not known.degraded or state.roles.previous is not None:
         return None
     told = find_condition(state.deployment.status.conditions, ConditionType.SERVICE_DEGRADED)
-    return _as_told(told, service.ADVICE_DEGRADED) or service.degraded(known)
+    words = _as_told(told, service.ADVICE_DEGRADED)
+    words = service.degraded(known) if words is None else words.removesuffix(f" {RELIEVED}")
+    return f"{words} {RELIEVED}" if second_chances.relieves(state) else words
 
 
 def unseen(failed: Sequence[Failure]) -> str | None:
