@@ -170,6 +170,18 @@ MODEL: list[Row] = [
         "spec.model.artifact.digest",
         "found 'md5:0123', write sha256: followed by 64 digits from 0-9 and a-f",
     ),
+    (
+        "spec.model.reference",
+        {"configMap": "Arrival", "digest": ARTIFACT["digest"]},
+        "spec.model.reference.configMap",
+        "found 'Arrival', write a lower-case DNS name, such as models.example.com",
+    ),
+    (
+        "spec.model.reference",
+        {"configMap": "arrival-3", "digest": "md5:0123"},
+        "spec.model.reference.digest",
+        "found 'md5:0123', write sha256: followed by 64 digits from 0-9 and a-f",
+    ),
     ("spec.model.gitCommit", "5f1c", "spec.model.gitCommit", f"found '5f1c', {COMMIT}"),
     (
         "spec.model.dataset",
@@ -718,6 +730,13 @@ COMPARISONS: list[Row] = [
         "spec.strategy.shadow.percent",
         "found an objective with against: Self and less than 10 percent, write at least 10: a "
         "tenth of the mirrored requests goes to a second pod of stable, in whole percent",
+    ),
+    (
+        "spec.model.reference",
+        {"configMap": "arrival-3", "digest": f"sha256:{'0' * 64}"},
+        "spec.capture",
+        "found model.reference and no inputs, write {sample: 10%, include: {inputs: ['*']}} or the "
+        "names of some: inputs that are kept are compared with the reference",
     ),
     (
         "spec.objectives",

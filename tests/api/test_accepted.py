@@ -19,6 +19,7 @@ from tests.api.objects import (
     BENCHMARK,
     COUNTERS,
     DATASET,
+    DIGEST,
     DISAGREEMENT,
     ERRORS,
     IMAGE,
@@ -486,6 +487,10 @@ GOOD: dict[str, dict[str, Any]] = {
             "retention": "24h",
             "slice": {"header": "X-Tenant"},
         }
+    },
+    "a reference of the training data": {
+        "spec.model.reference": {"configMap": "arrival-3", "digest": DIGEST},
+        "spec.capture": {"sample": "10%", "include": {"inputs": ["*"]}},
     },
     "the same answer for everybody": {
         "spec.fallback": {"type": "Static", "static": {"body": "é" * 16_384}, "after": "300s"}

@@ -55,7 +55,7 @@ def observer(*cases: Case) -> web.Application:
     worst: dict[str, Worst] = {}
     for each in cases:
         worst.setdefault(each.comparison, Worst()).add(each)
-    return application(CollectorRegistry(), {(NAMESPACE, MODEL, REVISION): worst}, lambda: "")
+    return application(CollectorRegistry(), {(NAMESPACE, MODEL, REVISION): worst}, {}, lambda: "")
 
 
 def answering(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:

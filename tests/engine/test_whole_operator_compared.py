@@ -56,7 +56,7 @@ class Told:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Told"]:
         """Serves until the end of the context."""
-        app = application(CollectorRegistry(), self.worst, lambda: "")
+        app = application(CollectorRegistry(), self.worst, {}, lambda: "")
 
         @web.middleware
         async def hang(request: web.Request, handler: Handler) -> web.StreamResponse:

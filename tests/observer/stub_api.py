@@ -25,6 +25,8 @@ class StubApi:
         self.is_away = False
         self.reviews = 0
         self.status: dict[str, Any] = {}
+        self.config_maps: dict[str, dict[str, str]] = {}
+        self.forbids_config_maps = False
         self.spec: dict[str, Any] = {
             "model": {"version": "2"},
             "capture": {"include": {"inputs": ["*"], "outputs": ["species"]}},
@@ -38,10 +40,11 @@ class StubApi:
         }
 
     def application(self) -> web.Application:
-        """The three requests that an observer sends."""
+        """The four requests that an observer sends."""
         made = web.Application()
         made.router.add_post("/apis/authentication.k8s.io/v1/tokenreviews", self._review)
         made.router.add_get("/api/v1/namespaces/{namespace}/pods/{name}", self._pod)
+        made.router.add_get("/api/v1/namespaces/{namespace}/configmaps/{name}", self._config_map)
         made.router.add_get(
             "/apis/modelrollouts.dev/v1alpha1/namespaces/{namespace}/modeldeployments/{name}",
             self._model,
@@ -77,6 +80,14 @@ class StubApi:
         labels = {MODEL_LABEL: MODEL, REVISION_LABEL: self.pods[name]}
         metadata = {"name": name, "uid": f"uid-{name}", "labels": labels}
         return web.json_response({"metadata": metadata})
+
+    async def _config_map(self, request: web.Request) -> web.Response:
+        if self.forbids_config_maps:
+            return web.json_response({"message": "forbidden"}, status=403)
+        found = self.config_maps.get(request.match_info["name"])
+        if found is None:
+            return web.json_response({"message": "not found"}, status=404)
+        return web.json_response({"data": found})
 
     async def _model(self, request: web.Request) -> web.Response:
         return web.json_response({"spec": self.spec, "status": self.status})

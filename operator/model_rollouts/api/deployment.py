@@ -114,6 +114,14 @@ _ANSWERS_ARE_CAPTURED = Rule(
 )
 
 
+_INPUTS_ARE_KEPT = Rule(
+    "!has(self.model.reference) || has(self.capture) && has(self.capture.include) && "
+    "has(self.capture.include.inputs)",
+    "found model.reference and no inputs, write {sample: 10%, include: {inputs: ['*']}} or the "
+    "names of some: inputs that are kept are compared with the reference",
+    field=".capture",
+)
+
 _COMPARED_ARE_JSON = Rule(
     "self.protocol != 'GRPC' || self.objectives.all(o, o.type != 'Disagreement')",
     "found an objective of type Disagreement and the protocol GRPC, remove the objective or serve "
@@ -196,6 +204,7 @@ class Spec(
         _COPIES_ARE_COMPARED,
         _ENOUGH_IS_MIRRORED,
         _ANSWERS_ARE_CAPTURED,
+        _INPUTS_ARE_KEPT,
         _COMPARED_ARE_JSON,
         _STAGES_ARE_EXPORTED,
         _TIMINGS_ARE_CAPTURED,

@@ -8,6 +8,7 @@ from model_rollouts.api.strings import (
     Date,
     Decimal,
     Digest,
+    DnsName,
     GitCommit,
     Text,
     Uri,
@@ -77,6 +78,16 @@ class Benchmark(
     refused."""
 
 
+class ReferenceFile(Part):
+    """What the data that the model was trained on look like."""
+
+    config_map: DnsName
+    """ConfigMap in the same namespace that has the file in its key `reference.json`. The observer
+    needs a Role to read it."""
+    digest: Digest
+    """Hash of the file, as `model-rollouts reference make` prints it."""
+
+
 class Model(
     Part,
     json_schema_extra=rules(
@@ -102,6 +113,9 @@ class Model(
     """The data that the model was trained on."""
     benchmark: Benchmark | None = None
     """The model's result on held-out data, measured before the rollout."""
+    reference: ReferenceFile | None = None
+    """What the training data look like. Requests of the last seven days are compared with it. It
+    needs `capture.include.inputs`. Changing it restarts nothing."""
 
 
 class Mode(Word):

@@ -46,6 +46,7 @@ GATEWAY_CLASS = Kind(_GATEWAY_API, "GatewayClass", "gatewayclasses", namespaced=
 POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 
 CHILDREN: Sequence[Kind] = (

@@ -21,6 +21,7 @@ from model_rollouts.observer.capture.sequences import Sequences
 from model_rollouts.observer.exporter.counters import Counters
 from model_rollouts.observer.exporter.http import application
 from model_rollouts.observer.identity import Identity, Speaker
+from model_rollouts.observer.inputs import InputWatch
 from model_rollouts.observer.intake import Intake
 from model_rollouts.observer.pairing import Pairs
 from model_rollouts.observer.settings import Models, ModelSettings
@@ -83,6 +84,9 @@ class Observer:
             self._writer.why,
             ttl_s=options.pair_ttl_s,
         )
+        self._inputs = InputWatch(
+            client, self._models, self._counters, options.log, options.storage_options
+        )
         self._receiver = Receiver(Identity(client), self)
 
     async def opened(self, speaker: Speaker) -> None:
@@ -110,10 +114,13 @@ class Observer:
         self._sequences.resume(state, time.time())
         self._writer.start()
         runner = web.AppRunner(
-            application(self.registry, self._intake.worst, self._ails), access_log=None
+            application(self.registry, self._intake.worst, self._inputs.reports, self._ails),
+            access_log=None,
         )
         await runner.setup()
-        follower = asyncio.create_task(self._models.follow())
+        followers = [
+            asyncio.create_task(each) for each in (self._models.follow(), self._inputs.follow())
+        ]
         try:
             await web.TCPSite(runner, options.address, options.metrics_port).start()
             host = f"[{options.address}]" if ":" in options.address else options.address
@@ -122,7 +129,8 @@ class Observer:
             await self._settle(stop)
         finally:
             await self._receiver.stop()
-            follower.cancel()
+            for each in followers:
+                each.cancel()
             self._writer.seal(self._sequences.state())
             is_whole = await asyncio.to_thread(self._writer.stop, LAST_COMMIT_S)
             await runner.cleanup()

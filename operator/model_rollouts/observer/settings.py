@@ -19,6 +19,7 @@ from model_rollouts.api.disagreement import (
     comparison,
 )
 from model_rollouts.api.duration import span
+from model_rollouts.api.model import ReferenceFile
 from model_rollouts.api.ratio import share
 from model_rollouts.cluster.client import ClusterClient
 from model_rollouts.cluster.errors import ApiError
@@ -57,6 +58,8 @@ class ModelSettings:
     request: DeclaredBody | None = None
     answer: DeclaredBody | None = None
     """Where values stand in bodies of no known protocol; None leaves that to the protocol."""
+    reference: ReferenceFile | None = None
+    """What the training data look like, where the spec says it."""
 
     @cached_property
     def asks_twice(self) -> bool:
@@ -89,6 +92,7 @@ def settings_of(body: Mapping[str, Any]) -> ModelSettings:
         retention_s = span(str(capture["retention"])).total_seconds()
     except (KeyError, ValueError):
         retention_s = RETENTION_S
+    request, answer = _declared(capture.get("schema"))
     return ModelSettings(
         str((spec.get("model") or {}).get("version") or ""),
         dict(_versions(body.get("status") or {})),
@@ -97,8 +101,17 @@ def settings_of(body: Mapping[str, Any]) -> ModelSettings:
         retention_s,
         tuple(_comparisons(spec.get("objectives") or ())),
         str(((body.get("status") or {}).get("stable") or {}).get("revision") or ""),
-        *_declared(capture.get("schema")),
+        request,
+        answer,
+        _reference((spec.get("model") or {}).get("reference")),
     )
+
+
+def _reference(found: Any) -> ReferenceFile | None:
+    try:
+        return ReferenceFile.model_validate(found)
+    except ValidationError:
+        return None
 
 
 def _declared(schema: Any) -> Iterator[DeclaredBody | None]:

@@ -12,6 +12,7 @@ from model_rollouts.observer.distributions import (
     IncomparableError,
     Numbers,
     Reference,
+    added,
     compare,
 )
 from model_rollouts.observer.distributions.reference import FORMAT
@@ -161,3 +162,17 @@ def test_samples_of_one_distribution_name_nothing() -> None:
         named += bool(compare(here, there, 0.01).moved)
 
     assert named <= 10
+
+
+def test_parts_are_added_up_where_all_of_them_have_a_column_in_the_same_bins() -> None:
+    other = Numbers("other", (0, 1, 1), (30, 70))
+    one = of(hour(10, 20, 30, 30, 5, 5), carrier(40, 60), other)
+    two = of(hour(1, 2, 3, 0, 0, 0, missing=4), Numbers("other", (0, 2, 2), (5, 5)), carrier(3, 7))
+
+    whole = added([one, two])
+
+    assert whole.rows == 110
+    assert whole.inputs == (hour(11, 22, 33, 30, 5, 5, missing=4), carrier(43, 67))
+    assert compare(whole, whole).moved == ()
+    with pytest.raises(IncomparableError, match="no input is in all parts"):
+        added([of(other), of(carrier(3, 7))])

@@ -5,6 +5,7 @@ from model_rollouts.observer.distributions.movement import (
     Comparison,
     IncomparableError,
     Movement,
+    added,
     compare,
 )
 from model_rollouts.observer.distributions.reference import (
@@ -40,6 +41,7 @@ __all__ = [
     "Movement",
     "Numbers",
     "Reference",
+    "added",
     "compare",
     "edges_of",
     "label",

@@ -1,8 +1,11 @@
 """What moved between a reference and other rows in the same bins, by how much, and how surely."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
+
+import msgspec
 
 from model_rollouts.decision import (
     TOLERANCE,
@@ -60,6 +63,47 @@ class Comparison(NamedTuple):
     def moved(self) -> tuple[Movement, ...]:
         """Those that moved by more than their tolerance."""
         return tuple(each for each in self.movements if each.has_moved)
+
+
+def added(parts: Sequence[Reference]) -> Reference:
+    """All rows of parts that were counted in the same bins; columns that one lacks are left out.
+
+    `dataset` and `importances` are those of the last part.
+    """
+    *others, last = parts
+    rest = [_roles(each) for each in others]
+
+    def whole(role: str, column: Column) -> Column | None:
+        same = [each[role, column.name] for each in rest if (role, column.name) in each]
+        if len(same) < len(rest) or any(each.bins != column.bins for each in same):
+            return None
+        return reduce(_sum, same, column)
+
+    inputs = tuple(each for each in (whole("input", of) for of in last.inputs) if each)
+    if not inputs:
+        raise IncomparableError("no input is in all parts")
+    whole_rows: Reference = msgspec.structs.replace(
+        last,
+        rows=sum(each.rows for each in parts),
+        inputs=inputs,
+        score=whole("score", last.score) if last.score else None,
+        label=whole("label", last.label) if last.label else None,
+        importances={
+            name: each
+            for name, each in last.importances.items()
+            if name in {column.name for column in inputs}
+        },
+    )
+    return whole_rows
+
+
+def _sum(one: Column, other: Column) -> Column:
+    """Both in the bins of `one`."""
+    fields = ("missing", "others") if isinstance(one, Categories) else ("missing", "below", "above")
+    totals = {name: getattr(one, name) + getattr(other, name) for name in fields}
+    counts = tuple(a + b for a, b in zip(one.counts, other.counts, strict=True))
+    summed: Column = msgspec.structs.replace(one, counts=counts, **totals)
+    return summed
 
 
 class _Judged(NamedTuple):

@@ -52,6 +52,18 @@ class Counters:
             MODEL,
             registry=registry,
         )
+        self.input_distance = Gauge(
+            "model_rollouts_observer_input_distance",
+            "Share of requests that are elsewhere than in the reference, 0 to 1.",
+            (*MODEL[:2], "input"),
+            registry=registry,
+        )
+        self.input_moved = Gauge(
+            "model_rollouts_observer_input_moved",
+            "Whether an input moved since the reference by more than is allowed, beyond chance.",
+            (*MODEL[:2], "input"),
+            registry=registry,
+        )
         self.refused = counter("refused_streams", "Streams that were refused.", "why")
         self.commits = counter("commits", "Commits to the table.", "result")
         self.waiting = Gauge(
@@ -71,6 +83,12 @@ class Counters:
     def begin(self, revision: Revision, now: float) -> None:
         """The revision is counted from now on: before any of its counts."""
         self.start_time.labels(*revision).set(now)
+
+    def forget_inputs(self, namespace: str, model: str) -> None:
+        """Nothing is known of the inputs of a model: their series go."""
+        labels = dict(zip(MODEL, (namespace, model), strict=False))
+        for each in (self.input_distance, self.input_moved):
+            each.remove_by_labels(labels)
 
     def forget(self, revision: Revision) -> None:
         """The revision is counted no longer: its series go."""

@@ -10,6 +10,7 @@ from prometheus_client.exposition import generate_latest
 
 from model_rollouts.observer.compare import Case, Worst
 from model_rollouts.observer.exporter.counters import Revision
+from model_rollouts.observer.inputs import InputsReport
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_CASES = 100
@@ -20,6 +21,7 @@ _WORDS = {"true": True, "false": False}
 def application(
     registry: CollectorRegistry,
     worst: Mapping[Revision, Mapping[str, Worst]],
+    inputs: Mapping[tuple[str, str], InputsReport],
     ails: Callable[[], str],
 ) -> web.Application:
     """The endpoints. ails: what keeps this process from working at all, "" for nothing."""
@@ -47,6 +49,13 @@ def application(
             cases = [msgspec.structs.replace(each, stable=None, candidate=None) for each in cases]
         return web.Response(body=msgspec.json.encode(cases), content_type="application/json")
 
+    async def moved(request: web.Request) -> web.Response:
+        names = request.match_info
+        found = inputs.get((names["namespace"], names["model"]))
+        if found is None:
+            return web.Response(text="no inputs were looked at\n", status=404)
+        return web.Response(body=msgspec.json.encode(found), content_type="application/json")
+
     made = web.Application()
     made.router.add_get("/metrics", metrics)
     made.router.add_get("/healthz", health)
@@ -55,6 +64,7 @@ def application(
         "/v1/namespaces/{namespace}/models/{model}/revisions/{revision}/disagreements",
         disagreements,
     )
+    made.router.add_get("/v1/namespaces/{namespace}/models/{model}/inputs", moved)
     return made
 
 
