@@ -599,7 +599,7 @@ OBJECTIVES: list[Row] = [
         "spec.objectives",
         [ERRORS, {**ERRORS, "role": "Guard"}],
         "spec.objectives",
-        "found two objectives with the same name, write a different name for each",
+        "found objective errors twice, write a different name for each",
     ),
     (
         "spec.objectives",
@@ -1271,6 +1271,16 @@ STRATEGY: list[Row] = [
     *(
         (
             "spec.strategy.guards",
+            {guard: {"slice": "long-haul"}},
+            f"spec.strategy.guards.{guard}.slice",
+            "found slice long-haul, remove it, or write an objective of type Availability or "
+            "Latency with this slice and role: Guard: a guard is of all requests",
+        )
+        for guard in ("clientErrors", "restarts", "latencyAgainstStable")
+    ),
+    *(
+        (
+            "spec.strategy.guards",
             {"restarts": {"limit": limit}},
             "spec.strategy.guards.restarts.limit",
             f"found '{limit}', {advice}",
@@ -1608,20 +1618,23 @@ def sliced(slices: list[dict[str, Any]], *others: dict[str, Any]) -> dict[str, A
     return {**MINIMAL["spec"], "slices": slices, "objectives": [ERRORS, *judged, *others]}
 
 
+NO_SUCH_SLICE = (
+    "that spec.slices does not have, write a slice of that name into spec.slices, or remove it "
+    "from the objective"
+)
+
 SLICES: list[Row] = [
     (
         "spec.objectives",
         [ERRORS, {**ERRORS, "name": "of-long", "slice": "long-haul"}],
         "spec.objectives",
-        "found an objective with a slice that spec.slices does not have, write a slice of that "
-        "name into spec.slices, or remove it from the objective",
+        f"found slice long-haul {NO_SUCH_SLICE}",
     ),
     (
         "spec",
         sliced([LONG_HAUL], {**ERRORS, "name": "of-short", "slice": "short-haul"}),
         "spec.objectives",
-        "found an objective with a slice that spec.slices does not have, write a slice of that "
-        "name into spec.slices, or remove it from the objective",
+        f"found slice short-haul {NO_SUCH_SLICE}",
     ),
     ("spec.objectives", [{**ERRORS, "slice": "long-haul"}], "spec.objectives", NO_GATE),
     *(
@@ -1663,27 +1676,28 @@ SLICES: list[Row] = [
         "spec",
         sliced([LONG_HAUL, {**LARGE, "name": "long-haul"}]),
         "spec.slices",
-        "found two slices with the same name, write a different name for each",
+        "found slice long-haul twice, write a different name for each",
     ),
     *(
         (
             "spec",
             sliced([first, {"name": "second", "header": "x-haul", **second}]),
             "spec.slices",
-            "found a slice that has all requests of another one of the same header, write values "
+            f"found slice {inner} whose requests another one of the same header has, write values "
             "or prefixes of which no request has two: its requests would be judged twice",
         )
-        for first, second in (
-            (LONG_HAUL, {"value": "long"}),
-            (LONG_HAUL, {"prefix": "lo"}),
-            ({"name": "first", "header": "x-haul", "prefix": "lo"}, {"prefix": "long"}),
+        for first, second, inner in (
+            (LONG_HAUL, {"value": "long"}, "long-haul"),
+            (LONG_HAUL, {"prefix": "lo"}, "long-haul"),
+            ({"name": "first", "header": "x-haul", "prefix": "lo"}, {"prefix": "long"}, "second"),
         )
     ),
     (
         "spec",
         sliced([LARGE, {"name": "larger", "contentLength": {"atLeast": "1Mi"}}]),
         "spec.slices",
-        "found two slices with contentLength, write one: the larger requests would be in both",
+        "found slice larger as the second one with contentLength, write one: the larger requests "
+        "would be in both",
     ),
     (
         "spec.slices",

@@ -86,6 +86,17 @@ class Rule:
         return entry
 
 
+def one_of(items: str, most: int, wrong: str, place: int = 0) -> str:
+    """The first item of a list of at most `most` that is wrong, as a CEL expression for `found`.
+
+    `wrong` is an expression of the item's index `i`; `place` 1 is the second one. It filters
+    numbers, because the API server counts a filter over the items as if each were as long as can
+    be, and refuses the definition.
+    """
+    numbers = ", ".join(map(str, range(most)))
+    return f"{items}[[{numbers}].filter(i, i < {items}.size() && {wrong})[{place}]]"
+
+
 def rules(*entries: Rule) -> dict[str, Any]:
     """The rules as a `json_schema_extra` of a model or a field."""
     return {VALIDATIONS: [rule.schema() for rule in entries]}

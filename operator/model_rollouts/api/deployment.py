@@ -11,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from model_rollouts.api.base import INT32, Part, Rule, Word, rules, shown
+from model_rollouts.api.base import INT32, Part, Rule, Word, one_of, rules, shown
 from model_rollouts.api.capture import Capture
 from model_rollouts.api.fallback import Fallback
 from model_rollouts.api.model import Item, Model, Provenance
@@ -181,8 +181,15 @@ _A_POD_STANDS_BY = Rule(
 _SLICES_ARE_THERE = Rule(
     "self.objectives.all(o, !has(o.slice) || "
     "(has(self.slices) && self.slices.exists(s, s.name == o.slice)))",
-    "found an objective with a slice that spec.slices does not have, write a slice of that name "
-    "into spec.slices, or remove it from the objective",
+    "write a slice of that name into spec.slices, or remove it from the objective",
+    found="'slice ' + "
+    + one_of(
+        "self.objectives",
+        LARGEST_NUMBER,
+        "has(self.objectives[i].slice) && !(has(self.slices) && "
+        "self.slices.exists(s, s.name == self.objectives[i].slice))",
+    )
+    + ".slice + ' that spec.slices does not have'",
     field=".objectives",
 )
 

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Final, Literal
 
+from pydantic import Field
+
 from model_rollouts.api import ratio
-from model_rollouts.api.base import Part, Rule, Word, Written, shown
+from model_rollouts.api.base import Part, Rule, Word, Written, rules, shown
 
 CLIENT_ERRORS: Final = "client-errors"
 RESTARTS: Final = "restarts"
@@ -57,12 +59,25 @@ class GuardRole(Word):
     OFF = "Off", "Nothing is counted for it. In YAML the quotes are needed."
 
 
-class Guard(Part):
+class Guard(
+    Part,
+    json_schema_extra=rules(
+        Rule(
+            "!has(self.slice)",
+            "remove it, or write an objective of type Availability or Latency with this slice and "
+            "role: Guard: a guard is of all requests",
+            found="'slice ' + self.slice",
+            field=".slice",
+        )
+    ),
+):
     """One guard."""
 
     role: GuardRole | None = None
     """What the guard may do. Defaults to `Guard`. Write `"Off"` with its quotes: without them YAML
     reads it as false."""
+    slice: Annotated[str, Field(max_length=63)] | None = None
+    """Refused: a guard is of all requests, and an objective may be of a slice."""
 
 
 class ShareGuard(Guard):

@@ -14,6 +14,7 @@ from model_rollouts.api.base import (
     by,
     is_or_absent,
     matches,
+    one_of,
     rules,
     shown,
 )
@@ -417,7 +418,10 @@ def _timed_gate(each: str) -> str:
 OBJECTIVES = ATOMIC | rules(
     Rule(
         "self.all(a, self.exists_one(b, a.name == b.name))",
-        "found two objectives with the same name, write a different name for each",
+        "write a different name for each",
+        found="'objective ' + "
+        + one_of("self", LARGEST_NUMBER, "!self.exists_one(b, self[i].name == b.name)")
+        + ".name + ' twice'",
     ),
     Rule(
         "self.exists(o, o.type != 'Disagreement' && !has(o.slice) && "

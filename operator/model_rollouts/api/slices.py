@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from model_rollouts.api.base import ATOMIC, Part, Rule, Written, rules, shown
+from model_rollouts.api.base import ATOMIC, Part, Rule, Written, one_of, rules, shown
 from model_rollouts.api.size import bytes_of
 from model_rollouts.api.strings import Label
 
@@ -118,26 +118,36 @@ class Slice(
     """Size of the body of requests in the slice, in place of `header`."""
 
 
-_HOLDS = (
-    "a.name != b.name && has(a.header) && has(b.header) && a.header == b.header && "
-    "((has(a.value) && has(b.value) && a.value == b.value) || "
-    "(has(a.prefix) && has(b.value) && b.value.startsWith(a.prefix)) || "
-    "(has(a.prefix) && has(b.prefix) && b.prefix.startsWith(a.prefix)))"
-)
-"""Whether the slice `a` has every request of the slice `b`."""
+def _holds(b: str) -> str:
+    """Whether the slice `a` has every request of the slice `b`."""
+    return (
+        f"a.name != {b}.name && has(a.header) && has({b}.header) && a.header == {b}.header && "
+        f"((has(a.value) && has({b}.value) && a.value == {b}.value) || "
+        f"(has(a.prefix) && has({b}.value) && {b}.value.startsWith(a.prefix)) || "
+        f"(has(a.prefix) && has({b}.prefix) && {b}.prefix.startsWith(a.prefix)))"
+    )
+
+
+def _one(wrong: str, place: int = 0) -> str:
+    return f"'slice ' + {one_of('self', LARGEST_NUMBER, wrong, place)}.name"
+
 
 SLICES = ATOMIC | rules(
     Rule(
         "self.all(a, self.exists_one(b, a.name == b.name))",
-        "found two slices with the same name, write a different name for each",
+        "write a different name for each",
+        found=_one("!self.exists_one(b, self[i].name == b.name)") + " + ' twice'",
     ),
     Rule(
-        f"self.all(a, self.all(b, !({_HOLDS})))",
-        "found a slice that has all requests of another one of the same header, write values or "
-        "prefixes of which no request has two: its requests would be judged twice",
+        f"self.all(a, self.all(b, !({_holds('b')})))",
+        "write values or prefixes of which no request has two: its requests would be judged twice",
+        found=_one(f"self.exists(a, {_holds('self[i]')})")
+        + " + ' whose requests another one of the same header has'",
     ),
     Rule(
         "self.filter(s, has(s.contentLength)).size() <= 1",
-        "found two slices with contentLength, write one: the larger requests would be in both",
+        "write one: the larger requests would be in both",
+        found=_one("has(self[i].contentLength)", place=1)
+        + " + ' as the second one with contentLength'",
     ),
 )
