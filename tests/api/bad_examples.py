@@ -1273,8 +1273,7 @@ STRATEGY: list[Row] = [
             "spec.strategy.guards",
             {guard: {"slice": "long-haul"}},
             f"spec.strategy.guards.{guard}.slice",
-            "found slice long-haul, remove it, or write an objective of type Availability or "
-            "Latency with this slice and role: Guard: a guard is of all requests",
+            "found a slice, write an objective with it and role: Guard; a guard is of all requests",
         )
         for guard in ("clientErrors", "restarts", "latencyAgainstStable")
     ),

@@ -64,9 +64,7 @@ class Guard(
     json_schema_extra=rules(
         Rule(
             "!has(self.slice)",
-            "remove it, or write an objective of type Availability or Latency with this slice and "
-            "role: Guard: a guard is of all requests",
-            found="'slice ' + self.slice",
+            "found a slice, write an objective with it and role: Guard; a guard is of all requests",
             field=".slice",
         )
     ),
@@ -77,7 +75,7 @@ class Guard(
     """What the guard may do. Defaults to `Guard`. Write `"Off"` with its quotes: without them YAML
     reads it as false."""
     slice: Annotated[str, Field(max_length=63)] | None = None
-    """Refused: a guard is of all requests, and an objective may be of a slice."""
+    """Refused: a guard is of all requests."""
 
 
 class ShareGuard(Guard):
