@@ -68,6 +68,20 @@ def test_a_version_that_is_bad_for_a_slice_alone_is_rolled_back_with_its_objecti
     assert abs(same["promotionSeconds"]["median"] - whole["promotionSeconds"]["median"]) <= 20
 
 
+def test_a_version_that_is_slow_for_a_slice_alone_is_rolled_back_with_its_objective() -> None:
+    times = (
+        *("--within", "300ms", "--share", "95%", "--slow", "4%", "--stable-slow", "1%"),
+        *("--min-step", "1m", "--errors", "0.02%", "--stable-errors", "0.02%"),
+    )
+    part = ("--slice", "10%", "--slice-errors", "0.02%", "--slice-slow")
+
+    sliced, whole = ends(*times, *part, "35%"), ends(*times)
+
+    assert sliced["ends"]["RolledBack"] >= 19
+    assert whole["ends"]["Promoted"] >= 19
+    assert ends(*times, *part, "4%")["ends"]["Promoted"] >= 19
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -80,6 +94,22 @@ def test_a_version_that_is_bad_for_a_slice_alone_is_rolled_back_with_its_objecti
             "--stable-errors: found 1 %",
         ),
         (("--slice-errors", "1%"), "--slice-errors needs --slice, such as --slice 5%"),
+        (("--slice-slow", "1%"), "--slice-slow needs --slice, such as --slice 5%"),
+        (
+            ("--slice", "5%", "--slice-slow", "1%"),
+            "--slice-slow needs --within, such as --within 300ms",
+        ),
+        (
+            ("--slice", "5%", "--within", "300ms", "--stable-slice-slow", "1%"),
+            "--stable-slice-slow needs --slice-slow, such as --slice-slow 5%",
+        ),
+        (
+            (
+                *("--slice", "10%", "--within", "300ms", "--slow", "1%"),
+                *("--slice-slow", "30%"),
+            ),
+            "--slow: found 1 %, and 30 % of a slice of 10 %; write 3 % to 93 %",
+        ),
         (("--slice", "100%"), "write more than 0% and less than 100%"),
     ],
 )

@@ -110,6 +110,18 @@ ALWAYS_SHOWN = (End.PROMOTED, End.ROLLED_BACK)
     help="With --slice: the same of stable.  [default: --stable-errors]",
 )
 @click.option(
+    "--slice-slow",
+    type=PERCENTAGE,
+    help="With --slice and --within: adds an objective on its times, a Guard with the promise of "
+    "--within and --share; assumed share of its requests that are slow at the candidate, among "
+    "those of --slow.",
+)
+@click.option(
+    "--stable-slice-slow",
+    type=PERCENTAGE,
+    help="With --slice-slow: the same of stable.  [default: --stable-slow]",
+)
+@click.option(
     "--deadline",
     default="24h",
     show_default=True,
@@ -249,36 +261,55 @@ def _require_used() -> None:
 
     of_slice = [
         name
-        for name in ("slice_target", "slice_errors", "stable_slice_errors")
+        for name in (
+            "slice_target",
+            "slice_errors",
+            "stable_slice_errors",
+            "slice_slow",
+            "stable_slice_slow",
+        )
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if of_slice and context.params["slice_share"] is None:
         raise click.UsageError(
             f"--{of_slice[0].replace('_', '-')} needs --slice, such as --slice 5%"
         )
+    if context.params["slice_slow"] is not None and not is_timed:
+        raise click.UsageError("--slice-slow needs --within, such as --within 300ms")
+    if context.params["stable_slice_slow"] is not None and context.params["slice_slow"] is None:
+        raise click.UsageError("--stable-slice-slow needs --slice-slow, such as --slice-slow 5%")
 
 
-def _in_slice(options: dict[str, Any], errors: float, stable_errors: float) -> InSlice | None:
+def _in_slice(
+    options: dict[str, Any], errors: float, stable_errors: float, stable_slow: float
+) -> InSlice | None:
     if options["slice_share"] is None:
         return None
     inside, stable_inside = options["slice_errors"], options["stable_slice_errors"]
+    slow, at_stable = options["slice_slow"], options["stable_slice_slow"]
     return InSlice(
         share=options["slice_share"],
         target=options["slice_target"],
         errors=errors if inside is None else inside,
         stable_errors=stable_errors if stable_inside is None else stable_inside,
+        slow=slow,
+        stable_slow=stable_slow if slow is not None and at_stable is None else at_stable,
     )
 
 
 def _require_possible(scenario: Scenario) -> None:
-    """Refuse a slice with more, or fewer, failed requests than all requests can have."""
+    """Refuse a slice with more, or fewer, failed or slow requests than all requests can have."""
     part = scenario.in_slice
     if part is None:
         return
     for option, errors, inside in (
         ("--errors", scenario.errors, part.errors),
         ("--stable-errors", scenario.stable_errors, part.stable_errors),
+        ("--slow", scenario.slow, part.slow),
+        ("--stable-slow", scenario.stable_slow, part.stable_slow),
     ):
+        if inside is None:
+            continue
         least = part.share * inside
         most = least + 1 - part.share
         if not least - 1e-12 <= errors <= most + 1e-12:
@@ -310,10 +341,13 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         return default if value is None else value
 
     failed, stable_failed = guess("errors", allowed / 2), guess("stable_errors", allowed / 2)
-    part = _in_slice(options, failed, stable_failed)
+    late, stable_late = guess("slow", slow / 2), guess("stable_slow", slow / 2)
+    part = _in_slice(options, failed, stable_failed, stable_late)
     if part is not None and options["errors"] is None:
         # Half of what is allowed, outside of the slice: its own come to that.
         failed = part.share * part.errors + (1 - part.share) * failed
+    if part is not None and part.slow is not None and options["slow"] is None:
+        late = part.share * part.slow + (1 - part.share) * late
     return Scenario(
         target=options["target"],
         within=options["within"],
@@ -322,8 +356,8 @@ def _scenario(options: dict[str, Any]) -> Scenario:
         errors=failed,
         stable_errors=stable_failed,
         in_slice=part,
-        slow=guess("slow", slow / 2),
-        stable_slow=guess("stable_slow", slow / 2),
+        slow=late,
+        stable_slow=stable_late,
         steps=options["steps"],
         min_step=options["min_step"],
         deadline=options["deadline"],
@@ -424,6 +458,8 @@ def _promise(scenario: Scenario) -> str:
             f"; slice of {percent(part.share)}: {percent(part.target)} must succeed, "
             f"candidate fails {percent(part.errors)}, stable {percent(part.stable_errors)}"
         )
+        if part.slow is not None and part.stable_slow is not None:
+            words += f", candidate {percent(part.slow)} slower, stable {percent(part.stable_slow)}"
     words += f"; steps {', '.join(percent(step) for step in scenario.steps)}"
     if any(step.is_reduced for step in scenario.given_steps):
         given = ", ".join(percent(float(step.weight)) for step in scenario.given_steps[:-1])
@@ -464,6 +500,8 @@ def _as_json(scenario: Scenario, summaries: list[Summary], seed: int) -> dict[st
                 "target": scenario.in_slice.target,
                 "errors": scenario.in_slice.errors,
                 "stableErrors": scenario.in_slice.stable_errors,
+                "slow": scenario.in_slice.slow,
+                "stableSlow": scenario.in_slice.stable_slow,
             },
             "tail": scenario.tail if scenario.within is None else None,
             "seed": seed,

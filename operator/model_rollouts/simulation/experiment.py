@@ -37,6 +37,7 @@ from model_rollouts.simulation.trial import End, Outcome, run_trial
 ERRORS = "errors"
 LATENCY = "latency"
 IN_SLICE = "slice-errors"
+SLOW_IN_SLICE = "slice-latency"
 REFUSED = "client-errors"
 TAIL = "latency-against-stable"
 
@@ -52,13 +53,16 @@ class InSlice:
     """A part of the requests with an objective of its own, a Guard, and a guess of the truth.
 
     `share` of all requests are in it; `target` of them must succeed, and `errors` and
-    `stable_errors` of them fail. They are among those of all requests.
+    `stable_errors` of them fail. They are among those of all requests. So are `slow` and
+    `stable_slow`, with the promise of all requests' times; None where their times are not judged.
     """
 
     share: float
     target: float
     errors: float
     stable_errors: float
+    slow: float | None = None
+    stable_slow: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +100,7 @@ class Scenario:
     in_slice: InSlice | None = None
 
     def outside(self, errors: float, in_slice: float) -> float:
-        """The share of failed requests outside of the slice, where `errors` of all fail.
+        """The share of failed, or slow, requests outside of the slice, where `errors` of all are.
 
         Negative where the slice alone makes more, and above 1 where the rest cannot make as many.
         """
@@ -144,6 +148,19 @@ class Scenario:
                     compare=self.compare,
                 )
             )
+            if self.in_slice is not None and self.in_slice.slow is not None:
+                made.append(
+                    latency(
+                        SLOW_IN_SLICE,
+                        self.within,
+                        self.share,
+                        edges,
+                        assurance=assurance,
+                        compare=self.compare,
+                        role=Role.GUARD,
+                        slice=Slice("slice"),
+                    )
+                )
         return tuple(made)
 
     def judge(self, assurance: Assurance) -> Judge:
@@ -237,15 +254,20 @@ def _outcomes(scenario: Scenario, judge: Judge, trials: int, seed: int) -> Itera
         REFUSED: scenario.stable_refused,
         TAIL: STABLE_TAIL,
     }
-    sliced = None
+    sliced: tuple[Sliced, ...] = ()
     if (part := scenario.in_slice) is not None:
-        sliced = Sliced(IN_SLICE, part.share, (ERRORS, "breaker"))
-        for shares, errors, inside in (
-            (candidate, scenario.errors, part.errors),
-            (stable, scenario.stable_errors, part.stable_errors),
+        failed = Sliced(IN_SLICE, part.share, (ERRORS, "breaker"))
+        late = Sliced(SLOW_IN_SLICE, part.share, (LATENCY,))
+        sliced = (failed,) if part.slow is None else (failed, late)
+        for each, shares, of_all, inside in (
+            (failed, candidate, scenario.errors, part.errors),
+            (failed, stable, scenario.stable_errors, part.stable_errors),
+            (late, candidate, scenario.slow, part.slow),
+            (late, stable, scenario.stable_slow, part.stable_slow),
         ):
-            shares |= dict.fromkeys(sliced.whole, scenario.outside(errors, inside))
-            shares[IN_SLICE] = inside
+            if inside is not None:
+                shares |= dict.fromkeys(each.whole, scenario.outside(of_all, inside))
+                shares[each.name] = inside
     for _ in range(trials):
         outcome = run_trial(
             judge,

@@ -50,7 +50,7 @@ def binomial(rng: random.Random, total: int, share: float) -> int:
 
 
 class Sliced(NamedTuple):
-    """A part of the requests: the objective on it, its share, and those on all requests' errors."""
+    """A part of the requests: an objective on it, its share, and those of the same on all."""
 
     name: str
     share: float
@@ -64,14 +64,16 @@ def draw_from(
     look: float,
     candidate: Mapping[str, float],
     stable: Mapping[str, float],
-    sliced: Sliced | None = None,
+    sliced: tuple[Sliced, ...] = (),
 ) -> Draw:
     """Counts of each look; the shares are the true bad shares by objective name.
 
-    Objectives of restarts are left out: they have no requests. With `sliced` the failed requests in
-    the slice are among those of `sliced.whole`, whose shares are of the requests outside of it.
+    Objectives of restarts are left out: they have no requests. `sliced` are objectives
+    on one slice: its bad requests are among those of `whole`, whose shares are of the requests
+    outside of it.
     """
     counted = [objective for objective in objectives if not objective.is_rate]
+    of = {objective.name: objective for objective in counted}
 
     def counts(objective: Objective, total: int, share: float) -> Counts:
         bad = binomial(rng, total, share)
@@ -79,19 +81,21 @@ def draw_from(
         return Counts(total, bad, bad, far)
 
     def arm(total: int, shares: Mapping[str, float]) -> dict[str, Counts]:
-        assert sliced is not None
-        inside = binomial(rng, total, sliced.share)
-        failed = binomial(rng, inside, shares[sliced.name])
-        outside = binomial(rng, total - inside, shares[sliced.whole[0]])
-        found = {each: Counts.of(total, failed + outside) for each in sliced.whole}
-        found[sliced.name] = Counts.of(inside, failed)
+        inside = binomial(rng, total, sliced[0].share)
+        found: dict[str, Counts] = {}
+        for part in sliced:
+            own = counts(of[part.name], inside, shares[part.name])
+            rest = counts(of[part.whole[0]], total - inside, shares[part.whole[0]])
+            bad = own.bad_at_most + rest.bad_at_most
+            found |= dict.fromkeys(part.whole, Counts(total, bad, bad, own.far + rest.far))
+            found[part.name] = own
         others = (o for o in counted if o.name not in found)
         return found | {o.name: counts(o, total, shares[o.name]) for o in others}
 
     def draw(start: float, weight: float) -> dict[str, Sample]:
         total = poisson(rng, requests_per_second * look * weight)
         stable_total = poisson(rng, requests_per_second * look * (1 - weight))
-        if sliced is not None:
+        if sliced:
             one, other = arm(total, candidate), arm(stable_total, stable)
             return {o.name: Sample(one[o.name], other[o.name]) for o in counted}
         return {
