@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 from ephemeral_port_reserve import reserve
@@ -14,7 +15,9 @@ from prometheus_client import CollectorRegistry
 from model_rollouts.engine.observer_client import LARGEST_ANSWER, ObserverClient, ObserverError
 from model_rollouts.observer.compare import Case, Worst
 from model_rollouts.observer.exporter.http import application
+from model_rollouts.observer.inputs import InputMovement, InputsReport
 from model_rollouts.resources.observer_address import shard
+from model_rollouts.rollout import InputMoved, InputsSeen
 from model_rollouts.rollout.observed import CasesQuery
 
 NAMESPACE, MODEL, REVISION = "shop", "ranking", "ranking-2222222222"
@@ -75,6 +78,54 @@ def test_the_worst_three_of_each_comparison_are_named() -> None:
         "answers": (id_of(49), id_of(48), id_of(47)),
         "scores": (id_of(101), id_of(100)),
     }
+
+
+REFERENCE = f"sha256:{'0a' * 32}"
+
+
+def reporting(**changes: Any) -> web.Application:
+    """The observer's own endpoint, with a report of inputs."""
+    inputs = (
+        InputMovement("hour", True, 0.25, 0.05, "25 % in 0-5,\n was 0 %", 0.5),
+        InputMovement("miles", False, 0.01, 0.05, "5 % in 0-9, was 4 %", None),
+    )
+    report = InputsReport(REFERENCE, "", "2026-11-20", "2026-11-26", 1_680, inputs)
+    report = msgspec.structs.replace(report, **changes)
+    return application(CollectorRegistry(), {}, {(NAMESPACE, MODEL): report}, lambda: "")
+
+
+async def inputs_of(app: web.Application, reference: str = REFERENCE) -> InputsSeen:
+    async with serving(app) as client:
+        return await client.inputs(NAMESPACE, MODEL, reference)
+
+
+def test_inputs_that_moved_are_told_in_one_line_each() -> None:
+    found = asyncio.run(inputs_of(reporting()))
+
+    moved = (InputMoved("hour", "25 % in 0-5, was 0 %"),)
+    assert found == InputsSeen(REFERENCE, 0.0, moved, 1_680, "2026-11-20", "2026-11-26")
+
+
+@pytest.mark.parametrize(
+    ("app", "reference"),
+    [
+        (observer(), REFERENCE),
+        (reporting(), "sha256:another"),
+        (reporting(why="2 of the last 7 days have requests", inputs=()), REFERENCE),
+    ],
+)
+def test_what_was_not_compared_with_this_reference_did_not_move(
+    app: web.Application, reference: str
+) -> None:
+    assert asyncio.run(inputs_of(app, reference)).moved == ()
+
+
+def test_what_is_no_report_is_an_error() -> None:
+    async def text(_: web.Request) -> web.Response:
+        return web.json_response({"reference": REFERENCE, "inputs": "all of them"})
+
+    with pytest.raises(ObserverError, match="/inputs: "):
+        asyncio.run(inputs_of(answering(text)))
 
 
 def test_only_ids_of_this_trial_that_our_proxies_made_are_named() -> None:

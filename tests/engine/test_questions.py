@@ -32,6 +32,8 @@ from model_rollouts.rollout.observed import (
     FallbackQuery,
     Gateway,
     History,
+    InputMoved,
+    InputsSeen,
     Latencies,
     LatencyQuery,
     MirroredSizes,
@@ -126,6 +128,10 @@ class Asker:
         """The next answer; the last one again and again."""
         return {"answers": await self._next()}
 
+    async def inputs(self, namespace: str, model: str, reference: str) -> InputsSeen:
+        """The next answer; the last one again and again."""
+        return InputsSeen(reference, 0.0, await self._next())
+
 
 BUCKETS = BucketsQuery(((Histogram("took"), (0.3,)),), (CANDIDATE, "arrival-1"))
 """A histogram of the model server's own, and of whom."""
@@ -168,6 +174,9 @@ class Needing:
         if Need.CASES in self.needs and told != self.looked:
             needs = {Need.CASES}
             cases = CasesQuery(CANDIDATE, (("answers", "0a1b2c3d"),), 0, self.looked)
+        moved = observed.inputs
+        asks = Need.INPUTS in self.needs and (moved is None or now >= moved.again_at)
+        needs = {Need.INPUTS} if asks else needs
         latencies: LatencyQuery | None = None
         timed = None if observed.latencies is None else observed.latencies.asked.looked
         if Need.LATENCIES in self.needs and timed != self.looked:
@@ -175,10 +184,10 @@ class Needing:
             latencies = LatencyQuery((CANDIDATE, "arrival-1"), False, 0, self.looked)
         needed = frozenset(needs)
         plan = Plan((), memory, needs=needed, tries=tries, history=history, sizes=sizes)
-        again = [each.again_at for each in (scraped, stood_in) if each is not None]
+        again = [each.again_at for each in (scraped, stood_in, moved) if each is not None]
         again_at = min((each for each in again if now < each < inf), default=None)
         plan = replace(plan, cases=cases, buckets=buckets, fallback=fallback, wake_at=again_at)
-        plan = replace(plan, latencies=latencies)
+        plan = replace(plan, latencies=latencies, inputs="sha256:0a" if asks else None)
         return replace(plan, silent=self.silent if Need.PARENTS in self.needs else ())
 
 
@@ -610,6 +619,27 @@ def test_how_long_requests_took_is_asked_once_for_each_number_of_requests() -> N
         assert found is not None
         assert (found.asked.looked, found.spreads) == (needing.looked, spreads)
         assert world.seen[-1].metrics_error is None
+
+
+def test_inputs_are_asked_about_each_hour_and_sooner_after_no_answer() -> None:
+    moved = (InputMoved("hour", "31 % in 4-7, was 6 %"),)
+    world, asker = asking(Need.INPUTS, moved, ObserverError("away"), RuntimeError("ours"), ())
+    known = []
+    for _ in range(4):
+        # Without a restart what was known is told while the observer is away.
+        asked = len(asker.asked)
+        while len(asker.asked) == asked:
+            world.run(300)
+        world.run(1)
+        seen = world.seen[-1].inputs
+        assert seen is not None
+        known.append(seen.moved)
+
+    assert known == [moved, moved, moved, ()]
+    first, second, third, fourth = asker.asked[:4]
+    assert second - first == pytest.approx(3_600, abs=5)
+    assert third - second == pytest.approx(600, abs=5)
+    assert fourth - third == pytest.approx(600, abs=5)
 
 
 def test_a_pass_ends_while_the_observer_hangs() -> None:

@@ -58,6 +58,8 @@ from model_rollouts.rollout.observed import (
     FallbackSeen,
     Gateway,
     History,
+    InputMoved,
+    InputsSeen,
     Latencies,
     LatencyQuery,
     MirroredSizes,
@@ -78,6 +80,7 @@ from tests.gateways import ENVOY_GATEWAY
 
 NOON = 1_800_000_000
 INTERVAL = 5
+INPUTS_AGAIN_S = 3_600
 SPARING = 60
 """Seconds between two readings of what serves after its watch."""
 
@@ -397,6 +400,10 @@ class World:
         self.latencies: Latencies | None = None
         self.latencies_asked: list[LatencyQuery] = []
         self.cases_asked: list[CasesQuery] = []
+        self.inputs: InputsSeen | None = None
+        self.inputs_moved: tuple[InputMoved, ...] = ()
+        """What the observer tells of the reference that it is asked about."""
+        self.inputs_asked = 0
         self.worst: dict[str, tuple[str, ...]] | None = {}
         """What the observer says differs most, by objective; None while it does not answer."""
         self.sizes_asked: list[SizesQuery] = []
@@ -485,7 +492,7 @@ class World:
         """The operator ends without a word and begins again."""
         self.memory, self.measures = Memory(), None
         self.checked = self.history = self.sizes = self.cases = None
-        self.scraped_buckets = self.latencies = self.fallback = None
+        self.scraped_buckets = self.latencies = self.fallback = self.inputs = None
         self.tell("operator", "starts")
 
     # What is there
@@ -839,6 +846,7 @@ class World:
             fallback=self.fallback,
             latencies=self.latencies,
             cases=self.cases,
+            inputs=self.inputs,
             failures=(*self.failures, *self.unanswered),
             pods=self.pods_known() if self.knows_pods else None,
             other_budgets=self.other_budgets,
@@ -1020,6 +1028,11 @@ class World:
                     if (version := self.version_of(name)[1:]) in self.took
                 ),
             )
+        if found.inputs is not None:
+            self.inputs_asked += 1
+            days = ("2026-11-20", "2026-11-26")
+            again_at = NOON + self.time + INPUTS_AGAIN_S
+            self.inputs = InputsSeen(found.inputs, again_at, self.inputs_moved, 1_680, *days)
         if found.cases is not None:
             self.cases_asked.append(found.cases)
             if self.worst is not None:

@@ -105,6 +105,11 @@ class ConditionType(Word):
         "`spec.capture` asks for answers that the version that serves does not tell. Present only "
         "while true.",
     )
+    INPUTS_DRIFTED = (
+        "InputsDrifted",
+        "Requests are not spread as in `spec.model.reference`. It holds nothing. Present only "
+        "while true.",
+    )
     FALLBACK_ACTIVE = (
         "FallbackActive",
         "Users get answers of `spec.fallback`, because the model does not answer them. Present "
@@ -226,6 +231,10 @@ class Reason(Word):
     RENDERED_BEFORE = (
         "RenderedBeforeCapture",
         "The version that serves was made before `spec.capture` asked for its answers.",
+    )
+    INPUTS_MOVED = (
+        "InputsMoved",
+        "Inputs of the last seven days moved since the reference by more than is allowed.",
     )
     MODEL_FAILS = "ModelFails", "A version did not answer requests that its fallback answered."
     FALLBACK_NOT_ANSWERING = (

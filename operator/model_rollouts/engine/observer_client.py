@@ -1,4 +1,4 @@
-"""Asks the observer which answers differ most: ids and nothing else, for people to look at.
+"""Asks the observer which answers differ most, ids and nothing else, and which inputs moved.
 
 Nothing is decided by it, and nobody waits for it. Whatever answers there may be wrong, slow, huge
 or somebody else's, and clients choose a part of each id, so that only what has the form of an id of
@@ -8,13 +8,13 @@ this operator's proxies is taken.
 import re
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
 import aiohttp
 import msgspec
 
 from model_rollouts.resources.observer_address import shard
-from model_rollouts.rollout import MOST_CASES, CasesQuery
+from model_rollouts.rollout import MOST_CASES, CasesQuery, InputMoved, InputsSeen
 
 TIMEOUT_S = 2.0
 LARGEST_ANSWER = 256 * 1024
@@ -33,6 +33,20 @@ class ObserverError(Exception):
 
 class _Case(msgspec.Struct):
     prediction_id: str
+
+
+class _Input(msgspec.Struct):
+    name: Annotated[str, msgspec.Meta(max_length=128)]
+    moved: bool
+    sentence: Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class _Report(msgspec.Struct):
+    reference: str
+    since: Annotated[str, msgspec.Meta(max_length=10)]
+    until: Annotated[str, msgspec.Meta(max_length=10)]
+    requests: int
+    inputs: Annotated[tuple[_Input, ...], msgspec.Meta(max_length=50)]
 
 
 class ObserverClient:
@@ -72,15 +86,60 @@ class ObserverClient:
             ]
         return found
 
+    async def inputs(self, namespace: str, model: str, reference: str) -> InputsSeen:
+        """Which inputs moved since the reference with that digest; raises ObserverError.
+
+        None did where nothing was looked at, or beside another reference.
+        """
+        found = await self._got(f"namespaces/{namespace}/models/{model}/inputs", namespace, model)
+        none = InputsSeen(reference, 0.0)
+        if found is None:
+            return none
+        url, body = found
+        try:
+            report = msgspec.json.decode(body, type=_Report)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise ObserverError(f"{url}: {error}") from None
+        if report.reference != reference:
+            return none
+        moved = [
+            InputMoved(_line(each.name), _line(each.sentence))
+            for each in report.inputs
+            if each.moved
+        ]
+        days = (report.since, report.until)
+        return InputsSeen(reference, 0.0, tuple(moved), report.requests, *days)
+
     async def _ids(
         self, namespace: str, model: str, revision: str, comparison: str
     ) -> tuple[str, ...]:
-        place = self._address.replace("{shard}", str(shard(namespace, model)))
-        of = f"namespaces/{namespace}/models/{model}/revisions/{revision}"
-        url = f"http://{place}/v1/{of}/disagreements"
+        of = f"namespaces/{namespace}/models/{model}/revisions/{revision}/disagreements"
         asked = {"limit": str(_ASKED), "comparison": comparison, "values": "false"}
+        found = await self._got(of, namespace, model, asked, is_there=True)
+        assert found is not None  # what is not there is an error
+        url, body = found
+        try:
+            cases = msgspec.json.decode(body, type=list[_Case])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise ObserverError(f"{url}: {error}") from None
+        return tuple(dict.fromkeys(each.prediction_id for each in cases))
+
+    async def _got(
+        self,
+        of: str,
+        namespace: str,
+        model: str,
+        asked: Mapping[str, str] | None = None,
+        *,
+        is_there: bool = False,
+    ) -> tuple[str, bytes] | None:
+        """Address and body of an answer, None for 404 unless it has to be there."""
+        place = self._address.replace("{shard}", str(shard(namespace, model)))
+        url = f"http://{place}/v1/{of}"
         try:
             async with self._session.get(url, params=asked, allow_redirects=False) as answer:
+                if answer.status == 404 and not is_there:
+                    return None
                 if answer.status != 200:
                     raise ObserverError(f"{url}: HTTP {answer.status}")
                 body = bytearray()
@@ -88,12 +147,16 @@ class ObserverClient:
                     body += part
                     if len(body) > LARGEST_ANSWER:
                         raise ObserverError(f"{url}: the answer exceeds {LARGEST_ANSWER:,} bytes")
-            cases = msgspec.json.decode(body, type=list[_Case])
         except TimeoutError:
             raise ObserverError(f"{url}: no answer within {self._timeout_s:g} s") from None
-        except (aiohttp.ClientError, msgspec.MsgspecError, ValueError) as error:
+        except (aiohttp.ClientError, ValueError) as error:
             raise ObserverError(f"{url}: {error}") from None
-        return tuple(dict.fromkeys(each.prediction_id for each in cases))
+        return url, bytes(body)
+
+
+def _line(text: str) -> str:
+    """A text of others in one line of a status."""
+    return " ".join(text.split())
 
 
 def _began_ms(prediction_id: str) -> int:

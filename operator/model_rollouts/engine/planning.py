@@ -24,6 +24,7 @@ _BESIDE: Mapping[Need, Callable[[Session, Observed, Plan], Question]] = {
     Need.BUCKETS: lambda session, seen, plan: Question(session, seen, buckets=plan.buckets),
     Need.FALLBACK: lambda session, seen, plan: Question(session, seen, fallback=plan.fallback),
     Need.LATENCIES: lambda session, seen, plan: Question(session, seen, latencies=plan.latencies),
+    Need.INPUTS: lambda session, seen, plan: Question(session, seen, inputs=plan.inputs),
 }
 """The question for what a plan asks for and never waits for."""
 

@@ -43,6 +43,7 @@ from model_rollouts.rollout import (
     FallbackSeen,
     History,
     HistoryQuery,
+    InputsSeen,
     Latencies,
     LatencyQuery,
     MirroredSizes,
@@ -59,6 +60,11 @@ LONGEST_BACKOFF_S = 30.0
 
 UNFORESEEN = "check the version before its start"
 """What failed when the operator itself did."""
+
+INPUTS_AGAIN_S = 3_600.0
+"""The observer looks at inputs once a day."""
+INPUTS_TRY_S = 600.0
+"""After no answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +104,9 @@ class AsksCases(Protocol):
     ) -> Mapping[str, tuple[str, ...]]:
         """Prediction ids by objective, the worst first."""
 
+    async def inputs(self, namespace: str, model: str, reference: str) -> InputsSeen:
+        """Which inputs moved since the reference with that digest, to be asked again never."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -113,6 +122,7 @@ class Question:
     buckets: BucketsQuery | None = None
     fallback: FallbackQuery | None = None
     latencies: LatencyQuery | None = None
+    inputs: str | None = None
     silent: tuple[str, ...] = ()
 
     @property
@@ -127,7 +137,7 @@ class Question:
 
     @property
     def _asked(self) -> tuple[object, ...]:
-        beside = (self.sizes, self.cases, self.buckets, self.fallback, self.latencies)
+        beside = (self.sizes, self.cases, self.buckets, self.fallback, self.latencies, self.inputs)
         return self.generation, self.tries, self.history, *beside, self.silent
 
 
@@ -229,6 +239,7 @@ class Questions:
             Need.FALLBACK: self._look_at_fallback,
             Need.LATENCIES: self._time,
             Need.CASES: self._look_at_cases,
+            Need.INPUTS: self._look_at_inputs,
             Need.PARENTS: self._look_for_parents,
         }
         try:
@@ -373,6 +384,28 @@ class Questions:
         self._answered(key, Need.CASES, NEVER)
         if found and (before is None or before.ids != found):
             self._queue.add(key)
+
+    async def _look_at_inputs(self, key: Key, question: Question) -> None:
+        digest, session = question.inputs, question.session
+        assert digest is not None  # it is what is asked
+        found = session.inputs
+        every = INPUTS_AGAIN_S
+        if self._observer is not None:
+            try:
+                found = await self._observer.inputs(key.namespace, key.name, digest)
+            except Exception as error:
+                # It is only told. What was known stays so, and a day has time for another try.
+                ours = None if isinstance(error, ObserverError) else error
+                _log.warning("%s: what inputs do is not known: %s", key, error, exc_info=ours)
+                every = INPUTS_TRY_S
+        if found is None or found.asked != digest:
+            found = InputsSeen(digest, 0.0)
+        if not self._is_current(Need.INPUTS, key, question):
+            return
+        session.inputs = replace(found, again_at=self._clock() + every)
+        self._answered(key, Need.INPUTS, NEVER)
+        # The next plan is made with it, and says when it is asked again.
+        self._queue.add(key)
 
     async def _look_for_parents(self, key: Key, question: Question) -> None:
         session = question.session

@@ -14,6 +14,7 @@ from model_rollouts.resources.shapes import Object
 from model_rollouts.rollout import (
     Children,
     FallbackSeen,
+    InputsSeen,
     Latencies,
     Memory,
     MirroredSizes,
@@ -64,6 +65,7 @@ class Session:
     buckets: ScrapedBuckets | None = None
     fallback: FallbackSeen | None = None
     latencies: Latencies | None = None
+    inputs: InputsSeen | None = None
     weight: tuple[tuple[AsOf, str], float] | None = None
     """The share of users (0 to 1) that the route as of then gave to a revision."""
     asked: dict[Need, float] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class Session:
             buckets=self.buckets,
             fallback=self.fallback,
             latencies=self.latencies,
+            inputs=self.inputs,
         )
 
     def forget_generation(self, generation: int) -> None:

@@ -147,5 +147,7 @@ class Need(StrEnum):
     """
     LATENCIES = "Latencies"
     """`Observed.latencies`, of what is judged beside stable. Nothing waits for them."""
+    INPUTS = "Inputs"
+    """`Observed.inputs`, while the spec names a reference. Nothing waits for them."""
     PARENTS = "Parents"
     """`Observed.absent`, of Gateways that say nothing of the route."""

@@ -245,6 +245,29 @@ class WorstCases:
     ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+class InputMoved(NamedTuple):
+    """An input that moved, from what to what: "31 % in 4-7, was 6 %"."""
+
+    name: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputsSeen:
+    """What the observer told of inputs beside the reference with the digest that was `asked` for.
+
+    `moved`: the ones that the model uses most come first. `since`, `until`: the first and the last
+    day of the `requests`. It is asked again at `again_at` (Unix seconds).
+    """
+
+    asked: str
+    again_at: float
+    moved: tuple[InputMoved, ...] = ()
+    requests: int = 0
+    since: str = ""
+    until: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What the API server did not do, so many `times` in a row.
@@ -306,6 +329,8 @@ class Observed:
     """How long requests and their stages took, as it was known last; None until it was asked."""
     cases: WorstCases | None = None
     """Which answers differ most, as it was known last; None until it was asked and answered."""
+    inputs: InputsSeen | None = None
+    """Which inputs moved, as it was known last; None until it was asked."""
     other_budgets: tuple[OtherBudget, ...] | None = ()
     """Those of others in the namespace, None while they are not known."""
 

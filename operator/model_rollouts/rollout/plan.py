@@ -94,7 +94,8 @@ class Plan:
     beside the pass, and their answers planned with in a later one: `tries` is the Deployment of
     `Need.CHECK` that is tried dry, None when there is none, `alike` the Deployments of stored
     revisions that may be the same as that one, by name, `history` what `Need.HISTORY` is about,
-    `sizes` what `Need.SIZES` is about, and likewise `cases`, `buckets`, `fallback` and `latencies`.
+    `sizes` what `Need.SIZES` is about, and likewise `cases`, `buckets`, `fallback` and `latencies`;
+    `inputs` is the digest of the reference that `Need.INPUTS` is about.
     `silent` are the Gateways that say nothing of the route, as `namespace/name`: `Need.PARENTS` is
     whether they exist.
     `measures` is what the ticker has to count for this rollout, with the watermark to go on from;
@@ -118,6 +119,7 @@ class Plan:
     buckets: BucketsQuery | None = None
     fallback: FallbackQuery | None = None
     latencies: LatencyQuery | None = None
+    inputs: str | None = None
     silent: tuple[str, ...] = ()
     measures: Request | None = None
     wake_at: float | None = None
@@ -280,8 +282,10 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
     ends_here = following is None and not asked and (plan.is_last or not plan.actions)
     cases, buckets = needs.cases_query(state), needs.buckets_query(state)
     fallback, latencies = needs.fallback_query(state), needs.latency_query(state)
+    inputs = needs.inputs_query(state)
     beside = {
         Need.CASES: cases,
+        Need.INPUTS: inputs,
         Need.BUCKETS: buckets,
         Need.FALLBACK: fallback,
         Need.LATENCIES: latencies,
@@ -305,6 +309,7 @@ def _plan(state: RolloutState, settings: Settings) -> Plan:
         buckets=buckets,
         fallback=fallback,
         latencies=latencies,
+        inputs=inputs,
         silent=() if route is None else silent_gateways(route),
         follows_pods=needs.follows_pods(state),
         doubted=own_pods.doubted(state.observed, state.memory.unknown_pods),

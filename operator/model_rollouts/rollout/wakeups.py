@@ -34,6 +34,8 @@ def _left(state: RolloutState, refused: bool) -> Iterator[float]:
         yield again_at - state.now
     if (again_at := second_chances.again_at(state)) is not None:
         yield again_at - state.now
+    if (again_at := needs.inputs_again_at(state)) is not None:
+        yield again_at - state.now
     until = suspension.ends_at(state)
     if until is not None:
         yield until - state.now

@@ -199,6 +199,24 @@ def cases_query(state: RolloutState) -> CasesQuery | None:
     return None if known is not None and known.asked == query else query
 
 
+def inputs_query(state: RolloutState) -> str | None:
+    """The digest of the reference that inputs are asked about; None when nothing is asked now."""
+    return None if inputs_again_at(state) is not None else _reference(state)
+
+
+def inputs_again_at(state: RolloutState) -> float | None:
+    """When inputs are asked about again (Unix seconds); None for now, or never."""
+    digest, known = _reference(state), state.observed.inputs
+    if digest is None or known is None or known.asked != digest or state.now >= known.again_at:
+        return None
+    return known.again_at
+
+
+def _reference(state: RolloutState) -> str | None:
+    named = None if state.spec_fault is not None else state.spec.model.reference
+    return None if named is None else named.digest
+
+
 def follows_pods(state: RolloutState) -> bool:
     """Whether a version is on its way, judged, or under observation: its pods are then looked at.
 

@@ -31,6 +31,7 @@ _TOLD = _BAD | {
     ConditionType.BUDGET_OMITTED,
     ConditionType.RESTARTING,
     ConditionType.STABLE_NOT_CAPTURED,
+    ConditionType.INPUTS_DRIFTED,
 }
 _FOLLOWS = frozenset(
     {

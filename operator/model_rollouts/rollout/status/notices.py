@@ -28,6 +28,7 @@ TYPES = (
     ConditionType.PARENT_REJECTED,
     ConditionType.RESTARTING,
     ConditionType.STABLE_NOT_CAPTURED,
+    ConditionType.INPUTS_DRIFTED,
 )
 """Conditions that notices are."""
 
@@ -42,6 +43,7 @@ def _found(state: RolloutState) -> Iterator[Notice]:
     yield from _rejected(state)
     yield from _restart(state)
     yield from _capture(state)
+    yield from _inputs(state)
     yield from _fallback(state)
     yield from _standby(state)
     yield from _late_fallback(state)
@@ -98,6 +100,27 @@ def _capture(state: RolloutState) -> Iterator[Notice]:
             "observer: its pods were made before spec.capture asked for them. Its answers are "
             "compared with those of no other version; once another one is promoted, this ends.",
         )
+
+
+MOST_INPUTS = 3
+"""Inputs that are named."""
+
+
+def _inputs(state: RolloutState) -> Iterator[Notice]:
+    """Nothing follows from it: other inputs are no mistake of a version."""
+    asked, seen = state.spec.model.reference, state.observed.inputs
+    if asked is None or seen is None or seen.asked != asked.digest or not seen.moved:
+        return
+    told = "; ".join(f"{each.name}: {each.change}" for each in seen.moved[:MOST_INPUTS])
+    more = len(seen.moved) - MOST_INPUTS
+    yield Notice(
+        ConditionType.INPUTS_DRIFTED,
+        Reason.INPUTS_MOVED,
+        f"{told}{f'; and {more} more' if more > 0 else ''}. So are {count(seen.requests)} requests "
+        f"from {seen.since} to {seen.until}, beside spec.model.reference. Correct what sends or "
+        "prepares these inputs; if they are right, train a version on such data and name its "
+        "reference.",
+    )
 
 
 def _override(state: RolloutState) -> Iterator[Notice]:
